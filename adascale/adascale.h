@@ -1,0 +1,9 @@
+#pragma once
+/// Everything a C++ program needs: load a program, simulate, train, evaluate, export.
+#include "adascale/formats/format.h"
+#include "adascale/io/pt2.h"
+#include "adascale/io/safetensors.h"
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/adascale.h"
+#include "adascale/tune/blocks.h"
+#include "adascale/tune/recipe.h"

@@ -1,0 +1,9 @@
+#pragma once
+#include <string>
+
+namespace adascale {
+
+/// Whether `text` matches the shell pattern: `*` any run of characters (dots too), `?` any one, `[abc]` one of a set.
+bool glob_match(const std::string& pattern, const std::string& text);
+
+}  // namespace adascale

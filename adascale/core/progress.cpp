@@ -1,0 +1,84 @@
+#include "adascale/core/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <cstdio>
+#include <mutex>
+
+namespace adascale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+std::string describe(const ProgressEvent& event, double elapsed) {
+  std::string text = fmt::format("{}  {}/{}", event.stage, event.step, event.total);
+  if (event.loss) text += fmt::format("  loss {:.4g}", *event.loss);
+  if (event.step > 0) {
+    const double left = elapsed * static_cast<double>(event.total - event.step) / static_cast<double>(event.step);
+    text += fmt::format("  {:.0f} s, {:.0f} s left", elapsed, left);
+  }
+  return text;
+}
+
+/// State of the stage shown now.
+class StderrProgress {
+ public:
+  void show(const ProgressEvent& event) {
+    if (event.stage != stage_) begin(event.stage);
+    const bool done = event.step >= event.total;
+    if (seconds_since(shown_) < period_ && !done) return;
+    shown_ = Clock::now();
+    const std::string text = describe(event, seconds_since(start_));
+    if (terminal_) {
+      const int64_t width = 24, filled = event.total > 0 ? width * event.step / event.total : width;
+      fmt::print(stderr, "\r\x1b[K[{}{}] {}{}", std::string(filled, '='), std::string(width - filled, ' '), text,
+                 done ? "\n" : "");
+    } else {
+      fmt::print(stderr, "{}\n", text);
+    }
+    std::fflush(stderr);
+  }
+
+ private:
+  void begin(const std::string& stage) {
+    stage_ = stage;
+    start_ = Clock::now();
+    shown_ = terminal_ ? Clock::time_point{} : start_;
+  }
+
+  const bool terminal_ = isatty(STDERR_FILENO) != 0;
+  const double period_ = terminal_ ? 0.1 : 10.0;  // seconds between two lines
+  std::string stage_;
+  Clock::time_point start_, shown_;
+};
+
+std::mutex log_mutex;
+LogSink& log_sink() {
+  static LogSink sink = [](const std::string& line) { fmt::print(stderr, "adascale: {}\n", line); };
+  return sink;
+}
+
+}  // namespace
+
+ProgressSink stderr_progress() {
+  auto state = std::make_shared<StderrProgress>();
+  return [state](const ProgressEvent& event) { state->show(event); };
+}
+
+void set_log_sink(LogSink sink) {
+  const std::lock_guard lock(log_mutex);
+  log_sink() = std::move(sink);
+}
+
+void log_line(const std::string& line) {
+  const std::lock_guard lock(log_mutex);
+  if (log_sink()) log_sink()(line);
+}
+
+}  // namespace adascale

@@ -1,0 +1,43 @@
+#pragma once
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "adascale/core/error.h"
+#include "adascale/io/staged_files.h"
+#include "adascale/sim/quantsim.h"
+
+namespace adascale {
+
+struct ExportOptions {
+  std::string encoding_version = "1.0.0";  ///< or "0.6.1"
+};
+
+/// What a format's writer is given.
+struct ExportRequest {
+  const QuantizationSimModel& sim;
+  std::string prefix;  ///< file names begin with it
+  ExportOptions options;
+};
+
+/// One export format. One file and one row each.
+struct ExportFormat {
+  std::string name;         ///< "pt2"
+  std::string description;  ///< for `adascale list formats`
+  std::string files;        ///< "PREFIX.pt2"
+  /// Adds what this format cannot hold; nothing is written when any format objects.
+  std::function<void(const ExportRequest&, Objections&)> check;
+  std::function<void(const ExportRequest&, StagedFiles&)> write;
+};
+
+const std::vector<ExportFormat>& export_formats();
+/// Throws (user) listing the known names.
+const ExportFormat& export_format(const std::string& name);
+
+/// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths. Errors before anything is
+/// written: unknown format, objections, folder not writable; a full disk leaves the folder as it was.
+std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
+                                      const std::string& prefix, const std::vector<std::string>& formats,
+                                      const ExportOptions& options = {});
+
+}  // namespace adascale

@@ -1,0 +1,76 @@
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "adascale/graph/program.h"
+
+namespace adascale {
+
+/// The values alive at some point of a run, by ValueId.
+class Environment {
+ public:
+  explicit Environment(const Program& program) : slots_(program.values.size()), set_(program.values.size()) {}
+  bool has(ValueId id) const { return set_[id]; }
+  const c10::IValue& get(ValueId id) const { return slots_[id]; }  ///< the value must be there
+  at::Tensor tensor(ValueId id) const { return slots_[id].toTensor(); }
+  void set(ValueId id, c10::IValue value) { slots_[id] = std::move(value), set_[id] = true; }
+  void erase(ValueId id) { slots_[id] = {}, set_[id] = false; }
+
+ private:
+  std::vector<c10::IValue> slots_;
+  std::vector<bool> set_;
+};
+
+/// Where a run differs from the plain program. Both are optional.
+struct RunHooks {
+  /// The tensor of a parameter, buffer or constant, asked just before its first use and dropped after its last.
+  /// Empty: Program::state.
+  std::function<at::Tensor(ValueId)> load_state;
+  /// Replaces a value just made by a node (or a user input just given); called for tensors only.
+  std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
+};
+
+/// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their schemas,
+/// the moment each value can be dropped known.
+///
+/// Keeps a reference to the Program, which must outlive it.
+class Plan {
+ public:
+  /// All nodes; wanted: the program's outputs.
+  explicit Plan(const Program& program);
+  /// `nodes` in execution order; `wanted` stay in the environment after the run.
+  Plan(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
+  ~Plan();
+  Plan(Plan&&) noexcept;
+
+  const std::vector<NodeId>& nodes() const;
+  /// Values read but not made here and not state: they must be in the environment. Execution order.
+  const std::vector<ValueId>& feeds() const;
+  const std::vector<ValueId>& wanted() const;
+
+  /// Runs the nodes under the caller's grad mode. Values fed stay in the environment; those made here and not
+  /// wanted are dropped after their last use. A fed tensor that a node would overwrite is cloned first.
+  /// Errors: one line naming the module, the node and libtorch's reason.
+  void run(Environment& environment, const RunHooks& hooks = {}) const;
+
+ private:
+  struct Compiled;
+  std::unique_ptr<Compiled> compiled_;
+};
+
+/// Checks flat user inputs (constants included) against the program: count, dtype, rank, fixed sizes, ranges of and equality between
+/// symbolic sizes. Throws one Error with all objections.
+void check_inputs(const Program& program, const std::vector<c10::IValue>& inputs);
+
+/// Puts flat user inputs into the environment, after check_inputs; applies hooks.transform to float tensors.
+void feed_inputs(const Program& program, const std::vector<c10::IValue>& inputs, Environment& environment,
+                 const RunHooks& hooks = {});
+
+/// The program's flat outputs from the environment of a finished run.
+std::vector<c10::IValue> collect_outputs(const Program& program, const Environment& environment);
+
+/// check, feed, run everything, collect.
+std::vector<c10::IValue> run_program(const Program& program, const std::vector<c10::IValue>& inputs,
+                                     const RunHooks& hooks = {});
+
+}  // namespace adascale

@@ -1,0 +1,33 @@
+#pragma once
+#include <string>
+#include <vector>
+
+namespace adascale {
+
+/// Files that appear together or not at all: written aside in the destination folder, synced, then renamed.
+///
+///   StagedFiles files("out");                      // checks that the folder exists or can be made, and is writable
+///   write_safetensors(files.path("model.safetensors"), ...);
+///   files.commit();
+///
+/// Without commit() the destructor removes what was written and leaves the folder as it was.
+class StagedFiles {
+ public:
+  explicit StagedFiles(const std::string& folder);
+  ~StagedFiles();
+  StagedFiles(const StagedFiles&) = delete;
+  /// Where to write the file that will be `folder/name`.
+  std::string path(const std::string& name);
+  /// Syncs and renames all of them; returns their final paths.
+  std::vector<std::string> commit();
+
+ private:
+  struct File {
+    std::string aside, final;
+  };
+  std::string folder_;
+  bool made_folder_ = false;
+  std::vector<File> files_;
+};
+
+}  // namespace adascale

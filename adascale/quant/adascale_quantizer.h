@@ -1,0 +1,57 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "adascale/quant/encoding.h"
+#include "adascale/quant/grid.h"
+
+namespace adascale {
+
+/// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's learned weight
+/// clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
+///
+///   W'    = W / exp(s2) / exp(s3) [/ exp(s4)]
+///   scale = (exp(gamma)*max - exp(beta)*min) / (qmax - qmin)
+///   What  = scale * clamp(round(W'/scale), qmin, qmax)                             symmetric
+///   offset = round(exp(beta)*min/scale), clamp to offset..offset + 2^b - 1         asymmetric
+///
+/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and offset are fp32
+/// whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are frozen.
+class AdaScaleQuantizer {
+ public:
+  /// `w` the weight (kept by reference, never written); `start` of shape Q;
+  /// `input_axis` >= 0 adds s4, one value per index along that axis of the weight (Conv2d: 1), -1 for none.
+  AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis = -1);
+
+  /// What, the weight's shape and dtype; differentiable in the learnables.
+  at::Tensor quantized_weight() const;
+  /// beta, gamma: the scale's learnables, of shape Q.
+  std::vector<at::Tensor> scale_learnables() const { return {beta_, gamma_}; }
+  /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
+  std::vector<at::Tensor> rounding_learnables() const;
+  std::vector<at::Tensor> learnables() const;
+  /// Overwrites the learnables with earlier values, in learnables() order.
+  void set_learnables(const std::vector<at::Tensor>& values);
+
+  /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight(), bit for bit.
+  Encoding encode(const std::string& name) const;
+  /// W', what AIMET folds into the weight; only tests that compare with AIMET want it.
+  at::Tensor divided_weight() const;
+
+ private:
+  at::Tensor w_;  ///< split in groups
+  std::vector<int64_t> weight_sizes_;
+  c10::ScalarType source_dtype_;
+  Grid grid_;
+  Range start_;
+  at::Tensor beta_, gamma_, s2_, s3_, s4_;
+
+  struct Affine {
+    at::Tensor scale, offset;
+  };
+  Affine affine() const;
+};
+
+}  // namespace adascale

@@ -1,0 +1,41 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adascale/quant/grid.h"
+
+namespace adascale {
+
+/// The neutral result of quantizing one tensor: what every export format is written from.
+///
+///   x = scale * (code + offset)              affine; offset 0 when symmetric
+///   x = scale * code + minimum               with a float minimum (Q4_1, Q5_1)
+///   scale = block_scale_int * channel scale  LPBQ and GGUF's superblocks, where block_scale_int is set
+struct Encoding {
+  std::string name;  ///< fully qualified parameter name, or the activation's name
+  Grid grid;
+  at::Tensor codes;   ///< the weight's shape; int8 up to 8 bits when symmetric, uint8 when not, int16/int32 above; undefined for activations
+  at::Tensor scale;   ///< fp32 values representable in grid.scale_dtype, shape Q of scale_sizes()
+  at::Tensor offset;  ///< int32, shape Q
+  std::optional<at::Tensor> minimum;          ///< float minimum instead of the offset
+  std::optional<at::Tensor> block_scale_int;  ///< integer scale per block; `scale` is then per channel
+  std::optional<at::Tensor> block_min_int;
+  int64_t superblock_size = 0;
+  std::optional<at::Tensor> d, dmin;  ///< the float pair of a superblock
+  c10::ScalarType source_dtype = c10::ScalarType::Float;
+  double sqnr_db = 0;  ///< of the dequantized weight against the source
+};
+
+/// scale * (codes + offset) in `encoding.source_dtype`, the weight's shape.
+at::Tensor dequantize(const Encoding& encoding);
+
+/// Codes of `w` on the grid of that range: round-to-nearest, half to even.
+Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range);
+
+/// 10 log10(sum x^2 / sum (x - y)^2); +inf when equal.
+double sqnr_db(const at::Tensor& x, const at::Tensor& y);
+
+}  // namespace adascale

@@ -1,0 +1,51 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <string>
+
+namespace adascale {
+
+/// The integer grid of one tensor: how many codes, around zero or not, and what shares a scale.
+///
+/// Codes: symmetric [-2^(b-1), 2^(b-1)-1] (AIMET's "non-strict" grid); asymmetric 0..2^b-1 shifted by the offset.
+struct Grid {
+  int bits = 8;
+  bool symmetric = true;
+  int64_t channel_axis = -1;  ///< -1: one scale for the whole tensor
+  int64_t group_axis = -1;    ///< the axis cut in groups; needs a channel axis
+  int64_t group_size = 0;     ///< 0: no groups
+  c10::ScalarType scale_dtype = c10::ScalarType::Float;  ///< what scales are stored as; training rounds to it
+
+  bool per_channel() const { return channel_axis >= 0; }
+  bool per_group() const { return group_size > 0; }
+  int64_t qmin() const { return symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
+  int64_t qmax() const { return symmetric ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1; }
+  int64_t steps() const { return (int64_t{1} << bits) - 1; }  ///< qmax - qmin
+};
+
+/// "int4 symmetric per channel", "int4 asymmetric per group of 64".
+std::string to_string(const Grid& grid);
+
+/// Throws (user) unless bits are 2..16 and groups divide the axis; `name` begins the message.
+void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes);
+
+/// Views `w` so that the elements sharing a scale are those of the axes of size 1 in scale_sizes(): per group
+/// [.., in, ..] becomes [.., groups, group_size, ..]; otherwise `w` itself. No copy for contiguous input.
+at::Tensor split_groups(const at::Tensor& w, const Grid& grid);
+/// The inverse of split_groups for a weight of `weight_sizes`.
+at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
+/// The shape Q of scales against the split weight: per channel [out,1,..], per group [out,groups,1,..], else [].
+std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);
+
+/// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max.
+struct Range {
+  at::Tensor min, max;
+};
+
+/// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as fp32).
+at::Tensor scale_of(const Range& range, const Grid& grid);
+/// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code + offset).
+at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid);
+
+}  // namespace adascale

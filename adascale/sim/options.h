@@ -1,0 +1,71 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "adascale/core/options.h"
+
+namespace adascale {
+
+/// How ranges are found from values; AIMET's names. The `training_range_learning` ones start from the same range:
+/// post-training quantization has no later training to tell them apart.
+enum class QuantScheme {
+  post_training_tf,           ///< min-max
+  post_training_tf_enhanced,  ///< SQNR search
+  post_training_percentile,   ///< 99.99 %
+  training_range_learning_with_tf_init,
+  training_range_learning_with_tf_enhanced_init,
+};
+
+/// "post_training_tf" and so on; the inverse throws (user) listing the names.
+std::string to_string(QuantScheme scheme);
+QuantScheme quant_scheme_from(const std::string& name);
+
+/// Bits that mean "left in full precision".
+inline constexpr int64_t kOffBits = 32;
+
+/// What one pattern of a layer_config changes for the layers it matches; unset fields stay as they were.
+struct LayerSettings {
+  std::optional<int64_t> param_bw;     ///< 2..16, or 32: excluded
+  std::optional<int64_t> group_size;   ///< 0: per channel
+  std::optional<bool> symmetric;
+  std::optional<bool> per_channel;     ///< false: one scale for the whole weight
+  std::optional<int64_t> output_bw;    ///< 4..16, or 32: off, for the layer's output
+};
+
+/// Glob over layer names, or a layer kind ("Embedding"), to settings; later entries win.
+using LayerConfig = std::vector<std::pair<std::string, LayerSettings>>;
+
+/// From JSON: {"encoder.*": {"param_bw": 8, "group_size": 32}}. Errors name the pattern and the key.
+LayerConfig parse_layer_config(const std::string& json);
+LayerConfig read_layer_config(const std::string& path);
+
+/// How a model is quantized. Defaults are AIMET's.
+struct SimOptions {
+  QuantScheme quant_scheme = QuantScheme::post_training_tf;
+  int64_t default_param_bw = 8;
+  int64_t default_output_bw = 8;
+  int64_t group_size = 0;
+  bool symmetric = true;
+  std::string config_file;   ///< JSON in AIMET's quantsim config format; empty: the built-in default
+  LayerConfig layer_config;
+  bool in_place = false;     ///< fold into the program's own tensors instead of new ones
+};
+
+/// One line per option: flag, JSON key, Python keyword, help and limits.
+template <class Visitor, class Options>
+void visit_sim_options(Visitor&& visit, Options& options) {
+  visit("param_bw", options.default_param_bw, "weight bits, 2 to 16 (AdaScale trains 2 to 8); 32: off",
+        OptionRule{.min = 2, .max = 32, .alias = "default_param_bw"});
+  visit("output_bw", options.default_output_bw, "activation bits, 4 to 16; 32: off",
+        OptionRule{.min = 4, .max = 32, .alias = "default_output_bw"});
+  visit("group_size", options.group_size, "weights of one row that share a scale; 0: one scale per channel",
+        OptionRule{.min = 0});
+  visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
+  visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
+        OptionRule{.alias = "config_file"});
+}
+
+}  // namespace adascale

@@ -1,0 +1,19 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+
+#include "adascale/quant/encoding.h"
+#include "adascale/sim/layers.h"
+
+namespace adascale {
+
+/// One quantized parameter: its grid, start range and, once decided, its codes.
+struct QuantizedWeight {
+  Layer layer;
+  Grid grid;
+  Range range;                       ///< of the scheme, shape Q
+  std::optional<Encoding> encoding;  ///< set when folded: codes, scale and offset are the truth from then on
+  bool trained = false;              ///< by AdaScale, as opposed to round-to-nearest
+};
+
+}  // namespace adascale

@@ -1,0 +1,98 @@
+#pragma once
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "adascale/graph/interpreter.h"
+#include "adascale/graph/program.h"
+#include "adascale/sim/activation_quantizer.h"
+#include "adascale/sim/options.h"
+#include "adascale/sim/quantized_weight.h"
+
+namespace adascale {
+
+/// One call's user inputs, flat, in the program's order; constants fixed at capture included.
+using Inputs = std::vector<c10::IValue>;
+/// The program's flat outputs.
+using Outputs = std::vector<c10::IValue>;
+
+/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list missing and unknown names.
+Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
+Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
+
+/// Which quantizers act in a run.
+enum class SimMode {
+  kFloat,        ///< none: the model as it came
+  kWeightsOnly,  ///< weights; activations pass through
+  kSimulate,     ///< weights, and activations that have an encoding
+};
+
+/// A model with simulated quantization: weights on their grids, activations through their encodings.
+///
+/// The weights' ranges are found at construction (they need no data), the activations' by compute_encodings. Tensors
+/// are shared with the Program given until a layer is folded; then the layer's parameter becomes the dequantized weight, in a new tensor
+/// or, with `in_place`, in the program's own.
+class QuantizationSimModel {
+ public:
+  /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing, NaN or infinite
+  /// weights, dtypes that cannot be quantized, config file.
+  QuantizationSimModel(Program program, SimOptions options);
+  ~QuantizationSimModel();
+  QuantizationSimModel(QuantizationSimModel&&) noexcept;
+
+  const Program& program() const;
+  const SimOptions& options() const;
+
+  /// Runs the graph. Throws when a shared weight was changed behind our back, or the inputs do not fit.
+  Outputs run(const Inputs& inputs, SimMode mode = SimMode::kSimulate) const;
+  /// What compute_encodings' callback and forward functions call.
+  Outputs operator()(const std::vector<at::Tensor>& tensors);
+  Outputs operator()(const std::map<std::string, at::Tensor>& tensors);
+  Outputs operator()(const at::Tensor& tensor);
+  Outputs call(const Inputs& inputs);
+
+  /// Runs `forward_pass`, which calls the model on representative data, and sets the activations' encodings
+  /// from what it saw. Weights are frozen from then on. On an exception the sim is as before.
+  void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
+  /// The same in two steps, for a caller that runs the model from elsewhere (Python); abort undoes begin.
+  void begin_calibration();
+  void end_calibration();
+  void abort_calibration();
+  bool is_calibrated() const;  ///< compute_encodings has succeeded
+
+  /// Collects instead of running: until stop_recording, calls store their inputs and return nothing.
+  void start_recording();
+  std::vector<Inputs> stop_recording();
+
+  const std::vector<QuantizedWeight>& weights() const;
+  const std::vector<ActivationQuantizer>& activations() const;
+  const std::vector<PassedOver>& passed_over() const;
+  /// Index into weights() of the parameter value's quantizer, or kNone.
+  int32_t weight_of(ValueId parameter) const;
+
+  /// The parameter, buffer or constant as it is now: dequantized once folded, the program's otherwise.
+  at::Tensor state(const std::string& name) const;
+  /// The tensor a node reads in that mode.
+  at::Tensor load_state(ValueId value, SimMode mode) const;
+  /// Round-to-nearest or folded weight on its grid, in the parameter's dtype.
+  at::Tensor dequantized_weight(int32_t weight) const;
+  /// Codes of a weight: those folded, else round-to-nearest's.
+  Encoding weight_encoding(int32_t weight) const;
+
+  /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
+  void fold(int32_t weight, Encoding encoding, bool trained);
+  /// Set by apply_adascale, which runs once.
+  bool adascale_applied = false;
+
+  /// The module tree with its quantizers, as print(sim) shows it.
+  std::string describe() const;
+
+ private:
+  struct Body;
+  std::unique_ptr<Body> body_;
+};
+
+}  // namespace adascale

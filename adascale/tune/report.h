@@ -1,0 +1,39 @@
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace adascale {
+
+struct LayerReport {
+  std::string name;
+  std::string grid;        ///< "int4 symmetric per channel"
+  double sqnr_rtn_db = 0;  ///< of the weight itself, rounded to nearest
+  double sqnr_db = 0;      ///< of the weight as kept
+  double codes_moved = 0;  ///< share of codes that differ from round-to-nearest's
+};
+
+struct BlockReport {
+  std::string name;
+  std::vector<LayerReport> layers;
+  double loss_before = 0;  ///< round-to-nearest, all calibration batches, quantized inputs, no mixing
+  double loss_after = 0;   ///< of what was trained, the same batches
+  std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
+  int64_t iterations = 0;
+  double seconds = 0;
+  bool kept = true;        ///< false: training did not beat round-to-nearest, which stays
+  std::string note;        ///< why, when something is out of the ordinary
+};
+
+struct AdaScaleReport {
+  std::string recipe;
+  std::vector<BlockReport> blocks;
+  std::vector<std::string> not_trained;  ///< "pooler.dense: outside every block", one line each
+  double seconds = 0;
+};
+
+/// A table for people: a line per block and what was left.
+std::string to_string(const AdaScaleReport& report);
+
+}  // namespace adascale

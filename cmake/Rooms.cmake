@@ -1,0 +1,30 @@
+# add_room(NAME [ROOMS rooms below] [DEPENDS other targets]): one object library per folder of adascale/.
+function(add_room name)
+  cmake_parse_arguments(ARG "" "" "ROOMS;DEPENDS" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/adascale/${name}/*.cpp)
+  if(NOT sources) # until every room has its first source
+    file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.cpp "")
+    set(sources ${PROJECT_BINARY_DIR}/empty_${name}.cpp)
+  endif()
+  add_library(adascale_${name} OBJECT ${sources})
+  target_include_directories(adascale_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
+  target_link_libraries(adascale_${name} PRIVATE adascale_settings)
+  target_link_libraries(adascale_${name} PUBLIC ${ARG_DEPENDS} OpenMP::OpenMP_CXX)
+  foreach(room ${ARG_ROOMS})
+    target_link_libraries(adascale_${name} PUBLIC adascale_${room})
+  endforeach()
+endfunction()
+
+# add_library_of_rooms(NAME rooms...): the shared library that C++ users and the Python package link.
+function(add_library_of_rooms name)
+  add_library(${name} SHARED)
+  add_library(${name}::${name} ALIAS ${name})
+  foreach(room ${ARGN})
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:adascale_${room}>)
+  endforeach()
+  target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
+                                            $<INSTALL_INTERFACE:include>)
+  target_link_libraries(${name} PRIVATE adascale_settings)
+  target_link_libraries(${name} PUBLIC torch OpenMP::OpenMP_CXX fmt::fmt nlohmann_json::nlohmann_json)
+  target_compile_features(${name} PUBLIC cxx_std_20)
+endfunction()

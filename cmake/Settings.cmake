@@ -1,0 +1,26 @@
+# Language, warnings, speed of the build. Nothing here is specific to one room.
+set(CMAKE_CXX_STANDARD 20)
+set(CMAKE_CXX_STANDARD_REQUIRED ON)
+set(CMAKE_CXX_EXTENSIONS OFF)
+set(CMAKE_POSITION_INDEPENDENT_CODE ON)
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(NOT CMAKE_BUILD_TYPE)
+  set(CMAKE_BUILD_TYPE Release CACHE STRING "" FORCE)
+endif()
+
+find_program(CCACHE_PROGRAM ccache)
+if(CCACHE_PROGRAM)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CCACHE_PROGRAM})
+endif()
+find_program(MOLD_PROGRAM mold)
+if(MOLD_PROGRAM)
+  add_link_options(-fuse-ld=mold)
+endif()
+
+add_library(adascale_settings INTERFACE)
+target_compile_options(adascale_settings INTERFACE -Wall -Wextra -Wshadow -Wno-unused-parameter)
+if(ADASCALE_SANITIZE)
+  target_compile_options(adascale_settings INTERFACE -fsanitize=${ADASCALE_SANITIZE}
+                                                     -fno-omit-frame-pointer -g1)
+  target_link_options(adascale_settings INTERFACE -fsanitize=${ADASCALE_SANITIZE})
+endif()
