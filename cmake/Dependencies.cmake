@@ -36,7 +36,11 @@ function(find_or_fetch package url)
   endif()
 endfunction()
 
-find_or_fetch(fmt https://github.com/fmtlib/fmt/archive/refs/tags/9.1.0.tar.gz)
+# Torch's headers carry fmt and shadow any other copy on the include path: use that one, header only, everywhere.
+add_library(adascale_fmt INTERFACE)
+target_include_directories(adascale_fmt SYSTEM INTERFACE $<BUILD_INTERFACE:${TORCH_ROOT}/include>)
+target_compile_definitions(adascale_fmt INTERFACE FMT_HEADER_ONLY)
+
 find_or_fetch(nlohmann_json https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz)
 if(ADASCALE_BUILD_CLI OR ADASCALE_BUILD_PYTHON)
   find_or_fetch(CLI11 https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz)

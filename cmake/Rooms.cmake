@@ -1,11 +1,7 @@
-# add_room(NAME [ROOMS rooms below] [DEPENDS other targets]): one object library per folder of adascale/.
+# add_room(NAME [NO_TORCH] [ROOMS rooms below] [DEPENDS other targets]): one object library per folder of adascale/.
 function(add_room name)
-  cmake_parse_arguments(ARG "" "" "ROOMS;DEPENDS" ${ARGN})
+  cmake_parse_arguments(ARG "NO_TORCH" "" "ROOMS;DEPENDS" ${ARGN})
   file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/adascale/${name}/*.cpp)
-  if(NOT sources) # until every room has its first source
-    file(WRITE ${PROJECT_BINARY_DIR}/empty_${name}.cpp "")
-    set(sources ${PROJECT_BINARY_DIR}/empty_${name}.cpp)
-  endif()
   add_library(adascale_${name} OBJECT ${sources})
   target_include_directories(adascale_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_link_libraries(adascale_${name} PRIVATE adascale_settings)
@@ -13,6 +9,9 @@ function(add_room name)
   foreach(room ${ARG_ROOMS})
     target_link_libraries(adascale_${name} PUBLIC adascale_${room})
   endforeach()
+  if(NOT ARG_NO_TORCH)
+    use_precompiled_headers(adascale_${name})
+  endif()
 endfunction()
 
 # add_library_of_rooms(NAME rooms...): the shared library that C++ users and the Python package link.
@@ -25,6 +24,7 @@ function(add_library_of_rooms name)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                             $<INSTALL_INTERFACE:include>)
   target_link_libraries(${name} PRIVATE adascale_settings)
-  target_link_libraries(${name} PUBLIC torch OpenMP::OpenMP_CXX fmt::fmt nlohmann_json::nlohmann_json)
+  target_link_libraries(${name} PUBLIC torch OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json)
+  target_compile_definitions(${name} PUBLIC FMT_HEADER_ONLY) # torch's headers carry fmt
   target_compile_features(${name} PUBLIC cxx_std_20)
 endfunction()

@@ -25,6 +25,8 @@ struct ExportFormat {
   std::string name;         ///< "pt2"
   std::string description;  ///< for `adascale list formats`
   std::string files;        ///< "PREFIX.pt2"
+  /// It says how activations are quantized, so that compute_encodings must come first where there are any.
+  bool holds_activations = false;
   /// Adds what this format cannot hold; nothing is written when any format objects.
   std::function<void(const ExportRequest&, Objections&)> check;
   std::function<void(const ExportRequest&, StagedFiles&)> write;
@@ -34,8 +36,12 @@ const std::vector<ExportFormat>& export_formats();
 /// Throws (user) listing the known names.
 const ExportFormat& export_format(const std::string& name);
 
-/// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths. Errors before anything is
-/// written: unknown format, objections, folder not writable; a full disk leaves the folder as it was.
+/// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths.
+///
+/// Everything that can be known is checked first and reported in one Error: an unknown format or one named
+/// twice, a prefix that is no bare file name, activation quantizers without compute_encodings (for formats
+/// that hold activations), what a format cannot hold. Then: folder not writable; a full disk leaves the
+/// folder as it was.
 std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options = {});

@@ -1,5 +1,7 @@
 #pragma once
 #include <set>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "adascale/graph/program.h"
@@ -18,11 +20,26 @@ class Dataflow {
   const std::vector<NodeId>& needs(NodeId node) const { return needs_[node]; }
   /// The value whose storage `value` shares through views and in-place results; itself when it owns it.
   ValueId storage_root(ValueId value) const { return roots_[value]; }
-  /// Nodes in execution order that making `wanted` takes, not going past nodes in `done`.
+  /// The values whose storage `node` overwrites.
+  const std::vector<ValueId>& overwrites(NodeId node) const { return overwrites_[node]; }
+  /// Nodes in execution order that making `wanted` takes, not going past nodes in `done`. A wanted value that is
+  /// read again after a node overwrote part of it (`x[:, 0] = 0`) takes that node too.
   std::vector<NodeId> ancestors(const std::vector<ValueId>& wanted, const std::set<NodeId>& done) const;
 
  private:
+  void connect(NodeId node);
+  void share_storage(NodeId node, const std::vector<std::pair<size_t, std::string>>& shared);
+  std::vector<NodeId> makers(ValueId value) const;
+
+  struct Access {
+    NodeId last_writer = kNone;
+    std::vector<NodeId> readers;  // since that write
+    std::vector<NodeId> writers;  // all of them
+  };
+
   const Program& program_;
+  std::vector<Access> accesses_;  // by storage root
+  std::vector<std::vector<ValueId>> overwrites_;
   std::vector<std::vector<NodeId>> needs_;
   std::vector<ValueId> roots_;
 };

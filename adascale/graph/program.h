@@ -20,7 +20,7 @@ inline constexpr int32_t kNone = -1;
 /// One dimension of a value: a fixed size, or a symbol with the range of sizes the model accepts.
 struct Dim {
   int64_t size = 0;    ///< the fixed size, or the example's when symbolic
-  std::string symbol;  ///< empty when fixed
+  std::string symbol;  ///< empty when fixed; "s77", or an expression such as "Mul(16, s77)"
   int64_t min = 0, max = std::numeric_limits<int64_t>::max();
   bool is_fixed() const { return symbol.empty(); }
 };
@@ -66,6 +66,7 @@ struct Node {
   CallId call = kNone;        ///< the innermost module call it belongs to
   bool grad_enabled = true;   ///< false inside torch.no_grad()
   std::string graph_path;     ///< JSON pointer of the (sub)graph of Program::document it is written in
+  int32_t position = 0;       ///< its index among the nodes of that (sub)graph
   std::string source;         ///< "file.py:12" where the model's author wrote it, if known
 
   /// "aten::linear" for an ATen node, the bare target otherwise.

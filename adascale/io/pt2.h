@@ -24,8 +24,9 @@ struct InsertedNode {
   std::vector<std::pair<std::string, c10::IValue>> arguments;  ///< after the tensor: int64 or double literals
 };
 
-/// Writes `program` to `path` with other tensors (by name; those not named are the program's) and inserted nodes, so
-/// that `torch.export.load` and `load_program` read it. Writes exactly `path`; staging is the caller's.
+/// Writes `program` to `path` with other tensors (by name; a name that is not given takes what is given for a weight
+/// tied to it, else the program's own) and inserted nodes, several on one value applied in order, so that
+/// `torch.export.load` and `load_program` read it. Writes exactly `path`; staging is the caller's.
 void save_program(const Program& program, const std::string& path,
                   const std::unordered_map<std::string, at::Tensor>& state,
                   const std::vector<InsertedNode>& inserted);

@@ -9,16 +9,17 @@
 
 namespace adascale {
 
-/// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's learned weight
-/// clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
+/// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's
+/// learned weight clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
 ///
 ///   W'    = W / exp(s2) / exp(s3) [/ exp(s4)]
 ///   scale = (exp(gamma)*max - exp(beta)*min) / (qmax - qmin)
 ///   What  = scale * clamp(round(W'/scale), qmin, qmax)                             symmetric
 ///   offset = round(exp(beta)*min/scale), clamp to offset..offset + 2^b - 1         asymmetric
 ///
-/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and offset are fp32
-/// whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are frozen.
+/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and
+/// offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are
+/// frozen.
 class AdaScaleQuantizer {
  public:
   /// `w` the weight (kept by reference, never written); `start` of shape Q;
@@ -32,12 +33,15 @@ class AdaScaleQuantizer {
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
   std::vector<at::Tensor> rounding_learnables() const;
   std::vector<at::Tensor> learnables() const;
-  /// Overwrites the learnables with earlier values, in learnables() order.
+  /// Overwrites the learnables with earlier values, in learnables() order. Throws (user) when shapes don't
+  /// fit.
   void set_learnables(const std::vector<at::Tensor>& values);
 
-  /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight(), bit for bit.
+  /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight(), bit for
+  /// bit.
   Encoding encode(const std::string& name) const;
-  /// W', what AIMET folds into the weight; only tests that compare with AIMET want it.
+  /// W' of the weight's shape, fp32: what AIMET folds into the weight; only tests that compare with AIMET
+  /// want it.
   at::Tensor divided_weight() const;
 
  private:
@@ -49,9 +53,10 @@ class AdaScaleQuantizer {
   at::Tensor beta_, gamma_, s2_, s3_, s4_;
 
   struct Affine {
-    at::Tensor scale, offset;
+    at::Tensor scale, offset;  ///< offset undefined when symmetric
   };
   Affine affine() const;
+  at::Tensor divide() const;  ///< W', split in groups
 };
 
 }  // namespace adascale

@@ -17,9 +17,11 @@ namespace adascale {
 struct Encoding {
   std::string name;  ///< fully qualified parameter name, or the activation's name
   Grid grid;
-  at::Tensor codes;   ///< the weight's shape; int8 up to 8 bits when symmetric, uint8 when not, int16/int32 above; undefined for activations
-  at::Tensor scale;   ///< fp32 values representable in grid.scale_dtype, shape Q of scale_sizes()
-  at::Tensor offset;  ///< int32, shape Q
+  at::Tensor codes;  ///< the weight's shape; int8 up to 8 bits when symmetric, uint8 when not, int16/int32
+                     ///< above; undefined for activations
+  at::Tensor
+      scale;  ///< fp32 (fp64 if stored so) values representable in grid.scale_dtype, shape Q of scale_sizes()
+  at::Tensor offset;                          ///< int32, shape Q
   std::optional<at::Tensor> minimum;          ///< float minimum instead of the offset
   std::optional<at::Tensor> block_scale_int;  ///< integer scale per block; `scale` is then per channel
   std::optional<at::Tensor> block_min_int;
@@ -29,11 +31,19 @@ struct Encoding {
   double sqnr_db = 0;  ///< of the dequantized weight against the source
 };
 
-/// scale * (codes + offset) in `encoding.source_dtype`, the weight's shape.
+/// scale * (codes + offset), computed in fp32 (fp64 for an fp64 source), in `encoding.source_dtype` and the
+/// weight's shape. For encodings with an integer offset; those with a minimum or block scales belong to their
+/// formats.
 at::Tensor dequantize(const Encoding& encoding);
 
-/// Codes of `w` on the grid of that range: round-to-nearest, half to even.
+/// Codes of `w` on the grid of that range: round-to-nearest, half to even. Throws (user) on a grid that does
+/// not fit and on NaN or infinity in `w`.
 Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range);
+
+/// Codes of `values` (split in groups) with that scale and offset (undefined when symmetric), as the encoding
+/// of `source`, whose shape, dtype and SQNR are recorded.
+Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
+                       const at::Tensor& scale, const at::Tensor& offset, const Grid& grid);
 
 /// 10 log10(sum x^2 / sum (x - y)^2); +inf when equal.
 double sqnr_db(const at::Tensor& x, const at::Tensor& y);

@@ -3,18 +3,20 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace adascale {
 
 /// The integer grid of one tensor: how many codes, around zero or not, and what shares a scale.
 ///
-/// Codes: symmetric [-2^(b-1), 2^(b-1)-1] (AIMET's "non-strict" grid); asymmetric 0..2^b-1 shifted by the offset.
+/// Codes: symmetric [-2^(b-1), 2^(b-1)-1] (AIMET's "non-strict" grid); asymmetric 0..2^b-1 shifted by the
+/// offset.
 struct Grid {
   int bits = 8;
   bool symmetric = true;
-  int64_t channel_axis = -1;  ///< -1: one scale for the whole tensor
-  int64_t group_axis = -1;    ///< the axis cut in groups; needs a channel axis
-  int64_t group_size = 0;     ///< 0: no groups
+  int64_t channel_axis = -1;                             ///< -1: one scale for the whole tensor
+  int64_t group_axis = -1;                               ///< the axis cut in groups; needs a channel axis
+  int64_t group_size = 0;                                ///< 0: no groups
   c10::ScalarType scale_dtype = c10::ScalarType::Float;  ///< what scales are stored as; training rounds to it
 
   bool per_channel() const { return channel_axis >= 0; }
@@ -35,7 +37,8 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid);
 /// The inverse of split_groups for a weight of `weight_sizes`.
 at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
-/// The shape Q of scales against the split weight: per channel [out,1,..], per group [out,groups,1,..], else [].
+/// The shape Q of scales against the split weight: per channel [out,1,..], per group [out,groups,1,..], else
+/// [].
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);
 
 /// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max.
@@ -43,9 +46,23 @@ struct Range {
   at::Tensor min, max;
 };
 
-/// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as fp32).
-at::Tensor scale_of(const Range& range, const Grid& grid);
-/// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code + offset).
+/// The axes of a split weight whose elements share a scale: those of size 1 in scale_sizes(), all of them per
+/// tensor.
+std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split);
+
+/// The range a quantizer starts from for values in min..max: qmin*delta..qmax*delta when symmetric, zero
+/// inside and floored away from an empty range always.
+Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& grid);
+
+/// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as
+/// fp32). Throws (user), beginning with `name`, when that is more than the dtype holds.
+at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
+/// Just the flooring and rounding, in the dtype of `scale`.
+at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid);
+/// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code +
+/// offset).
 at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid);
+/// The integer nearest to `position` = min / scale that keeps zero on the grid.
+at::Tensor offset_from(const at::Tensor& position, const Grid& grid);
 
 }  // namespace adascale

@@ -14,21 +14,22 @@ class RangeAnalyzer {
   virtual ~RangeAnalyzer() = default;
   /// Any number of calls; fp tensors of any shape. Throws (user) on NaN or infinity.
   virtual void observe(const at::Tensor& x) = 0;
-  /// One range for everything seen (0-dim tensors), on `grid`'s terms: symmetric ranges are qmin*delta..qmax*delta,
-  /// zero is always inside, width is floored away from 0. Throws if nothing was seen.
+  /// One range for everything seen (0-dim tensors), on `grid`'s terms: symmetric ranges are
+  /// qmin*delta..qmax*delta, zero is always inside, width is floored away from 0. Throws if nothing was seen.
   virtual Range range(const Grid& grid) const = 0;
 };
 
 /// A quantization scheme by AIMET's name.
 struct RangeScheme {
-  std::string name;   ///< "post_training_tf"
+  std::string name;  ///< "post_training_tf"
   std::string description;
-  std::function<std::unique_ptr<RangeAnalyzer>()> make_analyzer;          ///< activations, streamed
-  std::function<Range(const at::Tensor& w, const Grid& grid)> weight_range;  ///< shape Q; exact, not from a histogram
+  std::function<std::unique_ptr<RangeAnalyzer>()> make_analyzer;  ///< activations, streamed
+  /// Shape Q; exact, not from a histogram. Throws (user) on NaN or infinity.
+  std::function<Range(const at::Tensor& w, const Grid& grid)> weight_range;
 };
 
-/// post_training_tf and training_range_learning_with_tf_init (min-max), post_training_tf_enhanced (SQNR search),
-/// post_training_percentile (99.99 %); training_range_learning_with_tf_enhanced_init.
+/// post_training_tf and training_range_learning_with_tf_init (min-max), post_training_tf_enhanced (SQNR
+/// search), post_training_percentile (99.99 %); training_range_learning_with_tf_enhanced_init.
 const std::vector<RangeScheme>& range_schemes();
 /// Throws (user) listing the known names.
 const RangeScheme& range_scheme(const std::string& name);

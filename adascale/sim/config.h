@@ -6,33 +6,47 @@
 
 namespace adascale {
 
-/// What AIMET's quantsim configuration says of one op type or of all.
+/// How a parameter is quantized; what is unset is left to the next wider rule.
+struct ParamConfig {
+  std::optional<bool> is_quantized, is_symmetric;
+};
+
+/// What a configuration says of one op type or, as the defaults, of all.
 struct OpConfig {
   std::optional<bool> is_output_quantized, is_input_quantized, is_symmetric, per_channel;
-  /// "weight" / "bias" -> quantized, symmetric
-  struct Param {
-    std::optional<bool> is_quantized, is_symmetric;
-  };
-  std::map<std::string, Param> params;
+  std::map<std::string, ParamConfig> params;  ///< "weight", "bias"
 };
 
 /// A quantsim configuration in AIMET's JSON format: which quantizers exist and of what kind.
+///
+/// Op types are ONNX names ("Gemm" is a Linear). What is nowhere set is off: not quantized, asymmetric, per
+/// tensor.
 struct SimConfig {
-  OpConfig defaults;                                  ///< "defaults": ops and params
-  OpConfig::Param default_param;                      ///< "defaults".params
-  bool per_channel = true;                            ///< "per_channel_quantization"
-  std::map<std::string, OpConfig::Param> params;      ///< "params": {"bias": {...}}
+  OpConfig defaults;                                  ///< "defaults": its ops and per_channel_quantization
+  ParamConfig default_param;                          ///< "defaults".params
+  std::map<std::string, ParamConfig> params;          ///< "params": {"bias": {...}}
   std::map<std::string, OpConfig> op_types;           ///< "op_type": {"Gemm": {...}}
-  std::vector<std::vector<std::string>> supergroups;  ///< [["Conv","Relu"], ...]
-  bool quantize_model_input = true, quantize_model_output = false;
+  std::vector<std::vector<std::string>> supergroups;  ///< [["Conv", "Relu"], ...]: one quantizer, at the end
+  bool quantize_model_input = false;
+  bool quantize_model_output = false;  ///< even where the op type has no output quantizer
 };
 
-/// Like AIMET's default: params symmetric, per channel on Conv and Linear; activations asymmetric per tensor on op outputs
-/// and model inputs; Conv/Linear/Add + ReLU fused; bias not quantized.
-SimConfig default_sim_config();
-/// Errors name the file, the JSON path, what was found and what is expected; unknown keys are errors, not ignored.
+/// Like AIMET's default: params symmetric, per channel on Conv and Linear; activations asymmetric per tensor
+/// on op outputs and model inputs; Conv/Linear/Add + ReLU fused; bias not quantized. A BatchNorm belongs to
+/// the layer before it, into which every runtime folds it.
+const SimConfig& default_sim_config();
+/// The same as the JSON it is parsed from: the format by example.
+const std::string& default_sim_config_json();
+
+/// Throws Error (user) naming the file, the JSON place, what was found and what is expected; keys and op
+/// types unknown to AIMET's format are errors. What the format knows and this library does not act on is
+/// named in one logged note.
 SimConfig read_sim_config(const std::string& path);
 SimConfig parse_sim_config(const std::string& json, const std::string& origin);
+
+/// What holds for an op type: its own entry over the defaults. A Linear is "Gemm" and, where that entry is
+/// silent, "MatMul", as in AIMET. An empty type has the defaults.
+OpConfig op_config(const SimConfig& config, const std::string& onnx_type);
 
 /// How a layer's weight is quantized by the config alone.
 struct WeightRule {

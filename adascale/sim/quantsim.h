@@ -69,6 +69,8 @@ class QuantizationSimModel {
 
   const std::vector<QuantizedWeight>& weights() const;
   const std::vector<ActivationQuantizer>& activations() const;
+  /// Layers that the options or the config leave in full precision.
+  const std::vector<Layer>& excluded() const;
   const std::vector<PassedOver>& passed_over() const;
   /// Index into weights() of the parameter value's quantizer, or kNone.
   int32_t weight_of(ValueId parameter) const;

@@ -24,13 +24,13 @@ Table make_table() {
   add(table, OpRole::kMatmul, {"mat1", "mat2"}, {"addmm"});
   add(table, OpRole::kMatmul, {"batch1", "batch2"}, {"baddbmm"});
   add(table, OpRole::kView, {},
-      {"t",       "transpose", "permute",  "mT",       "numpy_T",          "view",         "reshape",
-       "squeeze", "unsqueeze", "expand",   "flatten",  "index",            "index_select", "gather",
-       "select",  "slice",     "narrow",   "chunk",    "split",            "unbind",       "split_with_sizes",
-       "to",      "_to_copy",  "contiguous", "clone",  "detach",           "alias",        "_weight_norm"});
+      {"t",       "transpose", "permute",    "mT",      "numpy_T", "view",         "reshape",
+       "squeeze", "unsqueeze", "expand",     "flatten", "index",   "index_select", "gather",
+       "select",  "slice",     "narrow",     "chunk",   "split",   "unbind",       "split_with_sizes",
+       "to",      "_to_copy",  "contiguous", "clone",   "detach",  "alias",        "_weight_norm"});
   add(table, OpRole::kShapeOnly, {},
-      {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros", "new_ones",
-       "new_full", "new_empty"});
+      {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros",
+       "new_ones", "new_full", "new_empty"});
   return table;
 }
 

@@ -15,7 +15,8 @@ enum class OpRole {
 
 struct OpTraits {
   OpRole role = OpRole::kOther;
-  std::vector<std::string> weights;  ///< names of the operands a weight can stand in, as in the operator's schema
+  std::vector<std::string>
+      weights;  ///< names of the operands a weight can stand in, as in the operator's schema
 };
 
 /// `op` as Node::op() gives it, "aten::linear"; kOther for all operators not known.

@@ -17,7 +17,8 @@ std::vector<ValueId> tensors_of(const Program& program, std::vector<ValueId> val
 
 ValueFacts::ValueFacts(const Program& program) {
   const size_t values = program.values.size(), nodes = program.nodes.size();
-  for (auto* flags : {&from_user_, &from_parameter_, &is_data_, &is_state_, &is_returned_}) flags->resize(values);
+  for (auto* flags : {&from_user_, &from_parameter_, &is_data_, &is_state_, &is_returned_})
+    flags->resize(values);
   rank_.resize(values, Rank::kPlain);
   is_layer_.resize(nodes);
   numbers_read_.resize(nodes);
@@ -76,7 +77,8 @@ bool ValueFacts::holds_parameter(const Argument* operand) const {
   if (operand == nullptr) return false;
   if (operand->kind == Argument::Kind::kValue) return from_parameter_[operand->value];
   const auto& items = operand->items;
-  return std::any_of(items.begin(), items.end(), [&](const Argument& item) { return holds_parameter(&item); });
+  return std::any_of(items.begin(), items.end(),
+                     [&](const Argument& item) { return holds_parameter(&item); });
 }
 
 }  // namespace adascale

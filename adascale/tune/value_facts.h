@@ -8,7 +8,8 @@ namespace adascale {
 /// What the block rule asks of single values and nodes, found in one pass over the program.
 class ValueFacts {
  public:
-  /// What a value was made from; of several streams into a call, the one of the highest rank is what blocks pass on.
+  /// What a value was made from; of several streams into a call, the one of the highest rank is what blocks
+  /// pass on.
   enum class Rank : char { kPlain, kParameter, kLayer };
 
   explicit ValueFacts(const Program& program);
@@ -34,9 +35,9 @@ class ValueFacts {
   bool holds_parameter(const Argument* operand) const;
 
   std::vector<bool> from_user_, from_parameter_, is_data_, is_state_, is_returned_;  // by value
-  std::vector<Rank> rank_;                                                            // by value
-  std::vector<bool> is_layer_;                                                        // by node
-  std::vector<std::vector<ValueId>> numbers_read_, tensors_read_;                     // by node
+  std::vector<Rank> rank_;                                                           // by value
+  std::vector<bool> is_layer_;                                                       // by node
+  std::vector<std::vector<ValueId>> numbers_read_, tensors_read_;                    // by node
 };
 
 }  // namespace adascale

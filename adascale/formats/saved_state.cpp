@@ -1,0 +1,73 @@
+#include "adascale/formats/saved_state.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
+
+namespace adascale {
+namespace {
+
+/// Which elements of which storage a tensor stands for.
+using Identity = std::tuple<const void*, c10::ScalarType, std::vector<int64_t>, std::vector<int64_t>>;
+
+Identity identity_of(const at::Tensor& tensor) {
+  return {tensor.const_data_ptr(), tensor.scalar_type(), tensor.sizes().vec(), tensor.strides().vec()};
+}
+
+/// Buffers registered with persistent=False: recomputed by the module's constructor, absent from its
+/// state_dict.
+std::set<std::string> passing_buffers(const Program& program) {
+  std::set<std::string> names;
+  for (const auto& spec : program.document->at("graph_module").at("signature").at("input_specs")) {
+    const auto buffer = spec.find("buffer");
+    if (buffer != spec.end() && !buffer->at("persistent").get<bool>())
+      names.insert(buffer->at("buffer_name").get<std::string>());
+  }
+  return names;
+}
+
+std::map<Identity, int32_t> weights_by_identity(const QuantizationSimModel& sim) {
+  std::map<Identity, int32_t> weights;
+  for (size_t i = 0; i < sim.weights().size(); ++i) {
+    const std::string& name = sim.weights()[i].layer.parameters.front();
+    weights.emplace(identity_of(sim.program().state.at(name)), static_cast<int32_t>(i));
+  }
+  return weights;
+}
+
+bool is_saved(const ProgramInput& input, const std::set<std::string>& passing) {
+  if (input.kind == ProgramInput::Kind::kParameter) return true;
+  return input.kind == ProgramInput::Kind::kBuffer && !passing.contains(input.name);
+}
+
+}  // namespace
+
+std::vector<SavedTensor> saved_state(const QuantizationSimModel& sim) {
+  const Program& program = sim.program();
+  const std::set<std::string> passing = passing_buffers(program);
+  const std::map<Identity, int32_t> weights = weights_by_identity(sim);
+  std::map<Identity, size_t> seen;
+  std::vector<SavedTensor> saved;
+  for (const ProgramInput& input : program.inputs) {
+    if (!is_saved(input, passing)) continue;
+    const at::Tensor& tensor = program.state.at(input.name);
+    const Identity identity = identity_of(tensor);
+    // Empty tensors have no address of their own.
+    const auto [tied, is_new] = seen.try_emplace(identity, saved.size());
+    if (!is_new && tensor.numel() > 0) {
+      saved[tied->second].names.push_back(input.name);
+      continue;
+    }
+    const auto weight = weights.find(identity);
+    saved.push_back({{input.name}, weight == weights.end() ? kNone : weight->second});
+  }
+  return saved;
+}
+
+at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved) {
+  if (saved.weight != kNone) return sim.dequantized_weight(saved.weight);
+  return sim.state(saved.names.front()).detach();
+}
+
+}  // namespace adascale

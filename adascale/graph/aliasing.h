@@ -1,0 +1,31 @@
+#pragma once
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "adascale/graph/program.h"
+
+namespace adascale {
+
+/// What one operator does to its operands' storage, from its schema's alias annotations.
+struct AliasRule {
+  std::vector<std::string> overwritten;                    ///< operands it writes into
+  std::vector<std::pair<size_t, std::string>> shared;      ///< result number -> the operand it may be a view of
+};
+
+/// Looks rules up by target, each read from the dispatcher once.
+class AliasRules {
+ public:
+  const AliasRule& of(const Node& node);
+  /// The values `node` writes into.
+  std::vector<ValueId> overwritten(const Node& node);
+
+ private:
+  std::unordered_map<std::string, AliasRule> rules_;
+};
+
+/// Every value that an operand refers to, those of lists included.
+std::vector<ValueId> values_in(const Argument& argument);
+
+}  // namespace adascale

@@ -1,0 +1,76 @@
+#include "adascale/graph/step.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+/// "encoder.layer.0.fc1 (linear_3, aten::linear)".
+std::string describe(const Program& program, NodeId node) {
+  const std::string where = program.where(node);
+  return where.substr(0, where.size() - 1) + ", " + program.nodes[node].op() + ")";
+}
+
+/// Runs `work`; what libtorch throws becomes one Error with its first line.
+template <typename Work>
+void translate_errors(const Program& program, NodeId node, Work work) {
+  try {
+    work();
+  } catch (const Error& error) {
+    fail("{}: {}", describe(program, node), error.what());
+  } catch (const c10::Error& error) {
+    fail("{}: {}", describe(program, node), first_line(error.what_without_backtrace()));
+  } catch (const std::exception& error) {
+    fail("{}: {}", describe(program, node), first_line(error.what()));
+  }
+}
+
+void check_names(const Node& node, const c10::FunctionSchema& schema) {
+  for (const NamedArgument& named : node.inputs) {
+    ADA_CHECK(schema.argumentIndexWithName(named.name).has_value(), "the operator has no operand '{}'", named.name);
+  }
+}
+
+}  // namespace
+
+Step::Step(const Program& program, NodeId node)
+    : program_(program),
+      node_(node),
+      operator_(find_operator(program.nodes[node].target)),
+      function_(find_python_function(program.nodes[node].target)) {
+  translate_errors(program, node, [&] { match_operands(program.nodes[node]); });
+}
+
+void Step::match_operands(const Node& node) {
+  if (function_) {
+    for (const NamedArgument& named : node.inputs) operands_.push_back(Operand::plain(named.argument));
+    return;
+  }
+  ADA_CHECK(operator_, "this process has no such operator");
+  const c10::FunctionSchema& schema = operator_->schema();
+  check_names(node, schema);
+  for (const c10::Argument& formal : schema.arguments()) {
+    const Argument* given = node.input(formal.name());
+    ADA_CHECK(given || formal.default_value(), "operand '{}' is missing", formal.name());
+    operands_.push_back(given ? Operand::compile(program_, *given, formal) : Operand::constant(*formal.default_value()));
+  }
+}
+
+void Step::run(const Environment& environment, std::vector<c10::IValue>& results) const {
+  translate_errors(program_, node_, [&] { call(environment, results); });
+}
+
+void Step::call(const Environment& environment, std::vector<c10::IValue>& results) const {
+  const at::AutoGradMode mode(at::GradMode::is_enabled() && program_.nodes[node_].grad_enabled);
+  results.clear();
+  for (const Operand& operand : operands_) results.push_back(operand.get(environment));
+  if (function_) {
+    results = {function_->call(results)};
+  } else {
+    operator_->callBoxed(&results);
+  }
+}
+
+}  // namespace adascale

@@ -1,0 +1,33 @@
+#pragma once
+#include <ATen/core/dispatch/Dispatcher.h>
+
+#include <optional>
+#include <vector>
+
+#include "adascale/graph/operand.h"
+#include "adascale/graph/operators.h"
+
+namespace adascale {
+
+/// One node made ready to run: its operator found, its operands matched to the operator's schema.
+class Step {
+ public:
+  /// Throws Error naming the node when the operator is unknown or an operand does not fit.
+  Step(const Program& program, NodeId node);
+
+  NodeId node() const { return node_; }
+  /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names the node.
+  void run(const Environment& environment, std::vector<c10::IValue>& results) const;
+
+ private:
+  void match_operands(const Node& node);
+  void call(const Environment& environment, std::vector<c10::IValue>& results) const;
+
+  const Program& program_;
+  NodeId node_;
+  std::optional<c10::OperatorHandle> operator_;
+  const PythonFunction* function_ = nullptr;
+  std::vector<Operand> operands_;
+};
+
+}  // namespace adascale

@@ -1,0 +1,119 @@
+#include "adascale/io/archive.h"
+
+#include <ATen/ops/as_strided.h>
+
+#include <cstring>
+#include <nlohmann/json.hpp>
+
+#include "adascale/core/error.h"
+#include "adascale/io/json_fields.h"
+
+namespace adascale {
+namespace {
+
+using caffe2::serialize::PyTorchStreamReader;
+using nlohmann::json;
+
+std::unique_ptr<PyTorchStreamReader> open_zip(const MappedFile& file) {
+  const bool starts_as_zip = file.size() > 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0;
+  ADA_CHECK(starts_as_zip, "{}: not a .pt2 file (not a zip archive); save the model with torch.export.save",
+            file.path());
+  try {
+    return std::make_unique<PyTorchStreamReader>(file.path());
+  } catch (const c10::Error& error) {
+    fail("{}: the .pt2 archive is truncated or damaged: {}", file.path(),
+         first_line(error.what_without_backtrace()));
+  }
+}
+
+std::vector<int64_t> fixed_ints(const json& sizes, const char* what) {
+  std::vector<int64_t> ints;
+  for (const json& size : sizes) ints.push_back(read_fixed_int(size, what));
+  return ints;
+}
+
+/// How many elements of a storage a strided view reaches; -1 when a number is negative or too large.
+int64_t extent(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int64_t offset) {
+  if (offset < 0 || sizes.size() != strides.size()) return -1;
+  int64_t last = offset;
+  bool is_empty = false;
+  for (size_t d = 0; d < sizes.size(); ++d) {
+    int64_t reach = 0;
+    if (sizes[d] < 0 || strides[d] < 0) return -1;
+    is_empty |= sizes[d] == 0;
+    if (sizes[d] > 0 && __builtin_mul_overflow(sizes[d] - 1, strides[d], &reach)) return -1;
+    if (__builtin_add_overflow(last, reach, &last)) return -1;
+  }
+  return is_empty ? 0 : last + 1;
+}
+
+}  // namespace
+
+Archive::Archive(const std::string& path) : file_(MappedFile::open(path)), reader_(open_zip(*file_)) {
+  const bool is_old = reader_->hasRecord("serialized_exported_program.json");
+  ADA_CHECK(!is_old, "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13", path);
+  ADA_CHECK(reader_->hasRecord("models/model.json"),
+            "{}: not a .pt2 file (it has no models/model.json); save the model with torch.export.save", path);
+  ADA_CHECK(!reader_->hasRecord("byteorder") || text("byteorder") == "little",
+            "{}: weights are big-endian, expected little-endian", path);
+}
+
+std::string Archive::text(const std::string& record) {
+  ADA_CHECK(reader_->hasRecord(record), "{}: the archive has no record '{}'", file_->path(), record);
+  try {
+    const auto [data, size] = reader_->getRecord(record);
+    return std::string(static_cast<const char*>(data.get()), size);
+  } catch (const c10::Error& error) {
+    fail("{}: record '{}' is damaged: {}", file_->path(), record, first_line(error.what_without_backtrace()));
+  }
+}
+
+void Archive::read_tensors(const std::string& config, const std::string& folder,
+                           std::unordered_map<std::string, at::Tensor>& state) {
+  try {
+    const json document = json::parse(text(config));
+    for (const auto& [name, payload] : document.at("config").items()) {
+      state[name] = read_tensor(name, payload, folder);
+    }
+  } catch (const json::exception& error) {
+    fail("{}: {}: not as torch.export writes it: {}", file_->path(), config, error.what());
+  }
+}
+
+at::Tensor Archive::read_tensor(const std::string& name, const json& payload, const std::string& folder) {
+  ADA_CHECK(!payload.at("use_pickle").get<bool>() && payload.at("tensor_meta").is_object(),
+            "{}: '{}' is stored as a pickle, which is never read; export the model with plain tensors only",
+            file_->path(), name);
+  const json& meta = payload.at("tensor_meta");
+  const std::string record = folder + payload.at("path_name").get<std::string>();
+  at::Tensor& tensor = tensors_[record + meta.dump()];
+  if (tensor.defined()) return tensor;
+  const auto sizes = fixed_ints(meta.at("sizes"), "sizes"), strides = fixed_ints(meta.at("strides"), "strides");
+  const int64_t offset = read_fixed_int(meta.at("storage_offset"), "storage_offset");
+  const at::Tensor storage = read_storage(record, read_dtype(meta.at("dtype")));
+  const int64_t needed = extent(sizes, strides, offset);
+  ADA_CHECK(needed >= 0 && needed <= storage.numel(), "{}: '{}' reaches beyond its {} stored elements", file_->path(),
+            name, storage.numel());
+  tensor = at::as_strided(storage, sizes, strides, offset).detach();
+  const bool requires_grad = meta.at("requires_grad").get<bool>() && c10::isFloatingType(tensor.scalar_type());
+  tensor.set_requires_grad(requires_grad);
+  return tensor;
+}
+
+at::Tensor Archive::read_storage(const std::string& record, c10::ScalarType dtype) {
+  at::Tensor& storage = storages_[record + c10::toString(dtype)];
+  if (storage.defined()) return storage;
+  ADA_CHECK(reader_->hasRecord(record), "{}: the archive has no record '{}'", file_->path(), record);
+  const uint64_t size = reader_->getRecordSize(record), offset = reader_->getRecordOffset(record);
+  const uint64_t header = reader_->getRecordHeaderOffset(record);
+  constexpr uint64_t kMethod = 8;  // of a zip's local header: two bytes, 0 for "stored"
+  ADA_CHECK(header + kMethod + 2 <= file_->size() && offset <= file_->size() && size <= file_->size() - offset,
+            "{}: record '{}' reaches beyond the end of the file: truncated?", file_->path(), record);
+  const char* method = file_->data() + header + kMethod;
+  ADA_CHECK(method[0] == 0 && method[1] == 0, "{}: record '{}' is compressed; save with torch.export.save",
+            file_->path(), record);
+  const auto count = static_cast<int64_t>(size / c10::elementSize(dtype));
+  return storage = file_->tensor(offset, {count}, dtype);
+}
+
+}  // namespace adascale

@@ -1,0 +1,79 @@
+#include "adascale/io/archive_writer.h"
+
+#include <cerrno>
+#include <cstring>
+
+#include "adascale/core/error.h"
+#include "adascale/io/json_fields.h"
+
+namespace adascale {
+namespace {
+
+using nlohmann::json;
+
+json fixed_ints(c10::IntArrayRef ints) {
+  json list = json::array();
+  for (int64_t number : ints) list.push_back({{"as_int", number}});
+  return list;
+}
+
+/// On the CPU, its elements next to each other in memory in whatever order its strides give.
+at::Tensor storable(const at::Tensor& tensor) {
+  const at::Tensor on_cpu = tensor.detach().cpu();
+  return on_cpu.is_non_overlapping_and_dense() ? on_cpu : on_cpu.contiguous();
+}
+
+constexpr int kStridedLayout = 7;  // torch/_export/serde/schema.py, class Layout
+
+json describe(const at::Tensor& stored, bool requires_grad) {
+  return {{"dtype", schema_dtype(stored.scalar_type())},
+          {"sizes", fixed_ints(stored.sizes())},
+          {"requires_grad", requires_grad},
+          {"device", {{"type", "cpu"}, {"index", nullptr}}},
+          {"strides", fixed_ints(stored.strides())},
+          {"storage_offset", {{"as_int", 0}}},
+          {"layout", kStridedLayout}};
+}
+
+}  // namespace
+
+ArchiveWriter::ArchiveWriter(const std::string& path)
+    : path_(path),
+      file_(path, std::ios::binary | std::ios::trunc),
+      // A fixed root folder: the file's name while it is staged is of no use inside it.
+      zip_([this](const void* data, size_t size) { return append(data, size); }) {}
+
+size_t ArchiveWriter::append(const void* data, size_t size) {
+  file_.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
+  ADA_CHECK(file_.good(), "{}: cannot be written: {}", path_, std::strerror(errno));
+  return size;
+}
+
+void ArchiveWriter::write_text(const std::string& record, const std::string& text) {
+  zip_.writeRecord(record, text.data(), text.size());
+}
+
+json ArchiveWriter::write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
+                                 bool is_parameter) {
+  const at::Tensor stored = storable(tensor);
+  const std::string place =
+      fmt::format("{} {} {}", folder, fmt::ptr(tensor.const_data_ptr()), c10::toString(tensor.scalar_type()));
+  const std::string key = place + describe(tensor, false).dump();
+  std::string& name = written_[key];
+  if (name.empty()) {
+    name = fmt::format("{}_{}", stem, counts_[folder]++);
+    zip_.writeRecord(folder + name, stored.const_data_ptr(), stored.nbytes());
+  }
+  return {{"path_name", name},
+          {"is_param", is_parameter},
+          {"use_pickle", false},
+          {"tensor_meta", describe(stored, tensor.requires_grad())}};
+}
+
+void ArchiveWriter::finish() {
+  zip_.writeEndOfFile();
+  file_.close();
+  ADA_CHECK(!file_.fail(), "{}: cannot be written: {}", path_, std::strerror(errno));
+}
+
+}  // namespace adascale

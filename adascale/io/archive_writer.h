@@ -1,0 +1,35 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+#include <caffe2/serialize/inline_container.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+
+namespace adascale {
+
+/// Writes a .pt2 archive record by record, as `torch.export.load` expects it. Errors name the file.
+class ArchiveWriter {
+ public:
+  explicit ArchiveWriter(const std::string& path);
+
+  void write_text(const std::string& record, const std::string& text);
+  /// Stores the tensor as `folder/stem_N` and returns its entry of the payload config. Tensors over the same memory
+  /// share one record.
+  nlohmann::json write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
+                              bool is_parameter);
+  /// Must be called once, last.
+  void finish();
+
+ private:
+  size_t append(const void* data, size_t size);
+
+  std::string path_;
+  std::ofstream file_;
+  caffe2::serialize::PyTorchStreamWriter zip_;
+  std::unordered_map<std::string, std::string> written_;  // folder and place in memory -> file name
+  std::unordered_map<std::string, int> counts_;           // by folder
+};
+
+}  // namespace adascale

@@ -1,0 +1,29 @@
+#pragma once
+#include <c10/core/ScalarType.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+namespace adascale {
+
+/// The only member of a union of torch's export schema, `{"as_int": 3}`: its tag and what it holds.
+struct Union {
+  const std::string& tag;
+  const nlohmann::json& held;
+};
+
+/// Throws Error naming `what` unless `json` is an object with exactly one member.
+Union read_union(const nlohmann::json& json, const char* what);
+
+/// A float of the export schema: a number, or "Infinity", "-Infinity", "NaN".
+double read_float(const nlohmann::json& json);
+
+/// A fixed size of the export schema, `{"as_int": 3}`; an Error naming `what` for a symbolic one.
+int64_t read_fixed_int(const nlohmann::json& json, const char* what);
+
+/// c10's dtype for the number that the export schema gives it; an Error for one that is unknown.
+c10::ScalarType read_dtype(const nlohmann::json& json);
+/// The inverse of `read_dtype`.
+int schema_dtype(c10::ScalarType dtype);
+
+}  // namespace adascale

@@ -1,0 +1,59 @@
+#include <nlohmann/json.hpp>
+
+#include "adascale/core/error.h"
+#include "adascale/io/graph_reader.h"
+#include "adascale/io/program_checks.h"
+#include "adascale/io/pt2.h"
+
+namespace adascale {
+namespace {
+
+using nlohmann::json;
+
+constexpr int kSchemaMajor = 8;  // torch/_export/serde/schema.py of PyTorch 2.13
+
+void check_schema(const json& document) {
+  const int major = document.at("schema_version").at("major").get<int>();
+  ADA_CHECK(major == kSchemaMajor,
+            "the export schema's version is {}, expected {}; export the model again with PyTorch 2.13", major,
+            kSchemaMajor);
+}
+
+void read_graph(Program& program) {
+  GraphReader reader(program, *program.document);
+  try {
+    reader.read();
+  } catch (const json::exception& error) {
+    fail("{}: not as torch.export writes it: {}", reader.place(), error.what());
+  } catch (const c10::Error& error) {  // a device string or a list that libtorch refuses
+    fail("{}: {}", reader.place(), first_line(error.what_without_backtrace()));
+  } catch (const Error& error) {
+    fail("{}: {}", reader.place(), error.what());
+  }
+}
+
+std::shared_ptr<const json> parse_document(const std::string& text) {
+  try {
+    auto document = std::make_shared<json>(json::parse(text));
+    check_schema(*document);
+    return document;
+  } catch (const json::exception& error) {
+    fail("the program is not a torch.export document: {}", error.what());
+  }
+}
+
+}  // namespace
+
+Program parse_program(const std::string& text, std::unordered_map<std::string, at::Tensor> state) {
+  Program program;
+  program.document = parse_document(text);
+  program.state = std::move(state);
+  read_graph(program);
+  link(program);
+  check_operators(program);
+  check_eval_mode(program);
+  check_state(program);
+  return program;
+}
+
+}  // namespace adascale

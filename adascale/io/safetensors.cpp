@@ -1,0 +1,81 @@
+#include "adascale/io/safetensors.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "adascale/core/error.h"
+#include "adascale/io/mapped_file.h"
+#include "adascale/io/safetensors_header.h"
+
+namespace adascale {
+namespace {
+
+constexpr uint64_t kLengthBytes = 8;            // the header's length, little-endian
+constexpr uint64_t kLongestHeader = 100000000;  // the limit of the format's reference implementation
+
+/// The JSON header with its tensors' places, in the order they are written.
+std::string make_header(const std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& metadata) {
+  nlohmann::ordered_json header;
+  if (!metadata.empty()) header["__metadata__"] = metadata;
+  uint64_t offset = 0;
+  for (const auto& [name, tensor] : tensors) {
+    const uint64_t end = offset + tensor.nbytes();
+    header[name] = {{"dtype", safetensors_dtype(tensor.scalar_type())},
+                    {"shape", tensor.sizes().vec()},
+                    {"data_offsets", {offset, end}}};
+    offset = end;
+  }
+  std::string text = header.dump();
+  // Data that starts at a multiple of 8 can be used where it is mapped.
+  text.append((8 - text.size() % 8) % 8, ' ');
+  return text;
+}
+
+void check_tensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
+  std::set<std::string> names;
+  for (const auto& [name, tensor] : tensors) {
+    ADA_CHECK(names.insert(name).second && name != "__metadata__", "{}: tensor name '{}' cannot be written twice",
+              path, name);
+    ADA_ASSERT(tensor.defined() && tensor.is_contiguous() && tensor.is_cpu(),
+               "tensor '" + name + "' must be contiguous and on the CPU to be written");
+  }
+}
+
+}  // namespace
+
+std::vector<NamedTensor> read_safetensors(const std::string& path) {
+  const auto file = MappedFile::open(path);
+  ADA_CHECK(file->size() >= kLengthBytes, "{}: not a .safetensors file: {} bytes", path, file->size());
+  uint64_t length = 0;
+  std::memcpy(&length, file->data(), kLengthBytes);
+  ADA_CHECK(length <= kLongestHeader && length <= file->size() - kLengthBytes,
+            "{}: not a .safetensors file, or truncated: a header of {} bytes in a file of {}", path, length,
+            file->size());
+  const uint64_t start = kLengthBytes + length;
+  const std::string header(file->data() + kLengthBytes, length);
+  std::vector<NamedTensor> tensors;
+  for (const TensorEntry& entry : parse_safetensors_header(path, header, file->size() - start)) {
+    tensors.push_back({entry.name, file->tensor(start + entry.begin, entry.sizes, entry.dtype)});
+  }
+  return tensors;
+}
+
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  check_tensors(path, tensors);
+  const std::string header = make_header(tensors, metadata);
+  const uint64_t length = header.size();
+  std::ofstream file(path, std::ios::binary | std::ios::trunc);
+  file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
+  file.write(header.data(), static_cast<std::streamsize>(length));
+  for (const auto& [name, tensor] : tensors) {
+    file.write(static_cast<const char*>(tensor.const_data_ptr()), static_cast<std::streamsize>(tensor.nbytes()));
+  }
+  file.close();
+  ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+}  // namespace adascale

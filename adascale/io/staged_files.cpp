@@ -1,0 +1,85 @@
+#include "adascale/io/staged_files.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <random>
+#include <system_error>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string random_tag() {
+  static const char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
+  std::random_device device;
+  std::string tag;
+  for (int i = 0; i < 8; ++i) tag += kLetters[device() % (sizeof(kLetters) - 1)];
+  return tag;
+}
+
+/// Waits until the file's or folder's content is on the disk.
+void sync(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ADA_CHECK(descriptor >= 0, "{}: cannot be opened: {}", path, std::strerror(errno));
+  const bool is_synced = fsync(descriptor) == 0;
+  const int error = errno;
+  ::close(descriptor);
+  ADA_CHECK(is_synced, "{}: cannot be written to disk: {}", path, std::strerror(error));
+}
+
+}  // namespace
+
+StagedFiles::StagedFiles(const std::string& folder) : folder_(folder.empty() ? "." : folder) {
+  std::error_code error;
+  ADA_CHECK(!fs::exists(folder_, error) || fs::is_directory(folder_, error), "{}: is a file, expected a folder",
+            folder_);
+  made_folder_ = fs::create_directories(folder_, error);
+  ADA_CHECK(!error, "{}: the folder cannot be made: {}", folder_, error.message());
+  // A trial file tells more than the permission bits: a read-only or full disk refuses it too.
+  const std::string trial = folder_ + "/.adascale-" + random_tag();
+  const int descriptor = ::open(trial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  const int reason = errno;
+  if (descriptor < 0 && made_folder_) fs::remove(folder_, error);
+  ADA_CHECK(descriptor >= 0, "{}: the folder is not writable: {}", folder_, std::strerror(reason));
+  ::close(descriptor);
+  ::unlink(trial.c_str());
+}
+
+StagedFiles::~StagedFiles() {
+  std::error_code ignored;
+  for (const File& file : files_) fs::remove(file.aside, ignored);
+  if (made_folder_) fs::remove(folder_, ignored);  // only when empty
+}
+
+std::string StagedFiles::path(const std::string& name) {
+  ADA_CHECK(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos,
+            "'{}': expected a file name without a folder", name);
+  const std::string final = folder_ + "/" + name;
+  ADA_CHECK(!fs::is_directory(final), "{}: is a folder, expected a file name", final);
+  files_.push_back({folder_ + "/.adascale-" + random_tag() + "." + name, final});
+  return files_.back().aside;
+}
+
+std::vector<std::string> StagedFiles::commit() {
+  for (const File& file : files_) sync(file.aside);
+  std::vector<std::string> finished;
+  for (const File& file : files_) {
+    std::error_code error;
+    fs::rename(file.aside, file.final, error);
+    ADA_CHECK(!error, "{}: cannot be put in place: {}", file.final, error.message());
+    finished.push_back(file.final);
+  }
+  sync(folder_);
+  files_.clear();
+  made_folder_ = false;
+  return finished;
+}
+
+}  // namespace adascale

@@ -1,0 +1,19 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <utility>
+
+namespace adascale {
+
+/// Smallest and largest value of a floating tensor with at least one element. Throws (user) on NaN or
+/// infinity:
+/// "<name>: 3 of 96 values are NaN or infinite; ...".
+std::pair<double, double> finite_extremes(const std::string& name, const at::Tensor& x);
+
+/// The check alone.
+inline void check_finite(const std::string& name, const at::Tensor& x) {
+  finite_extremes(name, x);
+}
+
+}  // namespace adascale

@@ -1,0 +1,136 @@
+#include "adascale/quant/grid.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/all.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+std::string axis_name(int64_t axis, size_t rank) {
+  if (rank == 2) return axis == 0 ? "out_features" : "in_features";
+  if (rank > 2 && axis < 2) return axis == 0 ? "out_channels" : "in_channels";
+  return fmt::format("axis {}", axis);
+}
+
+// "96, 128 or 0 (per channel)": the divisors of `length` on either side of `wanted`, 1 left out.
+std::string nearest_group_sizes(int64_t length, int64_t wanted) {
+  int64_t below = std::min(wanted, length), above = wanted;
+  while (below > 1 && length % below != 0) --below;
+  while (above < length && length % above != 0) ++above;
+  std::string sizes = below > 1 ? fmt::format("{}", below) : "";
+  if (above > 1 && above <= length && above != below)
+    sizes += (sizes.empty() ? "" : ", ") + fmt::format("{}", above);
+  return sizes + (sizes.empty() ? "0 (per channel)" : " or 0 (per channel)");
+}
+
+void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef sizes) {
+  const auto rank = static_cast<int64_t>(sizes.size());
+  ADA_CHECK(grid.group_size >= 0, "{}: group_size is {}; use a positive size or 0 (per channel)", name,
+            grid.group_size);
+  if (!grid.per_group()) return;
+  ADA_CHECK(grid.per_channel(), "{}: group_size {} needs per-channel scales; use 0 or turn per-channel on",
+            name, grid.group_size);
+  ADA_CHECK(grid.group_axis >= 0 && grid.group_axis < rank && grid.group_axis != grid.channel_axis,
+            "{}: group axis {} does not fit a weight of {} axes with channel axis {}", name, grid.group_axis,
+            rank, grid.channel_axis);
+  const int64_t length = sizes[grid.group_axis];
+  ADA_CHECK(length % grid.group_size == 0, "{}: {} {} is not a multiple of group_size {}; use {}", name,
+            axis_name(grid.group_axis, sizes.size()), length, grid.group_size,
+            nearest_group_sizes(length, grid.group_size));
+}
+
+// Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at
+// 2^-24.
+double smallest_scale(c10::ScalarType stored) {
+  return std::ldexp(1.0, stored == c10::ScalarType::Half ? -24 : -60);
+}
+
+}  // namespace
+
+std::string to_string(const Grid& grid) {
+  const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
+  if (grid.per_group()) return fmt::format("{} per group of {}", kind, grid.group_size);
+  return kind + (grid.per_channel() ? " per channel" : " per tensor");
+}
+
+void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes) {
+  ADA_CHECK(grid.bits >= 2 && grid.bits <= 16, "{}: {} bits; use 2 to 16, or 32 for off", name, grid.bits);
+  ADA_CHECK(c10::isFloatingType(grid.scale_dtype),
+            "{}: scales stored as {}; use float32, float16 or bfloat16", name,
+            c10::toString(grid.scale_dtype));
+  ADA_CHECK(c10::multiply_integers(weight_sizes) > 0, "{}: the weight has no elements; exclude the layer",
+            name);
+  ADA_CHECK(grid.channel_axis < static_cast<int64_t>(weight_sizes.size()),
+            "{}: channel axis {} does not fit a weight of {} axes", name, grid.channel_axis,
+            weight_sizes.size());
+  check_groups(name, grid, weight_sizes);
+}
+
+at::Tensor split_groups(const at::Tensor& w, const Grid& grid) {
+  if (!grid.per_group()) return w;
+  return w.unflatten(grid.group_axis, {w.size(grid.group_axis) / grid.group_size, grid.group_size});
+}
+
+at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes) {
+  return w.reshape(weight_sizes);
+}
+
+std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid) {
+  if (!grid.per_channel()) return {};
+  std::vector<int64_t> sizes(weight_sizes.size(), 1);
+  sizes[grid.channel_axis] = weight_sizes[grid.channel_axis];
+  if (grid.per_group()) {
+    sizes[grid.group_axis] = weight_sizes[grid.group_axis] / grid.group_size;
+    sizes.insert(sizes.begin() + grid.group_axis + 1, 1);
+  }
+  return sizes;
+}
+
+at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
+  return scale.to(grid.scale_dtype).to(scale.scalar_type()).clamp_min(smallest_scale(grid.scale_dtype));
+}
+
+at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name) {
+  const at::Tensor scale = storable_scale((range.max - range.min) / grid.steps(), grid);
+  ADA_CHECK(at::all(at::isfinite(scale)).item<bool>(),
+            "{}: values are too large for {} with scales stored as {}; use float32 scales or more bits", name,
+            to_string(grid), c10::toString(grid.scale_dtype));
+  return scale;
+}
+
+at::Tensor offset_from(const at::Tensor& position, const Grid& grid) {
+  // A scale rounded down to a short dtype could push zero's code past the last one.
+  return position.round().clamp_(-grid.steps(), 0);
+}
+
+at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid) {
+  return grid.symmetric ? at::zeros_like(scale) : offset_from(range.min / scale, grid);
+}
+
+Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& grid) {
+  const double floor = smallest_scale(grid.scale_dtype);
+  if (grid.symmetric) {
+    const at::Tensor delta = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
+    return {delta * grid.qmin(), delta * grid.qmax()};
+  }
+  const at::Tensor lowest = min.clamp_max(0);
+  return {lowest, max.clamp_min(0).maximum(lowest + floor * grid.steps())};
+}
+
+std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split) {
+  std::vector<int64_t> axes;
+  for (int64_t axis = 0; axis < split.dim(); ++axis) {
+    const bool shifted = grid.per_group() && grid.channel_axis > grid.group_axis;
+    const bool is_channel = grid.per_channel() && axis == grid.channel_axis + (shifted ? 1 : 0);
+    if (!is_channel && !(grid.per_group() && axis == grid.group_axis)) axes.push_back(axis);
+  }
+  return axes;
+}
+
+}  // namespace adascale

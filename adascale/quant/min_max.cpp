@@ -1,0 +1,46 @@
+#include <ATen/OpMathType.h>
+#include <ATen/ops/scalar_tensor.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "adascale/core/error.h"
+#include "adascale/quant/finite.h"
+#include "adascale/quant/schemes.h"
+
+namespace adascale {
+namespace {
+
+class MinMaxAnalyzer : public RangeAnalyzer {
+ public:
+  void observe(const at::Tensor& x) override {
+    if (x.numel() == 0) return;
+    const auto [min, max] = finite_extremes("activation", x);
+    min_ = std::min(min_.value_or(min), min);
+    max_ = std::max(max_.value_or(max), max);
+  }
+
+  Range range(const Grid& grid) const override {
+    ADA_CHECK(min_, "activation: no values were seen; run the model on at least one sample first");
+    return range_around(at::scalar_tensor(*min_), at::scalar_tensor(*max_), grid);
+  }
+
+ private:
+  std::optional<double> min_, max_;
+};
+
+}  // namespace
+
+std::unique_ptr<RangeAnalyzer> make_min_max_analyzer() {
+  return std::make_unique<MinMaxAnalyzer>();
+}
+
+Range min_max_range(const at::Tensor& w, const Grid& grid) {
+  check_finite("weight", w);
+  const at::Tensor split = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
+  const std::vector<int64_t> axes = shared_axes(grid, split);
+  const bool keep = grid.per_channel();
+  return range_around(split.amin(axes, keep), split.amax(axes, keep), grid);
+}
+
+}  // namespace adascale

@@ -1,0 +1,21 @@
+#pragma once
+#include <memory>
+
+#include "adascale/quant/range_analyzer.h"
+
+namespace adascale {
+
+// What the rows of range_schemes() are made of: one source file each.
+
+/// Everything seen, outliers too.
+std::unique_ptr<RangeAnalyzer> make_min_max_analyzer();
+
+/// AIMET's "tf_enhanced": the range with the least squared quantization error, clipping included.
+std::unique_ptr<RangeAnalyzer> make_sqnr_analyzer();
+Range sqnr_range(const at::Tensor& w, const Grid& grid);
+
+/// The range that leaves 0.01 % of the values out on either side.
+std::unique_ptr<RangeAnalyzer> make_percentile_analyzer();
+Range percentile_range(const at::Tensor& w, const Grid& grid);
+
+}  // namespace adascale

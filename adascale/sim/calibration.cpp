@@ -1,0 +1,66 @@
+#include "adascale/sim/calibration.h"
+
+#include <cmath>
+
+#include "adascale/core/error.h"
+#include "adascale/core/progress.h"
+
+namespace adascale {
+namespace {
+
+/// Additive masks use the lowest finite float or -infinity for "never".
+constexpr double kMinusInfinityStandIn = -1e30;
+
+ActivationEncoding encoding_of(const Range& range, int bits, bool symmetric) {
+  const Grid grid{.bits = bits, .symmetric = symmetric};
+  const at::Tensor scale = scale_of(range, grid);
+  ActivationEncoding encoding;
+  encoding.scale = scale.item<float>();
+  encoding.offset = std::llround(offset_of(range, scale, grid).item<float>());
+  const int64_t lowest = symmetric ? grid.qmin() : encoding.offset;
+  encoding.min = encoding.scale * static_cast<double>(lowest);
+  encoding.max = encoding.scale * static_cast<double>(lowest + grid.steps());
+  return encoding;
+}
+
+}  // namespace
+
+Calibration::Calibration(const Program& program, size_t quantizers, const MakeAnalyzer& make_analyzer)
+    : program_(program), seen_(quantizers), off_reasons_(quantizers) {
+  for (size_t i = 0; i < quantizers; ++i) analyzers_.push_back(make_analyzer());
+}
+
+void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x) {
+  if (x.numel() == 0 || !off_reasons_[index].empty()) return;
+  const auto [min, max] = x.detach().aminmax();
+  const double lowest = min.item<double>(), highest = max.item<double>();
+  const auto& name = program_.values[quantizer.value].name;
+  ADA_CHECK(!std::isnan(lowest) && !std::isnan(highest), "{} ({}): NaN in the calibration data's activations",
+            quantizer.module, name);
+  if (lowest <= kMinusInfinityStandIn) {
+    off_reasons_[index] = fmt::format("holds values that stand for minus infinity (lowest {:.3g})", lowest);
+    return;
+  }
+  ADA_CHECK(std::isfinite(highest), "{} ({}): infinity in the calibration data's activations", quantizer.module, name);
+  seen_[index] = true;
+  analyzers_[index]->observe(x.detach());
+}
+
+std::vector<ActivationQuantizer> Calibration::finish(std::vector<ActivationQuantizer> quantizers) const {
+  bool any = quantizers.empty();
+  for (size_t i = 0; i < quantizers.size(); ++i) {
+    ActivationQuantizer& quantizer = quantizers[i];
+    any = any || seen_[i] || !off_reasons_[i].empty();
+    quantizer.off_reason = off_reasons_[i];
+    if (!quantizer.off_reason.empty())
+      log_line(fmt::format("{} {}: activation quantizer off: it {}", quantizer.module, quantizer.port,
+                           quantizer.off_reason));
+    if (!seen_[i] || !quantizer.off_reason.empty()) continue;
+    const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
+    quantizer.encoding = encoding_of(analyzers_[i]->range(grid), quantizer.bits, quantizer.symmetric);
+  }
+  ADA_CHECK(any, "compute_encodings: the forward pass never ran the model; call it on representative data");
+  return quantizers;
+}
+
+}  // namespace adascale

@@ -1,0 +1,55 @@
+#pragma once
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace adascale {
+
+/// Keeps members in the order they are written.
+using OrderedJson = nlohmann::ordered_json;
+
+/// The document in `text`; `origin` is what messages call it. Throws Error (user) on a syntax error, naming
+/// its line and column, on a key that stands twice in one object, and on nesting deeper than any format of
+/// ours.
+OrderedJson parse_json(const std::string& text, const std::string& origin);
+
+/// A whole small file. Throws Error (user) when it cannot be read; `what` says what it was meant to be.
+std::string read_text_file(const std::string& path, const std::string& what);
+
+/// A value of a JSON document that knows where it stands. Whatever is not as asked throws Error (user):
+/// origin, place, what was found, what is expected. Refers to the document, which must outlive it.
+class JsonReader {
+ public:
+  JsonReader(const OrderedJson& document, std::string origin)
+      : json_(&document), origin_(std::move(origin)) {}
+
+  /// The members of an object, in written order.
+  std::vector<std::pair<std::string, JsonReader>> members() const;
+  /// The same, of an object that may have these keys only.
+  std::vector<std::pair<std::string, JsonReader>> members(const std::vector<std::string>& keys) const;
+  /// Throws unless the object has the key.
+  void require(const std::string& key) const;
+  std::vector<JsonReader> items() const;
+  std::string text() const;
+  double number() const;
+  bool boolean() const;
+  /// AIMET's booleans: the strings "True" and "False".
+  bool boolean_text() const;
+  int64_t integer() const;
+
+  /// "defaults.ops.is_symmetric"; empty at the top.
+  const std::string& place() const { return place_; }
+  /// "config.json: defaults.ops".
+  std::string where() const;
+
+ private:
+  JsonReader(const OrderedJson& json, const JsonReader& parent, const std::string& step);
+  [[noreturn]] void refuse(const std::string& expected) const;
+
+  const OrderedJson* json_;
+  std::string origin_, place_;
+};
+
+}  // namespace adascale

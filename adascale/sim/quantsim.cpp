@@ -1,0 +1,244 @@
+#include "adascale/sim/quantsim.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <optional>
+
+#include "adascale/core/error.h"
+#include "adascale/core/progress.h"
+#include "adascale/quant/fake_quantize.h"
+#include "adascale/sim/calibration.h"
+#include "adascale/sim/config.h"
+#include "adascale/sim/describe.h"
+#include "adascale/sim/placement.h"
+#include "adascale/sim/weights.h"
+
+namespace adascale {
+namespace {
+
+/// How often a tensor was written in place; inference tensors keep no count.
+int64_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0 : tensor._version(); }
+
+void check_bits(const SimOptions& options, Objections& objections) {
+  const auto check = [&](const char* name, int64_t bits, int64_t lowest) {
+    if (bits != kOffBits && (bits < lowest || bits > 16))
+      objections.add("{}: got {} bits, expected {} to 16, or 32 for off", name, bits, lowest);
+  };
+  check("default_param_bw", options.default_param_bw, 2);
+  check("default_output_bw", options.default_output_bw, 4);
+  if (options.group_size < 0) objections.add("group_size: got {}, expected 0 or more", options.group_size);
+}
+
+}  // namespace
+
+struct QuantizationSimModel::Body {
+  Program program;
+  SimOptions options;
+  LayerList layers;
+  std::vector<QuantizedWeight> weights;
+  std::vector<Layer> excluded;
+  std::vector<ActivationQuantizer> activations;
+  std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
+  std::unordered_map<std::string, at::Tensor> folded;         // parameters as they are now, where they differ
+  std::vector<int64_t> versions;                              // of each weight's tensor, when last seen
+  std::unique_ptr<Plan> plan;
+  std::unique_ptr<Calibration> calibration;
+  std::optional<std::vector<Inputs>> recording;
+  bool calibrated = false;
+
+  Body(Program program_in, SimOptions options_in);
+  void index_quantizers();
+  void check_versions() const;
+  Outputs run(const Inputs& inputs, const RunHooks& hooks) const;
+  at::Tensor simulate_activation(ValueId value, const at::Tensor& x) const;
+};
+
+QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
+    : program(std::move(program_in)), options(std::move(options_in)) {
+  Objections objections;
+  check_bits(options, objections);
+  objections.raise();
+  const SimConfig config = options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
+  layers = find_layers(program);
+  WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
+  objections.raise();
+  weights = std::move(placement.quantized);
+  excluded = std::move(placement.excluded);
+  activations = place_activation_quantizers(program, config, options);
+  index_quantizers();
+  plan = std::make_unique<Plan>(program);
+  for (const PassedOver& layer : layers.passed_over)
+    log_line(fmt::format("{}: not quantized: {}", layer.name, layer.reason));
+}
+
+void QuantizationSimModel::Body::index_quantizers() {
+  weight_by_value.assign(program.values.size(), kNone);
+  activation_by_value.assign(program.values.size(), kNone);
+  for (size_t i = 0; i < weights.size(); ++i) {
+    for (const ValueId value : weights[i].layer.weights) weight_by_value[value] = static_cast<int32_t>(i);
+    versions.push_back(version_of(program.state.at(weights[i].layer.parameters.front())));
+  }
+  for (size_t i = 0; i < activations.size(); ++i)
+    activation_by_value[activations[i].value] = static_cast<int32_t>(i);
+}
+
+void QuantizationSimModel::Body::check_versions() const {
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const std::string& name = weights[i].layer.parameters.front();
+    if (weights[i].encoding && !options.in_place) continue;  // the sim's own tensor
+    ADA_CHECK(version_of(program.state.at(name)) == versions[i],
+              "{}: the tensor was changed after the simulation was made, and they share it; make a new one", name);
+  }
+}
+
+Outputs QuantizationSimModel::Body::run(const Inputs& inputs, const RunHooks& hooks) const {
+  const at::NoGradGuard no_grad;
+  check_versions();
+  check_inputs(program, inputs);
+  Environment environment(program);
+  feed_inputs(program, inputs, environment, hooks);
+  plan->run(environment, hooks);
+  return collect_outputs(program, environment);
+}
+
+at::Tensor QuantizationSimModel::Body::simulate_activation(ValueId value, const at::Tensor& x) const {
+  const int32_t index = activation_by_value[value];
+  if (index == kNone || !activations[index].encoding) return x;
+  const ActivationQuantizer& quantizer = activations[index];
+  return fake_quantize_activation(x, quantizer.encoding->scale, quantizer.encoding->offset, quantizer.bits,
+                                  quantizer.symmetric);
+}
+
+QuantizationSimModel::QuantizationSimModel(Program program, SimOptions options)
+    : body_(std::make_unique<Body>(std::move(program), std::move(options))) {}
+QuantizationSimModel::~QuantizationSimModel() = default;
+QuantizationSimModel::QuantizationSimModel(QuantizationSimModel&&) noexcept = default;
+
+const Program& QuantizationSimModel::program() const { return body_->program; }
+const SimOptions& QuantizationSimModel::options() const { return body_->options; }
+const std::vector<QuantizedWeight>& QuantizationSimModel::weights() const { return body_->weights; }
+const std::vector<ActivationQuantizer>& QuantizationSimModel::activations() const { return body_->activations; }
+const std::vector<Layer>& QuantizationSimModel::excluded() const { return body_->excluded; }
+const std::vector<PassedOver>& QuantizationSimModel::passed_over() const { return body_->layers.passed_over; }
+int32_t QuantizationSimModel::weight_of(ValueId parameter) const { return body_->weight_by_value[parameter]; }
+bool QuantizationSimModel::is_calibrated() const { return body_->calibrated; }
+std::string QuantizationSimModel::describe() const { return describe_sim(*this); }
+
+Outputs QuantizationSimModel::run(const Inputs& inputs, SimMode mode) const {
+  RunHooks hooks;
+  hooks.load_state = [this, mode](ValueId value) { return load_state(value, mode); };
+  if (mode == SimMode::kSimulate)
+    hooks.transform = [this](ValueId value, const at::Tensor& x) { return body_->simulate_activation(value, x); };
+  return body_->run(inputs, hooks);
+}
+
+Outputs QuantizationSimModel::call(const Inputs& inputs) {
+  Body& body = *body_;
+  if (body.recording) {
+    check_inputs(body.program, inputs);
+    body.recording->push_back(inputs);
+    return {};
+  }
+  if (!body.calibration) return run(inputs);
+  RunHooks hooks;
+  hooks.load_state = [this](ValueId value) { return load_state(value, SimMode::kWeightsOnly); };
+  hooks.transform = [&body](ValueId value, const at::Tensor& x) {
+    const int32_t index = body.activation_by_value[value];
+    if (index != kNone) body.calibration->observe(index, body.activations[index], x);
+    return x;
+  };
+  return body.run(inputs, hooks);
+}
+
+Outputs QuantizationSimModel::operator()(const std::vector<at::Tensor>& tensors) {
+  return call(bind_inputs(program(), tensors));
+}
+Outputs QuantizationSimModel::operator()(const std::map<std::string, at::Tensor>& tensors) {
+  return call(bind_inputs(program(), tensors));
+}
+Outputs QuantizationSimModel::operator()(const at::Tensor& tensor) {
+  return call(bind_inputs(program(), std::vector<at::Tensor>{tensor}));
+}
+
+void QuantizationSimModel::begin_calibration() {
+  ADA_CHECK(!body_->recording, "compute_encodings: called while a forward function is being recorded");
+  const RangeScheme& scheme = range_scheme(to_string(body_->options.quant_scheme));
+  body_->calibration =
+      std::make_unique<Calibration>(body_->program, body_->activations.size(), scheme.make_analyzer);
+}
+
+void QuantizationSimModel::end_calibration() {
+  ADA_CHECK(body_->calibration, "compute_encodings: end without begin");
+  body_->activations = body_->calibration->finish(body_->activations);
+  body_->calibration.reset();
+  body_->calibrated = true;
+}
+
+void QuantizationSimModel::abort_calibration() { body_->calibration.reset(); }
+
+void QuantizationSimModel::compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass) {
+  begin_calibration();
+  try {
+    forward_pass(*this);
+    end_calibration();
+  } catch (...) {  // boundary: the sim is as before, the caller's exception goes on
+    abort_calibration();
+    throw;
+  }
+}
+
+void QuantizationSimModel::start_recording() { body_->recording.emplace(); }
+
+std::vector<Inputs> QuantizationSimModel::stop_recording() {
+  std::vector<Inputs> recorded = std::move(*body_->recording);
+  body_->recording.reset();
+  return recorded;
+}
+
+at::Tensor QuantizationSimModel::state(const std::string& name) const {
+  const auto folded = body_->folded.find(name);
+  return folded == body_->folded.end() ? body_->program.state.at(name) : folded->second;
+}
+
+at::Tensor QuantizationSimModel::load_state(ValueId value, SimMode mode) const {
+  const ProgramInput* input = body_->program.input_of(value);
+  if (mode == SimMode::kFloat) return body_->program.state.at(input->name).detach();
+  const int32_t weight = body_->weight_by_value[value];
+  return weight == kNone ? state(input->name).detach() : dequantized_weight(weight);
+}
+
+at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
+  const QuantizedWeight& weight = body_->weights[index];
+  const std::string& name = weight.layer.parameters.front();
+  if (weight.encoding) return state(name).detach();
+  const at::NoGradGuard no_grad;
+  const at::Tensor w = state(name).detach();
+  const at::Tensor scale = scale_of(weight.range, weight.grid);
+  const at::Tensor offset = offset_of(weight.range, scale, weight.grid);
+  const at::Tensor split = split_groups(w.to(at::kFloat), weight.grid);
+  return join_groups(fake_quantize(split, scale, offset, weight.grid), w.sizes()).to(w.scalar_type());
+}
+
+Encoding QuantizationSimModel::weight_encoding(int32_t index) const {
+  const QuantizedWeight& weight = body_->weights[index];
+  if (weight.encoding) return *weight.encoding;
+  const std::string& name = weight.layer.parameters.front();
+  return encode_rtn(name, state(name).detach(), weight.grid, weight.range);
+}
+
+void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) {
+  const at::NoGradGuard no_grad;
+  QuantizedWeight& weight = body_->weights[index];
+  const at::Tensor values = dequantize(encoding);
+  if (body_->options.in_place) {
+    at::Tensor own = body_->program.state.at(weight.layer.parameters.front()).detach();
+    own.copy_(values);
+    body_->versions[index] = version_of(own);
+  } else {
+    for (const std::string& name : weight.layer.parameters) body_->folded[name] = values;
+  }
+  weight.encoding = std::move(encoding);
+  weight.trained = trained;
+}
+
+}  // namespace adascale

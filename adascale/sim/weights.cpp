@@ -1,0 +1,102 @@
+#include "adascale/sim/weights.h"
+
+#include <algorithm>
+
+#include "adascale/core/glob.h"
+#include "adascale/quant/range_analyzer.h"
+
+namespace adascale {
+namespace {
+
+/// Everything that decides one layer's grid.
+struct Decision {
+  int64_t bits;
+  bool symmetric, per_channel;
+  int64_t group_size;
+};
+
+bool matches(const std::string& pattern, const Layer& layer) {
+  return pattern == layer.kind->name || glob_match(pattern, layer.name);
+}
+
+Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& options) {
+  Decision decision{rule.quantized ? options.default_param_bw : kOffBits, options.symmetric && rule.symmetric,
+                    rule.per_channel && layer.kind->channel_axis >= 0,
+                    layer.kind->channel_axis >= 0 ? options.group_size : 0};
+  for (const auto& [pattern, settings] : options.layer_config) {
+    if (!matches(pattern, layer)) continue;
+    decision.bits = settings.param_bw.value_or(decision.bits);
+    decision.symmetric = settings.symmetric.value_or(decision.symmetric);
+    decision.per_channel = settings.per_channel.value_or(decision.per_channel);
+    decision.group_size = settings.group_size.value_or(decision.group_size);
+  }
+  return decision;
+}
+
+Grid grid_of(const Layer& layer, const Decision& decision) {
+  Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric};
+  if (decision.per_channel || decision.group_size > 0)
+    grid.channel_axis = std::max<int64_t>(layer.kind->channel_axis, 0);
+  if (decision.group_size > 0) {
+    grid.group_axis = layer.kind->input_axis;
+    grid.group_size = decision.group_size;
+  }
+  return grid;
+}
+
+bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& objections) {
+  const auto dtype = weight.scalar_type();
+  if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
+    objections.add("{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude "
+                   "the layer (param_bw 32)",
+                   layer.name, c10::toString(dtype));
+    return false;
+  }
+  if (!weight.isfinite().all().item<bool>()) {
+    objections.add("{}: the weight holds NaN or infinity; mend the model, or exclude the layer (param_bw 32)",
+                   layer.name);
+    return false;
+  }
+  return true;
+}
+
+void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config, Objections& objections) {
+  for (const auto& [pattern, settings] : config) {
+    const bool sets_weights = settings.param_bw || settings.group_size || settings.symmetric || settings.per_channel;
+    const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
+    if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
+      objections.add("layer_config: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
+                     pattern);
+  }
+}
+
+}  // namespace
+
+WeightPlacement place_weight_quantizers(const Program& program, const std::vector<Layer>& layers,
+                                        const SimConfig& config, const SimOptions& options,
+                                        Objections& objections) {
+  check_patterns(layers, options.layer_config, objections);
+  const RangeScheme& scheme = range_scheme(to_string(options.quant_scheme));
+  WeightPlacement placement;
+  for (const Layer& layer : layers) {
+    const Decision decision = decide(layer, weight_rule(config, layer.kind->onnx_type), options);
+    if (decision.bits == kOffBits) {
+      placement.excluded.push_back(layer);
+      continue;
+    }
+    const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
+    const Grid grid = grid_of(layer, decision);
+    try {
+      check_grid(layer.name, grid, weight.sizes());
+    } catch (const Error& error) {  // boundary: one objection among others
+      objections.add("{}", error.what());
+      continue;
+    }
+    if (!is_quantizable(layer, weight, objections)) continue;
+    placement.quantized.push_back(
+        {layer, grid, scheme.weight_range(weight.to(at::kFloat), grid), std::nullopt, false});
+  }
+  return placement;
+}
+
+}  // namespace adascale

@@ -1,0 +1,38 @@
+#include "adascale/tune/adam.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/_fused_adam.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <cmath>
+#include <numbers>
+
+namespace adascale {
+
+Adam::Adam(std::vector<at::Tensor> parameters, double learning_rate)
+    : parameters_(std::move(parameters)), learning_rate_(learning_rate) {
+  for (const at::Tensor& parameter : parameters_) {
+    first_moments_.push_back(at::zeros_like(parameter));
+    second_moments_.push_back(at::zeros_like(parameter));
+    steps_.push_back(at::zeros({}, at::kFloat));
+  }
+}
+
+void Adam::step(double decay) {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> gradients;
+  for (at::Tensor& parameter : parameters_) {
+    gradients.push_back(parameter.grad());
+    parameter.mutable_grad() = at::Tensor();
+  }
+  for (at::Tensor& step : steps_) step.add_(1);
+  at::_fused_adam_(parameters_, gradients, first_moments_, second_moments_, {}, steps_, learning_rate_ * decay,
+                   0.9, 0.999, /*weight_decay=*/0, 1e-8, /*amsgrad=*/false, /*maximize=*/false);
+}
+
+double cosine_decay(int64_t iteration, int64_t total) {
+  return 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(iteration) / static_cast<double>(total)));
+}
+
+}  // namespace adascale

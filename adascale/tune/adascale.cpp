@@ -1,0 +1,107 @@
+#include "adascale/tune/adascale.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <set>
+
+#include "adascale/core/error.h"
+#include "adascale/core/seed.h"
+#include "adascale/tune/block_trainer.h"
+#include "adascale/tune/blocks.h"
+#include "adascale/tune/preflight.h"
+#include "adascale/tune/program_walk.h"
+
+namespace adascale {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const Encoding& rtn, const Encoding& kept) {
+  const double moved = rtn.codes.ne(kept.codes).to(at::kDouble).mean().item<double>();
+  return {sim.weights()[index].layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
+}
+
+/// Trains one block and folds the better of the result and round-to-nearest.
+BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
+                       const ProgressSink& progress) {
+  const auto start = Clock::now();
+  const int64_t training = job.training_batches, all = job.source.batches();
+  BlockTrainer trainer(job);
+  BlockReport report{.name = job.block.name, .iterations = job.iterations};
+  const std::vector<Encoding> rtn = trainer.encode();
+  report.loss_before = trainer.measure(0, training);
+  if (all > training) report.held_out_before = trainer.measure(training, all);
+
+  trainer.train([&](int64_t step, double loss) {
+    if (progress) progress({stage, step, job.iterations, loss});
+  });
+
+  report.loss_after = trainer.measure(0, training);
+  if (all > training) report.held_out_after = trainer.measure(training, all);
+  report.kept = report.loss_after <= report.loss_before;
+  if (!report.kept) report.note = "training did not beat round-to-nearest, which stays";
+  const std::vector<Encoding> kept = report.kept ? trainer.encode() : rtn;
+  for (size_t i = 0; i < kept.size(); ++i) {
+    report.layers.push_back(report_layer(sim, job.weights[i], rtn[i], kept[i]));
+    sim.fold(job.weights[i], kept[i], report.kept);
+  }
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+/// Weights of the block that AdaScale trains and no earlier block has decided.
+std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Block& block) {
+  std::set<NodeId> inside(block.nodes.begin(), block.nodes.end());
+  std::vector<int32_t> found;
+  for (size_t i = 0; i < sim.weights().size(); ++i) {
+    const QuantizedWeight& weight = sim.weights()[i];
+    const auto& nodes = weight.layer.nodes;
+    const bool here = std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
+    if (here && is_trainable(weight) && !weight.encoding) found.push_back(static_cast<int32_t>(i));
+  }
+  return found;
+}
+
+}  // namespace
+
+AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
+                              const AdaScaleOptions& options) {
+  const auto start = Clock::now();
+  const Preflight plan = check_adascale(sim, batches, options);
+  sim.adascale_applied = true;
+
+  AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
+  ProgramWalk walk(sim, plan.blocks, batches);
+  for (size_t i = 0; i < plan.blocks.size(); ++i) {
+    const Block& block = plan.blocks[i];
+    walk.reach(i);
+    walk.run_fp(i);
+    const BlockJob job{sim,
+                       block,
+                       walk.plan(i),
+                       walk,
+                       weights_to_train(sim, block),
+                       plan.recipe,
+                       plan.iterations,
+                       plan.training_batches,
+                       derive_seed(static_cast<uint64_t>(options.seed), i)};
+    if (job.weights.empty()) {
+      report.blocks.push_back({.name = block.name, .note = "nothing to train: its weights are decided already"});
+    } else {
+      const auto stage = fmt::format("block {}/{} {}", i + 1, plan.blocks.size(), block.name);
+      report.blocks.push_back(tune_block(sim, job, stage, options.progress));
+    }
+    walk.pass(i);
+  }
+  report.seconds = seconds_since(start);
+  return report;
+}
+
+}  // namespace adascale

@@ -1,0 +1,122 @@
+#include "adascale/tune/preflight.h"
+
+#include <algorithm>
+#include <fmt/ranges.h>
+
+#include <set>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+constexpr int kMaxTrainedBits = 8;
+constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury it
+
+void check_state(const QuantizationSimModel& sim, Objections& objections) {
+  if (sim.is_calibrated())
+    objections.add("apply_adascale: called after compute_encodings, which froze the weights; call it before");
+  if (sim.adascale_applied) objections.add("apply_adascale: called twice on one simulation; make a new one");
+}
+
+void check_budget(const AdaScaleOptions& options, int64_t batches, Objections& objections) {
+  if (options.num_epochs && options.num_iterations)
+    objections.add("apply_adascale: got epochs and iterations, expected one of them");
+  if (options.num_epochs && *options.num_epochs < 1)
+    objections.add("epochs: got {}, expected 1 or more", *options.num_epochs);
+  if (options.num_iterations && *options.num_iterations < 1)
+    objections.add("iterations: got {}, expected 1 or more", *options.num_iterations);
+  if (options.lr_scale <= 0) objections.add("lr_scale: got {}, expected more than 0", options.lr_scale);
+  if (batches == 0)
+    objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
+  else if (options.held_out_batches < 0 || options.held_out_batches >= batches)
+    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", options.held_out_batches, batches,
+                   batches - 1);
+}
+
+bool is_finite(const c10::IValue& input) {
+  if (!input.isTensor() || !input.toTensor().is_floating_point()) return true;
+  return input.toTensor().isfinite().all().item<bool>();
+}
+
+void check_batches(const Program& program, const std::vector<Inputs>& batches, Objections& objections) {
+  const auto inputs = program.user_inputs();
+  size_t bad = 0;
+  for (size_t i = 0; i < batches.size() && bad < kMaxBadBatches; ++i) {
+    check_inputs(program, batches[i]);
+    for (size_t k = 0; k < inputs.size(); ++k) {
+      if (is_finite(batches[i][k])) continue;
+      ++bad;
+      objections.add("batch {}: input '{}' holds NaN or infinity", i, inputs[k]->name);
+    }
+  }
+}
+
+/// Why a quantizable layer is not trained; empty when it is.
+std::string reason_not_trained(const QuantizedWeight& weight) {
+  if (!weight.layer.kind->trainable)
+    return fmt::format("{} keeps round-to-nearest: AdaScale does not train this kind yet", weight.layer.kind->name);
+  if (weight.grid.bits > kMaxTrainedBits)
+    return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits, kMaxTrainedBits);
+  return {};
+}
+
+std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
+  std::set<NodeId> inside;
+  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
+  std::vector<std::string> lines;
+  for (const QuantizedWeight& weight : sim.weights()) {
+    const auto& nodes = weight.layer.nodes;
+    const bool in_block = std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
+    const std::string reason = in_block ? reason_not_trained(weight)
+                                        : fmt::format("outside every block, round-to-nearest at {} bits",
+                                                      weight.grid.bits);
+    if (!reason.empty()) lines.push_back(fmt::format("{}: {}", weight.layer.name, reason));
+  }
+  for (const Layer& layer : sim.excluded()) lines.push_back(layer.name + ": left in full precision");
+  for (const PassedOver& layer : sim.passed_over()) lines.push_back(fmt::format("{}: {}", layer.name, layer.reason));
+  return lines;
+}
+
+bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
+  for (const Block& block : blocks)
+    for (const NodeId node : block.nodes)
+      for (const ValueId value : sim.program().nodes[node].reads())
+        if (const int32_t weight = sim.weight_of(value); weight != kNone && is_trainable(sim.weights()[weight]))
+          return true;
+  return false;
+}
+
+}  // namespace
+
+bool is_trainable(const QuantizedWeight& weight) { return reason_not_trained(weight).empty(); }
+
+Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
+                         const AdaScaleOptions& options) {
+  Objections objections;
+  const auto count = static_cast<int64_t>(batches.size());
+  check_state(sim, objections);
+  check_budget(options, count, objections);
+  check_batches(sim.program(), batches, objections);
+
+  Preflight plan;
+  plan.recipe = recipe_named(options.recipe);
+  plan.recipe.scale_lr *= options.lr_scale;
+  plan.recipe.rounding_lr *= options.lr_scale;
+  plan.blocks =
+      options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
+  if (plan.blocks.empty())
+    objections.add("apply_adascale: found no block to train; name modules with blocks=; looked at: {}",
+                   describe_calls(sim.program(), {}));
+  else if (!any_trainable(sim, plan.blocks))
+    objections.add("apply_adascale: no layer in the {} blocks found can be trained ({})", plan.blocks.size(),
+                   fmt::join(list_not_trained(sim, plan.blocks), "; "));
+  objections.raise();
+
+  plan.training_batches = count - options.held_out_batches;
+  plan.iterations = options.num_iterations.value_or(options.num_epochs.value_or(1) * plan.training_batches);
+  plan.not_trained = list_not_trained(sim, plan.blocks);
+  return plan;
+}
+
+}  // namespace adascale

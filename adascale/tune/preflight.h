@@ -1,0 +1,27 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "adascale/tune/adascale.h"
+#include "adascale/tune/blocks.h"
+#include "adascale/tune/recipe.h"
+
+namespace adascale {
+
+/// Everything apply_adascale decides before it works.
+struct Preflight {
+  std::vector<Block> blocks;
+  Recipe recipe;
+  int64_t iterations = 0;  ///< per block
+  int64_t training_batches = 0;
+  std::vector<std::string> not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
+};
+
+/// AdaScale can train this weight: its layer kind is trainable and its grid has 2 to 8 bits.
+bool is_trainable(const QuantizedWeight& weight);
+
+/// Checks a run whole and throws one Error with all objections. Changes nothing.
+Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
+                         const AdaScaleOptions& options);
+
+}  // namespace adascale

@@ -1,0 +1,127 @@
+#include "adascale/tune/program_walk.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <set>
+
+#include "adascale/graph/dataflow.h"
+
+namespace adascale {
+
+ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                         const std::vector<Inputs>& batches)
+    : sim_(sim), blocks_(blocks) {
+  fp_hooks_.load_state = [this](ValueId value) {
+    const auto kept = kept_.find(sim_.program().input_of(value)->name);
+    return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
+  };
+  quant_hooks_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); };
+  plan_stages();
+  for (const Inputs& batch : batches) {
+    for (auto* stream : {&fp_, &quant_}) {
+      stream->emplace_back(sim.program());
+      feed_inputs(sim.program(), batch, stream->back());
+    }
+  }
+}
+
+namespace {
+
+/// Everything a block's nodes read, and what the in-place writers ordered before them make.
+std::vector<ValueId> needs_of(const Program& program, const Dataflow& flow, const Block& block) {
+  std::vector<ValueId> needs;
+  const auto append = [&needs](const std::vector<ValueId>& values) {
+    needs.insert(needs.end(), values.begin(), values.end());
+  };
+  for (const NodeId node : block.nodes) {
+    append(program.nodes[node].reads());
+    for (const NodeId before : flow.needs(node)) append(program.nodes[before].writes());
+  }
+  return needs;
+}
+
+/// The nodes of each stage: those a block needs and no earlier stage ran, then the block's.
+std::vector<std::vector<NodeId>> stages_of(const Program& program, const std::vector<Block>& blocks) {
+  const Dataflow flow(program);
+  std::vector<std::vector<NodeId>> stages;
+  std::set<NodeId> done;
+  for (const Block& block : blocks) {
+    done.insert(block.nodes.begin(), block.nodes.end());
+    stages.push_back(flow.ancestors(needs_of(program, flow, block), done));
+    done.insert(stages.back().begin(), stages.back().end());
+    stages.push_back(block.nodes);
+  }
+  return stages;
+}
+
+}  // namespace
+
+void ProgramWalk::plan_stages() {
+  const Program& program = sim_.program();
+  const auto stages = stages_of(program, blocks_);
+  const int count = static_cast<int>(stages.size());
+  std::vector<int> last_stage(program.values.size(), -1), made_in(program.values.size(), -1);
+  for (int stage = 0; stage < count; ++stage) {
+    for (const NodeId node : stages[stage]) {
+      for (const ValueId value : program.nodes[node].reads()) last_stage[value] = stage;
+      for (const ValueId value : program.nodes[node].writes()) made_in[value] = stage;
+    }
+  }
+  // The loss compares a block's outputs, whether or not a later stage reads them.
+  for (int block = 0; block < static_cast<int>(blocks_.size()); ++block)
+    for (const ValueId value : blocks_[block].activations_out)
+      last_stage[value] = std::max(last_stage[value], 2 * block + 2);
+
+  for (int stage = 0; stage < count; ++stage) {
+    std::vector<ValueId> wanted, last_read;
+    for (ValueId value = 0; value < static_cast<ValueId>(program.values.size()); ++value) {
+      if (made_in[value] == stage && last_stage[value] > stage) wanted.push_back(value);
+      if (made_in[value] < stage && last_stage[value] == stage) last_read.push_back(value);
+    }
+    stages_.push_back({Plan(program, stages[stage], wanted), last_read});
+  }
+}
+
+void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) const {
+  const at::NoGradGuard no_grad;
+  for (Environment& environment : stream) stage.plan.run(environment, hooks);
+}
+
+void ProgramWalk::drop_dead(const Stage& stage) {
+  for (auto* stream : {&fp_, &quant_})
+    for (Environment& environment : *stream)
+      for (const ValueId value : stage.last_read) environment.erase(value);
+}
+
+void ProgramWalk::reach(size_t block) {
+  const Stage& stage = stages_[2 * block];
+  run_stage(stage, fp_, fp_hooks_);
+  run_stage(stage, quant_, quant_hooks_);
+  drop_dead(stage);
+}
+
+void ProgramWalk::run_fp(size_t block) {
+  run_stage(stages_[2 * block + 1], fp_, fp_hooks_);
+  if (sim_.options().in_place) keep_float_weights(block);
+}
+
+void ProgramWalk::keep_float_weights(size_t block) {
+  const Program& program = sim_.program();
+  const std::set<NodeId> inside(blocks_[block].nodes.begin(), blocks_[block].nodes.end());
+  for (const QuantizedWeight& weight : sim_.weights()) {
+    const auto& nodes = weight.layer.nodes;
+    const auto is_inside = [&](NodeId node) { return inside.contains(node); };
+    if (weight.encoding || std::none_of(nodes.begin(), nodes.end(), is_inside)) continue;
+    if (std::all_of(nodes.begin(), nodes.end(), is_inside)) continue;
+    for (const std::string& name : weight.layer.parameters) kept_.emplace(name, program.state.at(name).clone());
+  }
+}
+
+void ProgramWalk::pass(size_t block) {
+  const Stage& stage = stages_[2 * block + 1];
+  run_stage(stage, quant_, quant_hooks_);
+  drop_dead(stage);
+}
+
+}  // namespace adascale

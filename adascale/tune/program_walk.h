@@ -1,0 +1,48 @@
+#pragma once
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/blocks.h"
+#include "adascale/tune/input_source.h"
+
+namespace adascale {
+
+/// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the second one
+/// needs beyond that, and so on. Per batch and stream only the values that a later stage reads are alive.
+class ProgramWalk : public InputSource {
+ public:
+  /// Keeps references to `sim` and `blocks`, which must outlive it.
+  ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+              const std::vector<Inputs>& batches);
+
+  int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
+  void reach(size_t block) override;
+  void run_fp(size_t block) override;
+  void pass(size_t block) override;
+  const Plan& plan(size_t block) const override { return stages_[2 * block + 1].plan; }
+  const Environment& fp(int64_t batch) const override { return fp_[batch]; }
+  const Environment& quant(int64_t batch) const override { return quant_[batch]; }
+
+ private:
+  struct Stage {
+    Plan plan;
+    std::vector<ValueId> last_read;  ///< no later stage reads them
+  };
+
+  void plan_stages();
+  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) const;
+  void drop_dead(const Stage& stage);
+  void keep_float_weights(size_t block);
+
+  const QuantizationSimModel& sim_;
+  const std::vector<Block>& blocks_;
+  std::vector<Stage> stages_;  ///< 2 i: what block i needs; 2 i + 1: block i
+  std::vector<Environment> fp_, quant_;
+  RunHooks fp_hooks_, quant_hooks_;
+  /// FP weights that a later stage reads after their layer is folded in place.
+  std::unordered_map<std::string, at::Tensor> kept_;
+};
+
+}  // namespace adascale

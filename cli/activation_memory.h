@@ -1,0 +1,15 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/blocks.h"
+
+namespace adascale {
+
+/// An estimate of the activations held while the largest block trains: what crosses its border, for all
+/// batches, in the float and in the quantized stream.
+int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
+                                  const std::vector<Inputs>& batches);
+
+}  // namespace adascale

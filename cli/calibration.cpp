@@ -1,0 +1,150 @@
+#include "cli/calibration.h"
+
+#include <ATen/ops/isfinite.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "adascale/core/error.h"
+#include "adascale/io/safetensors.h"
+
+namespace adascale {
+namespace {
+
+using Samples = std::map<std::string, at::Tensor>;  ///< by the program's input names
+
+struct TensorInput {
+  std::string name;
+  const Value* value;
+};
+
+std::vector<TensorInput> tensor_inputs(const Program& program, const std::string& path) {
+  std::vector<TensorInput> inputs;
+  for (const ProgramInput* input : program.user_inputs()) {
+    if (input->value == kNone) continue;  // a constant fixed at capture
+    const Value& value = program.values[input->value];
+    ADA_CHECK(value.kind == ValueKind::kTensor && !value.sizes.empty(),
+              "{}: the model's input '{}' is not a tensor with a batch dimension, which is all a data file "
+              "can give",
+              path, input->name);
+    inputs.push_back({input->name, &value});
+  }
+  ADA_CHECK(!inputs.empty(), "{}: the model has no input that takes data", path);
+  return inputs;
+}
+
+std::string describe(const Dim& dim) {
+  if (dim.is_fixed()) return std::to_string(dim.size);
+  if (dim.max == std::numeric_limits<int64_t>::max()) return fmt::format("{} or more", dim.min);
+  return fmt::format("{} to {}", dim.min, dim.max);
+}
+
+bool accepts(const Dim& dim, int64_t size) {
+  return dim.is_fixed() ? size == dim.size : size >= dim.min && size <= dim.max;
+}
+
+void check_sizes(const TensorInput& input, const at::Tensor& tensor, Objections& objections) {
+  const auto& sizes = input.value->sizes;
+  if (tensor.dim() != static_cast<int64_t>(sizes.size()))
+    return objections.add("'{}' has {} dimensions, expected {}, samples first", input.name, tensor.dim(),
+                          sizes.size());
+  for (size_t i = 1; i < sizes.size(); ++i)
+    if (!accepts(sizes[i], tensor.size(static_cast<int64_t>(i))))
+      objections.add("'{}' has size {} along dimension {}, expected {}", input.name,
+                     tensor.size(static_cast<int64_t>(i)), i, describe(sizes[i]));
+}
+
+void check_tensor(const TensorInput& input, const at::Tensor& tensor, Objections& objections) {
+  if (tensor.scalar_type() != input.value->dtype)
+    objections.add("'{}' is {}, expected {}", input.name, c10::toString(tensor.scalar_type()),
+                   c10::toString(input.value->dtype));
+  check_sizes(input, tensor, objections);
+  if (tensor.dim() > 0 && tensor.size(0) == 0) objections.add("'{}' has no samples", input.name);
+  if (tensor.is_floating_point() && !at::isfinite(tensor).all().item<bool>())
+    objections.add("'{}' holds NaN or infinity", input.name);
+}
+
+void check_names(const std::vector<TensorInput>& inputs, const Samples& samples, Objections& objections) {
+  std::vector<std::string> names;
+  for (const TensorInput& input : inputs) {
+    names.push_back(input.name);
+    if (samples.count(input.name) == 0) objections.add("no tensor is named '{}'", input.name);
+  }
+  for (const auto& [name, tensor] : samples)
+    if (std::find(names.begin(), names.end(), name) == names.end())
+      objections.add("'{}' is none of the model's inputs ({})", name, fmt::join(names, ", "));
+}
+
+void check_counts(const Samples& samples, Objections& objections) {
+  std::vector<std::string> counts;
+  bool equal = true;
+  for (const auto& [name, tensor] : samples) {
+    if (tensor.dim() == 0) continue;
+    counts.push_back(fmt::format("'{}' {}", name, tensor.size(0)));
+    equal = equal && tensor.size(0) == samples.begin()->second.size(0);
+  }
+  if (!equal) objections.add("sample counts differ: {}", fmt::join(counts, ", "));
+}
+
+Samples read_samples(const std::vector<TensorInput>& inputs, const std::string& path) {
+  std::vector<NamedTensor> tensors = read_safetensors(path);
+  ADA_CHECK(!tensors.empty(), "{}: no tensors, so no samples", path);
+  if (inputs.size() == 1 && tensors.size() == 1) tensors[0].name = inputs[0].name;
+  Samples samples;
+  for (NamedTensor& tensor : tensors) samples[tensor.name] = tensor.tensor;
+  return samples;
+}
+
+void check_samples(const std::vector<TensorInput>& inputs, const Samples& samples, const std::string& path) {
+  Objections objections;
+  check_names(inputs, samples, objections);
+  for (const TensorInput& input : inputs)
+    if (const auto found = samples.find(input.name); found != samples.end())
+      check_tensor(input, found->second, objections);
+  check_counts(samples, objections);
+  ADA_CHECK(objections.empty(), "{}: {}", path, fmt::join(objections.texts(), "; "));
+}
+
+void check_batch_size(const TensorInput& input, int64_t samples, int64_t batch_size,
+                      const std::string& path) {
+  const Dim& dim = input.value->sizes[0];
+  const int64_t first = std::min(batch_size, samples), last = samples % batch_size;
+  ADA_CHECK(accepts(dim, first),
+            "{}: batches of {} samples, but the model takes {} along dimension 0 of '{}'; set --batch-size",
+            path, first, describe(dim), input.name);
+  ADA_CHECK(last == 0 || accepts(dim, last),
+            "{}: {} samples in batches of {} leave a last batch of {}, but the model takes {} along "
+            "dimension 0 of '{}'; "
+            "use another --batch-size or number of samples",
+            path, samples, batch_size, last, describe(dim), input.name);
+}
+
+Inputs batch_at(const Program& program, const Samples& samples, int64_t start, int64_t count) {
+  Samples batch;
+  for (const auto& [name, tensor] : samples) batch[name] = tensor.narrow(0, start, count);
+  return bind_inputs(program, batch);
+}
+
+}  // namespace
+
+Batches read_batches(const Program& program, const std::string& path, std::optional<int64_t> batch_size) {
+  ADA_CHECK(!batch_size || *batch_size >= 1, "--batch-size: got {}, expected 1 or more", *batch_size);
+  const std::vector<TensorInput> inputs = tensor_inputs(program, path);
+  const Samples samples = read_samples(inputs, path);
+  check_samples(inputs, samples, path);
+
+  Batches batches;
+  const Dim& dim = inputs[0].value->sizes[0];
+  batches.samples = samples.begin()->second.size(0);
+  batches.batch_size = batch_size.value_or(dim.is_fixed() ? dim.size : kDefaultBatchSize);
+  for (const TensorInput& input : inputs) check_batch_size(input, batches.samples, batches.batch_size, path);
+  for (int64_t start = 0; start < batches.samples; start += batches.batch_size) {
+    const int64_t count = std::min(batches.batch_size, batches.samples - start);
+    batches.inputs.push_back(batch_at(program, samples, start, count));
+    check_inputs(program, batches.inputs.back());
+  }
+  return batches;
+}
+
+}  // namespace adascale

@@ -1,0 +1,35 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+
+#include "cli/commands.h"
+#include "cli/setup.h"
+#include "cli/setup_text.h"
+
+namespace adascale {
+namespace {
+
+void inspect(const std::string& model, QuantizeFlags& flags, const Doors& doors) {
+  check_flags(flags);
+  const Setup setup = set_up(door_for(doors, model).open(model).program, flags);
+  fmt::print("{}\n", model);
+  fmt::print("\ninputs\n{}", describe_inputs(setup.sim.program()));
+  fmt::print("\nblocks: {}\n{}", setup.blocks.size(), describe_calls(setup.sim.program(), setup.blocks));
+  fmt::print("\nlayers\n{}", describe_layers(setup));
+  fmt::print("\nleft in full precision\n{}", describe_left_out(setup));
+  fmt::print("\nsize    {}\n", describe_size(setup.sim));
+}
+
+}  // namespace
+
+Command inspect_command(CLI::App& app, const Doors& doors) {
+  auto flags = std::make_shared<QuantizeFlags>();
+  auto model = std::make_shared<std::string>();
+  CLI::App* command =
+      app.add_subcommand("inspect", "show a model's blocks and layers and what would be quantized");
+  command->add_option("MODEL", *model, describe(doors))->required();
+  add_grid_flags(*command, *flags);
+  return {command, [flags, model, &doors] { inspect(*model, *flags, doors); }};
+}
+
+}  // namespace adascale

@@ -1,0 +1,63 @@
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <map>
+
+#include "adascale/formats/format.h"
+#include "adascale/quant/layer_kind.h"
+#include "adascale/quant/range_analyzer.h"
+#include "adascale/tune/recipe.h"
+#include "cli/commands.h"
+#include "cli/text.h"
+
+namespace adascale {
+namespace {
+
+std::vector<Row> format_rows() {
+  std::vector<Row> rows = {{"format", "files", "what it is"}};
+  for (const ExportFormat& format : export_formats())
+    rows.push_back({format.name, format.files, format.description});
+  return rows;
+}
+
+std::vector<Row> layer_rows() {
+  std::vector<Row> rows = {{"layer", "operator", "default scales", "trained by AdaScale"}};
+  for (const LayerKind& kind : layer_kinds())
+    rows.push_back({kind.name, kind.op, kind.channel_axis < 0 ? "per tensor" : "per channel",
+                    kind.trainable ? "yes" : "no, rounded to nearest"});
+  return rows;
+}
+
+std::vector<Row> recipe_rows() {
+  std::vector<Row> rows = {{"recipe", "iterations", "scale lr", "rounding lr", "what it is"}};
+  for (const Recipe& recipe : recipes())
+    rows.push_back({recipe.name, std::to_string(recipe.iterations), fmt::format("{:g}", recipe.scale_lr),
+                    fmt::format("{:g}", recipe.rounding_lr), recipe.description});
+  return rows;
+}
+
+std::vector<Row> scheme_rows() {
+  std::vector<Row> rows = {{"scheme", "what it is"}};
+  for (const RangeScheme& scheme : range_schemes()) rows.push_back({scheme.name, scheme.description});
+  return rows;
+}
+
+const std::map<std::string, std::vector<Row> (*)()> kTables = {
+    {"formats", format_rows}, {"layers", layer_rows}, {"recipes", recipe_rows}, {"schemes", scheme_rows}};
+
+void list(const std::string& what) {
+  const auto table = kTables.find(what);
+  ADA_CHECK(table != kTables.end(), "list: got '{}', expected formats, layers, recipes or schemes", what);
+  fmt::print("{}", format_table(table->second()));
+}
+
+}  // namespace
+
+Command list_command(CLI::App& app) {
+  auto what = std::make_shared<std::string>();
+  CLI::App* command = app.add_subcommand("list", "what there is to choose from");
+  command->add_option("WHAT", *what, "formats, layers, recipes or schemes")->required();
+  return {command, [what] { list(*what); }};
+}
+
+}  // namespace adascale

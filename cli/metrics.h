@@ -1,0 +1,49 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace adascale {
+
+/// How far a quantized output is from the float one, over any number of batches; sums are kept in fp64.
+class OutputMetrics {
+ public:
+  /// Floating tensors of one shape [..., d]; a vector is the last dimension.
+  void add(const at::Tensor& fp, const at::Tensor& quant);
+
+  /// 10 log10(sum fp^2 / sum (fp - quant)^2); +inf when equal.
+  double sqnr_db() const;
+  /// Mean over vectors; of two zero vectors 1, of one 0.
+  double mean_cosine() const;
+  /// Share of vectors whose largest element is at the same place; nothing unless d >= 2.
+  std::optional<double> top1_agreement() const;
+
+ private:
+  double signal_ = 0, noise_ = 0, cosine_ = 0;
+  int64_t vectors_ = 0, agreements_ = 0;
+  bool has_choice_ = false;
+};
+
+/// What only logits over tokens can tell.
+class TokenMetrics {
+ public:
+  /// Logits [batch, seq, vocab], ids int64 [batch, seq]; `keep` bool [batch, seq], false at padding, or
+  /// undefined.
+  void add(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids, const at::Tensor& keep);
+
+  /// Mean KL(fp || quant) per kept token, in nats.
+  double kl_divergence() const { return kl_ / static_cast<double>(tokens_); }
+  /// exp of the mean negative log likelihood of each kept token after a kept token; nothing without such
+  /// pairs.
+  std::optional<double> fp_perplexity() const { return perplexity(fp_nll_); }
+  std::optional<double> quant_perplexity() const { return perplexity(quant_nll_); }
+
+ private:
+  std::optional<double> perplexity(double nll) const;
+
+  double kl_ = 0, fp_nll_ = 0, quant_nll_ = 0;
+  int64_t tokens_ = 0, pairs_ = 0;
+};
+
+}  // namespace adascale

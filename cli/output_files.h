@@ -1,0 +1,22 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+
+namespace adascale {
+
+/// The files a run will write.
+struct OutputFiles {
+  std::string folder, stem;
+  std::vector<std::string> formats;
+  std::vector<std::string> paths() const;
+};
+
+/// Checks, before any work: known formats, a folder that can be written, no file of the user's (`sources`)
+/// overwritten. Leaves the folder as it was. Throws (user).
+void check_output(const OutputFiles& files, const std::vector<std::string>& sources);
+/// Throws (user) with everything that the formats cannot hold of this model.
+void check_formats(const OutputFiles& files, const QuantizationSimModel& sim);
+
+}  // namespace adascale

@@ -1,0 +1,82 @@
+#include "cli/setup.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adascale/core/error.h"
+#include "adascale/sim/layers.h"
+#include "adascale/tune/recipe.h"
+#include "cli/flags.h"
+
+namespace adascale {
+namespace {
+
+constexpr int64_t kDefaultParamBits = 4;
+
+bool is_inside(const Layer& layer, const std::set<NodeId>& nodes) {
+  return std::any_of(layer.nodes.begin(), layer.nodes.end(),
+                     [&](NodeId node) { return nodes.count(node) > 0; });
+}
+
+std::vector<std::string> layers_outside_blocks(const Program& program, const std::vector<Block>& blocks) {
+  std::set<NodeId> inside;
+  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
+  std::vector<std::string> names;
+  for (const Layer& layer : find_layers(program).layers)
+    if (!is_inside(layer, inside)) names.push_back(layer.name);
+  return names;
+}
+
+}  // namespace
+
+QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)) {
+  sim.default_param_bw = kDefaultParamBits;
+  sim.default_output_bw = kOffBits;
+}
+
+void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
+  visit_sim_options(FlagAdder(app), flags.sim);
+  visit_adascale_options(FlagAdder(app, {"blocks"}), flags.training);
+  app.add_option("--scheme", flags.scheme, "how ranges are found; adascale list schemes")
+      ->type_name("NAME")
+      ->capture_default_str();
+  app.add_option("--layer-config", flags.layer_config,
+                 "JSON: globs over layer names, or layer kinds, to settings: "
+                 "{\"encoder.0.*\": {\"param_bw\": 8, \"group_size\": 32}}; wins over all other options")
+      ->type_name("FILE");
+  app.add_option("--outside-bw", flags.outside_bw,
+                 "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
+                 "32: full precision")
+      ->type_name("N")
+      ->capture_default_str();
+}
+
+void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
+  visit_adascale_options(FlagAdder(app, {}, {"blocks"}), flags.training);
+}
+
+void check_flags(QuantizeFlags& flags) {
+  visit_sim_options(RuleChecker{}, flags.sim);
+  visit_adascale_options(RuleChecker{}, flags.training);
+  check_rule("--outside-bw", static_cast<double>(flags.outside_bw), {.min = 2, .max = kOffBits});
+  const bool epochs = flags.training.num_epochs.has_value(),
+             iterations = flags.training.num_iterations.has_value();
+  ADA_CHECK(!epochs || !iterations, "--epochs and --iterations: both are given, expected one of them");
+  const Recipe& recipe = recipe_named(flags.training.recipe);
+  if (!epochs && !iterations) flags.training.num_iterations = recipe.iterations;
+  flags.sim.quant_scheme = quant_scheme_from(flags.scheme);
+  if (!flags.layer_config.empty()) flags.sim.layer_config = read_layer_config(flags.layer_config);
+}
+
+Setup set_up(Program program, const QuantizeFlags& flags) {
+  const auto& globs = flags.training.blocks;
+  std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
+  const std::vector<std::string> outside = layers_outside_blocks(program, blocks);
+  SimOptions options = flags.sim;
+  LayerConfig& settings = options.layer_config;
+  for (const std::string& name : outside)
+    settings.insert(settings.begin(), {name, LayerSettings{.param_bw = flags.outside_bw}});
+  return {std::move(blocks), QuantizationSimModel(std::move(program), std::move(options)), outside};
+}
+
+}  // namespace adascale

@@ -1,0 +1,44 @@
+#pragma once
+#include <CLI/CLI.hpp>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/adascale.h"
+#include "adascale/tune/blocks.h"
+
+namespace adascale {
+
+/// What the command line says of how to quantize; the defaults are those of Python's `quantize()`, per
+/// channel.
+struct QuantizeFlags {
+  QuantizeFlags();
+  SimOptions sim;
+  AdaScaleOptions training;
+  std::string scheme;
+  std::string layer_config;
+  int64_t outside_bw = kOffBits;
+};
+
+/// Grids, blocks and layer settings: what `inspect` and `quantize` share.
+void add_grid_flags(CLI::App& app, QuantizeFlags& flags);
+/// How blocks are trained.
+void add_training_flags(CLI::App& app, QuantizeFlags& flags);
+
+/// Ranges, names and files, before any model is opened; fills in what follows from them: the scheme, the
+/// layer settings and, when neither epochs nor iterations are given, the recipe's own budget.
+void check_flags(QuantizeFlags& flags);
+
+/// A model ready to be trained.
+struct Setup {
+  std::vector<Block> blocks;
+  QuantizationSimModel sim;
+  std::vector<std::string> outside;  ///< names of the layers outside every block
+};
+
+/// Finds the blocks (there may be none), puts the layers outside them to `outside_bw` bits (the user's layer
+/// settings come later and win) and builds the sim.
+Setup set_up(Program program, const QuantizeFlags& flags);
+
+}  // namespace adascale

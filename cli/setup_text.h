@@ -1,0 +1,21 @@
+#pragma once
+#include <string>
+
+#include "cli/setup.h"
+
+namespace adascale {
+
+// What a setup holds, for people; every text ends with a newline unless it is one line's worth.
+
+/// A line per user input: name, dtype, shape.
+std::string describe_inputs(const Program& program);
+/// A row per layer to quantize: kind, shape, grid, the block that trains it.
+std::string describe_layers(const Setup& setup);
+/// A line per layer left in full precision, with the reason.
+std::string describe_left_out(const Setup& setup);
+/// "6 blocks, 36 layers, int4 symmetric per channel; activations in full precision", no newline.
+std::string summarize(const Setup& setup);
+/// "90.9 MB -> 52.1 MB, the quantized layers 42.5 MB -> 5.4 MB", no newline.
+std::string describe_size(const QuantizationSimModel& sim);
+
+}  // namespace adascale

@@ -1,0 +1,50 @@
+#include "cli/text.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace adascale {
+namespace {
+
+std::vector<size_t> column_widths(const std::vector<Row>& rows) {
+  std::vector<size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  return widths;
+}
+
+std::string format_row(const Row& row, const std::vector<size_t>& widths) {
+  std::string line;
+  for (size_t i = 0; i < row.size(); ++i) line += fmt::format("{:<{}}  ", row[i], widths[i]);
+  line.erase(line.find_last_not_of(' ') + 1);
+  return line + "\n";
+}
+
+}  // namespace
+
+std::string format_table(const std::vector<Row>& rows) {
+  const std::vector<size_t> widths = column_widths(rows);
+  std::string text;
+  for (const Row& row : rows) {
+    text += format_row(row, widths);
+    if (&row != &rows.front()) continue;
+    Row rule;
+    for (const size_t width : widths) rule.emplace_back(width, '-');
+    text += format_row(rule, widths);
+  }
+  return text;
+}
+
+std::string format_bytes(int64_t bytes) {
+  if (bytes < 1000) return fmt::format("{} B", bytes);
+  const char* const units[] = {"kB", "MB", "GB", "TB"};
+  auto value = static_cast<double>(bytes) / 1000;
+  size_t unit = 0;
+  for (; value >= 999.95 && unit + 1 < std::size(units); ++unit) value /= 1000;
+  return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+}  // namespace adascale

@@ -1,0 +1,16 @@
+#pragma once
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace adascale {
+
+using Row = std::vector<std::string>;
+
+/// Columns aligned with two spaces between; the first row is underlined with dashes. Ends with a newline.
+std::string format_table(const std::vector<Row>& rows);
+
+/// "812 B", "3.4 kB", "90.9 MB": powers of 1000.
+std::string format_bytes(int64_t bytes);
+
+}  // namespace adascale

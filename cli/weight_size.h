@@ -1,0 +1,22 @@
+#pragma once
+#include <cstdint>
+
+#include "adascale/sim/quantsim.h"
+
+namespace adascale {
+
+/// Bytes of the model's parameters and buffers; a tensor under several names counts once.
+struct ModelSize {
+  int64_t layers_before = 0;  ///< the quantized weights in the dtype they came in
+  int64_t layers_after = 0;   ///< their codes at their bits, packed, with scales and offsets
+  int64_t rest = 0;           ///< everything else, unchanged
+  int64_t before() const { return layers_before + rest; }
+  int64_t after() const { return layers_after + rest; }
+};
+
+ModelSize size_of(const QuantizationSimModel& sim);
+/// Codes at `grid`'s bits, packed, plus one scale in its dtype and, when asymmetric, one offset at its bits
+/// per range.
+int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid);
+
+}  // namespace adascale

@@ -1,0 +1,89 @@
+"""AdaScale in five steps on a small model: simulate, learn, calibrate, evaluate, export.
+
+python examples/python/seed_workflow.py [FOLDER]    FOLDER, "./" by default, gets the exported files
+"""
+
+import sys
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from adascale import QuantizationSimModel, QuantScheme, apply_adascale, default_forward_fn
+
+
+class LinearBlock(nn.Module):
+    """[..., 64] to [..., 64] through 32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(64, 32)
+        self.relu1 = nn.ReLU()
+        self.dropout = nn.Dropout(0.1)
+        self.fc2 = nn.Linear(32, 64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(self.dropout(self.relu1(self.fc1(x))))
+
+
+class ModelWithConsecutiveLinearBlocks(nn.Module):
+    """Five blocks in a row, found as such without being registered anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear_blocks = nn.ModuleList(LinearBlock() for _ in range(5))
+        self.softmax = nn.Softmax(dim=-1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.linear_blocks:
+            x = block(x)
+        return self.softmax(x)
+
+
+def simulate(model: nn.Module, dummy_input: Tensor) -> QuantizationSimModel:
+    return QuantizationSimModel(
+        model,
+        dummy_input=dummy_input,
+        quant_scheme=QuantScheme.training_range_learning_with_tf_init,
+        default_param_bw=4,
+        default_output_bw=16,
+    )
+
+
+def relative_error(model: nn.Module, quantized: nn.Module, batches: list[Tensor]) -> float:
+    """Squared error of the outputs over the outputs' variance."""
+    with torch.no_grad():
+        expected = torch.cat([model(x) for x in batches])
+        got = torch.cat([quantized(x) for x in batches])
+    return ((got - expected).square().sum() / (expected - expected.mean()).square().sum()).item()
+
+
+def main(folder: str) -> None:
+    torch.manual_seed(0)
+    model = ModelWithConsecutiveLinearBlocks().eval()
+    dummy_input = torch.rand(96, 3, 32, 64)
+    data_loader = DataLoader(dummy_input, batch_size=3, shuffle=True)  # 32 batches of 3 samples
+    held_out = [torch.rand(3, 3, 32, 64) for _ in range(8)]
+
+    def forward_pass(simulated: nn.Module, _: None) -> None:
+        for batch in data_loader:
+            simulated(batch)
+
+    nearest = simulate(model, dummy_input)
+    nearest.compute_encodings(forward_pass, None)
+
+    sim = simulate(model, dummy_input)
+    report = apply_adascale(qsim=sim, data_loader=data_loader, forward_fn=default_forward_fn, num_epochs=10)
+    sim.compute_encodings(forward_pass, None)
+    print(report)
+
+    print("relative error of the outputs on samples not trained on")
+    print(f"  round-to-nearest  {relative_error(model, nearest.model, held_out):.4%}")
+    print(f"  AdaScale          {relative_error(model, sim.model, held_out):.4%}")
+
+    files = sim.export(path=folder, filename_prefix="quantized_dummy_model", dummy_input=dummy_input.cpu())
+    print("exported", *files, sep="\n  ")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1] if len(sys.argv) > 1 else "./")

@@ -1,0 +1,32 @@
+"""Post-training quantization with learned rounding: AdaScale on any model that ``torch.export`` accepts."""
+
+import logging
+from importlib.metadata import version
+from pathlib import Path
+
+import torch  # noqa: F401  loads the libraries that the extension links
+
+from . import _C
+from ._C import AdaScaleReport
+from .apply import apply_adascale, default_forward_fn
+from .errors import Error
+from .options import QuantScheme
+from .sim import QuantizationSimModel
+
+__all__ = [
+    "AdaScaleReport",
+    "Error",
+    "QuantScheme",
+    "QuantizationSimModel",
+    "__version__",
+    "apply_adascale",
+    "cmake_prefix_path",
+    "default_forward_fn",
+]
+
+__version__: str = version("adascale")
+
+cmake_prefix_path: str = str(Path(__file__).parent)
+"""What CMake needs to find the C++ library: ``-DCMAKE_PREFIX_PATH=$(python -c "import adascale; ...")``."""
+
+_C.log_to(logging.getLogger("adascale").warning)

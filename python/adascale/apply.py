@@ -1,0 +1,90 @@
+"""AdaScale from Python: reads the data once, then C++ trains."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Unpack
+
+from torch import Tensor
+
+from . import _C
+from .errors import Error
+from .options import AdaScaleKeywords, describe_keywords
+from .progress import Progress
+from .sim import QuantizationSimModel
+from .simulated_model import SimulatedModel, _StopForward
+
+ForwardFn = Callable[[Any, Any], Any]
+
+
+def default_forward_fn(model: Callable[..., Any], batch: Any) -> Any:
+    """Calls ``model`` on a batch: a tensor as it is, a tuple or list unpacked, a dict as named arguments."""
+    if isinstance(batch, Tensor):
+        return model(batch)
+    if isinstance(batch, Mapping):
+        return model(**batch)
+    if isinstance(batch, (tuple, list)):
+        return model(*batch)
+    raise Error(
+        f"default_forward_fn: got a batch of type {type(batch).__name__}, expected a tensor, tuple, list "
+        "or dict; give apply_adascale a forward_fn(model, batch) of your own"
+    )
+
+
+def apply_adascale(
+    qsim: QuantizationSimModel,
+    data_loader: Iterable[Any],
+    forward_fn: ForwardFn | None = None,
+    num_epochs: int | None = None,
+    *,
+    progress: bool = True,
+    **options: Unpack[AdaScaleKeywords],
+) -> _C.AdaScaleReport:
+    """Learns the weight encodings block by block and folds them into ``qsim.model``.
+
+    data_loader: any iterable of batches, read once; each batch is one iteration of an epoch.
+    forward_fn: ``forward_fn(model, batch)`` prepares the input and calls the model once, last;
+        :func:`default_forward_fn` when None.
+    num_epochs: passes over the batches, per block; one when neither epochs nor iterations are given.
+    progress: shows a bar on a terminal, plain lines elsewhere, on standard error.
+
+    Activation quantizers are neither used nor changed. Returns a report; ``print`` shows it as a table.
+    Ctrl-C stops it: blocks done by then are folded, the rest stays.
+    Raises :class:`adascale.Error` before any training.
+    """
+    if num_epochs is not None:
+        options["num_epochs"] = num_epochs
+    keywords = {name: value for name, value in options.items() if value is not None}
+    _C.check_adascale_options(keywords)  # before the loader, which may take long
+    batches = _record(qsim.model, data_loader, forward_fn or default_forward_fn)
+    with Progress(progress) as show:
+        try:
+            return qsim._core.apply_adascale(batches, keywords, show)
+        finally:
+            qsim.model._refresh()
+
+
+def _record(model: SimulatedModel, data_loader: Iterable[Any], forward_fn: ForwardFn) -> list[list[Any]]:
+    """The flat inputs that ``forward_fn`` calls the model with, one entry per batch."""
+    with model._recording() as recorded:
+        for index, batch in enumerate(data_loader):
+            try:
+                forward_fn(model, batch)
+            except _StopForward:
+                pass
+            except Error as error:
+                raise Error(f"batch {index}: {error}") from error
+            _check_calls(index, len(recorded) - index)
+        if not recorded:
+            raise Error("apply_adascale: data_loader gave no batch; a generator can be read only once")
+        return recorded
+
+
+def _check_calls(index: int, calls: int) -> None:
+    if calls == 0:
+        raise Error(f"batch {index}: forward_fn never called the model it was given; call model(...) in it")
+    if calls > 1:
+        raise Error(
+            f"batch {index}: forward_fn called the model {calls} times, expected once; split the batch"
+        )
+
+
+apply_adascale.__doc__ = f"{apply_adascale.__doc__}\n{describe_keywords(_C.adascale_keywords())}"

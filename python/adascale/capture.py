@@ -1,0 +1,167 @@
+"""From a live module to the graph and tensors that C++ runs: ``torch.export`` without copying a weight."""
+
+import io
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch._export.serde.serialize import serialize
+from torch.export import Dim, ExportedProgram
+from torch.utils import _pytree as pytree
+
+from .errors import Error, first_line
+from .signature import CallSignature, call_of
+
+log = logging.getLogger("adascale")
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What C++ builds its program from, and how Python calls it."""
+
+    graph: bytes  # JSON: the ExportedProgram of torch's export schema, as in a .pt2's model.json
+    tensors: dict[str, Tensor]  # every parameter, buffer and constant: the live module's own
+    signature: CallSignature
+    out_spec: pytree.TreeSpec
+
+
+def capture(model: nn.Module, dummy_input: Any) -> Capture:
+    """Captures ``model`` with every input dimension left open; what the model fixes is checked at each call.
+
+    ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model is
+    captured in eval mode and put back. Errors: one line, naming the source line ``torch.export`` stopped at.
+    """
+    args, kwargs = call_of(dummy_input)
+    signature = CallSignature(model.forward, args, kwargs)
+    if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
+        raise Error("dummy_input: no tensor in it; give an example of the model's input")
+    with ExitStack() as stack:
+        for setting in (_eval_mode(model), _no_cache(model, signature), torch.no_grad()):
+            stack.enter_context(setting)
+        program = _export_any_batch(model, signature)
+    return Capture(
+        graph=_serialize(program),
+        tensors=_tensors_of(program),
+        signature=signature,
+        out_spec=program.call_spec.out_spec,
+    )
+
+
+def _export_any_batch(model: nn.Module, signature: CallSignature) -> ExportedProgram:
+    # torch.export takes a size of 1 for a constant of the model: show it a batch of 2 instead.
+    args, kwargs = signature.args, signature.kwargs
+    if _batch_size((args, kwargs)) != 1:
+        return _export(model, signature, args, kwargs)
+    two_args, two_kwargs = pytree.tree_map_only(Tensor, _repeat_once, (args, kwargs))
+    try:
+        return _export(model, signature, two_args, two_kwargs)
+    except Error as error:
+        program = _export(model, signature, args, kwargs)
+        log.warning("the captured model takes a batch of 1 only; a batch of 2 fails: %s", error)
+        return program
+
+
+def _batch_size(call: Any) -> int:
+    """The first size of the first tensor that has one."""
+    return next(
+        (leaf.shape[0] for leaf in pytree.tree_leaves(call) if isinstance(leaf, Tensor) and leaf.dim()), 0
+    )
+
+
+def _repeat_once(tensor: Tensor) -> Tensor:
+    return tensor if tensor.dim() == 0 or tensor.shape[0] != 1 else torch.cat([tensor, tensor])
+
+
+def _open_dims(leaf: Any) -> dict[int, Any] | None:
+    return dict.fromkeys(range(leaf.dim()), Dim.AUTO) if isinstance(leaf, Tensor) else None
+
+
+def _export(
+    model: nn.Module, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> ExportedProgram:
+    shapes = pytree.tree_map(_open_dims, signature.arguments)
+    try:
+        with _quiet_torch():
+            return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
+    except Exception as error:  # boundary: whatever the model or torch raises becomes one line
+        raise Error(f"torch.export refuses the model{_user_line(error)}: {first_line(error)}") from error
+
+
+def _user_line(error: BaseException) -> str:
+    """` at model.py:7 in forward, "if x.sum() > 0:"`: the innermost line that is neither torch's nor ours."""
+    ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
+    inside = [f for f in frames if f.name != "<module>"]
+    if not inside:
+        return ""
+    frame = inside[-1]
+    return f' at {frame.filename}:{frame.lineno} in {frame.name}, "{frame.line}"'
+
+
+def _serialize(program: ExportedProgram) -> bytes:
+    try:
+        return serialize(
+            program, serialize_state_dict=False, serialize_constants=False, serialize_example_inputs=False
+        ).exported_program
+    except (
+        Exception
+    ) as error:  # boundary: torch's serializer raises many kinds, with whole tracebacks as text
+        raise Error(f"the captured graph does not fit torch's export schema: {first_line(error)}") from error
+
+
+def _tensors_of(program: ExportedProgram) -> dict[str, Tensor]:
+    tensors = {**program.state_dict, **program.constants}
+    for name, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise Error(
+                f"{name}: the model holds a {type(value).__name__}, which has no place in a graph of tensors"
+            )
+    return tensors
+
+
+@contextmanager
+def _eval_mode(model: nn.Module) -> Iterator[None]:
+    training = [module for module in model.modules() if module.training]
+    if training:
+        log.warning("the model is in train mode: captured in eval mode, then put back")
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:
+            module.training = True
+
+
+@contextmanager
+def _no_cache(model: nn.Module, signature: CallSignature) -> Iterator[None]:
+    """Transformers models return a key-value cache by default; a graph run whole has no use for it."""
+    config = getattr(model, "config", None)
+    if not getattr(config, "use_cache", False) or "use_cache" in signature.captured:
+        yield
+        return
+    log.info("captured with config.use_cache off: no key-value cache is returned")
+    config.use_cache = False
+    try:
+        yield
+    finally:
+        config.use_cache = True
+
+
+@contextmanager
+def _quiet_torch() -> Iterator[None]:
+    """On failure torch.export prints pages about the error it raises, which is the one we show."""
+    disabled, said = logging.root.manager.disable, io.StringIO()
+    logging.disable(logging.CRITICAL)
+    try:
+        with redirect_stderr(said):
+            yield
+    finally:
+        logging.disable(disabled)
+    sys.stderr.write(said.getvalue())

@@ -1,0 +1,16 @@
+"""The package's one exception."""
+
+
+class Error(RuntimeError):
+    """What the caller can mend, or a bug of ours that says so; one line: where, what, got, expected, cure.
+
+    C++ errors arrive as this class too. A misspelt keyword is a plain ``TypeError``.
+    """
+
+
+def first_line(error: BaseException) -> str:
+    """The first line of an exception's text, with its class where the text alone means little."""
+    text = str(error).strip().split("\n", 1)[0].rstrip(" .:")
+    if isinstance(error, RuntimeError) and text:
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -1,0 +1,58 @@
+"""Keywords shared with the command and C++: their names, limits and help stand in C++ only."""
+
+from enum import Enum
+from typing import TypedDict
+
+from . import _C
+
+
+class QuantScheme(Enum):
+    """How ranges are found from values; AIMET's names.
+
+    The ``training_range_learning`` schemes start from the same range as the ``post_training`` ones:
+    post-training quantization has no later training to tell them apart.
+    """
+
+    post_training_tf = "post_training_tf"  # min-max
+    post_training_tf_enhanced = "post_training_tf_enhanced"  # SQNR search
+    post_training_percentile = "post_training_percentile"  # 99.99 %
+    training_range_learning_with_tf_init = "training_range_learning_with_tf_init"
+    training_range_learning_with_tf_enhanced_init = "training_range_learning_with_tf_enhanced_init"
+
+
+class SimKeywords(TypedDict, total=False):
+    """What :class:`QuantizationSimModel` takes by name; two spellings of one option stand side by side."""
+
+    param_bw: int
+    default_param_bw: int
+    output_bw: int
+    default_output_bw: int
+    group_size: int
+    symmetric: bool
+    config: str
+    config_file: str | None
+
+
+class AdaScaleKeywords(TypedDict, total=False):
+    """What :func:`apply_adascale` takes by name; two spellings of one option stand side by side."""
+
+    epochs: int | None
+    num_epochs: int | None
+    iterations: int | None
+    num_iterations: int | None
+    blocks: list[str] | None
+    recipe: str
+    held_out_batches: int
+    lr_scale: float
+    seed: int
+
+
+def describe_keywords(rows: list[_C.Keyword]) -> str:
+    """The options as a docstring's section, from C++'s table."""
+    lines = [_describe(*row) for row in rows]
+    return "Keywords:\n" + "\n".join(f"    {line}" for line in lines)
+
+
+def _describe(name: str, alias: str, default: object, text: str) -> str:
+    other = f" (or {alias})" if alias else ""
+    return f"{name}{other}: {text}; default {default!r}"

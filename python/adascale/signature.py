@@ -1,0 +1,127 @@
+"""How calls of the model, however spelled, become the captured program's flat inputs."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch.utils import _pytree as pytree
+
+from .errors import Error, first_line
+
+Call = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+def call_of(dummy_input: Any) -> Call:
+    """Splits an example into (args, kwargs): a mapping is named arguments, a sequence positional."""
+    if isinstance(dummy_input, Mapping):
+        return (), dict(dummy_input)
+    if isinstance(dummy_input, (tuple, list)):
+        return tuple(dummy_input), {}
+    if isinstance(dummy_input, torch.Tensor):
+        return (dummy_input,), {}
+    raise Error(
+        f"dummy_input: got {type(dummy_input).__name__}, expected a tensor, a tuple or list, or a dict"
+    )
+
+
+class CallSignature:
+    """The arguments a program was captured with.
+
+    Tensors may differ from call to call. Anything else (numbers, strings, flags, None) is fixed by
+    ``dummy_input``: a call may leave it out, and may not change it. What ``dummy_input`` left out stays at
+    its default.
+    """
+
+    def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self._signature = inspect.signature(forward)
+        self.captured = self._named("dummy_input", args, kwargs)
+        self.args, self.kwargs = self._spelled(self.captured)
+        paths, self._spec = pytree.tree_flatten_with_path((self.args, self.kwargs))
+        self._names = [self._leaf_name(path) for path, _ in paths]
+        self._fixed = [None if isinstance(leaf, torch.Tensor) else (leaf,) for _, leaf in paths]
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The captured arguments by parameter of ``forward``, as ``torch.export`` wants dynamic shapes."""
+        return dict(self._signature.bind(*self.args, **self.kwargs).arguments)
+
+    def flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
+        """The flat inputs of one call, in the program's order.
+
+        Errors: ``TypeError`` for what ``forward`` does not take; ``Error`` for missing, new or changed ones.
+        """
+        named = self._reconcile(self._named("sim.model", args, kwargs))
+        try:
+            leaves = self._spec.flatten_up_to(self._spelled(named))
+        except ValueError as error:
+            raise Error(
+                f"sim.model: inputs are nested otherwise than dummy_input's: {first_line(error)}"
+            ) from error
+        for name, leaf, fixed in zip(self._names, leaves, self._fixed, strict=True):
+            _check_leaf(name, leaf, fixed)
+        return leaves
+
+    def _named(self, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+        try:
+            named = dict(self._signature.bind(*args, **kwargs).arguments)
+        except TypeError as error:
+            known = ", ".join(self._signature.parameters)
+            raise TypeError(f"{where}: {error}; the model's arguments are {known}") from None
+        for parameter in self._signature.parameters.values():
+            if parameter.kind is parameter.VAR_KEYWORD:
+                named.update(named.pop(parameter.name, {}))
+        return named
+
+    def _spelled(self, named: dict[str, Any]) -> Call:
+        """The one way a set of arguments is passed: by position as far as it goes, the rest by name."""
+        parameters = self._signature.parameters
+        arguments = {name: named[name] for name in parameters if name in named}
+        others = {name: value for name, value in named.items() if name not in parameters}
+        if others:
+            collector = next(p.name for p in parameters.values() if p.kind is p.VAR_KEYWORD)
+            arguments[collector] = others
+        bound = inspect.BoundArguments(self._signature, arguments)  # type: ignore[arg-type]
+        return bound.args, bound.kwargs
+
+    def _reconcile(self, named: dict[str, Any]) -> dict[str, Any]:
+        """Exactly the captured arguments, in the captured order."""
+        for name, value in named.items():
+            if name not in self.captured and not self._is_default(name, value):
+                raise Error(
+                    f"sim.model: argument '{name}' is not in dummy_input; add it there to capture its use"
+                )
+        for name, value in self.captured.items():
+            if name not in named and _has_tensor(value):
+                raise Error(f"sim.model: argument '{name}' is missing; dummy_input has it")
+        return {name: named.get(name, value) for name, value in self.captured.items()}
+
+    def _is_default(self, name: str, value: Any) -> bool:
+        if _has_tensor(value) or name not in self._signature.parameters:
+            return value is None
+        default = self._signature.parameters[name].default
+        return value is default or (type(value) is type(default) and value == default)
+
+    def _leaf_name(self, path: tuple[Any, ...]) -> str:
+        """`mask`, `states[0]`: the parameter's name and the way into its value."""
+        which, first, *rest = path
+        if which.idx == 1:
+            return str(first.key) + pytree.keystr(tuple(rest))
+        parameters = list(self._signature.parameters.values())
+        positional = parameters[min(first.idx, len(parameters) - 1)]
+        if positional.kind is positional.VAR_POSITIONAL or first.idx >= len(parameters):
+            return f"argument {first.idx}" + pytree.keystr(tuple(rest))
+        return positional.name + pytree.keystr(tuple(rest))
+
+
+def _has_tensor(value: Any) -> bool:
+    return any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(value))
+
+
+def _check_leaf(name: str, leaf: Any, fixed: tuple[Any] | None) -> None:
+    if fixed is None:
+        if not isinstance(leaf, torch.Tensor):
+            raise Error(f"sim.model: {name}: got {type(leaf).__name__}, expected a tensor as in dummy_input")
+    elif type(leaf) is not type(fixed[0]) or leaf != fixed[0]:
+        got = f"a tensor of {tuple(leaf.shape)}" if isinstance(leaf, torch.Tensor) else repr(leaf)
+        raise Error(f"sim.model: {name}: got {got}, but dummy_input fixed it at {fixed[0]!r}")

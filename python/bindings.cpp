@@ -1,0 +1,44 @@
+#include "bindings.h"
+
+#include <pybind11/stl.h>
+
+#include "adascale/sim/options.h"
+#include "adascale/tune/adascale.h"
+#include "callbacks.h"
+#include "cli/cli_main.h"
+#include "keywords.h"
+
+namespace adascale::python {
+namespace {
+
+py::list sim_keywords() {
+  SimOptions options;
+  KeywordTable table;
+  visit_sim_options(table, options);
+  return table.rows();
+}
+
+py::list adascale_keywords() {
+  AdaScaleOptions options;
+  KeywordTable table;
+  visit_adascale_options(table, options);
+  return table.rows();
+}
+
+int run_command(const std::vector<std::string>& args) {
+  return cli_main(args, {pt2_door()});
+}
+
+}  // namespace
+}  // namespace adascale::python
+
+PYBIND11_MODULE(_C, module) {
+  using namespace adascale::python;
+  translate_errors();
+  bind_report(module);
+  bind_sim(module);
+  module.def("sim_keywords", &sim_keywords);
+  module.def("adascale_keywords", &adascale_keywords);
+  module.def("log_to", &log_to);
+  module.def("run_command", &run_command, py::call_guard<py::gil_scoped_release>());
+}

@@ -1,0 +1,9 @@
+#pragma once
+#include <torch/csrc/utils/pybind.h>
+
+namespace adascale::python {
+
+void bind_sim(py::module_& module);
+void bind_report(py::module_& module);
+
+}  // namespace adascale::python

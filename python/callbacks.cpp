@@ -1,0 +1,56 @@
+#include "callbacks.h"
+
+#include <c10/util/Exception.h>
+
+#include "adascale/core/error.h"
+
+namespace adascale::python {
+namespace {
+
+/// A Python object that may be dropped by a thread without the GIL.
+std::shared_ptr<py::object> share(const py::object& object) {
+  return {new py::object(object), [](py::object* held) {
+            const py::gil_scoped_acquire gil;
+            delete held;
+          }};
+}
+
+void raise_in_python(const std::string& message) {
+  const py::object error = py::module_::import("adascale.errors").attr("Error");
+  PyErr_SetString(error.ptr(), message.c_str());
+}
+
+}  // namespace
+
+ProgressSink progress_to(const py::object& callback) {
+  return [shared = share(callback)](const ProgressEvent& event) {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+    if (shared->is_none()) return;
+    const py::object loss = event.loss ? py::cast(*event.loss) : py::none();
+    (*shared)(event.stage, event.step, event.total, loss);
+  };
+}
+
+void log_to(const py::function& callback) {
+  // Never freed: the sink outlives the interpreter.
+  auto* held = new py::function(callback);
+  set_log_sink([held](const std::string& line) {
+    const py::gil_scoped_acquire gil;
+    (*held)(line);
+  });
+}
+
+void translate_errors() {
+  py::register_local_exception_translator([](std::exception_ptr pending) {
+    try {
+      std::rethrow_exception(pending);
+    } catch (const Error& error) {
+      raise_in_python(error.what());
+    } catch (const c10::Error& error) {
+      raise_in_python(first_line(error.what_without_backtrace()));
+    }
+  });
+}
+
+}  // namespace adascale::python

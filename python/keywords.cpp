@@ -1,0 +1,85 @@
+#include "keywords.h"
+
+#include <fmt/ranges.h>
+
+#include "adascale/core/error.h"
+
+namespace adascale::python {
+
+std::optional<std::string> KeywordReader::find(const std::string& name, const OptionRule& rule) {
+  const std::string& alias = rule.alias;
+  known_.push_back(alias.empty() ? name : fmt::format("{} (or {})", name, alias));
+  const bool by_name = keywords_.contains(name), by_alias = !alias.empty() && keywords_.contains(alias);
+  if (by_name && by_alias) {
+    throw py::type_error(
+        fmt::format("{}: {} and {} are one option; give one of them", function_, name, alias));
+  }
+  if (!by_name && !by_alias) return std::nullopt;
+  const std::string spelled = by_name ? name : alias;
+  read_.insert(spelled);
+  return spelled;
+}
+
+void KeywordReader::check_all_known() const {
+  for (const auto& [key, value] : keywords_) {
+    const auto name = key.cast<std::string>();
+    if (read_.count(name) > 0) continue;
+    throw py::type_error(
+        fmt::format("{}: unknown keyword '{}'; known: {}", function_, name, fmt::join(known_, ", ")));
+  }
+}
+
+void KeywordReader::refuse(const std::string& name, const std::string& expected) const {
+  fail("{}: {}: got {}, expected {}", function_, name, std::string(py::repr(keywords_[name.c_str()])),
+       expected);
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule&, bool& value) const {
+  const py::object given = keywords_[name.c_str()];
+  if (!py::isinstance<py::bool_>(given)) refuse(name, "True or False");
+  value = given.cast<bool>();
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule, int64_t& value) const {
+  const py::object given = keywords_[name.c_str()];
+  // An integer of any kind (NumPy's too), but not True, which Python counts as 1.
+  if (py::isinstance<py::bool_>(given) || PyIndex_Check(given.ptr()) == 0) refuse(name, "an integer");
+  value = py::int_(given).cast<int64_t>();
+  check_rule(name, static_cast<double>(value), rule);
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule, double& value) const {
+  const py::object given = keywords_[name.c_str()];
+  const bool number = PyFloat_Check(given.ptr()) != 0 || PyIndex_Check(given.ptr()) != 0;
+  if (py::isinstance<py::bool_>(given) || !number) refuse(name, "a number");
+  value = py::float_(given).cast<double>();
+  check_rule(name, value, rule);
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule, std::string& value) const {
+  const py::object given = keywords_[name.c_str()];
+  if (!py::isinstance<py::str>(given)) refuse(name, "a string");
+  value = given.cast<std::string>();
+  check_rule(name, value, rule);
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule,
+                         std::vector<std::string>& value) const {
+  const py::object given = keywords_[name.c_str()];
+  if (!py::isinstance<py::list>(given) && !py::isinstance<py::tuple>(given))
+    refuse(name, "a list of strings");
+  value.clear();
+  for (const py::handle item : given) {
+    if (!py::isinstance<py::str>(item)) refuse(name, "a list of strings");
+    value.push_back(item.cast<std::string>());
+    check_rule(name, value.back(), rule);
+  }
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule,
+                         std::optional<int64_t>& value) const {
+  value.reset();
+  if (!keywords_[name.c_str()].is_none()) read(name, rule, value.emplace());
+}
+
+}  // namespace adascale::python

@@ -1,0 +1,75 @@
+#pragma once
+#include <torch/csrc/utils/pybind.h>
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "adascale/core/options.h"
+
+namespace adascale::python {
+
+/// A visitor of an options table (core/options.h) that fills the options from Python keywords, by name or
+/// alias.
+///
+/// Hidden, as pybind11's own types are. Needs the GIL. After the visit, `check_all_known` throws TypeError
+/// for keywords the table does not have.
+class __attribute__((visibility("hidden"))) KeywordReader {
+ public:
+  /// `function`: what the messages call the caller, e.g. "apply_adascale".
+  KeywordReader(std::string function, const py::dict& keywords)
+      : function_(std::move(function)), keywords_(keywords) {}
+
+  template <class Value>
+  void operator()(const std::string& name, Value& value, const std::string& help, const OptionRule& rule) {
+    if (const auto spelled = find(name, rule)) read(*spelled, rule, value);
+  }
+  void check_all_known() const;
+
+ private:
+  std::optional<std::string> find(const std::string& name, const OptionRule& rule);
+  void read(const std::string& name, const OptionRule& rule, bool& value) const;
+  void read(const std::string& name, const OptionRule& rule, int64_t& value) const;
+  void read(const std::string& name, const OptionRule& rule, double& value) const;
+  void read(const std::string& name, const OptionRule& rule, std::string& value) const;
+  void read(const std::string& name, const OptionRule& rule, std::vector<std::string>& value) const;
+  void read(const std::string& name, const OptionRule& rule, std::optional<int64_t>& value) const;
+  [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
+
+  std::string function_;
+  const py::dict& keywords_;
+  std::vector<std::string> known_;  // as the message lists them: "param_bw (or default_param_bw)"
+  std::set<std::string> read_;
+};
+
+/// A visitor that lists an options table for docstrings and tests: one (name, alias, default, help) per
+/// option. Needs the GIL.
+class __attribute__((visibility("hidden"))) KeywordTable {
+ public:
+  template <class Value>
+  void operator()(const std::string& name, const Value& value, const std::string& help,
+                  const OptionRule& rule) {
+    rows_.append(py::make_tuple(name, rule.alias, to_default(value), help));
+  }
+  py::list rows() const { return rows_; }
+
+ private:
+  template <class Value>
+  static py::object to_default(const Value& value) {
+    return py::cast(value);
+  }
+  static py::object to_default(const std::optional<int64_t>& value) {
+    return value ? py::cast(*value) : py::none();
+  }
+  static py::object to_default(const std::vector<std::string>& values) {
+    py::list items;
+    for (const std::string& value : values) items.append(value);
+    return items;
+  }
+
+  py::list rows_;
+};
+
+}  // namespace adascale::python

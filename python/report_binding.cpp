@@ -1,0 +1,35 @@
+#include <pybind11/stl.h>
+#include <torch/csrc/utils/pybind.h>
+
+#include "adascale/tune/report.h"
+#include "bindings.h"
+
+namespace adascale::python {
+
+void bind_report(py::module_& module) {
+  py::class_<LayerReport>(module, "LayerReport")
+      .def_readonly("name", &LayerReport::name)
+      .def_readonly("grid", &LayerReport::grid)
+      .def_readonly("sqnr_rtn_db", &LayerReport::sqnr_rtn_db)
+      .def_readonly("sqnr_db", &LayerReport::sqnr_db)
+      .def_readonly("codes_moved", &LayerReport::codes_moved);
+  py::class_<BlockReport>(module, "BlockReport")
+      .def_readonly("name", &BlockReport::name)
+      .def_readonly("layers", &BlockReport::layers)
+      .def_readonly("loss_before", &BlockReport::loss_before)
+      .def_readonly("loss_after", &BlockReport::loss_after)
+      .def_readonly("held_out_before", &BlockReport::held_out_before)
+      .def_readonly("held_out_after", &BlockReport::held_out_after)
+      .def_readonly("iterations", &BlockReport::iterations)
+      .def_readonly("seconds", &BlockReport::seconds)
+      .def_readonly("kept", &BlockReport::kept)
+      .def_readonly("note", &BlockReport::note);
+  py::class_<AdaScaleReport>(module, "AdaScaleReport")
+      .def_readonly("recipe", &AdaScaleReport::recipe)
+      .def_readonly("blocks", &AdaScaleReport::blocks)
+      .def_readonly("not_trained", &AdaScaleReport::not_trained)
+      .def_readonly("seconds", &AdaScaleReport::seconds)
+      .def("__str__", [](const AdaScaleReport& report) { return to_string(report); });
+}
+
+}  // namespace adascale::python

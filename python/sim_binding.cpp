@@ -1,0 +1,95 @@
+#include <pybind11/stl.h>
+
+#include "adascale/adascale.h"
+#include "bindings.h"
+#include "callbacks.h"
+#include "keywords.h"
+#include "values.h"
+
+namespace adascale::python {
+namespace {
+
+SimOptions read_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
+                            const py::dict& keywords) {
+  SimOptions options;
+  KeywordReader reader("QuantizationSimModel", keywords);
+  visit_sim_options(reader, options);
+  reader.check_all_known();
+  options.quant_scheme = quant_scheme_from(scheme);
+  options.layer_config = parse_layer_config(layer_config);
+  options.in_place = in_place;
+  return options;
+}
+
+std::unique_ptr<QuantizationSimModel> make_sim(const std::string& graph,
+                                               std::unordered_map<std::string, at::Tensor> tensors,
+                                               const std::string& scheme, const std::string& layer_config,
+                                               bool in_place, const py::dict& keywords) {
+  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords);
+  const py::gil_scoped_release no_gil;
+  return std::make_unique<QuantizationSimModel>(parse_program(graph, std::move(tensors)), options);
+}
+
+py::list call_sim(QuantizationSimModel& sim, const py::list& inputs) {
+  const Inputs values = to_values(inputs);
+  Outputs outputs;
+  {
+    const py::gil_scoped_release no_gil;
+    outputs = sim.call(values);
+  }
+  return to_python(outputs);
+}
+
+void check_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
+                       const py::dict& keywords) {
+  read_sim_options(scheme, layer_config, in_place, keywords);
+}
+
+AdaScaleOptions read_adascale_options(const py::dict& keywords) {
+  AdaScaleOptions options;
+  KeywordReader reader("apply_adascale", keywords);
+  visit_adascale_options(reader, options);
+  reader.check_all_known();
+  return options;
+}
+
+void check_adascale_options(const py::dict& keywords) {
+  read_adascale_options(keywords);
+}
+
+AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& batches,
+                     const py::dict& keywords, const py::object& progress) {
+  AdaScaleOptions options = read_adascale_options(keywords);
+  options.progress = progress_to(progress);
+  std::vector<Inputs> inputs;
+  for (const py::list& batch : batches) inputs.push_back(to_values(batch));
+  const py::gil_scoped_release no_gil;
+  return apply_adascale(sim, inputs, options);
+}
+
+}  // namespace
+
+void bind_sim(py::module_& module) {
+  module.def("check_sim_options", &check_sim_options);
+  module.def("check_adascale_options", &check_adascale_options);
+  using Release = py::call_guard<py::gil_scoped_release>;
+  py::class_<QuantizationSimModel>(module, "Sim")
+      .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),
+           py::arg("layer_config"), py::arg("in_place"), py::arg("options"))
+      .def("call", &call_sim, py::arg("inputs"))
+      .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
+      .def("begin_calibration", &QuantizationSimModel::begin_calibration, Release())
+      .def("end_calibration", &QuantizationSimModel::end_calibration, Release())
+      .def("abort_calibration", &QuantizationSimModel::abort_calibration, Release())
+      .def("state", &QuantizationSimModel::state, py::arg("name"), Release())
+      .def("describe", &QuantizationSimModel::describe, Release())
+      .def(
+          "export",
+          [](const QuantizationSimModel& sim, const std::string& folder, const std::string& prefix,
+             const std::vector<std::string>& formats, const std::string& encoding_version) {
+            return export_model(sim, folder, prefix, formats, {.encoding_version = encoding_version});
+          },
+          py::arg("folder"), py::arg("prefix"), py::arg("formats"), py::arg("encoding_version"), Release());
+}
+
+}  // namespace adascale::python

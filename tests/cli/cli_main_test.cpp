@@ -1,0 +1,119 @@
+#include "cli/cli_main.h"
+
+#include "adascale/core/error.h"
+#include "adascale/core/options.h"
+#include "adascale/sim/options.h"
+#include "adascale/tune/adascale.h"
+#include "command_case.h"
+
+namespace adascale::testing {
+namespace {
+
+TEST(CliMain, HelpAndVersionAreDone) {
+  const Ran help = run_command({"--help"});
+  EXPECT_EQ(help.code, 0);
+  for (const char* word : {"inspect", "quantize", "evaluate", "list", "torch.export.save"})
+    EXPECT_HAS(help.out, word);
+  const Ran version = run_command({"--version"});
+  EXPECT_EQ(version.code, 0);
+  EXPECT_EQ(version.out.rfind("adascale ", 0), 0u);
+}
+
+/// Every option of both tables is a flag; its alias is one too, unseen.
+struct HelpReader {
+  const std::string& help;
+  int options = 0;
+  template <class Value>
+  void operator()(const std::string& name, const Value&, const std::string& text, const OptionRule& rule) {
+    ++options;
+    EXPECT_HAS(help, flag_of(name));
+    EXPECT_HAS(help, text.substr(0, 12));
+    if (rule.alias.empty()) return;
+    EXPECT_EQ(help.find(flag_of(rule.alias)), std::string::npos) << rule.alias;
+  }
+};
+
+TEST(CliMain, EveryOptionOfTheTablesIsInTheHelp) {
+  const Ran ran = run_command({"quantize", "--help"});
+  EXPECT_EQ(ran.code, 0);
+  HelpReader reader{ran.out};
+  SimOptions sim;
+  AdaScaleOptions training;
+  visit_sim_options(reader, sim);
+  visit_adascale_options(reader, training);
+  EXPECT_GE(reader.options, 12);
+  for (const char* own : {"--data", "--batch-size", "--scheme", "--layer-config", "--outside-bw", "--threads",
+                          "--format", "--output-dir", "--dry-run", "--no-symmetric"})
+    EXPECT_HAS(ran.out, own);
+}
+
+TEST(CliMain, EveryCommandHasHelp) {
+  for (const char* command : {"inspect", "quantize", "evaluate", "list"}) {
+    const Ran ran = run_command({command, "--help"});
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    EXPECT_HAS(ran.out, std::string("adascale ") + command);
+  }
+}
+
+struct WrongLine {
+  std::vector<std::string> args;
+  std::string error;
+};
+
+class WrongLines : public ::testing::TestWithParam<WrongLine> {};
+
+TEST_P(WrongLines, AreTheUsersInput) {
+  const Ran ran = run_command(GetParam().args);
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_EQ(ran.err.rfind("adascale: error: ", 0), 0u) << ran.err;
+  EXPECT_HAS(ran.err, GetParam().error);
+  EXPECT_EQ(std::count(ran.err.begin(), ran.err.end(), '\n'), 1) << ran.err;
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    CliMain, WrongLines,
+    ::testing::Values(
+        WrongLine{{}, "subcommand is required"}, WrongLine{{"quantise"}, "no command is called 'quantise'"},
+        WrongLine{{"inspect"}, "MODEL is required"}, WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw", "four"}, "--param-bw"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"}, "--param-bw"},
+        WrongLine{{"inspect", "m.onnx"}, "m.onnx: not a model this command opens; expected a .pt2 file"},
+        WrongLine{{"inspect", "no_such.pt2"}, "no_such.pt2"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw", "33"}, "--param-bw: got 33, expected 2 to 32"},
+        WrongLine{{"inspect", "m.pt2", "--output-bw", "3"}, "--output-bw: got 3, expected 4 to 32"},
+        WrongLine{{"inspect", "m.pt2", "--outside-bw", "1"}, "--outside-bw: got 1, expected 2 to 32"},
+        WrongLine{{"inspect", "m.pt2", "--scheme", "best"}, "post_training_tf_enhanced"},
+        WrongLine{{"inspect", "m.pt2", "--layer-config", "none.json"}, "none.json"},
+        WrongLine{{"list", "models"}, "list: got 'models', expected formats, layers, recipes or schemes"}));
+
+Door failing_door(const std::function<void()>& failure) {
+  return {.name = "failing",
+          .description = "anything",
+          .matches = [](const std::string&) { return true; },
+          .open = [failure](const std::string&) -> OpenedModel {
+            failure();
+            return {};
+          }};
+}
+
+TEST(CliMain, OtherFailuresAreOne) {
+  const Ran bug = run_command({"inspect", "x"}, {failing_door([] { ADA_ASSERT(false, "impossible"); })});
+  EXPECT_EQ(bug.code, 1);
+  EXPECT_HAS(bug.err, "impossible");
+  const Ran other =
+      run_command({"inspect", "x"}, {failing_door([] { throw std::runtime_error("first line\nsecond"); })});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_EQ(other.err, "adascale: error: first line\n");
+}
+
+TEST(CliMain, ADoorOfSomeoneElseOpensItsOwnKind) {
+  Door folder = pt2_door();
+  folder.matches = [](const std::string& model) { return model == "package.module:model"; };
+  folder.open = [](const std::string&) { return pt2_door().open(model_file("blocks")); };
+  const Ran ran = run_command({"inspect", "package.module:model"}, {pt2_door(), folder});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "blocks.1");
+}
+
+}  // namespace
+}  // namespace adascale::testing

@@ -1,0 +1,60 @@
+#include "command_case.h"
+
+namespace adascale::testing {
+namespace {
+
+class Inspect : public CommandTest {};
+
+TEST_F(Inspect, ShowsBlocksLayersAndWhatIsLeft) {
+  const Ran ran = run_command({"inspect", model_file("blocks"), "--param-bw", "3"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const char* text : {"blocks: 2", "* blocks.0", "blocks.1.fc2", "32x16", "int3 symmetric per channel",
+                           "head (Linear): outside every block", "x  Float [", "size"})
+    EXPECT_HAS(ran.out, text);
+  EXPECT_TRUE(ran.err.empty()) << ran.err;
+}
+
+TEST_F(Inspect, CountsBytesBeforeAndAfter) {
+  const Ran ran = run_command({"inspect", model_file("blocks")});
+  // 2 blocks of 2 x 512 weights and 48 biases, a head of 80 + 5; 4 bits and a float scale per row.
+  const int64_t layers = 2 * 2 * 512 * 4, rest = (2 * 48 + 85) * 4, packed = 2 * (2 * 512 / 2 + 48 * 4);
+  ASSERT_EQ(layers, 8192);
+  EXPECT_HAS(ran.out, fmt::format("{:.1f} kB -> {:.1f} kB, the quantized layers 8.2 kB -> {:.1f} kB",
+                                  (layers + rest) / 1e3, (packed + rest) / 1e3, packed / 1e3));
+}
+
+TEST_F(Inspect, GivesLayersOutsideBitsWhenAsked) {
+  const Ran ran = run_command({"inspect", model_file("blocks"), "--outside-bw", "8"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "int8 symmetric per channel");
+  EXPECT_EQ(ran.out.find("outside every block"), std::string::npos);
+}
+
+TEST_F(Inspect, LayerSettingsWinOverOutsideBits) {
+  write_text(path("layers.json"),
+             R"({"head": {"param_bw": 6}, "blocks.0.*": {"symmetric": false, "group_size": 8}})");
+  const Ran ran = run_command({"inspect", model_file("blocks"), "--layer-config", path("layers.json")});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "int6 symmetric per channel");
+  EXPECT_HAS(ran.out, "int4 asymmetric per group of 8");
+}
+
+TEST_F(Inspect, BlocksByName) {
+  const Ran ran = run_command({"inspect", model_file("blocks"), "--blocks", "blocks.1"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "blocks: 1");
+  EXPECT_HAS(ran.out, "blocks.0.fc1 (Linear): outside every block");
+  const Ran wrong = run_command({"inspect", model_file("blocks"), "--blocks", "layer.*"});
+  EXPECT_EQ(wrong.code, 2);
+  EXPECT_HAS(wrong.err, "'layer.*' matches no module");
+}
+
+TEST_F(Inspect, AModelWithoutBlocksIsShownToo) {
+  const Ran ran = run_command({"inspect", model_file("flat")});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "blocks: 0");
+  EXPECT_HAS(ran.out, "Sequential");
+}
+
+}  // namespace
+}  // namespace adascale::testing

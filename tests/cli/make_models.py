@@ -1,0 +1,81 @@
+"""Exports the small models of these tests: make_models.py FOLDER."""
+
+import pathlib
+import sys
+
+import torch
+from torch import nn
+from torch.export import Dim
+
+
+class Block(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc1 = nn.Linear(width, 2 * width)
+        self.fc2 = nn.Linear(2 * width, width)
+
+    def forward(self, x):
+        return x + self.fc2(torch.relu(self.fc1(x)))
+
+
+class Blocks(nn.Module):
+    """Two blocks, and a head outside them."""
+
+    def __init__(self, width=16, classes=5):
+        super().__init__()
+        self.blocks = nn.ModuleList(Block(width) for _ in range(2))
+        self.head = nn.Linear(width, classes)
+
+    def forward(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x)
+
+
+class Sum(Blocks):
+    """Two inputs."""
+
+    def forward(self, left, right):
+        return super().forward(left + right)
+
+
+class LanguageModel(nn.Module):
+    """Logits over 24 tokens, causal by having no attention."""
+
+    def __init__(self, vocabulary=24, width=16):
+        super().__init__()
+        self.embedding = nn.Embedding(vocabulary, width)
+        self.blocks = nn.ModuleList(Block(width) for _ in range(2))
+        self.head = nn.Linear(width, vocabulary, bias=False)
+
+    def forward(self, input_ids, attention_mask):
+        x = self.embedding(input_ids) * attention_mask.unsqueeze(-1)
+        for block in self.blocks:
+            x = block(x)
+        return self.head(x), x
+
+
+def save(folder, name, model, inputs, dims=Dim.AUTO):
+    """`dims`: the batch dimension of every input."""
+    dynamic = [{axis: dims if axis == 0 else Dim.AUTO for axis in range(x.dim())} for x in inputs]
+    program = torch.export.export(model.eval(), inputs, dynamic_shapes=dynamic if dims is not None else None)
+    torch.export.save(program, folder / f"{name}.pt2")
+
+
+def main(folder):
+    torch.manual_seed(0)
+    x = torch.rand(4, 16)
+    save(folder, "blocks", Blocks(), (x,))
+    save(folder, "fixed", Blocks(), (x,), dims=None)
+    save(folder, "at_most_6", Blocks(), (x,), dims=Dim("batch", min=2, max=6))
+    save(folder, "sum", Sum(), (x, x.clone()))
+    save(folder, "flat", nn.Sequential(nn.Linear(16, 5)), (x,))
+    ids = torch.randint(0, 24, (3, 7))
+    save(folder, "language", LanguageModel(), (ids, torch.ones_like(ids)))
+    broken = Blocks()
+    broken.blocks[0].fc1.weight.data[0, 0] = torch.nan
+    save(folder, "nan_weight", broken, (x,))
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

@@ -1,0 +1,101 @@
+#include <ATen/ops/_unique.h>
+
+#include "adascale/io/pt2.h"
+#include "command_case.h"
+
+namespace adascale::testing {
+namespace {
+
+class Quantize : public CommandTest {};
+
+TEST_F(Quantize, WritesTheThreeFilesAndReports) {
+  const Ran ran = run_command(quantize_blocks());
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const char* name : {"out/blocks.pt2", "out/blocks.safetensors", "out/blocks_torch.encodings"}) {
+    EXPECT_TRUE(fs::exists(path(name))) << name;
+    EXPECT_HAS(ran.out, "wrote     " + path(name));
+  }
+  for (const char* text :
+       {"2 blocks, 4 layers to quantize (4 int4 symmetric per channel); activations in full precision",
+        "20 samples, 3 batches of 8", "recipe aimet, 2 iterations per block", "kB ->", "loss",
+        "head (Linear): outside every block", "peak memory"})
+    EXPECT_HAS(ran.out, text);
+}
+
+TEST_F(Quantize, PutsTheWeightsOnTheirGridAndLeavesTheRest) {
+  ASSERT_EQ(run_command(quantize_blocks()).code, 0);
+  const Program before = load_program(model_file("blocks")), after = load_program(path("out/blocks.pt2"));
+  EXPECT_TRUE(before.state.at("head.weight").equal(after.state.at("head.weight")));
+  const at::Tensor row = after.state.at("blocks.1.fc1.weight")[0];
+  EXPECT_LE(std::get<0>(at::_unique(row)).numel(), 16);
+  EXPECT_FALSE(row.equal(before.state.at("blocks.1.fc1.weight")[0]));
+}
+
+TEST_F(Quantize, DryRunSaysAllAndLeavesNothing) {
+  const Ran ran = run_command(quantize_blocks({"--dry-run"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const std::string text : {std::string("2 blocks"), std::string("2 iterations per block"),
+                                 std::string("of activations"), path("out/blocks.pt2")})
+    EXPECT_HAS(ran.out, text);
+  EXPECT_EQ(ran.out.find("wrote"), std::string::npos);
+  EXPECT_FALSE(fs::exists(path("out")));
+}
+
+TEST_F(Quantize, SameSeedSameBytes) {
+  ASSERT_EQ(run_command(quantize_blocks({"--seed", "5", "--output-bw", "8"})).code, 0);
+  const std::string first = read_bytes(path("out/blocks.safetensors"));
+  const std::string first_encodings = read_bytes(path("out/blocks_torch.encodings"));
+  at::manual_seed(3);  // the same calibration data
+  ASSERT_EQ(run_command(quantize_blocks({"--seed", "5", "--output-bw", "8"})).code, 0);
+  EXPECT_EQ(read_bytes(path("out/blocks.safetensors")), first);
+  EXPECT_EQ(read_bytes(path("out/blocks_torch.encodings")), first_encodings);
+}
+
+TEST_F(Quantize, ActivationsGetEncodings) {
+  const Ran ran = run_command(quantize_blocks({"--output-bw", "16"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "activations on grids");
+  EXPECT_HAS(read_bytes(path("out/blocks_torch.encodings")), "\"activation_encodings\"");
+  const Program program = load_program(path("out/blocks.pt2"));
+  const bool quantized = std::any_of(program.nodes.begin(), program.nodes.end(), [](const Node& node) {
+    return node.op() == "aten::fake_quantize_per_tensor_affine";
+  });
+  EXPECT_TRUE(quantized);
+}
+
+TEST_F(Quantize, TheRecipesBudgetWithoutEpochsAndIterations) {
+  const Ran ran = run_command(
+      {"quantize", model_file("blocks"), "--data", samples(16), "--output-dir", path("out"), "--dry-run"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "1500 iterations per block");
+}
+
+TEST_F(Quantize, EpochsCountBatchesTrainedOn) {
+  const Ran ran = run_command({"quantize", model_file("blocks"), "--data", samples(40), "--output-dir",
+                               path("out"), "--epochs", "3", "--held-out-batches", "1", "--dry-run"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "12 iterations per block");
+}
+
+TEST_F(Quantize, OnlyTheFormatsAskedFor) {
+  ASSERT_EQ(run_command(quantize_blocks({"--format", "safetensors"})).code, 0);
+  EXPECT_TRUE(fs::exists(path("out/blocks.safetensors")));
+  EXPECT_FALSE(fs::exists(path("out/blocks.pt2")));
+}
+
+TEST_F(Quantize, TheOneInputsTensorMayHaveAnyName) {
+  const std::string file = data("any.safetensors", {{"features", at::randn({8, 16})}});
+  const Ran ran = run_command(
+      {"quantize", model_file("blocks"), "--data", file, "--output-dir", path("out"), "--dry-run"});
+  EXPECT_EQ(ran.code, 0) << ran.err;
+}
+
+TEST_F(Quantize, AFixedBatchIsTakenWithoutAsking) {
+  const Ran ran = run_command(
+      {"quantize", model_file("fixed"), "--data", samples(12), "--output-dir", path("out"), "--dry-run"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "3 batches of 4");
+}
+
+}  // namespace
+}  // namespace adascale::testing

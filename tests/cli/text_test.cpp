@@ -1,0 +1,23 @@
+#include "cli/text.h"
+
+#include <gtest/gtest.h>
+
+namespace adascale {
+namespace {
+
+TEST(Text, Bytes) {
+  EXPECT_EQ(format_bytes(999), "999 B");
+  EXPECT_EQ(format_bytes(1000), "1.0 kB");
+  EXPECT_EQ(format_bytes(90'868'000), "90.9 MB");
+  EXPECT_EQ(format_bytes(999'999'999), "1.0 GB");
+}
+
+TEST(Text, ColumnsAlign) {
+  EXPECT_EQ(format_table({{"a", "bb"}, {"ccc", "d"}}),
+            "a    bb\n"
+            "---  --\n"
+            "ccc  d\n");
+}
+
+}  // namespace
+}  // namespace adascale

@@ -1,0 +1,49 @@
+#include "adascale/core/error.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+
+namespace adascale {
+namespace {
+
+std::string message_of(const std::function<void()>& action, Error::Fault expected) {
+  try {
+    action();
+  } catch (const Error& error) {
+    EXPECT_EQ(error.fault(), expected);
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+TEST(Error, CheckFormatsTheMessageAndBlamesTheUser) {
+  const auto text = message_of([] { ADA_CHECK(1 == 2, "bits: got {}, expected {}", 1, 2); }, Error::Fault::kUser);
+  EXPECT_EQ(text, "bits: got 1, expected 2");
+}
+
+TEST(Error, CheckPassesQuietly) { EXPECT_NO_THROW(ADA_CHECK(true, "never {}", "shown")); }
+
+TEST(Error, AssertBlamesUsAndSaysWhere) {
+  const auto text = message_of([] { ADA_ASSERT(false, "lost a node"); }, Error::Fault::kInternal);
+  EXPECT_NE(text.find("error_test.cpp:"), std::string::npos);
+  EXPECT_NE(text.find("lost a node"), std::string::npos);
+}
+
+TEST(Objections, AreRaisedTogetherInOrder) {
+  Objections objections;
+  EXPECT_NO_THROW(objections.raise());
+  objections.add("first {}", 1);
+  objections.add("second {}", 2);
+  EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "first 1; second 2");
+}
+
+TEST(FirstLine, CutsAtTheFirstNewline) {
+  EXPECT_EQ(first_line("one\ntwo\nthree"), "one");
+  EXPECT_EQ(first_line("only"), "only");
+  EXPECT_EQ(first_line(""), "");
+}
+
+}  // namespace
+}  // namespace adascale

@@ -1,0 +1,179 @@
+#include <sys/resource.h>
+
+#include <csignal>
+#include <regex>
+#include <set>
+
+#include "adascale/formats/version.h"
+#include "model_files.h"
+
+namespace adascale {
+namespace {
+
+using testing::calibrated_sim;
+using testing::error_of;
+using testing::Folder;
+using testing::model_file;
+using testing::w4a16;
+using testing::fs::exists;
+
+std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+/// While it lives, no file may grow past `bytes`: a full disk without a disk.
+class FileSizeLimit {
+ public:
+  explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
+    getrlimit(RLIMIT_FSIZE, &before_);
+    const rlimit limit{bytes, before_.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &limit);
+  }
+  ~FileSizeLimit() {
+    setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_;
+  void (*handler_)(int);
+};
+
+TEST(ExportFormats, EveryRowIsWholeAndNamedOnce) {
+  std::set<std::string> names, files;
+  for (const ExportFormat& format : export_formats()) {
+    EXPECT_TRUE(names.insert(format.name).second) << format.name;
+    EXPECT_TRUE(files.insert(format.files).second) << format.files;
+    EXPECT_TRUE(format.files.starts_with("PREFIX")) << format.files;
+    EXPECT_FALSE(format.description.empty());
+    EXPECT_TRUE(format.check && format.write);
+    EXPECT_EQ(&export_format(format.name), &format);
+  }
+}
+
+TEST(ExportFormats, EachWritesTheFileItsRowNames) {
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  for (const ExportFormat& format : export_formats()) {
+    const Folder folder;
+    const std::string file = std::regex_replace(format.files, std::regex("PREFIX"), "model");
+    EXPECT_EQ(export_model(sim, folder.path(), "model", {format.name}),
+              std::vector<std::string>{folder.path(file)});
+    EXPECT_TRUE(exists(folder.path(file)));
+    EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), 1);
+  }
+}
+
+TEST(ExportFormats, AnUnknownNameListsTheKnown) {
+  EXPECT_EQ(error_of([] { export_format("onnx2"); }),
+            "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings");
+}
+
+TEST(Version, IsTheProjects) {
+  const std::string cmake = text_of(std::string(ADASCALE_TEST_DATA) + "/../CMakeLists.txt");
+  std::smatch version;
+  ASSERT_TRUE(std::regex_search(cmake, version, std::regex("project\\(adascale VERSION ([0-9.]+)")));
+  EXPECT_EQ(version[1], kVersion);
+}
+
+TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
+  const Folder folder;
+  const QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  const std::string error = error_of([&] {
+    export_model(sim, folder.path("made"), "a/b", {"onnx2", "pt2", "pt2", "encodings"},
+                 {.encoding_version = "3"});
+  });
+  EXPECT_EQ(
+      error,
+      "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings; "
+      "export: format 'pt2' is named twice; "
+      "export: prefix 'a/b' is no bare file name; give the folder as the path, and a name without slashes; "
+      "export to pt2, encodings: 12 activation quantizers have no encodings; run compute_encodings first, or "
+      "make the simulation with output_bw 32 (activations off); "
+      "encodings: got encoding_version '3', expected 1.0.0 or 0.6.1");
+  EXPECT_TRUE(folder.is_empty());
+}
+
+TEST(Export, RefusesAnEmptyPrefixAndNoFormat) {
+  const Folder folder;
+  const QuantizationSimModel sim = calibrated_sim("tied");
+  EXPECT_NE(
+      error_of([&] { export_model(sim, folder.path(), "", {"pt2"}); }).find("prefix '' is no bare file name"),
+      std::string::npos);
+  EXPECT_EQ(error_of([&] { export_model(sim, folder.path(), "model", {}); }),
+            "export: no format is named; `adascale list formats` lists them");
+  EXPECT_TRUE(folder.is_empty());
+}
+
+TEST(Export, WeightsAloneNeedNoCalibration) {
+  const Folder folder;
+  const QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  EXPECT_NO_THROW(export_model(sim, folder.path(), "model", {"safetensors"}));
+}
+
+TEST(Export, ActivationsThatAreOffNeedNoCalibration) {
+  const Folder folder;
+  const QuantizationSimModel sim(load_program(model_file("seed")), {.default_output_bw = 32});
+  EXPECT_NO_THROW(export_model(sim, folder.path(), "model", {"safetensors", "pt2", "encodings"}));
+}
+
+TEST(Export, MakesTheFolderAndReplacesOlderFiles) {
+  const Folder folder;
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  export_model(sim, folder.path("new"), "model", {"safetensors"});
+  const std::string first = text_of(folder.path("new/model.safetensors"));
+  std::ofstream(folder.path("new/model.safetensors")) << "older";
+  export_model(sim, folder.path("new"), "model", {"safetensors"});
+  EXPECT_EQ(text_of(folder.path("new/model.safetensors")), first);
+}
+
+TEST(Export, AFileWhereTheFolderShouldBe) {
+  const Folder folder;
+  std::ofstream(folder.path("taken")) << "x";
+  const QuantizationSimModel sim = calibrated_sim("tied");
+  const std::string error = error_of([&] { export_model(sim, folder.path("taken"), "model", {"pt2"}); });
+  EXPECT_NE(error.find("taken"), std::string::npos) << error;
+  EXPECT_EQ(text_of(folder.path("taken")), "x");
+}
+
+TEST(Export, AFolderThatMayNotBeWritten) {
+  if (geteuid() == 0) GTEST_SKIP() << "root may write anywhere";
+  const Folder folder;
+  testing::fs::permissions(folder.path(), testing::fs::perms::owner_read | testing::fs::perms::owner_exec);
+  const QuantizationSimModel sim = calibrated_sim("tied");
+  const std::string error = error_of([&] { export_model(sim, folder.path(), "model", {"pt2"}); });
+  testing::fs::permissions(folder.path(), testing::fs::perms::owner_all);
+  EXPECT_NE(error.find(folder.path()), std::string::npos) << error;
+  EXPECT_TRUE(folder.is_empty());
+}
+
+TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  for (const ExportFormat& format : export_formats()) {
+    const Folder folder;
+    std::string error;
+    {
+      const FileSizeLimit full(4096);
+      error = error_of([&] { export_model(sim, folder.path("made"), "model", {format.name}); });
+    }
+    EXPECT_NE(error.find(folder.path("made")), std::string::npos) << format.name << ": " << error;
+    EXPECT_TRUE(folder.is_empty()) << format.name;
+  }
+}
+
+TEST(Export, AFailureAfterTheFirstFormatKeepsTheOlderFiles) {
+  const Folder folder;
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  const std::vector<std::string> formats = {"safetensors", "encodings"};
+  std::ofstream(folder.path("model.safetensors")) << "older";
+  {
+    // The weights fit, the encodings' text does not.
+    const FileSizeLimit full(100'000);
+    EXPECT_NE(error_of([&] { export_model(sim, folder.path(), "model", formats); }), "no error");
+  }
+  EXPECT_EQ(text_of(folder.path("model.safetensors")), "older");
+  EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), 1);
+}
+
+}  // namespace
+}  // namespace adascale

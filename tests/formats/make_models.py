@@ -1,0 +1,99 @@
+"""Exports the small models of these tests: make_models.py FOLDER."""
+
+import pathlib
+import sys
+
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, width, hidden):
+        super().__init__()
+        self.fc1 = nn.Linear(width, hidden)
+        self.relu1 = nn.ReLU()
+        self.dropout1 = nn.Dropout(0.1)
+        self.fc2 = nn.Linear(hidden, width)
+
+    def forward(self, x):
+        return self.fc2(self.dropout1(self.relu1(self.fc1(x))))
+
+
+class ModelWithConsecutiveLinearBlocks(nn.Module):
+    """The model that AIMET's sample encodings were written for."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear_blocks = nn.ModuleList(Block(64, 32) for _ in range(5))
+        self.softmax = nn.Softmax(dim=-1)
+
+    def forward(self, x):
+        for block in self.linear_blocks:
+            x = block(x)
+        return self.softmax(x)
+
+
+class Tied(nn.Module):
+    """Tied weights, an unused parameter, a buffer that no state_dict holds."""
+
+    def __init__(self):
+        super().__init__()
+        self.emb = nn.Embedding(20, 16)
+        self.head = nn.Linear(16, 20, bias=False)
+        self.head.weight = self.emb.weight
+        self.fc = nn.Linear(16, 16)
+        self.unused = nn.Parameter(torch.ones(3))
+        self.register_buffer("passing", torch.arange(16.0), persistent=False)
+        self.register_buffer("flags", torch.tensor([True, False, True]))  # 3 bytes: what follows is not aligned
+        self.register_buffer("kept", torch.rand(16))
+
+    def forward(self, ids):
+        return self.head(torch.relu(self.fc(self.emb(ids))) * self.kept + self.passing)
+
+
+class Residual(nn.Module):
+    """Convolutions, batch norm, one ReLU module called twice, two outputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+        self.bn = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 8, 3, padding=1)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        y = self.relu(self.bn(self.conv1(x)))
+        z = self.relu(self.conv2(y) + y)
+        return z, z.mean(dim=(2, 3))
+
+
+class Masked(nn.Module):
+    """Minus infinity inside: no activation grid holds it."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc = nn.Linear(16, 16)
+
+    def forward(self, x):
+        scores = self.fc(x)
+        return torch.softmax(scores.masked_fill(scores < 0, -torch.inf), dim=-1)
+
+
+def save(folder, name, model, example):
+    dynamic = [{axis: torch.export.Dim.AUTO for axis in range(example.dim())}]
+    program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
+    torch.export.save(program, folder / f"{name}.pt2")
+
+
+def main(folder):
+    torch.manual_seed(0)
+    save(folder, "seed", ModelWithConsecutiveLinearBlocks(), torch.rand(6, 3, 32, 64))
+    save(folder, "tied", Tied(), torch.randint(0, 20, (2, 5)))
+    save(folder, "masked", Masked(), torch.rand(4, 16))
+    residual = Residual()
+    residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1
+    save(folder, "residual", residual, torch.rand(2, 3, 8, 8))
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))

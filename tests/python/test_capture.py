@@ -1,0 +1,100 @@
+"""What torch.export is shown, and how its refusals read."""
+
+import json
+import logging
+
+import pytest
+import torch
+from adascale.capture import capture
+from small_models import ConsecutiveBlocks, seed_sim
+from torch import Tensor, nn
+
+from adascale import Error, QuantizationSimModel
+
+
+class Branches(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 0:
+            return x.relu()
+        return x
+
+
+class Raises(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x + {"one": 1}["two"]
+
+
+class BatchOfOne(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.view(1, 6))
+
+
+def open_dims(model: nn.Module, x: Tensor) -> list[bool]:
+    graph = json.loads(capture(model, x).graph)["graph_module"]["graph"]
+    return ["as_expr" in size for size in graph["tensor_values"]["x"]["sizes"]]
+
+
+def test_every_dimension_the_model_leaves_open_is() -> None:
+    assert open_dims(ConsecutiveBlocks(16, 1).eval(), torch.rand(4, 4, 4, 16)) == [True, True, True, False]
+
+
+def test_batch_of_one_is_left_open() -> None:
+    assert open_dims(ConsecutiveBlocks(16, 1).eval(), torch.rand(1, 4, 4, 16)) == [True, True, True, False]
+
+
+def test_model_for_a_batch_of_one_only(caplog: pytest.LogCaptureFixture) -> None:
+    sim = seed_sim(BatchOfOne().eval(), torch.rand(1, 6))
+    assert "takes a batch of 1 only" in caplog.text and "return self.fc(x.view(1, 6))" in caplog.text
+    assert sim.model(torch.rand(1, 6)).shape == (1, 6)
+    with pytest.raises(Error, match="x"):
+        sim.model(torch.rand(2, 6))
+
+
+def test_tensors_are_the_models_own() -> None:
+    model = ConsecutiveBlocks(16, 1).eval()
+    tensors = capture(model, torch.rand(2, 16)).tensors
+    assert all(tensors[name] is parameter for name, parameter in model.named_parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "line", "reason"),
+    [
+        (Branches(), "if x.sum() > 0:", "data-dependent"),
+        (Raises(), 'return x + {"one": 1}["two"]', "KeyError: 'two'"),
+        (nn.Linear(3, 3), "return F.linear", ""),
+    ],
+)
+def test_refusal_names_the_line(
+    model: nn.Module, line: str, reason: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(Error) as raised:
+        QuantizationSimModel(model.eval(), torch.rand(2, 4))
+    text = str(raised.value)
+    assert "\n" not in text and text.startswith("torch.export refuses the model") and reason in text
+    if "Linear" not in type(model).__name__:
+        assert f'in forward, "{line}"' in text and "test_capture.py:" in text
+    assert raised.value.__cause__ is not None
+    assert capfd.readouterr().err == ""
+
+
+def test_train_mode_is_put_back_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    model = ConsecutiveBlocks(16, 2).train()
+    model.linear_blocks[1].eval()
+    before = [module.training for module in model.modules()]
+    x = torch.rand(2, 3, 4, 16)
+    with caplog.at_level(logging.WARNING, "adascale"):
+        sim = seed_sim(model, x, default_param_bw=32, default_output_bw=32)
+    assert "the model is in train mode" in caplog.text
+    assert [module.training for module in model.modules()] == before
+    torch.testing.assert_close(sim.model(x), model.eval()(x))
+
+
+def test_train_mode_is_put_back_when_capture_fails() -> None:
+    model = Branches().train()
+    with pytest.raises(Error):
+        QuantizationSimModel(model, torch.rand(2, 4))
+    assert model.training

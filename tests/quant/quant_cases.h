@@ -1,0 +1,85 @@
+#pragma once
+#include <ATen/Context.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <functional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "adascale/core/error.h"
+#include "adascale/quant/grid.h"
+
+namespace adascale {
+
+/// The message of the Error that `act` throws; "" when it throws none.
+inline std::string error_of(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+inline at::Tensor random_weight(at::IntArrayRef sizes, c10::ScalarType dtype = c10::ScalarType::Float,
+                                uint64_t seed = 1) {
+  at::manual_seed(seed);
+  return at::randn(sizes).mul_(0.1).to(dtype);
+}
+
+/// Same shape, dtype and bytes: -0.0 differs from 0.0.
+inline bool same_bits(const at::Tensor& x, const at::Tensor& y) {
+  const at::Tensor a = x.detach().contiguous(), b = y.detach().contiguous();
+  return a.sizes() == b.sizes() && a.scalar_type() == b.scalar_type() &&
+         std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+}
+
+enum class Sharing { kTensor, kChannel, kGroup };
+
+/// One way of quantizing one weight: every combination is a test.
+struct QuantCase {
+  int bits;
+  bool symmetric;
+  Sharing sharing;
+  c10::ScalarType dtype, scale_dtype;
+  bool is_conv;
+
+  Grid grid() const {
+    Grid grid{.bits = bits, .symmetric = symmetric, .scale_dtype = scale_dtype};
+    if (sharing != Sharing::kTensor) grid.channel_axis = 0;
+    if (sharing == Sharing::kGroup) {
+      grid.group_axis = 1;
+      grid.group_size = 4;
+    }
+    return grid;
+  }
+  at::Tensor weight() const {
+    return is_conv ? random_weight({6, 8, 3, 3}, dtype) : random_weight({10, 24}, dtype);
+  }
+  int64_t input_axis() const { return is_conv ? 1 : -1; }
+  std::string name() const {
+    std::string text = to_string(grid()) + (is_conv ? " conv " : " linear ") + c10::toString(dtype) +
+                       " scale " + c10::toString(scale_dtype);
+    for (char& c : text) c = c == ' ' ? '_' : c;
+    return text;
+  }
+};
+
+inline std::vector<QuantCase> quant_cases() {
+  using enum c10::ScalarType;
+  std::vector<QuantCase> cases;
+  for (int bits = 2; bits <= 8; ++bits)
+    for (const bool symmetric : {true, false})
+      for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup})
+        for (const auto& [dtype, scale_dtype] :
+             {std::pair{Float, Float}, {BFloat16, Float}, {Half, Half}, {Float, BFloat16}})
+          cases.push_back({bits, symmetric, sharing, dtype, scale_dtype, bits % 2 == 0});
+  return cases;
+}
+
+}  // namespace adascale

@@ -1,0 +1,214 @@
+#include "adascale/quant/range_analyzer.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
+#include <ATen/ops/quantile.h>
+#include <ATen/ops/stack.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include <cmath>
+
+#include "adascale/quant/fake_quantize.h"
+#include "quant/quant_cases.h"
+
+namespace adascale {
+namespace {
+
+constexpr auto kDouble = c10::ScalarType::Double;
+
+Range analyze(const std::string& scheme, const std::vector<at::Tensor>& batches, const Grid& grid) {
+  const auto analyzer = range_scheme(scheme).make_analyzer();
+  for (const at::Tensor& batch : batches) analyzer->observe(batch);
+  return analyzer->range(grid);
+}
+
+// Squared error per Q element of quantizing `w` with that range.
+at::Tensor squared_error(const at::Tensor& w, const Range& range, const Grid& grid) {
+  const at::Tensor values = split_groups(w.to(c10::ScalarType::Float), grid), scale = scale_of(range, grid);
+  const at::Tensor error = fake_quantize(values, scale, offset_of(range, scale, grid), grid) - values;
+  return error.square().sum(shared_axes(grid, values), grid.per_channel());
+}
+
+at::Tensor with_outliers(int64_t n) {
+  const at::Tensor x = random_weight({n}).mul_(10);
+  x[0] = 30;
+  x[1] = -12;
+  return x;
+}
+
+class Scheme : public testing::TestWithParam<std::string> {};
+
+TEST_P(Scheme, KeepsZeroInsideAndSymmetricRangesOnTheGrid) {
+  const at::Tensor x = with_outliers(5000);
+  for (const int bits : {4, 8, 16}) {
+    for (const bool symmetric : {true, false}) {
+      const Grid grid{.bits = bits, .symmetric = symmetric};
+      for (const Range& range :
+           {analyze(GetParam(), {x}, grid), range_scheme(GetParam()).weight_range(x, grid)}) {
+        EXPECT_EQ(range.min.dim(), 0);
+        EXPECT_EQ(range.min.scalar_type(), c10::ScalarType::Float);
+        const double min = range.min.item<double>(), max = range.max.item<double>();
+        EXPECT_LT(min, 0);
+        EXPECT_GT(max, 0);
+        if (!symmetric) continue;
+        EXPECT_NEAR(min / grid.qmin(), max / grid.qmax(), 1e-6 * max / grid.qmax());
+      }
+    }
+  }
+}
+
+TEST_P(Scheme, WeightRangesAreOfShapeQ) {
+  for (const QuantCase& c : quant_cases()) {
+    const at::Tensor w = c.weight();
+    const Range range = range_scheme(GetParam()).weight_range(w, c.grid());
+    EXPECT_EQ(range.min.sizes(), scale_sizes(w.sizes(), c.grid())) << c.name();
+    EXPECT_EQ(range.max.sizes(), range.min.sizes()) << c.name();
+    EXPECT_LE(range.min.max().item<double>(), 0) << c.name();
+  }
+}
+
+TEST_P(Scheme, OneSignedValuesKeepZero) {
+  const at::Tensor x = random_weight({500}).abs_().add_(1);
+  const Grid grid{.bits = 8, .symmetric = false};
+  EXPECT_EQ(analyze(GetParam(), {x}, grid).min.item<float>(), 0);
+  EXPECT_EQ(analyze(GetParam(), {x.neg()}, grid).max.item<float>(), 0);
+}
+
+TEST_P(Scheme, ZerosAloneGiveAUsableRange) {
+  for (const bool symmetric : {true, false}) {
+    const Grid grid{.bits = 8, .symmetric = symmetric};
+    for (const Range& range : {analyze(GetParam(), {at::zeros({64})}, grid),
+                               range_scheme(GetParam()).weight_range(at::zeros({64}), grid)})
+      EXPECT_GT(scale_of(range, grid).item<double>(), 0);
+  }
+}
+
+TEST_P(Scheme, ManyBatchesAreOne) {
+  const at::Tensor x = with_outliers(6000);
+  const Grid grid{.bits = 8, .symmetric = false};
+  // The small values first: the range grows along the way.
+  const at::Tensor sorted = std::get<0>(x.abs().sort()) * x.sign();
+  const Range whole = analyze(GetParam(), {sorted}, grid),
+              parts = analyze(GetParam(), sorted.split(500), grid);
+  EXPECT_NEAR(parts.min.item<double>(), whole.min.item<double>(), 0.02);
+  EXPECT_NEAR(parts.max.item<double>(), whole.max.item<double>(), 0.02);
+}
+
+TEST_P(Scheme, ValuesNearTheEndOfFp32AreCounted) {
+  const at::Tensor x = at::cat({random_weight({100}), at::tensor({-3.4028234e38f})});
+  const Range range = analyze(GetParam(), {x}, Grid{.bits = 16, .symmetric = false});
+  EXPECT_TRUE(std::isfinite(range.min.item<double>()));
+}
+
+TEST_P(Scheme, NanAndInfinityAreRefused) {
+  const auto analyzer = range_scheme(GetParam()).make_analyzer();
+  const at::Tensor x = random_weight({10});
+  analyzer->observe(x);
+  x[3] = std::nan("");
+  EXPECT_EQ(error_of([&] { analyzer->observe(x); }),
+            "activation: 1 of 10 values are NaN or infinite; mend the model or the data");
+  x[4] = INFINITY;
+  EXPECT_EQ(error_of([&] { range_scheme(GetParam()).weight_range(x, Grid{}); }),
+            "weight: 2 of 10 values are NaN or infinite; mend the model or the data");
+}
+
+TEST_P(Scheme, NothingSeenIsRefused) {
+  const auto analyzer = range_scheme(GetParam()).make_analyzer();
+  analyzer->observe(at::zeros({0, 4}));
+  EXPECT_EQ(error_of([&] { analyzer->range(Grid{}); }),
+            "activation: no values were seen; run the model on at least one sample first");
+}
+
+std::vector<std::string> scheme_names() {
+  std::vector<std::string> names;
+  for (const RangeScheme& scheme : range_schemes()) names.push_back(scheme.name);
+  return names;
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::ValuesIn(scheme_names()),
+                         [](const auto& each) { return each.param; });
+
+TEST(RangeScheme, AnUnknownNameListsTheKnown) {
+  EXPECT_EQ(error_of([] { range_scheme("tf"); }),
+            "quant_scheme: \"tf\" is unknown; use one of post_training_tf, post_training_tf_enhanced, "
+            "post_training_percentile, training_range_learning_with_tf_init, "
+            "training_range_learning_with_tf_enhanced_init");
+}
+
+TEST(MinMax, IsTheFormula) {
+  const at::Tensor w = at::tensor({-1.0f, 0.5f, 2.0f, -16.0f, 3.0f, 4.0f}).view({2, 3});
+  const Range symmetric = min_max_range(w, Grid{.bits = 4, .channel_axis = 0});
+  EXPECT_FLOAT_EQ(symmetric.max[0][0].item<float>(), 2);  // delta 2/7
+  EXPECT_FLOAT_EQ(symmetric.min[0][0].item<float>(), -16.0 / 7);
+  EXPECT_FLOAT_EQ(symmetric.min[1][0].item<float>(), -16);  // delta 16/8
+  EXPECT_FLOAT_EQ(symmetric.max[1][0].item<float>(), 14);
+  const Range asymmetric = min_max_range(w, Grid{.bits = 4, .symmetric = false});
+  EXPECT_EQ(asymmetric.min.item<float>(), -16);
+  EXPECT_EQ(asymmetric.max.item<float>(), 4);
+}
+
+TEST(Sqnr, IsNeverWorseThanMinMaxOnWeights) {
+  for (const QuantCase& c : quant_cases()) {
+    const at::Tensor w = c.weight();
+    const at::Tensor searched =
+        squared_error(w, range_scheme("post_training_tf_enhanced").weight_range(w, c.grid()), c.grid());
+    const at::Tensor plain = squared_error(w, min_max_range(w, c.grid()), c.grid());
+    EXPECT_TRUE((searched <= plain).all().item<bool>()) << c.name();
+    if (c.bits > 3) continue;
+    EXPECT_LT(searched.sum().item<double>(), 0.95 * plain.sum().item<double>()) << c.name();
+  }
+}
+
+TEST(Sqnr, IsNeverWorseThanMinMaxOnActivations) {
+  const at::Tensor normal = random_weight({20000});
+  for (const at::Tensor& x :
+       {normal, with_outliers(20000), normal.relu(), normal.exp(), normal.pow(3), normal.sigmoid()}) {
+    for (const int bits : {4, 8, 16}) {
+      for (const bool symmetric : {true, false}) {
+        const Grid grid{.bits = bits, .symmetric = symmetric};
+        const double searched =
+            squared_error(x, analyze("post_training_tf_enhanced", {x}, grid), grid).item<double>();
+        const double plain = squared_error(x, analyze("post_training_tf", {x}, grid), grid).item<double>();
+        EXPECT_LE(searched, plain) << to_string(grid);
+      }
+    }
+  }
+}
+
+TEST(Sqnr, CutsOutliersAtFewBits) {
+  const Grid grid{.bits = 4, .symmetric = false};
+  const at::Tensor x = with_outliers(20000);
+  const double searched =
+      squared_error(x, analyze("post_training_tf_enhanced", {x}, grid), grid).item<double>();
+  EXPECT_LT(searched, 0.5 * squared_error(x, analyze("post_training_tf", {x}, grid), grid).item<double>());
+}
+
+TEST(Percentile, OfWeightsIsExact) {
+  const at::Tensor w = random_weight({5, 300});
+  const Range range =
+      range_scheme("post_training_percentile").weight_range(w, Grid{.symmetric = false, .channel_axis = 0});
+  const at::Tensor rows = w.to(kDouble);
+  EXPECT_LT((range.max - at::quantile(rows, 0.9999, 1, true)).abs().max().item<double>(), 1e-6);
+  EXPECT_LT((range.min - at::quantile(rows, 0.0001, 1, true)).abs().max().item<double>(), 1e-6);
+}
+
+TEST(Percentile, OfASingleValueIsTheValue) {
+  const at::Tensor w = at::tensor({-0.25f, 3.0f}).view({2, 1});
+  const Range range =
+      range_scheme("post_training_percentile").weight_range(w, Grid{.symmetric = false, .channel_axis = 0});
+  EXPECT_EQ(range.min[0][0].item<float>(), -0.25f);
+  EXPECT_EQ(range.max[1][0].item<float>(), 3.0f);
+}
+
+TEST(Percentile, OfActivationsIsWithinABin) {
+  const at::Tensor x = at::cat({random_weight({200000}), at::tensor({9.0f, -7.0f})});
+  const Range range = analyze("post_training_percentile", {x}, Grid{.bits = 16, .symmetric = false});
+  const double bin = 2.0 * 16 / 2048;
+  EXPECT_NEAR(range.max.item<double>(), at::quantile(x, 0.9999).item<double>(), bin);
+  EXPECT_NEAR(range.min.item<double>(), at::quantile(x, 0.0001).item<double>(), bin);
+}
+
+}  // namespace
+}  // namespace adascale

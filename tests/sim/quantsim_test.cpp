@@ -1,0 +1,226 @@
+#include "adascale/sim/quantsim.h"
+
+#include <ATen/ops/randn.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "formats/model_files.h"
+
+namespace adascale {
+namespace {
+
+using testing::calibrated_sim;
+using testing::error_of;
+using testing::example_input;
+using testing::model_file;
+using testing::w4a16;
+
+const SimOptions kWeights4{.default_param_bw = 4, .default_output_bw = kOffBits};
+
+at::Tensor run(const QuantizationSimModel& sim, const at::Tensor& x, SimMode mode = SimMode::kSimulate) {
+  return sim.run({x}, mode)[0].toTensor();
+}
+
+double distance(const at::Tensor& x, const at::Tensor& y) {
+  return x.sub(y).abs().max().item<double>();
+}
+
+TEST(QuantSim, FloatModeIsTheProgram) {
+  const Program program = load_program(model_file("seed"));
+  const at::Tensor x = example_input("seed");
+  const QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  EXPECT_EQ(distance(run(sim, x, SimMode::kFloat), run_program(program, {x})[0].toTensor()), 0);
+}
+
+TEST(QuantSim, EverythingOffIsTheProgram) {
+  const QuantizationSimModel sim(load_program(model_file("seed")),
+                                 {.default_param_bw = kOffBits, .default_output_bw = kOffBits});
+  const at::Tensor x = example_input("seed");
+  EXPECT_TRUE(sim.weights().empty());
+  EXPECT_TRUE(sim.activations().empty());
+  EXPECT_EQ(sim.excluded().size(), 10u);
+  EXPECT_EQ(distance(run(sim, x), run(sim, x, SimMode::kFloat)), 0);
+}
+
+TEST(QuantSim, ActivationsPassThroughBeforeCalibration) {
+  const QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  const at::Tensor x = example_input("seed");
+  EXPECT_FALSE(sim.activations().empty());
+  EXPECT_EQ(distance(run(sim, x), run(sim, x, SimMode::kWeightsOnly)), 0);
+}
+
+TEST(QuantSim, CalibrationSetsEveryActivation) {
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  EXPECT_TRUE(sim.is_calibrated());
+  for (const ActivationQuantizer& quantizer : sim.activations()) {
+    ASSERT_TRUE(quantizer.encoding) << quantizer.module;
+    EXPECT_LE(quantizer.encoding->min, 0);
+    EXPECT_GE(quantizer.encoding->max, 0);
+  }
+  const at::Tensor x = example_input("seed");
+  EXPECT_GT(distance(run(sim, x), run(sim, x, SimMode::kWeightsOnly)), 0);
+  EXPECT_LT(distance(run(sim, x), run(sim, x, SimMode::kWeightsOnly)), 1e-3) << "16 bits are nearly exact";
+}
+
+TEST(QuantSim, EightBitActivationsCostMoreThanSixteen) {
+  const at::Tensor x = example_input("residual");
+  SimOptions options{.default_param_bw = kOffBits};
+  const auto error = [&](int64_t bits) {
+    options.default_output_bw = bits;
+    const QuantizationSimModel sim = calibrated_sim("residual", options);
+    return distance(run(sim, x), run(sim, x, SimMode::kFloat));
+  };
+  EXPECT_GT(error(8), error(16));
+  EXPECT_GT(error(4), error(8));
+}
+
+class Schemes : public ::testing::TestWithParam<QuantScheme> {};
+
+TEST_P(Schemes, CalibrateWeightsAndActivations) {
+  const QuantizationSimModel sim = calibrated_sim("seed", {.quant_scheme = GetParam()});
+  const at::Tensor x = example_input("seed");
+  EXPECT_LT(distance(run(sim, x), run(sim, x, SimMode::kFloat)), 0.02);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Schemes,
+                         ::testing::Values(QuantScheme::post_training_tf,
+                                           QuantScheme::post_training_tf_enhanced,
+                                           QuantScheme::post_training_percentile,
+                                           QuantScheme::training_range_learning_with_tf_init,
+                                           QuantScheme::training_range_learning_with_tf_enhanced_init),
+                         [](const auto& info) { return to_string(info.param); });
+
+TEST(QuantSim, AFailedCalibrationChangesNothing) {
+  QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  const at::Tensor x = example_input("seed");
+  EXPECT_THROW(sim.compute_encodings([&](QuantizationSimModel& model) {
+    model(x);
+    throw std::runtime_error("the user's own");
+  }),
+               std::runtime_error);
+  EXPECT_FALSE(sim.is_calibrated());
+  EXPECT_FALSE(sim.activations().front().encoding);
+  EXPECT_EQ(error_of([&] { sim.compute_encodings([](QuantizationSimModel&) {}); }),
+            "compute_encodings: the forward pass never ran the model; call it on representative data");
+}
+
+TEST(QuantSim, NaNInCalibrationNamesTheActivation) {
+  QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
+  at::Tensor x = example_input("seed");
+  x.view({-1})[5] = std::numeric_limits<float>::quiet_NaN();
+  const auto text = error_of([&] { sim.compute_encodings([&](QuantizationSimModel& model) { model(x); }); });
+  EXPECT_NE(text.find("linear_blocks.0.fc1"), std::string::npos) << text;
+  EXPECT_NE(text.find("NaN"), std::string::npos) << text;
+}
+
+TEST(QuantSim, MinusInfinityTurnsAQuantizerOffAndSaysWhy) {
+  const QuantizationSimModel sim = calibrated_sim("masked", w4a16());
+  int off = 0;
+  for (const ActivationQuantizer& quantizer : sim.activations()) off += !quantizer.off_reason.empty();
+  EXPECT_EQ(off, 1);
+  EXPECT_NE(sim.describe().find("stand for minus infinity"), std::string::npos);
+  EXPECT_TRUE(run(sim, example_input("masked")).isfinite().all().item<bool>());
+}
+
+TEST(QuantSim, TiedWeightsAreOneQuantizer) {
+  const QuantizationSimModel sim(load_program(model_file("tied")), kWeights4);
+  ASSERT_EQ(sim.weights().size(), 2u);
+  const Layer& tied = sim.weights()[0].layer;
+  EXPECT_EQ(tied.nodes.size(), 2u);
+  EXPECT_EQ(tied.kind->name, "Linear") << "a kind with a channel axis wins";
+}
+
+TEST(QuantSim, FoldPutsTheCodesValuesIntoTheStateAndKeepsTheProgram) {
+  QuantizationSimModel sim(load_program(model_file("seed")), kWeights4);
+  const std::string name = sim.weights()[0].layer.parameters.front();
+  const at::Tensor before = sim.state(name).clone(), expected = sim.dequantized_weight(0);
+  sim.fold(0, sim.weight_encoding(0), false);
+  EXPECT_EQ(distance(sim.state(name), expected), 0);
+  EXPECT_EQ(distance(sim.program().state.at(name), before), 0) << "the user's tensor is as it was";
+  EXPECT_EQ(distance(dequantize(sim.weight_encoding(0)), expected), 0);
+}
+
+TEST(QuantSim, FoldInPlaceWritesTheProgramsTensor) {
+  SimOptions options = kWeights4;
+  options.in_place = true;
+  QuantizationSimModel sim(load_program(model_file("seed")), options);
+  const std::string name = sim.weights()[0].layer.parameters.front();
+  const at::Tensor own = sim.program().state.at(name), expected = sim.dequantized_weight(0);
+  sim.fold(0, sim.weight_encoding(0), false);
+  EXPECT_EQ(distance(own, expected), 0);
+  EXPECT_NO_THROW(run(sim, example_input("seed")));
+}
+
+TEST(QuantSim, AnEditBehindOurBackIsRefused) {
+  const QuantizationSimModel sim(load_program(model_file("seed")), kWeights4);
+  const std::string name = sim.weights()[0].layer.parameters.front();
+  sim.program().state.at(name).detach().add_(1);
+  EXPECT_EQ(
+      error_of([&] { run(sim, example_input("seed")); }),
+      name + ": the tensor was changed after the simulation was made, and they share it; make a new one");
+}
+
+TEST(QuantSim, AllObjectionsComeAtOnce) {
+  SimOptions options{.default_param_bw = 1, .default_output_bw = 3, .group_size = -4};
+  EXPECT_EQ(error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); }),
+            "default_param_bw: got 1 bits, expected 2 to 16, or 32 for off; default_output_bw: got 3 bits, "
+            "expected 4 "
+            "to 16, or 32 for off; group_size: got -4, expected 0 or more");
+}
+
+TEST(QuantSim, LayerConfigChangesTheLayersItMatches) {
+  SimOptions options = kWeights4;
+  options.layer_config = {{"linear_blocks.0.*", {.param_bw = 8, .group_size = 16}},
+                          {"*.fc2", {.param_bw = kOffBits}},
+                          {"linear_blocks.4.fc2", {.param_bw = 3, .symmetric = false, .per_channel = false}}};
+  const QuantizationSimModel sim(load_program(model_file("seed")), options);
+  ASSERT_EQ(sim.weights().size(), 6u);
+  EXPECT_EQ(to_string(sim.weights()[0].grid), "int8 symmetric per group of 16");
+  EXPECT_EQ(sim.weights()[5].layer.name, "linear_blocks.4.fc2");
+  EXPECT_EQ(sim.weights()[5].grid.bits, 3);
+  EXPECT_FALSE(sim.weights()[5].grid.per_channel());
+  EXPECT_EQ(sim.excluded().size(), 4u);
+}
+
+TEST(QuantSim, APatternThatMatchesNothingIsAnError) {
+  SimOptions options = kWeights4;
+  options.layer_config = {{"*.query", {.param_bw = 8}}};
+  const auto text = error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); });
+  EXPECT_NE(text.find("'*.query' matches no layer"), std::string::npos) << text;
+}
+
+TEST(QuantSim, GroupsThatDoNotDivideNameTheLayerAndTheCure) {
+  SimOptions options = kWeights4;
+  options.group_size = 20;
+  const auto text = error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); });
+  EXPECT_NE(text.find("linear_blocks.0.fc1"), std::string::npos) << text;
+  EXPECT_NE(text.find("linear_blocks.4.fc2"), std::string::npos) << "every layer at once: " << text;
+}
+
+TEST(QuantSim, NaNWeightsAreRefusedByName) {
+  Program program = load_program(model_file("seed"));
+  const std::string name = "linear_blocks.2.fc1.weight";
+  at::Tensor broken = program.state.at(name).detach().clone();
+  broken[0][0] = std::numeric_limits<float>::infinity();
+  program.state[name] = broken;
+  const auto text = error_of([&] { QuantizationSimModel(std::move(program), kWeights4); });
+  EXPECT_NE(text.find("linear_blocks.2.fc1: the weight holds NaN or infinity"), std::string::npos) << text;
+}
+
+TEST(QuantSim, InputsAreBoundByName) {
+  const Program program = load_program(model_file("seed"));
+  const at::Tensor x = example_input("seed");
+  EXPECT_EQ(bind_inputs(program, std::map<std::string, at::Tensor>{{"x", x}}).size(), 1u);
+  EXPECT_EQ(error_of([&] {
+              bind_inputs(program, std::map<std::string, at::Tensor>{{"y", x}});
+            }),
+            "input 'x' is missing; 'y' is no input of the program, which takes x");
+  EXPECT_EQ(error_of([&] {
+              bind_inputs(program, std::vector<at::Tensor>{x, x});
+            }),
+            "inputs: got 2 tensors, expected 1 (x)");
+}
+
+}  // namespace
+}  // namespace adascale

@@ -1,0 +1,181 @@
+#include <ATen/ops/randn.h>
+#include <ATen/Context.h>
+#include <gtest/gtest.h>
+
+#include <limits>
+
+#include "adascale/tune/adascale.h"
+#include "adascale/tune/recipe.h"
+#include "formats/model_files.h"
+
+namespace adascale {
+namespace {
+
+using testing::error_of;
+using testing::example_input;
+using testing::model_file;
+using testing::w4a16;
+
+std::vector<Inputs> seed_batches(int count) {
+  at::manual_seed(3);
+  std::vector<Inputs> batches;
+  for (int i = 0; i < count; ++i) batches.push_back({at::randn({3, 3, 32, 64})});
+  return batches;
+}
+
+QuantizationSimModel seed_sim(int64_t bits = 3) {
+  SimOptions options = w4a16();
+  options.default_param_bw = bits;
+  return {load_program(model_file("seed")), options};
+}
+
+TEST(ApplyAdaScale, LowersEveryBlocksLossAndTouchesNoActivation) {
+  QuantizationSimModel sim = seed_sim();
+  const AdaScaleReport report = apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60});
+  ASSERT_EQ(report.blocks.size(), 5u);
+  for (const BlockReport& block : report.blocks) {
+    EXPECT_TRUE(block.kept) << block.name;
+    EXPECT_LT(block.loss_after, block.loss_before) << block.name;
+    EXPECT_EQ(block.layers.size(), 2u);
+    for (const LayerReport& layer : block.layers) EXPECT_GT(layer.codes_moved, 0) << layer.name;
+  }
+  for (const QuantizedWeight& weight : sim.weights()) EXPECT_TRUE(weight.trained);
+  for (const ActivationQuantizer& quantizer : sim.activations()) EXPECT_FALSE(quantizer.encoding);
+}
+
+TEST(ApplyAdaScale, SameSeedSameBytes) {
+  const auto trained = [](int64_t seed) {
+    QuantizationSimModel sim = seed_sim();
+    apply_adascale(sim, seed_batches(3), AdaScaleOptions{.num_epochs = 10, .seed = seed});
+    std::vector<at::Tensor> codes;
+    for (size_t i = 0; i < sim.weights().size(); ++i)
+      codes.push_back(sim.state(sim.weights()[i].layer.parameters.front()).flatten());
+    return codes;
+  };
+  const auto first = trained(5), again = trained(5), other = trained(6);
+  bool differs = false;
+  for (size_t i = 0; i < first.size(); ++i) {
+    EXPECT_TRUE(first[i].equal(again[i])) << i;
+    differs = differs || !first[i].equal(other[i]);
+  }
+  EXPECT_TRUE(differs) << "the seed reaches the mixing";
+}
+
+TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
+  QuantizationSimModel sim = seed_sim(8);
+  const AdaScaleReport report =
+      apply_adascale(sim, seed_batches(2), AdaScaleOptions{.num_iterations = 3, .lr_scale = 1e4});
+  for (const BlockReport& block : report.blocks) {
+    EXPECT_FALSE(block.kept);
+    EXPECT_FALSE(block.note.empty());
+    for (const LayerReport& layer : block.layers) EXPECT_EQ(layer.codes_moved, 0);
+  }
+  const QuantizationSimModel rtn = seed_sim(8);
+  for (size_t i = 0; i < sim.weights().size(); ++i)
+    EXPECT_TRUE(sim.state(sim.weights()[i].layer.parameters.front())
+                    .equal(rtn.dequantized_weight(static_cast<int32_t>(i))));
+}
+
+TEST(ApplyAdaScale, EpochsCountTheBatchesTrainedOn) {
+  QuantizationSimModel sim = seed_sim();
+  const auto report = apply_adascale(sim, seed_batches(5), AdaScaleOptions{.num_epochs = 2, .held_out_batches = 1});
+  EXPECT_EQ(report.blocks[0].iterations, 8);
+  EXPECT_TRUE(report.blocks[0].held_out_before);
+  EXPECT_TRUE(report.blocks[0].held_out_after);
+  QuantizationSimModel one_epoch = seed_sim();
+  EXPECT_EQ(apply_adascale(one_epoch, seed_batches(5)).blocks[0].iterations, 5);
+}
+
+TEST(ApplyAdaScale, GroupsAndAsymmetricGridsTrainToo) {
+  for (const bool symmetric : {true, false}) {
+    SimOptions options = w4a16();
+    options.default_param_bw = 2;
+    options.group_size = 16;
+    options.symmetric = symmetric;
+    QuantizationSimModel sim(load_program(model_file("seed")), options);
+    const auto report = apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60});
+    for (const BlockReport& block : report.blocks) EXPECT_LT(block.loss_after, block.loss_before) << block.name;
+  }
+}
+
+TEST(ApplyAdaScale, InPlaceFoldsIntoTheProgramAndGivesTheSameResult) {
+  SimOptions options = w4a16();
+  QuantizationSimModel apart(load_program(model_file("seed")), options);
+  options.in_place = true;
+  QuantizationSimModel in_place(load_program(model_file("seed")), options);
+  for (QuantizationSimModel* sim : {&apart, &in_place})
+    apply_adascale(*sim, seed_batches(3), AdaScaleOptions{.num_epochs = 4});
+  for (const QuantizedWeight& weight : apart.weights()) {
+    const std::string& name = weight.layer.parameters.front();
+    EXPECT_TRUE(in_place.program().state.at(name).equal(apart.state(name))) << name;
+  }
+}
+
+TEST(ApplyAdaScale, ForwardFunctionPreparesTheInput) {
+  QuantizationSimModel sim = seed_sim();
+  const std::vector<at::Tensor> labelled = {at::randn({3, 3, 32, 64}), at::randn({3, 3, 32, 64})};
+  int calls = 0;
+  const auto forward = [&](QuantizationSimModel& model, const at::Tensor& x) {
+    ++calls;
+    model(x.mul(2));
+  };
+  EXPECT_EQ(apply_adascale(sim, labelled, forward).blocks.size(), 5u);
+  EXPECT_EQ(calls, 2);
+}
+
+TEST(ApplyAdaScale, RefusesWhatCannotWorkAllAtOnce) {
+  QuantizationSimModel sim = seed_sim();
+  AdaScaleOptions options{.num_epochs = 1, .num_iterations = 5};
+  options.held_out_batches = 7;
+  const auto text = error_of([&] { apply_adascale(sim, seed_batches(2), options); });
+  EXPECT_NE(text.find("got epochs and iterations"), std::string::npos) << text;
+  EXPECT_NE(text.find("held_out_batches: got 7 of 2"), std::string::npos) << text;
+}
+
+TEST(ApplyAdaScale, RefusesNoBatches) {
+  QuantizationSimModel sim = seed_sim();
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, std::vector<Inputs>{}); }),
+            "apply_adascale: the data gave no batch; a generator can be read only once");
+}
+
+TEST(ApplyAdaScale, RefusesNaNInTheData) {
+  QuantizationSimModel sim = seed_sim();
+  auto batches = seed_batches(2);
+  at::Tensor x = batches[1][0].toTensor();
+  x.view({-1})[0] = std::numeric_limits<float>::quiet_NaN();
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, batches); }), "batch 1: input 'x' holds NaN or infinity");
+}
+
+TEST(ApplyAdaScale, RefusesASecondRunAndARunAfterCalibration) {
+  QuantizationSimModel sim = seed_sim();
+  apply_adascale(sim, seed_batches(1));
+  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("called twice"), std::string::npos);
+  QuantizationSimModel calibrated = testing::calibrated_sim("seed", w4a16());
+  EXPECT_NE(error_of([&] { apply_adascale(calibrated, seed_batches(1)); }).find("after compute_encodings"),
+            std::string::npos);
+}
+
+TEST(ApplyAdaScale, RefusesUnknownRecipesAndBlocks) {
+  QuantizationSimModel sim = seed_sim();
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.recipe = "slow"}); }),
+            "recipe: got 'slow', expected one of aimet");
+  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.blocks = {"decoder.*"}}); })
+                .find("decoder.*"),
+            std::string::npos);
+}
+
+TEST(ApplyAdaScale, RefusesBitsThatItDoesNotTrain) {
+  QuantizationSimModel sim = seed_sim(16);
+  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("AdaScale trains 2 to 8"), std::string::npos);
+}
+
+TEST(Recipes, AimetIsAsPublished) {
+  const Recipe& recipe = recipe_named("aimet");
+  EXPECT_EQ(recipe.scale_lr, 1e-3);
+  EXPECT_EQ(recipe.rounding_lr, 5e-4);
+  EXPECT_EQ(recipe.fp_input_share, 0.5);
+  EXPECT_EQ(recipe.iterations, 1500);
+}
+
+}  // namespace
+}  // namespace adascale
