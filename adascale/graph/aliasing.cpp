@@ -26,7 +26,8 @@ bool is_written(const c10::Argument& argument) {
   const c10::AliasInfo* info = argument.alias_info();
   if (!info) return false;
   const auto& elements = info->containedTypes();
-  return info->isWrite() || std::any_of(elements.begin(), elements.end(), [](const auto& e) { return e.isWrite(); });
+  return info->isWrite() ||
+         std::any_of(elements.begin(), elements.end(), [](const auto& e) { return e.isWrite(); });
 }
 
 bool intersects(const AliasSet& a, const AliasSet& b) {
@@ -36,10 +37,14 @@ bool intersects(const AliasSet& a, const AliasSet& b) {
 /// Operators that may return their first operand, or views of it, although their schemas do not say so.
 bool returns_operand_silently(const std::string& op) {
   static const std::set<std::string> ops = {
-      "aten::dropout",       "aten::feature_dropout", "aten::alpha_dropout",     "aten::feature_alpha_dropout",
-      "aten::type_as",       "aten::_unsafe_view",    "aten::unsafe_split",      "aten::unsafe_split_with_sizes",
-      "aten::unsafe_chunk",  "aten::einsum",          "aten::broadcast_tensors", "aten::meshgrid",
-      "aten::atleast_1d",    "aten::atleast_2d",      "aten::atleast_3d",
+      "aten::dropout",           "aten::feature_dropout",
+      "aten::alpha_dropout",     "aten::feature_alpha_dropout",
+      "aten::type_as",           "aten::_unsafe_view",
+      "aten::unsafe_split",      "aten::unsafe_split_with_sizes",
+      "aten::unsafe_chunk",      "aten::einsum",
+      "aten::broadcast_tensors", "aten::meshgrid",
+      "aten::atleast_1d",        "aten::atleast_2d",
+      "aten::atleast_3d",
   };
   return ops.count(op) > 0;
 }
@@ -53,7 +58,8 @@ AliasRule read_rule(const Node& node) {
     if (is_written(argument)) rule.overwritten.push_back(argument.name());
     const AliasSet symbols = alias_set(argument);
     for (size_t result = 0; result < schema.returns().size(); ++result) {
-      if (intersects(symbols, alias_set(schema.returns()[result]))) rule.shared.emplace_back(result, argument.name());
+      if (intersects(symbols, alias_set(schema.returns()[result])))
+        rule.shared.emplace_back(result, argument.name());
     }
   }
   if (returns_operand_silently(node.op())) {

@@ -10,8 +10,8 @@ namespace adascale {
 
 /// What one operator does to its operands' storage, from its schema's alias annotations.
 struct AliasRule {
-  std::vector<std::string> overwritten;                    ///< operands it writes into
-  std::vector<std::pair<size_t, std::string>> shared;      ///< result number -> the operand it may be a view of
+  std::vector<std::string> overwritten;                ///< operands it writes into
+  std::vector<std::pair<size_t, std::string>> shared;  ///< result number -> the operand it may be a view of
 };
 
 /// Looks rules up by target, each read from the dispatcher once.

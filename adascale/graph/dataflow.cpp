@@ -79,7 +79,8 @@ std::vector<NodeId> Dataflow::makers(ValueId value) const {
   return nodes;
 }
 
-std::vector<NodeId> Dataflow::ancestors(const std::vector<ValueId>& wanted, const std::set<NodeId>& done) const {
+std::vector<NodeId> Dataflow::ancestors(const std::vector<ValueId>& wanted,
+                                        const std::set<NodeId>& done) const {
   std::vector<NodeId> pending;
   for (ValueId value : wanted) {
     for (NodeId node : makers(value)) pending.push_back(node);

@@ -10,8 +10,8 @@ namespace adascale {
 
 /// Order between nodes that the edges alone do not show: in-place operators.
 ///
-/// A node that writes into a tensor depends on every earlier reader of that tensor or a view of it, and every later
-/// reader depends on the writer.
+/// A node that writes into a tensor depends on every earlier reader of that tensor or a view of it, and every
+/// later reader depends on the writer.
 class Dataflow {
  public:
   explicit Dataflow(const Program& program);
@@ -22,8 +22,8 @@ class Dataflow {
   ValueId storage_root(ValueId value) const { return roots_[value]; }
   /// The values whose storage `node` overwrites.
   const std::vector<ValueId>& overwrites(NodeId node) const { return overwrites_[node]; }
-  /// Nodes in execution order that making `wanted` takes, not going past nodes in `done`. A wanted value that is
-  /// read again after a node overwrote part of it (`x[:, 0] = 0`) takes that node too.
+  /// Nodes in execution order that making `wanted` takes, not going past nodes in `done`. A wanted value that
+  /// is read again after a node overwrote part of it (`x[:, 0] = 0`) takes that node too.
   std::vector<NodeId> ancestors(const std::vector<ValueId>& wanted, const std::set<NodeId>& done) const;
 
  private:

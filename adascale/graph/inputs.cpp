@@ -12,7 +12,8 @@ using c10::IValue;
 constexpr int64_t kUnbounded = std::numeric_limits<int64_t>::max();
 
 std::string range_text(const Dim& dim) {
-  return dim.max >= kUnbounded - 1 ? fmt::format("at least {}", dim.min) : fmt::format("{} to {}", dim.min, dim.max);
+  return dim.max >= kUnbounded - 1 ? fmt::format("at least {}", dim.min)
+                                   : fmt::format("{} to {}", dim.min, dim.max);
 }
 
 std::string constant_text(const IValue& value) {
@@ -23,7 +24,9 @@ std::string constant_text(const IValue& value) {
   return value.isDouble() ? fmt::format("{}", value.toDouble()) : value.tagKind();
 }
 
-bool is_number(const IValue& value) { return value.isInt() || value.isDouble() || value.isBool(); }
+bool is_number(const IValue& value) {
+  return value.isInt() || value.isDouble() || value.isBool();
+}
 
 bool same_constant(const IValue& a, const IValue& b) {
   if (is_number(a) && is_number(b)) return a.toScalar().toDouble() == b.toScalar().toDouble();
@@ -40,7 +43,8 @@ class InputChecker {
     if (input.value == kNone) return check_constant(input, given);
     const Value& value = program_.values[input.value];
     if (value.kind == ValueKind::kSymbol) {
-      if (!is_number(given)) objections_.add("input '{}': got a {}, expected a number", input.name, given.tagKind());
+      if (!is_number(given))
+        objections_.add("input '{}': got a {}, expected a number", input.name, given.tagKind());
     } else if (!given.isTensor()) {
       objections_.add("input '{}': got {}, expected a tensor", input.name, constant_text(given));
     } else {
@@ -127,8 +131,8 @@ class InputChecker {
   }
 
   void object(const Size& given, const std::string& expected) {
-    objections_.add("input '{}': size of dimension {} is {}, expected {}", given.input, given.position, given.size,
-                    expected);
+    objections_.add("input '{}': size of dimension {} is {}, expected {}", given.input, given.position,
+                    given.size, expected);
   }
 
   const Program& program_;
@@ -148,8 +152,8 @@ std::string names_of(const std::vector<const ProgramInput*>& inputs) {
 
 void check_inputs(const Program& program, const std::vector<IValue>& inputs) {
   const auto expected = program.user_inputs();
-  ADA_CHECK(inputs.size() == expected.size(), "got {} inputs, expected {}: {}", inputs.size(), expected.size(),
-            names_of(expected));
+  ADA_CHECK(inputs.size() == expected.size(), "got {} inputs, expected {}: {}", inputs.size(),
+            expected.size(), names_of(expected));
   InputChecker checker(program);
   for (size_t i = 0; i < inputs.size(); ++i) checker.check(*expected[i], inputs[i]);
   checker.finish();
@@ -176,7 +180,8 @@ std::vector<IValue> collect_outputs(const Program& program, const Environment& e
   return outputs;
 }
 
-std::vector<IValue> run_program(const Program& program, const std::vector<IValue>& inputs, const RunHooks& hooks) {
+std::vector<IValue> run_program(const Program& program, const std::vector<IValue>& inputs,
+                                const RunHooks& hooks) {
   const Plan plan(program);
   Environment environment(program);
   feed_inputs(program, inputs, environment, hooks);

@@ -97,7 +97,8 @@ void Plan::Compiled::classify() {
     }
   }
   for (ValueId value : wanted) {
-    if (!is_made(value) && first_use_[value] == SIZE_MAX) outside.push_back(value), first_use_[value] = nodes.size();
+    if (!is_made(value) && first_use_[value] == SIZE_MAX)
+      outside.push_back(value), first_use_[value] = nodes.size();
   }
   for (ValueId value : outside) {
     const ProgramInput* input = program.input_of(value);
@@ -136,10 +137,11 @@ void Plan::Compiled::check_shared_feeds(const Dataflow& dataflow, NodeId writer,
     const bool is_last = first_use_[value] >= nodes.size() || nodes[last_use_[value]] <= writer;
     if (!is_last || wanted_set_.count(value)) read_later.push_back(value);
   }
-  ADA_CHECK(sharing.size() < 2 || read_later.empty(),
-            "{} ({}) writes into '{}', which enters this part of the model under two names and is read again; "
-            "choose blocks that hold the whole computation of it",
-            program.where(writer), program.nodes[writer].op(), program.values[root].name);
+  ADA_CHECK(
+      sharing.size() < 2 || read_later.empty(),
+      "{} ({}) writes into '{}', which enters this part of the model under two names and is read again; "
+      "choose blocks that hold the whole computation of it",
+      program.where(writer), program.nodes[writer].op(), program.values[root].name);
 }
 
 StateLoad Plan::Compiled::state_load(ValueId value) const {
@@ -167,7 +169,8 @@ namespace {
 /// Puts copies in place of the fed tensors that nodes write into, and the caller's own back at the end.
 class FeedCopies {
  public:
-  FeedCopies(Environment& environment, const std::vector<ValueId>& overwritten, const std::vector<ValueId>& wanted)
+  FeedCopies(Environment& environment, const std::vector<ValueId>& overwritten,
+             const std::vector<ValueId>& wanted)
       : environment_(environment) {
     for (ValueId value : overwritten) {
       const at::Tensor fed = environment.tensor(value);
@@ -205,9 +208,11 @@ void bind_results(const Program& program, const Stage& stage, const std::vector<
                   const RunHooks& hooks, Environment& environment) {
   const NodeId id = stage.step.node();
   const std::vector<NodeOutput>& outputs = program.nodes[id].outputs;
-  const bool returns_nothing = results.empty() && outputs.size() == 1 && outputs[0].values == std::vector{kNone};
-  ADA_CHECK(outputs.size() <= results.size() || returns_nothing, "{}: the operator returns {} results, expected {}",
-            program.where(id), results.size(), outputs.size());
+  const bool returns_nothing =
+      results.empty() && outputs.size() == 1 && outputs[0].values == std::vector{kNone};
+  ADA_CHECK(outputs.size() <= results.size() || returns_nothing,
+            "{}: the operator returns {} results, expected {}", program.where(id), results.size(),
+            outputs.size());
   for (size_t i = 0; i < outputs.size() && !returns_nothing; ++i) {
     const NodeOutput& output = outputs[i];
     if (!output.is_list) {
@@ -231,9 +236,15 @@ Plan::Plan(const Program& program, std::vector<NodeId> nodes, std::vector<ValueI
 Plan::~Plan() = default;
 Plan::Plan(Plan&&) noexcept = default;
 
-const std::vector<NodeId>& Plan::nodes() const { return compiled_->nodes; }
-const std::vector<ValueId>& Plan::feeds() const { return compiled_->feeds; }
-const std::vector<ValueId>& Plan::wanted() const { return compiled_->wanted; }
+const std::vector<NodeId>& Plan::nodes() const {
+  return compiled_->nodes;
+}
+const std::vector<ValueId>& Plan::feeds() const {
+  return compiled_->feeds;
+}
+const std::vector<ValueId>& Plan::wanted() const {
+  return compiled_->wanted;
+}
 
 void Plan::run(Environment& environment, const RunHooks& hooks) const {
   const Program& program = compiled_->program;

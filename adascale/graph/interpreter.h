@@ -23,15 +23,15 @@ class Environment {
 
 /// Where a run differs from the plain program. Both are optional.
 struct RunHooks {
-  /// The tensor of a parameter, buffer or constant, asked just before its first use and dropped after its last.
-  /// Empty: Program::state.
+  /// The tensor of a parameter, buffer or constant, asked just before its first use and dropped after its
+  /// last. Empty: Program::state.
   std::function<at::Tensor(ValueId)> load_state;
   /// Replaces a value just made by a node (or a user input just given); called for tensors only.
   std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
 };
 
-/// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their schemas,
-/// the moment each value can be dropped known.
+/// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their
+/// schemas, the moment each value can be dropped known.
 ///
 /// Keeps a reference to the Program, which must outlive it.
 class Plan {
@@ -58,8 +58,8 @@ class Plan {
   std::unique_ptr<Compiled> compiled_;
 };
 
-/// Checks flat user inputs (constants included) against the program: count, dtype, rank, fixed sizes, ranges of and equality between
-/// symbolic sizes. Throws one Error with all objections.
+/// Checks flat user inputs (constants included) against the program: count, dtype, rank, fixed sizes, ranges
+/// of and equality between symbolic sizes. Throws one Error with all objections.
 void check_inputs(const Program& program, const std::vector<c10::IValue>& inputs);
 
 /// Puts flat user inputs into the environment, after check_inputs; applies hooks.transform to float tensors.

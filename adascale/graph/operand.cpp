@@ -15,8 +15,8 @@ TypePtr without_optional(const TypePtr& type) {
   return type->kind() == TypeKind::OptionalType ? type->castRaw<c10::OptionalType>()->getElementType() : type;
 }
 
-/// A number given to a Tensor parameter. Marked as wrapped, so that it does not take part in type promotion like a
-/// tensor of its own dtype would.
+/// A number given to a Tensor parameter. Marked as wrapped, so that it does not take part in type promotion
+/// like a tensor of its own dtype would.
 at::Tensor wrapped_number(const IValue& number) {
   const auto dtype = number.isDouble()          ? at::kDouble
                      : number.isBool()          ? at::kBool
@@ -27,9 +27,12 @@ at::Tensor wrapped_number(const IValue& number) {
   return tensor;
 }
 
-double as_double(const IValue& number) { return number.isDouble() ? number.toDouble() : number.toScalar().toDouble(); }
+double as_double(const IValue& number) {
+  return number.isDouble() ? number.toDouble() : number.toScalar().toDouble();
+}
 
-/// A literal list in the element type that the schema asks for: ints serve float[], and an empty list serves any.
+/// A literal list in the element type that the schema asks for: ints serve float[], and an empty list serves
+/// any.
 IValue convert_list(const IValue& list, const TypePtr& element) {
   if (element->kind() == TypeKind::FloatType && list.isIntList()) {
     c10::List<double> floats;
@@ -72,7 +75,8 @@ Operand Operand::compile(const Program& program, const Argument& argument, const
   return compile(program, argument, formal.type(), formal.N().value_or(0));
 }
 
-Operand Operand::compile(const Program& program, const Argument& argument, const TypePtr& formal, int64_t repeat) {
+Operand Operand::compile(const Program& program, const Argument& argument, const TypePtr& formal,
+                         int64_t repeat) {
   const TypePtr type = without_optional(formal);
   if (argument.kind == Argument::Kind::kLiteral) return compile_literal(argument.literal, type, repeat);
   const bool is_list = type->kind() == TypeKind::ListType;
@@ -102,16 +106,28 @@ Operand Operand::compile_literal(const IValue& literal, const TypePtr& type, int
   return constant(convert_list(literal, element));
 }
 
-Operand Operand::compile_list(const Program& program, const std::vector<Argument>& items, const TypePtr& element) {
+Operand Operand::compile_list(const Program& program, const std::vector<Argument>& items,
+                              const TypePtr& element) {
   Operand operand;
   operand.kind_ = Kind::kList;
   switch (element->kind()) {
-    case TypeKind::IntType: operand.element_ = Element::kInt; break;
-    case TypeKind::FloatType: operand.element_ = Element::kDouble; break;
-    case TypeKind::BoolType: operand.element_ = Element::kBool; break;
-    case TypeKind::TensorType: operand.element_ = Element::kTensor; break;
-    case TypeKind::OptionalType: operand.element_ = Element::kOptionalTensor; break;
-    default: fail("lists of {} are not supported", element->str());
+    case TypeKind::IntType:
+      operand.element_ = Element::kInt;
+      break;
+    case TypeKind::FloatType:
+      operand.element_ = Element::kDouble;
+      break;
+    case TypeKind::BoolType:
+      operand.element_ = Element::kBool;
+      break;
+    case TypeKind::TensorType:
+      operand.element_ = Element::kTensor;
+      break;
+    case TypeKind::OptionalType:
+      operand.element_ = Element::kOptionalTensor;
+      break;
+    default:
+      fail("lists of {} are not supported", element->str());
   }
   for (const Argument& item : items) operand.items_.push_back(compile(program, item, element, 0));
   return operand;
@@ -119,11 +135,16 @@ Operand Operand::compile_list(const Program& program, const std::vector<Argument
 
 IValue Operand::get(const Environment& environment) const {
   switch (kind_) {
-    case Kind::kConstant: return constant_;
-    case Kind::kValue: return environment.get(value_);
-    case Kind::kNumberAsTensor: return wrapped_number(environment.get(value_));
-    case Kind::kNumberAsDouble: return as_double(environment.get(value_));
-    case Kind::kList: return get_list(environment);
+    case Kind::kConstant:
+      return constant_;
+    case Kind::kValue:
+      return environment.get(value_);
+    case Kind::kNumberAsTensor:
+      return wrapped_number(environment.get(value_));
+    case Kind::kNumberAsDouble:
+      return as_double(environment.get(value_));
+    case Kind::kList:
+      return get_list(environment);
   }
   return {};
 }
@@ -131,13 +152,17 @@ IValue Operand::get(const Environment& environment) const {
 IValue Operand::get_list(const Environment& environment) const {
   using OptionalTensor = std::optional<at::Tensor>;
   switch (element_) {
-    case Element::kInt: return build_list<int64_t>(items_, environment, [](const IValue& v) { return v.toInt(); });
-    case Element::kDouble: return build_list<double>(items_, environment, as_double);
-    case Element::kBool: return build_list<bool>(items_, environment, [](const IValue& v) { return v.toBool(); });
+    case Element::kInt:
+      return build_list<int64_t>(items_, environment, [](const IValue& v) { return v.toInt(); });
+    case Element::kDouble:
+      return build_list<double>(items_, environment, as_double);
+    case Element::kBool:
+      return build_list<bool>(items_, environment, [](const IValue& v) { return v.toBool(); });
     case Element::kTensor:
       return build_list<at::Tensor>(items_, environment, [](const IValue& v) { return v.toTensor(); });
     case Element::kOptionalTensor:
-      return build_list<OptionalTensor>(items_, environment, [](const IValue& v) { return v.toOptional<at::Tensor>(); });
+      return build_list<OptionalTensor>(items_, environment,
+                                        [](const IValue& v) { return v.toOptional<at::Tensor>(); });
   }
   return {};
 }

@@ -1,6 +1,6 @@
 #pragma once
-#include <ATen/core/ivalue.h>
 #include <ATen/core/function_schema.h>
+#include <ATen/core/ivalue.h>
 
 #include <vector>
 
@@ -23,7 +23,8 @@ class Operand {
   enum class Kind { kConstant, kValue, kNumberAsTensor, kNumberAsDouble, kList };
   enum class Element { kInt, kDouble, kBool, kTensor, kOptionalTensor };
 
-  static Operand compile(const Program& program, const Argument& argument, const c10::TypePtr& formal, int64_t repeat);
+  static Operand compile(const Program& program, const Argument& argument, const c10::TypePtr& formal,
+                         int64_t repeat);
   static Operand compile_literal(const c10::IValue& literal, const c10::TypePtr& formal, int64_t repeat);
   static Operand compile_list(const Program& program, const std::vector<Argument>& items,
                               const c10::TypePtr& element);

@@ -13,6 +13,8 @@ std::optional<c10::OperatorHandle> find_operator(const std::string& target) {
        overload_name == "default" ? "" : overload_name});
 }
 
-bool is_runnable(const std::string& target) { return find_python_function(target) || find_operator(target); }
+bool is_runnable(const std::string& target) {
+  return find_python_function(target) || find_operator(target);
+}
 
 }  // namespace adascale

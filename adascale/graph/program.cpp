@@ -60,8 +60,8 @@ std::vector<const ProgramInput*> Program::user_inputs() const {
 
 const ProgramInput* Program::input_of(ValueId value) const {
   if (value == kNone || values[value].producer != kNone) return nullptr;
-  const auto found =
-      std::find_if(inputs.begin(), inputs.end(), [&](const ProgramInput& input) { return input.value == value; });
+  const auto found = std::find_if(inputs.begin(), inputs.end(),
+                                  [&](const ProgramInput& input) { return input.value == value; });
   return found == inputs.end() ? nullptr : &*found;
 }
 

@@ -33,7 +33,7 @@ struct Value {
   ValueKind kind = ValueKind::kTensor;
   c10::ScalarType dtype = c10::ScalarType::Undefined;
   std::vector<Dim> sizes;
-  NodeId producer = kNone;  ///< kNone: an input of the program
+  NodeId producer = kNone;    ///< kNone: an input of the program
   std::vector<NodeId> users;  ///< in execution order, each once
   bool is_float_tensor() const { return kind == ValueKind::kTensor && c10::isFloatingType(dtype); }
 };
@@ -63,11 +63,11 @@ struct Node {
   std::string target;  ///< e.g. "torch.ops.aten.linear.default" or "_operator.mul"
   std::vector<NamedArgument> inputs;
   std::vector<NodeOutput> outputs;
-  CallId call = kNone;        ///< the innermost module call it belongs to
-  bool grad_enabled = true;   ///< false inside torch.no_grad()
-  std::string graph_path;     ///< JSON pointer of the (sub)graph of Program::document it is written in
-  int32_t position = 0;       ///< its index among the nodes of that (sub)graph
-  std::string source;         ///< "file.py:12" where the model's author wrote it, if known
+  CallId call = kNone;       ///< the innermost module call it belongs to
+  bool grad_enabled = true;  ///< false inside torch.no_grad()
+  std::string graph_path;    ///< JSON pointer of the (sub)graph of Program::document it is written in
+  int32_t position = 0;      ///< its index among the nodes of that (sub)graph
+  std::string source;        ///< "file.py:12" where the model's author wrote it, if known
 
   /// "aten::linear" for an ATen node, the bare target otherwise.
   std::string op() const;
@@ -81,9 +81,9 @@ struct Node {
 
 /// One call of a module; a module called twice has two (key suffix "@1").
 struct ModuleCall {
-  std::string key;    ///< unique, e.g. "L__self___encoder@1"
-  std::string path;   ///< "" for the root, "encoder.layer.0" otherwise
-  std::string type;   ///< "transformers.models.bert.modeling_bert.BertLayer"
+  std::string key;   ///< unique, e.g. "L__self___encoder@1"
+  std::string path;  ///< "" for the root, "encoder.layer.0" otherwise
+  std::string type;  ///< "transformers.models.bert.modeling_bert.BertLayer"
   CallId parent = kNone;
   std::vector<CallId> children;
   std::vector<NodeId> nodes;  ///< all nodes inside, those of children included, in execution order
@@ -95,15 +95,16 @@ struct ModuleCall {
 struct ProgramInput {
   enum class Kind { kParameter, kBuffer, kConstant, kUser };
   Kind kind = Kind::kUser;
-  ValueId value = kNone;    ///< kNone: a user input that is a Python constant
-  std::string name;         ///< fully qualified name of a parameter, buffer or constant; the argument's for a user's
-  c10::IValue constant;     ///< the constant's value, for a user input fixed at capture
+  ValueId value = kNone;  ///< kNone: a user input that is a Python constant
+  std::string name;  ///< fully qualified name of a parameter, buffer or constant; the argument's for a user's
+  c10::IValue constant;  ///< the constant's value, for a user input fixed at capture
 };
 
-/// A model as torch.export captured it: nodes in execution order, values, the tree of module calls, and the tensors.
+/// A model as torch.export captured it: nodes in execution order, values, the tree of module calls, and the
+/// tensors.
 ///
-/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain data; nothing mutates
-/// the nodes after loading, and what holds ids stays valid as long as the Program lives.
+/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain data; nothing
+/// mutates the nodes after loading, and what holds ids stays valid as long as the Program lives.
 struct Program {
   std::vector<Node> nodes;
   std::vector<Value> values;
@@ -127,7 +128,8 @@ struct Program {
   std::string where(NodeId node) const;
 };
 
-/// Fills what follows from nodes, inputs and outputs: Value::producer and users, ModuleCall::nodes and children.
+/// Fills what follows from nodes, inputs and outputs: Value::producer and users, ModuleCall::nodes and
+/// children.
 void link(Program& program);
 
 }  // namespace adascale

@@ -6,7 +6,9 @@
 namespace adascale {
 namespace {
 
-bool is_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-'; }
+bool is_word(char c) {
+  return std::isalnum(static_cast<unsigned char>(c)) || c == '_' || c == '-';
+}
 
 bool is_number(const std::string& word) {
   const size_t digits = word.rfind('-', 0) == 0 ? 1 : 0;
@@ -18,7 +20,8 @@ bool is_number(const std::string& word) {
 /// Replaces every `opening ... closing` by what lies between.
 std::string unwrap(std::string text, const std::string& opening, const std::string& inner_end) {
   for (size_t at = text.find(opening); at != std::string::npos; at = text.find(opening, at)) {
-    const size_t start = at + opening.size(), end = text.find(inner_end, start), close = text.find(')', start);
+    const size_t start = at + opening.size(), end = text.find(inner_end, start),
+                 close = text.find(')', start);
     if (end == std::string::npos || close == std::string::npos) return text;
     text = text.substr(0, at) + text.substr(start, end - start) + text.substr(close + 1);
   }
@@ -92,8 +95,8 @@ std::optional<int64_t> evaluate_expression(const std::string& expression, const 
   return Evaluator(expression, sizes).evaluate();
 }
 
-std::optional<int64_t> solve_expression(const std::string& expression, SymbolSizes sizes, const std::string& unknown,
-                                        int64_t value) {
+std::optional<int64_t> solve_expression(const std::string& expression, SymbolSizes sizes,
+                                        const std::string& unknown, int64_t value) {
   const auto at = [&](int64_t size) {
     sizes[unknown] = size;
     return evaluate_expression(expression, sizes);

@@ -29,7 +29,8 @@ void translate_errors(const Program& program, NodeId node, Work work) {
 
 void check_names(const Node& node, const c10::FunctionSchema& schema) {
   for (const NamedArgument& named : node.inputs) {
-    ADA_CHECK(schema.argumentIndexWithName(named.name).has_value(), "the operator has no operand '{}'", named.name);
+    ADA_CHECK(schema.argumentIndexWithName(named.name).has_value(), "the operator has no operand '{}'",
+              named.name);
   }
 }
 
@@ -54,7 +55,8 @@ void Step::match_operands(const Node& node) {
   for (const c10::Argument& formal : schema.arguments()) {
     const Argument* given = node.input(formal.name());
     ADA_CHECK(given || formal.default_value(), "operand '{}' is missing", formal.name());
-    operands_.push_back(given ? Operand::compile(program_, *given, formal) : Operand::constant(*formal.default_value()));
+    operands_.push_back(given ? Operand::compile(program_, *given, formal)
+                              : Operand::constant(*formal.default_value()));
   }
 }
 

@@ -16,7 +16,8 @@ class Step {
   Step(const Program& program, NodeId node);
 
   NodeId node() const { return node_; }
-  /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names the node.
+  /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names
+  /// the node.
   void run(const Environment& environment, std::vector<c10::IValue>& results) const;
 
  private:

@@ -51,7 +51,8 @@ int64_t extent(const std::vector<int64_t>& sizes, const std::vector<int64_t>& st
 
 Archive::Archive(const std::string& path) : file_(MappedFile::open(path)), reader_(open_zip(*file_)) {
   const bool is_old = reader_->hasRecord("serialized_exported_program.json");
-  ADA_CHECK(!is_old, "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13", path);
+  ADA_CHECK(!is_old, "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13",
+            path);
   ADA_CHECK(reader_->hasRecord("models/model.json"),
             "{}: not a .pt2 file (it has no models/model.json); save the model with torch.export.save", path);
   ADA_CHECK(!reader_->hasRecord("byteorder") || text("byteorder") == "little",
@@ -70,32 +71,38 @@ std::string Archive::text(const std::string& record) {
 
 void Archive::read_tensors(const std::string& config, const std::string& folder,
                            std::unordered_map<std::string, at::Tensor>& state) {
+  const std::string written = text(config);
+  std::string name = config;  // what is being read
   try {
-    const json document = json::parse(text(config));
-    for (const auto& [name, payload] : document.at("config").items()) {
-      state[name] = read_tensor(name, payload, folder);
+    const json document = json::parse(written);
+    for (const auto& [key, payload] : document.at("config").items()) {
+      name = key;
+      state[key] = read_tensor(payload, folder);
     }
   } catch (const json::exception& error) {
-    fail("{}: {}: not as torch.export writes it: {}", file_->path(), config, error.what());
+    fail("{}: '{}': not as torch.export writes it: {}", file_->path(), name, error.what());
+  } catch (const Error& error) {
+    fail("{}: '{}': {}", file_->path(), name, error.what());
   }
 }
 
-at::Tensor Archive::read_tensor(const std::string& name, const json& payload, const std::string& folder) {
+at::Tensor Archive::read_tensor(const json& payload, const std::string& folder) {
   ADA_CHECK(!payload.at("use_pickle").get<bool>() && payload.at("tensor_meta").is_object(),
-            "{}: '{}' is stored as a pickle, which is never read; export the model with plain tensors only",
-            file_->path(), name);
+            "stored as a pickle, which is never read; export the model with plain tensors only");
   const json& meta = payload.at("tensor_meta");
   const std::string record = folder + payload.at("path_name").get<std::string>();
   at::Tensor& tensor = tensors_[record + meta.dump()];
   if (tensor.defined()) return tensor;
-  const auto sizes = fixed_ints(meta.at("sizes"), "sizes"), strides = fixed_ints(meta.at("strides"), "strides");
+  const auto sizes = fixed_ints(meta.at("sizes"), "sizes"),
+             strides = fixed_ints(meta.at("strides"), "strides");
   const int64_t offset = read_fixed_int(meta.at("storage_offset"), "storage_offset");
   const at::Tensor storage = read_storage(record, read_dtype(meta.at("dtype")));
   const int64_t needed = extent(sizes, strides, offset);
-  ADA_CHECK(needed >= 0 && needed <= storage.numel(), "{}: '{}' reaches beyond its {} stored elements", file_->path(),
-            name, storage.numel());
+  ADA_CHECK(needed >= 0 && needed <= storage.numel(), "the tensor reaches beyond its {} stored elements",
+            storage.numel());
   tensor = at::as_strided(storage, sizes, strides, offset).detach();
-  const bool requires_grad = meta.at("requires_grad").get<bool>() && c10::isFloatingType(tensor.scalar_type());
+  const bool requires_grad =
+      meta.at("requires_grad").get<bool>() && c10::isFloatingType(tensor.scalar_type());
   tensor.set_requires_grad(requires_grad);
   return tensor;
 }
@@ -103,15 +110,16 @@ at::Tensor Archive::read_tensor(const std::string& name, const json& payload, co
 at::Tensor Archive::read_storage(const std::string& record, c10::ScalarType dtype) {
   at::Tensor& storage = storages_[record + c10::toString(dtype)];
   if (storage.defined()) return storage;
-  ADA_CHECK(reader_->hasRecord(record), "{}: the archive has no record '{}'", file_->path(), record);
+  ADA_CHECK(reader_->hasRecord(record), "the archive has no record '{}'", record);
   const uint64_t size = reader_->getRecordSize(record), offset = reader_->getRecordOffset(record);
   const uint64_t header = reader_->getRecordHeaderOffset(record);
   constexpr uint64_t kMethod = 8;  // of a zip's local header: two bytes, 0 for "stored"
-  ADA_CHECK(header + kMethod + 2 <= file_->size() && offset <= file_->size() && size <= file_->size() - offset,
-            "{}: record '{}' reaches beyond the end of the file: truncated?", file_->path(), record);
+  ADA_CHECK(
+      header + kMethod + 2 <= file_->size() && offset <= file_->size() && size <= file_->size() - offset,
+      "record '{}' reaches beyond the end of the file: truncated?", record);
   const char* method = file_->data() + header + kMethod;
-  ADA_CHECK(method[0] == 0 && method[1] == 0, "{}: record '{}' is compressed; save with torch.export.save",
-            file_->path(), record);
+  ADA_CHECK(method[0] == 0 && method[1] == 0, "record '{}' is compressed; save with torch.export.save",
+            record);
   const auto count = static_cast<int64_t>(size / c10::elementSize(dtype));
   return storage = file_->tensor(offset, {count}, dtype);
 }

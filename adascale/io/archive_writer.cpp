@@ -41,16 +41,32 @@ ArchiveWriter::ArchiveWriter(const std::string& path)
     : path_(path),
       file_(path, std::ios::binary | std::ios::trunc),
       // A fixed root folder: the file's name while it is staged is of no use inside it.
-      zip_([this](const void* data, size_t size) { return append(data, size); }) {}
+      zip_([this](const void* data, size_t size) {
+        append(data, size);
+        return size;
+      }) {
+  if (!file_.is_open()) error_ = errno;
+  check();
+}
 
-size_t ArchiveWriter::append(const void* data, size_t size) {
+/// The zip writer finishes its archive in its destructor, where an exception would end the process: it is
+/// told that every write succeeded, and failures are reported from outside.
+void ArchiveWriter::append(const void* data, size_t size) {
   file_.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
-  ADA_CHECK(file_.good(), "{}: cannot be written: {}", path_, std::strerror(errno));
-  return size;
+  if (!file_.good() && error_ == 0) error_ = errno;
+}
+
+void ArchiveWriter::check() const {
+  ADA_CHECK(error_ == 0, "{}: cannot be written: {}", path_, std::strerror(error_));
+}
+
+void ArchiveWriter::write(const std::string& record, const void* data, size_t size) {
+  zip_.writeRecord(record, data, size);
+  check();
 }
 
 void ArchiveWriter::write_text(const std::string& record, const std::string& text) {
-  zip_.writeRecord(record, text.data(), text.size());
+  write(record, text.data(), text.size());
 }
 
 json ArchiveWriter::write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
@@ -62,7 +78,7 @@ json ArchiveWriter::write_tensor(const std::string& folder, const std::string& s
   std::string& name = written_[key];
   if (name.empty()) {
     name = fmt::format("{}_{}", stem, counts_[folder]++);
-    zip_.writeRecord(folder + name, stored.const_data_ptr(), stored.nbytes());
+    write(folder + name, stored.const_data_ptr(), stored.nbytes());
   }
   return {{"path_name", name},
           {"is_param", is_parameter},
@@ -73,7 +89,8 @@ json ArchiveWriter::write_tensor(const std::string& folder, const std::string& s
 void ArchiveWriter::finish() {
   zip_.writeEndOfFile();
   file_.close();
-  ADA_CHECK(!file_.fail(), "{}: cannot be written: {}", path_, std::strerror(errno));
+  if (file_.fail() && error_ == 0) error_ = errno;
+  check();
 }
 
 }  // namespace adascale

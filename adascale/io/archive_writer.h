@@ -15,18 +15,21 @@ class ArchiveWriter {
   explicit ArchiveWriter(const std::string& path);
 
   void write_text(const std::string& record, const std::string& text);
-  /// Stores the tensor as `folder/stem_N` and returns its entry of the payload config. Tensors over the same memory
-  /// share one record.
+  /// Stores the tensor as `folder/stem_N` and returns its entry of the payload config. Tensors over the same
+  /// memory share one record.
   nlohmann::json write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
                               bool is_parameter);
   /// Must be called once, last.
   void finish();
 
  private:
-  size_t append(const void* data, size_t size);
+  void write(const std::string& record, const void* data, size_t size);
+  void append(const void* data, size_t size);
+  void check() const;
 
   std::string path_;
   std::ofstream file_;
+  int error_ = 0;  // errno of the first write that failed
   caffe2::serialize::PyTorchStreamWriter zip_;
   std::unordered_map<std::string, std::string> written_;  // folder and place in memory -> file name
   std::unordered_map<std::string, int> counts_;           // by folder

@@ -30,7 +30,9 @@ Argument read_symbol(const json& held, const Scope& scope) {
   fail("symbolic argument: kind '{}' is not known", symbol.tag);
 }
 
-Argument read_tensor(const json& held, const Scope& scope) { return look_up(held.at("name"), scope); }
+Argument read_tensor(const json& held, const Scope& scope) {
+  return look_up(held.at("name"), scope);
+}
 
 Argument read_optional_tensor(const json& held, const Scope& scope) {
   const Union optional = read_union(held, "optional tensor");
@@ -52,7 +54,8 @@ Argument read_floats(const json& held) {
 }
 
 Argument read_nested_tensors(const json& held, const Scope& scope) {
-  return read_list(held, scope, [](const json& list, const Scope& s) { return read_list(list, s, read_tensor); });
+  return read_list(held, scope,
+                   [](const json& list, const Scope& s) { return read_list(list, s, read_tensor); });
 }
 
 Argument read_int_lists(const json& held) {

@@ -26,7 +26,8 @@ std::string bound_name(const json& argument) {
   if (tag == "as_tensor") return held.at("name").get<std::string>();
   if (tag == "as_none") return "";
   const bool is_symbol = tag == "as_sym_int" || tag == "as_sym_float" || tag == "as_sym_bool";
-  ADA_CHECK(is_symbol && held.contains("as_name"), "'{}' cannot stand here, expected a tensor or a symbol", tag);
+  ADA_CHECK(is_symbol && held.contains("as_name"), "'{}' cannot stand here, expected a tensor or a symbol",
+            tag);
   return held.at("as_name").get<std::string>();
 }
 
@@ -110,7 +111,8 @@ void GraphReader::read_node(const json& node, int32_t position, Frame& frame) {
   read.call = stacks_.innermost(text_or_empty(metadata, "nn_module_stack"));
   read.source = innermost_source(text_or_empty(metadata, "stack_trace"));
   for (const json& operand : operands) {
-    read.inputs.push_back({operand.at("name").get<std::string>(), read_argument(operand.at("arg"), frame.scope)});
+    read.inputs.push_back(
+        {operand.at("name").get<std::string>(), read_argument(operand.at("arg"), frame.scope)});
   }
   for (const json& output : node.at("outputs")) read.outputs.push_back(read_output(output, frame));
   program_.nodes.push_back(std::move(read));
@@ -122,7 +124,9 @@ void GraphReader::inline_graph(const json& node, int32_t position, size_t graph_
   const json& held = operands.at(graph_operand).at("arg").at("as_graph");
   Frame inner{held.at("graph"),
               fmt::format("{}/nodes/{}/inputs/{}/arg/as_graph/graph", outer.pointer, position, graph_operand),
-              outer.prefix + held.at("name").get<std::string>() + ".", grad_enabled, {}};
+              outer.prefix + held.at("name").get<std::string>() + ".",
+              grad_enabled,
+              {}};
   const json& inputs = inner.graph.at("inputs");
   const size_t given = operands.size() - graph_operand - 1;
   ADA_CHECK(given == inputs.size(), "the nested graph takes {} operands, got {}", inputs.size(), given);
@@ -136,8 +140,8 @@ void GraphReader::inline_graph(const json& node, int32_t position, size_t graph_
   // One result that is a list (a region that returns a tuple of one) is written as `as_tensors`.
   const bool is_list = outputs.size() == 1 && outputs.at(0).contains("as_tensors");
   const json& names = is_list ? outputs.at(0).at("as_tensors") : outputs;
-  ADA_CHECK(names.size() <= returned.size(), "the nested graph returns {} values, got {} names", returned.size(),
-            names.size());
+  ADA_CHECK(names.size() <= returned.size(), "the nested graph returns {} values, got {} names",
+            returned.size(), names.size());
   for (size_t i = 0; i < names.size(); ++i) {
     const std::string name = is_list ? names.at(i).at("name").get<std::string>() : bound_name(names.at(i));
     if (!name.empty()) outer.scope[name] = read_argument(returned.at(i), inner.scope);
@@ -149,7 +153,8 @@ NodeOutput GraphReader::read_output(const json& output, Frame& frame) {
   const auto [tag, held] = read_union(output, "output");
   if (tag == "as_tensors") {
     read.is_list = true;
-    for (const json& item : held) read.values.push_back(add_tensor(item.at("name").get<std::string>(), frame));
+    for (const json& item : held)
+      read.values.push_back(add_tensor(item.at("name").get<std::string>(), frame));
   } else {
     const json& result = tag == "as_optional_tensor" ? held : output;
     const std::string name = bound_name(result);
@@ -204,7 +209,8 @@ Dim GraphReader::read_dim(const json& size) {
   Dim dim = known == dims_.end() ? symbolic_dim(srepr, document_.at("range_constraints")) : known->second;
   dims_[srepr] = dim;
   const auto hint = held.find("hint");
-  if (hint != held.end() && hint->is_object() && hint->contains("as_int")) dim.size = hint->at("as_int").get<int64_t>();
+  if (hint != held.end() && hint->is_object() && hint->contains("as_int"))
+    dim.size = hint->at("as_int").get<int64_t>();
   return dim;
 }
 

@@ -10,10 +10,11 @@
 
 namespace adascale {
 
-/// Reads the graph and the signature of an export document into a Program; graphs nested under torch.no_grad() are
-/// inlined, so that what follows knows one flat list of nodes.
+/// Reads the graph and the signature of an export document into a Program; graphs nested under
+/// torch.no_grad() are inlined, so that what follows knows one flat list of nodes.
 ///
-/// Throws Error, and nlohmann's exceptions for fields that are missing or of another type; `place()` then tells where.
+/// Throws Error, and nlohmann's exceptions for fields that are missing or of another type; `place()` then
+/// tells where.
 class GraphReader {
  public:
   /// `document` must outlive the reader.
@@ -33,7 +34,8 @@ class GraphReader {
 
   void read_input(const nlohmann::json& spec, Frame& frame);
   void read_user_input(const nlohmann::json& argument, Frame& frame);
-  void read_state_input(ProgramInput::Kind kind, const nlohmann::json& spec, const char* name_field, Frame& frame);
+  void read_state_input(ProgramInput::Kind kind, const nlohmann::json& spec, const char* name_field,
+                        Frame& frame);
   void read_nodes(Frame& frame);
   void read_node(const nlohmann::json& node, int32_t position, Frame& frame);
   void inline_graph(const nlohmann::json& node, int32_t position, size_t graph_operand, bool grad_enabled,
@@ -45,7 +47,8 @@ class GraphReader {
   ValueId add_symbol(const std::string& name, Frame& frame);
   ValueId add_value(Value value, const std::string& name, Frame& frame);
   Dim read_dim(const nlohmann::json& size);
-  std::string unique(std::unordered_set<std::string>& taken, const std::string& prefix, const std::string& name);
+  std::string unique(std::unordered_set<std::string>& taken, const std::string& prefix,
+                     const std::string& name);
 
   Program& program_;
   const nlohmann::json& document_;

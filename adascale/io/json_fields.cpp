@@ -14,15 +14,12 @@ struct DtypeRow {
   ScalarType dtype;
 };
 constexpr DtypeRow kDtypes[] = {
-    {1, ScalarType::Byte},           {2, ScalarType::Char},
-    {3, ScalarType::Short},          {4, ScalarType::Int},
-    {5, ScalarType::Long},           {6, ScalarType::Half},
-    {7, ScalarType::Float},          {8, ScalarType::Double},
-    {9, ScalarType::ComplexHalf},    {10, ScalarType::ComplexFloat},
-    {11, ScalarType::ComplexDouble}, {12, ScalarType::Bool},
-    {13, ScalarType::BFloat16},      {28, ScalarType::UInt16},
-    {29, ScalarType::Float8_e4m3fn}, {30, ScalarType::Float8_e5m2},
-    {34, ScalarType::UInt32},        {35, ScalarType::UInt64},
+    {1, ScalarType::Byte},          {2, ScalarType::Char},           {3, ScalarType::Short},
+    {4, ScalarType::Int},           {5, ScalarType::Long},           {6, ScalarType::Half},
+    {7, ScalarType::Float},         {8, ScalarType::Double},         {9, ScalarType::ComplexHalf},
+    {10, ScalarType::ComplexFloat}, {11, ScalarType::ComplexDouble}, {12, ScalarType::Bool},
+    {13, ScalarType::BFloat16},     {28, ScalarType::UInt16},        {29, ScalarType::Float8_e4m3fn},
+    {30, ScalarType::Float8_e5m2},  {34, ScalarType::UInt32},        {35, ScalarType::UInt64},
 };
 
 }  // namespace

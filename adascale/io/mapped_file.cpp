@@ -29,7 +29,8 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   ADA_CHECK(descriptor >= 0, "{}: cannot be read: {}", path, std::strerror(errno));
   const int64_t size = file_size(descriptor);
-  // Writable pages are private copies: an in-place operator on a mapped weight cannot crash or change the file.
+  // Writable pages are private copies: an in-place operator on a mapped weight cannot crash or change the
+  // file.
   void* data = size > 0 ? mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0) : nullptr;
   const int error = errno;
   ::close(descriptor);
@@ -38,7 +39,9 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   return std::shared_ptr<MappedFile>(new MappedFile(path, static_cast<char*>(data), size));
 }
 
-MappedFile::~MappedFile() { munmap(data_, size_); }
+MappedFile::~MappedFile() {
+  munmap(data_, size_);
+}
 
 at::Tensor MappedFile::tensor(uint64_t offset, c10::IntArrayRef sizes, c10::ScalarType dtype) const {
   const auto options = at::TensorOptions(dtype);
@@ -48,7 +51,8 @@ at::Tensor MappedFile::tensor(uint64_t offset, c10::IntArrayRef sizes, c10::Scal
     std::memcpy(copy.data_ptr(), data_ + offset, copy.nbytes());
     return copy;
   }
-  return at::from_blob(data_ + offset, sizes, [keep = shared_from_this()](void*) {}, options);
+  return at::from_blob(
+      data_ + offset, sizes, [keep = shared_from_this()](void*) {}, options);
 }
 
 }  // namespace adascale

@@ -20,12 +20,13 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   uint64_t size() const { return size_; }
   const char* data() const { return data_; }
 
-  /// A contiguous tensor over `offset`..., which keeps the file mapped. The caller has checked that it lies inside.
-  /// An unaligned offset gives a copy.
+  /// A contiguous tensor over `offset`..., which keeps the file mapped. The caller has checked that it lies
+  /// inside. An unaligned offset gives a copy.
   at::Tensor tensor(uint64_t offset, c10::IntArrayRef sizes, c10::ScalarType dtype) const;
 
  private:
-  MappedFile(std::string path, char* data, uint64_t size) : path_(std::move(path)), data_(data), size_(size) {}
+  MappedFile(std::string path, char* data, uint64_t size)
+      : path_(std::move(path)), data_(data), size_(size) {}
 
   std::string path_;
   char* data_;

@@ -16,7 +16,9 @@ std::string take(std::string& text, char separator) {
   return head;
 }
 
-bool starts_with(const std::string& text, const std::string& prefix) { return text.rfind(prefix, 0) == 0; }
+bool starts_with(const std::string& text, const std::string& prefix) {
+  return text.rfind(prefix, 0) == 0;
+}
 
 }  // namespace
 
@@ -81,13 +83,15 @@ CallId ModuleStackReader::enter(CallId parent, const std::string& key, const std
 std::string innermost_source(const std::string& stack_trace) {
   std::string source;
   const std::string opening = "File \"", middle = "\", line ";
-  for (size_t at = stack_trace.find(opening); at != std::string::npos; at = stack_trace.find(opening, at + 1)) {
+  for (size_t at = stack_trace.find(opening); at != std::string::npos;
+       at = stack_trace.find(opening, at + 1)) {
     const size_t start = at + opening.size(), end = stack_trace.find(middle, start);
     if (end == std::string::npos) break;
     const std::string file = stack_trace.substr(start, end - start);
     if (file.find("-packages/torch/") != std::string::npos) continue;
     std::string line;
-    for (size_t digit = end + middle.size(); std::isdigit(static_cast<unsigned char>(stack_trace[digit])); ++digit) {
+    for (size_t digit = end + middle.size(); std::isdigit(static_cast<unsigned char>(stack_trace[digit]));
+         ++digit) {
       line += stack_trace[digit];
     }
     source = file.substr(file.rfind('/') + 1) + ":" + line;

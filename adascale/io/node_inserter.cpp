@@ -92,8 +92,9 @@ void NodeInserter::insert(const InsertedNode& node) {
   json& nodes = graph.at("nodes");
   for (size_t i = place.position; i < nodes.size(); ++i) rename_in_node(nodes[i], place.name, result);
   rename(graph.at("outputs"), place.name, result);
-  const bool is_top = program_.values[node.value].producer == kNone ||
-                      program_.nodes[program_.values[node.value].producer].graph_path == "/graph_module/graph";
+  const bool is_top =
+      program_.values[node.value].producer == kNone ||
+      program_.nodes[program_.values[node.value].producer].graph_path == "/graph_module/graph";
   if (is_top) rename_in_signature(document_.at("graph_module"), place.name, result);
   nodes.insert(nodes.begin() + static_cast<int64_t>(place.position), describe(node, place.name, result));
   graph.at("tensor_values")[result] = json(graph.at("tensor_values").at(place.name));
@@ -117,13 +118,16 @@ NodeInserter::Place NodeInserter::place_of(ValueId value) const {
   ADA_ASSERT(false, "value '" + program_.values[value].name + "' is not among its producer's results");
 }
 
-json NodeInserter::describe(const InsertedNode& node, const std::string& operand, const std::string& result) const {
+json NodeInserter::describe(const InsertedNode& node, const std::string& operand,
+                            const std::string& result) const {
   const auto handle = find_operator(node.target);
-  ADA_ASSERT(handle && !handle->schema().arguments().empty(), "operator '" + node.target + "' cannot be inserted");
+  ADA_ASSERT(handle && !handle->schema().arguments().empty(),
+             "operator '" + node.target + "' cannot be inserted");
   const c10::FunctionSchema& schema = handle->schema();
   json inputs = json::array();
-  inputs.push_back(
-      {{"name", schema.arguments()[0].name()}, {"arg", {{"as_tensor", {{"name", operand}}}}}, {"kind", kPositional}});
+  inputs.push_back({{"name", schema.arguments()[0].name()},
+                    {"arg", {{"as_tensor", {{"name", operand}}}}},
+                    {"kind", kPositional}});
   for (const auto& [name, literal] : node.arguments) {
     const auto index = schema.argumentIndexWithName(name);
     ADA_ASSERT(index, "operator '" + node.target + "' has no operand '" + name + "'");

@@ -28,7 +28,8 @@ class NodeInserter {
 
   void insert(const InsertedNode& node);
   Place place_of(ValueId value) const;
-  nlohmann::json describe(const InsertedNode& node, const std::string& operand, const std::string& result) const;
+  nlohmann::json describe(const InsertedNode& node, const std::string& operand,
+                          const std::string& result) const;
   std::string fresh_name(const std::string& target);
 
   const Program& program_;

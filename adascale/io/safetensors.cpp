@@ -17,7 +17,8 @@ constexpr uint64_t kLengthBytes = 8;            // the header's length, little-e
 constexpr uint64_t kLongestHeader = 100000000;  // the limit of the format's reference implementation
 
 /// The JSON header with its tensors' places, in the order they are written.
-std::string make_header(const std::vector<NamedTensor>& tensors, const std::map<std::string, std::string>& metadata) {
+std::string make_header(const std::vector<NamedTensor>& tensors,
+                        const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t offset = 0;
@@ -37,8 +38,8 @@ std::string make_header(const std::vector<NamedTensor>& tensors, const std::map<
 void check_tensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
   std::set<std::string> names;
   for (const auto& [name, tensor] : tensors) {
-    ADA_CHECK(names.insert(name).second && name != "__metadata__", "{}: tensor name '{}' cannot be written twice",
-              path, name);
+    ADA_CHECK(names.insert(name).second && name != "__metadata__",
+              "{}: tensor name '{}' cannot be written twice", path, name);
     ADA_ASSERT(tensor.defined() && tensor.is_contiguous() && tensor.is_cpu(),
                "tensor '" + name + "' must be contiguous and on the CPU to be written");
   }
@@ -72,7 +73,8 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
   file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
   file.write(header.data(), static_cast<std::streamsize>(length));
   for (const auto& [name, tensor] : tensors) {
-    file.write(static_cast<const char*>(tensor.const_data_ptr()), static_cast<std::streamsize>(tensor.nbytes()));
+    file.write(static_cast<const char*>(tensor.const_data_ptr()),
+               static_cast<std::streamsize>(tensor.nbytes()));
   }
   file.close();
   ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));

@@ -12,8 +12,8 @@ struct NamedTensor {
   at::Tensor tensor;
 };
 
-/// Reads a .safetensors file; tensors are views of the mapped file (read-only: never write into them), in file order.
-/// Every size is checked against the file before use. Errors name the file and the tensor.
+/// Reads a .safetensors file; tensors are views of the mapped file (read-only: never write into them), in
+/// file order. Every size is checked against the file before use. Errors name the file and the tensor.
 std::vector<NamedTensor> read_safetensors(const std::string& path);
 
 /// Writes contiguous tensors with string metadata. Writes exactly `path`; staging is the caller's.

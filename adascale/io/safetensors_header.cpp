@@ -17,12 +17,22 @@ struct DtypeRow {
   ScalarType dtype;
 };
 constexpr DtypeRow kDtypes[] = {
-    {"F64", ScalarType::Double},          {"F32", ScalarType::Float},       {"F16", ScalarType::Half},
-    {"BF16", ScalarType::BFloat16},       {"I64", ScalarType::Long},        {"I32", ScalarType::Int},
-    {"I16", ScalarType::Short},           {"I8", ScalarType::Char},         {"U8", ScalarType::Byte},
-    {"U16", ScalarType::UInt16},          {"U32", ScalarType::UInt32},      {"U64", ScalarType::UInt64},
-    {"BOOL", ScalarType::Bool},           {"F8_E4M3", ScalarType::Float8_e4m3fn},
-    {"F8_E5M2", ScalarType::Float8_e5m2}, {"C64", ScalarType::ComplexFloat},
+    {"F64", ScalarType::Double},
+    {"F32", ScalarType::Float},
+    {"F16", ScalarType::Half},
+    {"BF16", ScalarType::BFloat16},
+    {"I64", ScalarType::Long},
+    {"I32", ScalarType::Int},
+    {"I16", ScalarType::Short},
+    {"I8", ScalarType::Char},
+    {"U8", ScalarType::Byte},
+    {"U16", ScalarType::UInt16},
+    {"U32", ScalarType::UInt32},
+    {"U64", ScalarType::UInt64},
+    {"BOOL", ScalarType::Bool},
+    {"F8_E4M3", ScalarType::Float8_e4m3fn},
+    {"F8_E5M2", ScalarType::Float8_e5m2},
+    {"C64", ScalarType::ComplexFloat},
 };
 
 /// Refuses a name that stands twice in one object, which plain parsing would let pass.
@@ -51,8 +61,8 @@ ScalarType read_dtype(const std::string& path, const std::string& name, const st
 uint64_t byte_count(const std::string& path, const TensorEntry& entry) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
   for (int64_t size : entry.sizes) {
-    ADA_CHECK(size >= 0 && !__builtin_mul_overflow(bytes, size, &bytes), "{}: tensor '{}' has an impossible shape",
-              path, entry.name);
+    ADA_CHECK(size >= 0 && !__builtin_mul_overflow(bytes, size, &bytes),
+              "{}: tensor '{}' has an impossible shape", path, entry.name);
   }
   return static_cast<uint64_t>(bytes);
 }
@@ -72,18 +82,18 @@ TensorEntry read_entry(const std::string& path, const std::string& name, const j
             "{}: tensor '{}' has data_offsets {}, expected two positions", path, name, offsets.dump());
   entry.begin = offsets[0].get<uint64_t>(), entry.end = offsets[1].get<uint64_t>();
   ADA_CHECK(entry.begin <= entry.end && entry.end <= data_size,
-            "{}: tensor '{}' lies at {} to {}, outside the file's {} bytes of data: truncated?", path, name, entry.begin,
-            entry.end, data_size);
+            "{}: tensor '{}' lies at {} to {}, outside the file's {} bytes of data: truncated?", path, name,
+            entry.begin, entry.end, data_size);
   const uint64_t bytes = byte_count(path, entry);
-  ADA_CHECK(entry.end - entry.begin == bytes, "{}: tensor '{}' takes {} bytes, expected {} for its shape", path, name,
-            entry.end - entry.begin, bytes);
+  ADA_CHECK(entry.end - entry.begin == bytes, "{}: tensor '{}' takes {} bytes, expected {} for its shape",
+            path, name, entry.end - entry.begin, bytes);
   return entry;
 }
 
 void check_overlaps(const std::string& path, const std::vector<TensorEntry>& entries) {
   for (size_t i = 1; i < entries.size(); ++i) {
-    ADA_CHECK(entries[i].begin >= entries[i - 1].end, "{}: tensors '{}' and '{}' overlap", path, entries[i - 1].name,
-              entries[i].name);
+    ADA_CHECK(entries[i].begin >= entries[i - 1].end, "{}: tensors '{}' and '{}' overlap", path,
+              entries[i - 1].name, entries[i].name);
   }
 }
 

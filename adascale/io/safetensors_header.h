@@ -15,8 +15,8 @@ struct TensorEntry {
   uint64_t begin, end;  ///< bytes, from the start of the data
 };
 
-/// Reads the JSON header. Entries come in the order of their data, do not overlap and lie inside `data_size` bytes.
-/// Throws Error starting with `path` for anything else.
+/// Reads the JSON header. Entries come in the order of their data, do not overlap and lie inside `data_size`
+/// bytes. Throws Error starting with `path` for anything else.
 std::vector<TensorEntry> parse_safetensors_header(const std::string& path, const std::string& json,
                                                   uint64_t data_size);
 

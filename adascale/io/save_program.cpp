@@ -48,7 +48,8 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
   return names;
 }
 
-/// Writes the tensors; buffers that are no part of the state dict go with the constants, as torch.export puts them.
+/// Writes the tensors; buffers that are no part of the state dict go with the constants, as torch.export puts
+/// them.
 void write_state(const Program& program, const State& given, ArchiveWriter& archive) {
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
@@ -83,7 +84,8 @@ void save_program(const Program& program, const std::string& path, const State& 
   ArchiveWriter archive(path);
   write_state(program, state, archive);
   archive.write_text("models/model.json", complete(inserter.document()).dump());
-  archive.write_text("data/sample_inputs/model.pt", "");  // torch.export.load wants the record, not its content
+  archive.write_text("data/sample_inputs/model.pt",
+                     "");  // torch.export.load wants the record, not its content
   archive.write_text("archive_format", "pt2");
   archive.write_text("archive_version", "0");
   archive.write_text("byteorder", "little");

@@ -38,8 +38,8 @@ void sync(const std::string& path) {
 
 StagedFiles::StagedFiles(const std::string& folder) : folder_(folder.empty() ? "." : folder) {
   std::error_code error;
-  ADA_CHECK(!fs::exists(folder_, error) || fs::is_directory(folder_, error), "{}: is a file, expected a folder",
-            folder_);
+  ADA_CHECK(!fs::exists(folder_, error) || fs::is_directory(folder_, error),
+            "{}: is a file, expected a folder", folder_);
   made_folder_ = fs::create_directories(folder_, error);
   ADA_CHECK(!error, "{}: the folder cannot be made: {}", folder_, error.message());
   // A trial file tells more than the permission bits: a read-only or full disk refuses it too.

@@ -6,9 +6,8 @@ namespace adascale {
 
 /// Files that appear together or not at all: written aside in the destination folder, synced, then renamed.
 ///
-///   StagedFiles files("out");                      // checks that the folder exists or can be made, and is writable
-///   write_safetensors(files.path("model.safetensors"), ...);
-///   files.commit();
+///   StagedFiles files("out");                      // checks that the folder exists or can be made, and is
+///   writable write_safetensors(files.path("model.safetensors"), ...); files.commit();
 ///
 /// Without commit() the destructor removes what was written and leaves the folder as it was.
 class StagedFiles {

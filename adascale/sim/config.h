@@ -31,9 +31,9 @@ struct SimConfig {
   bool quantize_model_output = false;  ///< even where the op type has no output quantizer
 };
 
-/// Like AIMET's default: params symmetric, per channel on Conv and Linear; activations asymmetric per tensor
-/// on op outputs and model inputs; Conv/Linear/Add + ReLU fused; bias not quantized. A BatchNorm belongs to
-/// the layer before it, into which every runtime folds it.
+/// Like AIMET's default: params symmetric, per channel where the layer kind has channels; activations
+/// asymmetric per tensor on op outputs and model inputs; Conv/Linear/Add + ReLU fused; bias not quantized. A
+/// BatchNorm belongs to the layer before it, into which every runtime folds it.
 const SimConfig& default_sim_config();
 /// The same as the JSON it is parsed from: the format by example.
 const std::string& default_sim_config_json();

@@ -7,7 +7,7 @@ const std::string& default_sim_config_json() {
   "defaults": {
     "ops": {"is_output_quantized": "True"},
     "params": {"is_quantized": "True", "is_symmetric": "True"},
-    "per_channel_quantization": "False",
+    "per_channel_quantization": "True",
     "strict_symmetric": "False",
     "unsigned_symmetric": "False"
   },
@@ -15,10 +15,6 @@ const std::string& default_sim_config_json() {
     "bias": {"is_quantized": "False"}
   },
   "op_type": {
-    "Conv": {"per_channel_quantization": "True"},
-    "ConvTranspose": {"per_channel_quantization": "True"},
-    "Gemm": {"per_channel_quantization": "True"},
-    "MatMul": {"per_channel_quantization": "True"},
     "Cast": {"is_output_quantized": "False"}
   },
   "supergroups": [

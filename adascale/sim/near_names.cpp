@@ -36,7 +36,7 @@ constexpr size_t kFar = 1000;
 size_t distance(const std::string& word, const std::string& name) {
   const size_t shorter = std::min(word.size(), name.size());
   const size_t letters = edits(word, name);
-  if (letters <= std::max<size_t>(1, shorter / 3)) return letters;
+  if (letters <= std::max<size_t>(1, (shorter + 1) / 3)) return letters;
   const bool begins = shorter >= 3 && word.compare(0, shorter, name, 0, shorter) == 0;
   return begins ? letters : kFar;
 }

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from . import _C
 from .errors import Error
-from .options import AdaScaleKeywords, describe_keywords
+from .options import AdaScaleKeywords, document
 from .progress import Progress
 from .sim import QuantizationSimModel
 from .simulated_model import SimulatedModel, _StopForward
@@ -87,4 +87,4 @@ def _check_calls(index: int, calls: int) -> None:
         )
 
 
-apply_adascale.__doc__ = f"{apply_adascale.__doc__}\n{describe_keywords(_C.adascale_keywords())}"
+apply_adascale.__doc__ = document(apply_adascale.__doc__, _C.adascale_keywords())

@@ -1,9 +1,10 @@
 """Keywords shared with the command and C++: their names, limits and help stand in C++ only."""
 
 from enum import Enum
+from inspect import cleandoc
 from typing import TypedDict
 
-from . import _C
+Keyword = tuple[str, str, object, str]  # name, alias or "", default, help
 
 
 class QuantScheme(Enum):
@@ -47,10 +48,10 @@ class AdaScaleKeywords(TypedDict, total=False):
     seed: int
 
 
-def describe_keywords(rows: list[_C.Keyword]) -> str:
-    """The options as a docstring's section, from C++'s table."""
-    lines = [_describe(*row) for row in rows]
-    return "Keywords:\n" + "\n".join(f"    {line}" for line in lines)
+def document(docstring: str | None, rows: list[Keyword]) -> str:
+    """A docstring with the options of C++'s table as its last section."""
+    lines = [f"    {_describe(*row)}" for row in rows]
+    return "\n".join([cleandoc(docstring or ""), "", "Keywords:", *lines])
 
 
 def _describe(name: str, alias: str, default: object, text: str) -> str:

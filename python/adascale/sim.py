@@ -10,7 +10,7 @@ from torch import nn
 from . import _C
 from .capture import capture
 from .errors import Error
-from .options import QuantScheme, SimKeywords, describe_keywords
+from .options import QuantScheme, SimKeywords, document
 from .signature import call_of
 from .simulated_model import SimulatedModel
 
@@ -111,4 +111,4 @@ def _one_of(name: str, value: Any, other_name: str, other: Any, missing: Any) ->
     return other if value is missing else value
 
 
-QuantizationSimModel.__doc__ = f"{QuantizationSimModel.__doc__}\n{describe_keywords(_C.sim_keywords())}"
+QuantizationSimModel.__doc__ = document(QuantizationSimModel.__doc__, _C.sim_keywords())

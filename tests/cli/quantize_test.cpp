@@ -34,7 +34,7 @@ TEST_F(Quantize, PutsTheWeightsOnTheirGridAndLeavesTheRest) {
 TEST_F(Quantize, DryRunSaysAllAndLeavesNothing) {
   const Ran ran = run_command(quantize_blocks({"--dry-run"}));
   ASSERT_EQ(ran.code, 0) << ran.err;
-  for (const std::string text : {std::string("2 blocks"), std::string("2 iterations per block"),
+  for (const std::string& text : {std::string("2 blocks"), std::string("2 iterations per block"),
                                  std::string("of activations"), path("out/blocks.pt2")})
     EXPECT_HAS(ran.out, text);
   EXPECT_EQ(ran.out.find("wrote"), std::string::npos);

@@ -32,8 +32,9 @@ TEST_F(DataflowTest, dropout_in_eval_mode_hands_its_operand_on) {
 }
 
 TEST_F(DataflowTest, readers_wait_for_writers_and_writers_for_readers) {
-  EXPECT_TRUE(has(dataflow.needs(node("fill_")), node("select")));   // the write comes after the earlier view
-  EXPECT_TRUE(has(dataflow.needs(node("slice_1")), node("fill_")));  // a view made later is of what was written
+  EXPECT_TRUE(has(dataflow.needs(node("fill_")), node("select")));  // the write comes after the earlier view
+  EXPECT_TRUE(
+      has(dataflow.needs(node("slice_1")), node("fill_")));  // a view made later is of what was written
   EXPECT_TRUE(has(dataflow.needs(node("clone")), node("copy_")));
   EXPECT_FALSE(has(dataflow.needs(node("mul_")), node("copy_")));
 }
@@ -50,7 +51,9 @@ TEST_F(DataflowTest, ancestors_stop_at_what_is_done) {
   const auto nodes = dataflow.ancestors({value("relu_")}, {node("clone")});
   EXPECT_FALSE(has(nodes, node("clone")));
   EXPECT_TRUE(has(nodes, node("mul_")));
-  EXPECT_TRUE(dataflow.ancestors({value("linear")}, {node("linear"), node("fill_"), node("copy_"), node("add__1")}).empty());
+  EXPECT_TRUE(
+      dataflow.ancestors({value("linear")}, {node("linear"), node("fill_"), node("copy_"), node("add__1")})
+          .empty());
 }
 
 TEST(Dataflow, a_functional_program_has_the_order_of_its_edges_only) {

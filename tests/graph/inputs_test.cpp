@@ -18,7 +18,8 @@ TEST(CheckInputs, names_the_inputs_when_the_count_is_wrong) {
 
 TEST(CheckInputs, states_dtype_rank_and_fixed_sizes) {
   const Program program = load_named("mlp");
-  EXPECT_EQ(objection(program, {at::ones({5, 6}, at::kDouble)}), "input 'x': got dtype Double, expected Float");
+  EXPECT_EQ(objection(program, {at::ones({5, 6}, at::kDouble)}),
+            "input 'x': got dtype Double, expected Float");
   EXPECT_EQ(objection(program, {at::ones({5, 6, 1})}), "input 'x': got 3 dimensions, expected 2");
   EXPECT_EQ(objection(program, {at::ones({5, 7})}), "input 'x': size of dimension 1 is 7, expected 6");
   EXPECT_EQ(objection(program, {int64_t{3}}), "input 'x': got 3, expected a tensor");
@@ -35,13 +36,15 @@ TEST(CheckInputs, checks_the_range_of_a_symbolic_size) {
   check_inputs(program, {at::ones({3, 6})});
   check_inputs(program, {at::ones({16, 6})});
   EXPECT_EQ(objection(program, {at::ones({2, 6})}), "input 'x': size of dimension 0 is 2, expected 3 to 16");
-  EXPECT_EQ(objection(program, {at::ones({17, 6})}), "input 'x': size of dimension 0 is 17, expected 3 to 16");
+  EXPECT_EQ(objection(program, {at::ones({17, 6})}),
+            "input 'x': size of dimension 0 is 17, expected 3 to 16");
 }
 
 TEST(CheckInputs, an_unbounded_size_may_be_one_but_not_zero) {
   const Program program = load_named("mlp_strict");
   check_inputs(program, {at::ones({1, 6})});
-  EXPECT_EQ(objection(program, {at::ones({0, 6})}), "input 'x': size of dimension 0 is 0, expected at least 1");
+  EXPECT_EQ(objection(program, {at::ones({0, 6})}),
+            "input 'x': size of dimension 0 is 0, expected at least 1");
 }
 
 TEST(CheckInputs, the_same_symbol_must_have_one_size) {

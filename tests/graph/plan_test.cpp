@@ -38,7 +38,8 @@ TEST_F(PlanTest, only_what_is_fed_and_wanted_stays) {
   feed_inputs(program, inputs, environment);
   plan.run(environment);
   for (ValueId id = 0; id < static_cast<ValueId>(program.values.size()); ++id) {
-    EXPECT_EQ(environment.has(id), program.is_user_input(id) || program.is_output(id)) << program.values[id].name;
+    EXPECT_EQ(environment.has(id), program.is_user_input(id) || program.is_output(id))
+        << program.values[id].name;
   }
 }
 
@@ -70,7 +71,9 @@ TEST_F(PlanTest, transform_replaces_inputs_and_results) {
 
 TEST_F(PlanTest, a_failing_operator_is_named_in_one_line) {
   RunHooks hooks;
-  hooks.load_state = [&](ValueId id) { return at::ones_like(program.state.at(program.input_of(id)->name)).sum(0); };
+  hooks.load_state = [&](ValueId id) {
+    return at::ones_like(program.state.at(program.input_of(id)->name)).sum(0);
+  };
   const std::string text = error_of([&] { run_program(program, inputs, hooks); });
   EXPECT_EQ(text.rfind("block.body.0 (linear, aten::linear): ", 0), 0U) << text;
   EXPECT_EQ(text.find('\n'), std::string::npos);

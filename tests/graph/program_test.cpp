@@ -14,9 +14,9 @@ std::vector<std::string> labels(const Program& program) {
 TEST(ProgramCalls, a_second_call_of_a_module_is_a_call_of_its_own) {
   for (const char* name : {"twice", "twice_strict"}) {
     const Program program = load_named(name);
-    const std::vector<std::string> expected = {"(root)",   "block",     "block.body",     "block.body.0",
-                                               "block.body.1", "block.body.2", "back", "block@1", "block.body@1",
-                                               "block.body.0@1", "block.body.1@1", "block.body.2@1"};
+    const std::vector<std::string> expected = {
+        "(root)", "block",   "block.body",   "block.body.0",   "block.body.1",   "block.body.2",
+        "back",   "block@1", "block.body@1", "block.body.0@1", "block.body.1@1", "block.body.2@1"};
     EXPECT_EQ(labels(program), expected) << name;
     EXPECT_EQ(program.calls[0].nodes.size(), program.nodes.size());
     EXPECT_EQ(program.calls[1].nodes, (std::vector<NodeId>{0, 1, 2}));
@@ -41,12 +41,15 @@ TEST(ProgramNodes, name_their_place_operator_and_source) {
 
 TEST(ProgramNodes, nested_no_grad_graphs_are_inlined) {
   const Program program = load_named("dict_inputs");
-  const auto inner = std::find_if(program.nodes.begin(), program.nodes.end(), [](const Node& n) { return !n.grad_enabled; });
+  const auto inner =
+      std::find_if(program.nodes.begin(), program.nodes.end(), [](const Node& n) { return !n.grad_enabled; });
   ASSERT_NE(inner, program.nodes.end());
   EXPECT_NE(inner->graph_path.find("/as_graph/graph"), std::string::npos);
   for (const Node& node : program.nodes) EXPECT_EQ(node.target.find("higher_order"), std::string::npos);
   for (const Value& value : program.values) {
-    EXPECT_EQ(std::count_if(program.values.begin(), program.values.end(), [&](const Value& v) { return v.name == value.name; }), 1);
+    EXPECT_EQ(std::count_if(program.values.begin(), program.values.end(),
+                            [&](const Value& v) { return v.name == value.name; }),
+              1);
   }
 }
 

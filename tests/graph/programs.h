@@ -1,7 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
-#include <gtest/gtest.h>
 #include <fcntl.h>
+#include <gtest/gtest.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -20,24 +20,26 @@
 namespace adascale::testing {
 
 inline const std::vector<std::string>& program_names() {
-  static const std::vector<std::string> names = {"linear",   "mlp",    "mlp_dynamic",   "mlp_strict",  "cnn",   "attention",
-                                                 "lstm",     "tied",   "in_place",      "dict_inputs", "twice", "twice_strict",
-                                                 "shapes",   "llama",  "llama_dynamic", "bert"};
+  static const std::vector<std::string> names = {"linear",   "mlp",         "mlp_dynamic",   "mlp_strict",
+                                                 "cnn",      "attention",   "lstm",          "tied",
+                                                 "in_place", "dict_inputs", "twice",         "twice_strict",
+                                                 "shapes",   "llama",       "llama_dynamic", "bert"};
   return names;
 }
 
-/// Runs `script folder` unless an earlier run has finished since the script was last changed. Tests are processes of
-/// their own, perhaps at the same time: one does the work, the others wait.
+/// Runs `script folder` unless an earlier run has finished since the script was last changed. Tests are
+/// processes of their own, perhaps at the same time: one does the work, the others wait.
 inline std::filesystem::path made_by(const std::string& script, const std::string& folder_name) {
   namespace fs = std::filesystem;
-  const fs::path folder = fs::path(ADASCALE_TEST_SCRATCH) / folder_name, source = fs::path(ADASCALE_TEST_DATA) / script;
+  const fs::path folder = fs::path(ADASCALE_TEST_SCRATCH) / folder_name,
+                 source = fs::path(ADASCALE_TEST_DATA) / script;
   fs::create_directories(folder);
   const int lock = open((folder.string() + ".lock").c_str(), O_CREAT | O_RDWR, 0600);
   EXPECT_EQ(flock(lock, LOCK_EX), 0);
   const fs::path stamp = folder / "finished";
   if (!fs::exists(stamp) || fs::last_write_time(stamp) < fs::last_write_time(source)) {
-    const std::string command = std::string(ADASCALE_TEST_PYTHON) + " " + source.string() + " " + folder.string() +
-                                " > " + folder.string() + ".log 2>&1";
+    const std::string command = std::string(ADASCALE_TEST_PYTHON) + " " + source.string() + " " +
+                                folder.string() + " > " + folder.string() + ".log 2>&1";
     if (std::system(command.c_str()) == 0) std::ofstream(stamp) << "yes\n";
   }
   close(lock);
@@ -45,9 +47,13 @@ inline std::filesystem::path made_by(const std::string& script, const std::strin
   return folder;
 }
 
-inline std::filesystem::path programs_folder() { return made_by("graph/make_programs.py", "programs"); }
+inline std::filesystem::path programs_folder() {
+  return made_by("graph/make_programs.py", "programs");
+}
 
-inline Program load_named(const std::string& name) { return load_program(programs_folder() / (name + ".pt2")); }
+inline Program load_named(const std::string& name) {
+  return load_program(programs_folder() / (name + ".pt2"));
+}
 
 using Tensors = std::map<std::string, at::Tensor>;
 

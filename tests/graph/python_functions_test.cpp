@@ -13,7 +13,9 @@ c10::IValue call(const std::string& target, const std::vector<c10::IValue>& oper
   EXPECT_EQ(function->operands, operands.size()) << target;
   return function->call(operands);
 }
-int64_t ints(const std::string& target, int64_t a, int64_t b) { return call(target, {a, b}).toInt(); }
+int64_t ints(const std::string& target, int64_t a, int64_t b) {
+  return call(target, {a, b}).toInt();
+}
 
 TEST(PythonFunctions, division_rounds_towards_minus_infinity) {
   EXPECT_EQ(ints("_operator.floordiv", 7, 2), 3);
@@ -60,7 +62,8 @@ TEST(Operators, are_found_by_target) {
 
 TEST(SizeExpressions, shorten_to_names_and_numbers) {
   EXPECT_EQ(shorten_expression("Symbol('s77', positive=True, integer=True)"), "s77");
-  EXPECT_EQ(shorten_expression("Add(Mul(Integer(-2), Symbol('s0', integer=True)), Integer(1))"), "Add(Mul(-2, s0), 1)");
+  EXPECT_EQ(shorten_expression("Add(Mul(Integer(-2), Symbol('s0', integer=True)), Integer(1))"),
+            "Add(Mul(-2, s0), 1)");
   EXPECT_EQ(symbols_of("Add(Mul(2, s0), s1, s0)"), (std::vector<std::string>{"s0", "s1"}));
 }
 

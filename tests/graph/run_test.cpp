@@ -43,7 +43,8 @@ TEST_P(RunProgram, gives_the_gradients_of_the_module) {
     if (key.rfind("grad.", 0) != 0) continue;
     const at::Tensor gradient = program_.state.at(key.substr(5)).grad();
     ASSERT_TRUE(gradient.defined()) << key;
-    EXPECT_LE((gradient - expected).abs().max().item<double>(), 1e-5 * expected.abs().max().item<double>()) << key;
+    EXPECT_LE((gradient - expected).abs().max().item<double>(), 1e-5 * expected.abs().max().item<double>())
+        << key;
     ++compared;
   }
   EXPECT_GT(compared, 0U);
@@ -57,20 +58,23 @@ TEST_P(RunProgram, leaves_inputs_and_state_as_they_were) {
   for (const auto& [name, tensor] : program_.state) EXPECT_TRUE(at::equal(tensor, before[name])) << name;
   for (size_t i = 0; i < inputs.size(); ++i) {
     const auto given = record_.find("input." + std::to_string(i));
-    if (given != record_.end()) EXPECT_TRUE(at::equal(inputs[i].toTensor(), given->second)) << i;
+    if (given == record_.end()) continue;
+    EXPECT_TRUE(at::equal(inputs[i].toTensor(), given->second)) << i;
   }
   for (size_t i = 0; i < first.size(); ++i) {
-    if (first[i].isTensor()) EXPECT_TRUE(at::equal(first[i].toTensor(), second[i].toTensor())) << i;
+    if (!first[i].isTensor()) continue;
+    EXPECT_TRUE(at::equal(first[i].toTensor(), second[i].toTensor())) << i;
   }
 }
 
 INSTANTIATE_TEST_SUITE_P(Programs, RunProgram, ::testing::ValuesIn(program_names()),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& test) { return test.param; });
 
 TEST(RunPrograms, other_batch_sizes_run_too) {
   const Program program = load_named("llama_dynamic");
   for (int64_t batch : {1, 4}) {
-    const auto outputs = run_program(program, {at::ones({batch, 7}, at::kLong), at::ones({batch, 7}, at::kLong)});
+    const auto outputs =
+        run_program(program, {at::ones({batch, 7}, at::kLong), at::ones({batch, 7}, at::kLong)});
     EXPECT_TRUE(outputs.at(0).toTensor().sizes() == c10::IntArrayRef({batch, 7, 64}));
   }
 }

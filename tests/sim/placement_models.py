@@ -1,4 +1,4 @@
-"""Exports the models of placement_test.cpp: placement_models.py FOLDER. BERT only where transformers is installed."""
+"""Exports the models of placement_test.cpp: placement_models.py FOLDER. BERT only with transformers."""
 
 import importlib.util
 import pathlib
@@ -98,6 +98,24 @@ class SplitProjection(nn.Module):
 
     def forward(self, x):
         return functional.linear(x, self.weight).chunk(3, dim=-1)
+
+
+class Pair(nn.Module):
+    """A leaf module that returns a tensor and a view of it."""
+
+    def forward(self, x):
+        y = x + 1
+        return y, y.flatten()
+
+
+class Views(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.pair = Pair()
+
+    def forward(self, x):
+        y, flat = self.pair(x)
+        return y.exp(), flat.sin()
 
 
 class Movement(nn.Module):
@@ -243,6 +261,7 @@ def main(folder):
     save(folder, "norms", Norms(), torch.rand(2, 16))
     ids, mask = torch.randint(0, 5, (2, 5)), torch.zeros(2, 5, dtype=torch.bool)
     save(folder, "movement", Movement(), torch.rand(2, 5, 2, 4), ids, mask)
+    save(folder, "views", Views(), torch.rand(2, 4))
     save(folder, "shapes", Shapes(), torch.rand(2, 8))
     save(folder, "fusions", Fusions(), torch.rand(2, 8))
     save(folder, "attention", Attention(), torch.rand(2, 3, 8))

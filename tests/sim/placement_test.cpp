@@ -111,6 +111,10 @@ TEST(Placement, MovedDataMasksAndConstantsHaveNone) {
                    "matmul_1.output.0", "add_2.output.0"}));
 }
 
+TEST(Placement, ViewOfAnotherOutputSharesItsQuantizer) {
+  EXPECT_EQ(place("views"), (Names{"pair.input.0", "pair.output.0", "exp.output.0", "sin.output.0"}));
+}
+
 TEST(Placement, ValuesUsedForTheirShapeOrNotAtAllHaveNone) {
   EXPECT_EQ(place("shapes"), (Names{"fc.input.0", "fc.output.0", "mul.output.0"}));
 }
