@@ -12,9 +12,10 @@ namespace {
 void inspect(const std::string& model, QuantizeFlags& flags, const Doors& doors) {
   check_flags(flags);
   const Setup setup = set_up(door_for(doors, model).open(model).program, flags);
-  fmt::print("{}\n", model);
+  fmt::print("{}: {}\n", model, summarize(setup));
   fmt::print("\ninputs\n{}", describe_inputs(setup.sim.program()));
-  fmt::print("\nblocks: {}\n{}", setup.blocks.size(), describe_calls(setup.sim.program(), setup.blocks));
+  fmt::print("\nblocks (*) among the module calls with layers\n{}",
+             describe_calls(setup.sim.program(), setup.blocks));
   fmt::print("\nlayers\n{}", describe_layers(setup));
   fmt::print("\nleft in full precision\n{}", describe_left_out(setup));
   fmt::print("\nsize    {}\n", describe_size(setup.sim));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "adascale/tune/preflight.h"
 #include "cli/text.h"
 #include "cli/weight_size.h"
 
@@ -26,11 +27,13 @@ std::string describe_input(const Program& program, const ProgramInput& input) {
   return fmt::format("  {}  {} {}\n", input.name, c10::toString(value.dtype), describe_sizes(value));
 }
 
-std::string trainer_of(const Layer& layer, const std::vector<Block>& blocks) {
+/// The block that trains the layer, or why none does.
+std::string trainer_of(const QuantizedWeight& weight, const std::vector<Block>& blocks) {
+  if (!is_trainable(weight)) return "no, rounded to nearest";
   for (const Block& block : blocks)
-    for (const NodeId node : layer.nodes)
-      if (std::find(block.layers.begin(), block.layers.end(), node) != block.layers.end()) return block.name;
-  return "-";
+    for (const NodeId node : weight.layer.nodes)
+      if (std::find(block.nodes.begin(), block.nodes.end(), node) != block.nodes.end()) return block.name;
+  return "no, outside every block";
 }
 
 std::string reason_left_out(const Layer& layer, const std::vector<std::string>& outside) {
@@ -49,11 +52,11 @@ std::string describe_inputs(const Program& program) {
 
 std::string describe_layers(const Setup& setup) {
   if (setup.sim.weights().empty()) return kNothing;
-  std::vector<Row> rows = {{"layer", "kind", "shape", "grid", "block"}};
+  std::vector<Row> rows = {{"layer", "kind", "shape", "grid", "trained in"}};
   for (const QuantizedWeight& weight : setup.sim.weights()) {
     const at::Tensor& w = setup.sim.program().state.at(weight.layer.parameters.front());
     rows.push_back({weight.layer.name, weight.layer.kind->name, fmt::format("{}", fmt::join(w.sizes(), "x")),
-                    to_string(weight.grid), trainer_of(weight.layer, setup.blocks)});
+                    to_string(weight.grid), trainer_of(weight, setup.blocks)});
   }
   return format_table(rows);
 }

@@ -9,7 +9,7 @@ namespace adascale {
 
 /// A line per user input: name, dtype, shape.
 std::string describe_inputs(const Program& program);
-/// A row per layer to quantize: kind, shape, grid, the block that trains it.
+/// A row per layer to quantize: kind, shape, grid, the block that trains it if one does.
 std::string describe_layers(const Setup& setup);
 /// A line per layer left in full precision, with the reason.
 std::string describe_left_out(const Setup& setup);

@@ -16,9 +16,10 @@ Formats choose_formats(const std::vector<std::string>& names, Objections& object
   for (const std::string& name : names) {
     try {
       const ExportFormat& format = export_format(name);
-      if (std::find(chosen.begin(), chosen.end(), &format) != chosen.end())
+      if (std::find(chosen.begin(), chosen.end(), &format) == chosen.end())
+        chosen.push_back(&format);
+      else
         objections.add("export: format '{}' is named twice", name);
-      chosen.push_back(&format);
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());
     }

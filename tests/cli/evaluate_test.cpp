@@ -23,7 +23,7 @@ class Evaluate : public CommandTest {
 };
 
 TEST_F(Evaluate, ComparesTheQuantizedModel) {
-  ASSERT_EQ(run_command(quantize_blocks({"--param-bw", "8"})).code, 0);
+  ASSERT_EQ(run_command(quantize_blocks({"--param-bw", "8", "--output-bw", "16"})).code, 0);
   const std::string held_out = data("held_out.safetensors", {{"x", at::randn({11, 16})}});
   const Ran ran = run_command({"evaluate", model_file("blocks"), path("out"), "--data", held_out});
   ASSERT_EQ(ran.code, 0) << ran.err;

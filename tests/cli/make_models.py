@@ -67,7 +67,7 @@ def main(folder):
     x = torch.rand(4, 16)
     save(folder, "blocks", Blocks(), (x,))
     save(folder, "fixed", Blocks(), (x,), dims=None)
-    save(folder, "at_most_6", Blocks(), (x,), dims=Dim("batch", min=2, max=6))
+    save(folder, "at_3_to_6", Blocks(), (x,), dims=Dim("batch", min=3, max=6))
     save(folder, "sum", Sum(), (x, x.clone()))
     save(folder, "flat", nn.Sequential(nn.Linear(16, 5)), (x,))
     ids = torch.randint(0, 24, (3, 7))

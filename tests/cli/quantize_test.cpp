@@ -35,7 +35,7 @@ TEST_F(Quantize, DryRunSaysAllAndLeavesNothing) {
   const Ran ran = run_command(quantize_blocks({"--dry-run"}));
   ASSERT_EQ(ran.code, 0) << ran.err;
   for (const std::string& text : {std::string("2 blocks"), std::string("2 iterations per block"),
-                                 std::string("of activations"), path("out/blocks.pt2")})
+                                  std::string("of activations"), path("out/blocks.pt2")})
     EXPECT_HAS(ran.out, text);
   EXPECT_EQ(ran.out.find("wrote"), std::string::npos);
   EXPECT_FALSE(fs::exists(path("out")));
@@ -75,6 +75,12 @@ TEST_F(Quantize, EpochsCountBatchesTrainedOn) {
                                path("out"), "--epochs", "3", "--held-out-batches", "1", "--dry-run"});
   ASSERT_EQ(ran.code, 0) << ran.err;
   EXPECT_HAS(ran.out, "12 iterations per block");
+}
+
+TEST_F(Quantize, AsymmetricGroups) {
+  const Ran ran = run_command(quantize_blocks({"--group-size", "8", "--no-symmetric"}));
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "4 int4 asymmetric per group of 8");
 }
 
 TEST_F(Quantize, OnlyTheFormatsAskedFor) {
