@@ -219,6 +219,8 @@ void bind_results(const Program& program, const Stage& stage, const std::vector<
       bind(output.values[0], results[i], stage, hooks, environment);
       continue;
     }
+    ADA_CHECK(results[i].isTensorList(), "{}: the operator returns a {}, expected a list of tensors",
+              program.where(id), results[i].tagKind());
     const auto items = results[i].toTensorVector();
     ADA_CHECK(items.size() == output.values.size(), "{}: the operator returns {} tensors, expected {}",
               program.where(id), items.size(), output.values.size());

@@ -18,11 +18,11 @@ template <typename Work>
 void translate_errors(const Program& program, NodeId node, Work work) {
   try {
     work();
-  } catch (const Error& error) {
-    fail("{}: {}", describe(program, node), error.what());
-  } catch (const c10::Error& error) {
+  } catch (const Error& error) {  // boundary: names the node
+    throw Error(error.fault(), fmt::format("{}: {}", describe(program, node), error.what()));
+  } catch (const c10::Error& error) {  // boundary: libtorch's pages become one line
     fail("{}: {}", describe(program, node), first_line(error.what_without_backtrace()));
-  } catch (const std::exception& error) {
+  } catch (const std::exception& error) {  // boundary: kernels throw plain exceptions too
     fail("{}: {}", describe(program, node), first_line(error.what()));
   }
 }

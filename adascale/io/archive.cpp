@@ -20,7 +20,7 @@ std::unique_ptr<PyTorchStreamReader> open_zip(const MappedFile& file) {
             file.path());
   try {
     return std::make_unique<PyTorchStreamReader>(file.path());
-  } catch (const c10::Error& error) {
+  } catch (const c10::Error& error) {  // boundary: torch's zip reader
     fail("{}: the .pt2 archive is truncated or damaged: {}", file.path(),
          first_line(error.what_without_backtrace()));
   }
@@ -64,7 +64,7 @@ std::string Archive::text(const std::string& record) {
   try {
     const auto [data, size] = reader_->getRecord(record);
     return std::string(static_cast<const char*>(data.get()), size);
-  } catch (const c10::Error& error) {
+  } catch (const c10::Error& error) {  // boundary: torch's zip reader
     fail("{}: record '{}' is damaged: {}", file_->path(), record, first_line(error.what_without_backtrace()));
   }
 }
@@ -79,9 +79,9 @@ void Archive::read_tensors(const std::string& config, const std::string& folder,
       name = key;
       state[key] = read_tensor(payload, folder);
     }
-  } catch (const json::exception& error) {
+  } catch (const json::exception& error) {  // boundary: the JSON library
     fail("{}: '{}': not as torch.export writes it: {}", file_->path(), name, error.what());
-  } catch (const Error& error) {
+  } catch (const Error& error) {  // boundary: names the tensor
     fail("{}: '{}': {}", file_->path(), name, error.what());
   }
 }

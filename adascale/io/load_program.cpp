@@ -11,7 +11,7 @@ Program load_program(const std::string& path) {
   archive.read_tensors("data/constants/model_constants_config.json", "data/constants/", state);
   try {
     return parse_program(archive.text("models/model.json"), std::move(state));
-  } catch (const Error& error) {
+  } catch (const Error& error) {  // boundary: names the file
     fail("{}: {}", path, error.what());
   }
 }

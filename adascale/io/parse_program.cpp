@@ -23,11 +23,11 @@ void read_graph(Program& program) {
   GraphReader reader(program, *program.document);
   try {
     reader.read();
-  } catch (const json::exception& error) {
+  } catch (const json::exception& error) {  // boundary: the JSON library
     fail("{}: not as torch.export writes it: {}", reader.place(), error.what());
-  } catch (const c10::Error& error) {  // a device string or a list that libtorch refuses
+  } catch (const c10::Error& error) {  // boundary: a device string or a list that libtorch refuses
     fail("{}: {}", reader.place(), first_line(error.what_without_backtrace()));
-  } catch (const Error& error) {
+  } catch (const Error& error) {  // boundary: names the place
     fail("{}: {}", reader.place(), error.what());
   }
 }
@@ -37,7 +37,7 @@ std::shared_ptr<const json> parse_document(const std::string& text) {
     auto document = std::make_shared<json>(json::parse(text));
     check_schema(*document);
     return document;
-  } catch (const json::exception& error) {
+  } catch (const json::exception& error) {  // boundary: the JSON library
     fail("the program is not a torch.export document: {}", error.what());
   }
 }

@@ -107,7 +107,7 @@ std::vector<TensorEntry> parse_safetensors_header(const std::string& path, const
     for (const auto& [name, described] : header.items()) {
       if (name != "__metadata__") entries.push_back(read_entry(path, name, described, data_size));
     }
-  } catch (const json::exception& error) {
+  } catch (const json::exception& error) {  // boundary: the JSON library
     fail("{}: the .safetensors header is not valid: {}", path, error.what());
   }
   std::sort(entries.begin(), entries.end(), [](const TensorEntry& a, const TensorEntry& b) {

@@ -5,7 +5,7 @@ import logging
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,12 +39,10 @@ def capture(model: nn.Module, dummy_input: Any) -> Capture:
     captured in eval mode and put back. Errors: one line, naming the source line ``torch.export`` stopped at.
     """
     args, kwargs = call_of(dummy_input)
-    signature = CallSignature(model.forward, args, kwargs)
     if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
         raise Error("dummy_input: no tensor in it; give an example of the model's input")
-    with ExitStack() as stack:
-        for setting in (_eval_mode(model), _no_cache(model, signature), torch.no_grad()):
-            stack.enter_context(setting)
+    signature = CallSignature(model.forward, args, kwargs)
+    with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
         program = _export_any_batch(model, signature)
     return Capture(
         graph=_serialize(program),
@@ -86,7 +84,8 @@ def _open_dims(leaf: Any) -> dict[int, Any] | None:
 def _export(
     model: nn.Module, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> ExportedProgram:
-    shapes = pytree.tree_map(_open_dims, signature.arguments)
+    arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
+    shapes = pytree.tree_map(_open_dims, arguments)
     try:
         with _quiet_torch():
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
@@ -152,6 +151,24 @@ def _no_cache(model: nn.Module, signature: CallSignature) -> Iterator[None]:
         yield
     finally:
         config.use_cache = True
+
+
+@contextmanager
+def _spelled_out(model: nn.Module, signature: CallSignature) -> Iterator[None]:
+    """torch.export 2.13 fails on open dimensions with anything in ``**kwargs``: names it in the signature."""
+    forward, own = model.forward, model.__dict__.get("forward")
+
+    def spelled_out(*args: Any, **kwargs: Any) -> Any:
+        return forward(*args, **kwargs)
+
+    spelled_out.__signature__ = signature.spelled_out  # type: ignore[attr-defined]
+    model.forward = spelled_out
+    try:
+        yield
+    finally:
+        del model.forward
+        if own is not None:
+            model.forward = own
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Progress of a long run on standard error: bars on a terminal, plain lines elsewhere."""
 
+import shutil
 import sys
 import time
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class _Bars:
     def show(self, stage: str, step: int, total: int, loss: float | None) -> None:
         if stage != self._stage:
             self.close()
-            self._stage, self._bar = stage, tqdm(total=total, desc=stage, dynamic_ncols=True)
+            width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
+            self._stage, self._bar = stage, tqdm(total=total, desc=stage, ncols=width)
         if loss is not None:
             self._bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
         self._bar.update(step - self._bar.n)

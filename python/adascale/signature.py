@@ -42,9 +42,13 @@ class CallSignature:
         self._fixed = [None if isinstance(leaf, torch.Tensor) else (leaf,) for _, leaf in paths]
 
     @property
-    def arguments(self) -> dict[str, Any]:
-        """The captured arguments by parameter of ``forward``, as ``torch.export`` wants dynamic shapes."""
-        return dict(self._signature.bind(*self.args, **self.kwargs).arguments)
+    def spelled_out(self) -> inspect.Signature:
+        """``forward``'s signature with a parameter for each captured argument that ``**kwargs`` collects."""
+        parameters = self._signature.parameters
+        named = [p for p in parameters.values() if p.kind is not p.VAR_KEYWORD]
+        collected = [name for name in self.captured if name not in parameters]
+        named += [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY) for name in collected]
+        return inspect.Signature(named)
 
     def flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The flat inputs of one call, in the program's order.
@@ -66,8 +70,9 @@ class CallSignature:
         try:
             named = dict(self._signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
-            known = ", ".join(self._signature.parameters)
-            raise TypeError(f"{where}: {error}; the model's arguments are {known}") from None
+            known, given = ", ".join(self._signature.parameters), ", ".join(kwargs) or "nothing"
+            text = f"{where}: {error} (given by name: {given}); the model's arguments are {known}"
+            raise TypeError(text) from None
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
                 named.update(named.pop(parameter.name, {}))

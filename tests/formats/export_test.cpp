@@ -1,6 +1,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <map>
 #include <regex>
 #include <set>
 
@@ -164,15 +165,18 @@ TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
 TEST(Export, AFailureAfterTheFirstFormatKeepsTheOlderFiles) {
   const Folder folder;
   const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
-  const std::vector<std::string> formats = {"safetensors", "encodings"};
-  std::ofstream(folder.path("model.safetensors")) << "older";
+  std::map<uintmax_t, std::string> by_size;
+  for (const std::string name : {"safetensors", "encodings"})
+    by_size[testing::fs::file_size(export_model(sim, folder.path("whole"), "model", {name}).front())] = name;
+  testing::fs::create_directories(folder.path("out"));
+  std::ofstream(folder.path("out/model.safetensors")) << "older";
   {
-    // The weights fit, the encodings' text does not.
-    const FileSizeLimit full(100'000);
-    EXPECT_NE(error_of([&] { export_model(sim, folder.path(), "model", formats); }), "no error");
+    const FileSizeLimit fits_the_smaller(by_size.rbegin()->first - 1);
+    const std::vector<std::string> formats = {by_size.begin()->second, by_size.rbegin()->second};
+    EXPECT_NE(error_of([&] { export_model(sim, folder.path("out"), "model", formats); }), "no error");
   }
-  EXPECT_EQ(text_of(folder.path("model.safetensors")), "older");
-  EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), 1);
+  EXPECT_EQ(text_of(folder.path("out/model.safetensors")), "older");
+  EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path("out")), {}), 1);
 }
 
 }  // namespace

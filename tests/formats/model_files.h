@@ -11,6 +11,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 #include "adascale/formats/format.h"
 #include "adascale/io/pt2.h"
@@ -22,10 +23,10 @@ namespace fs = std::filesystem;
 inline const fs::path kScripts = fs::path(ADASCALE_TEST_DATA) / "formats";
 
 /// Runs `script` of this folder; its exit status.
-inline int run_python(const std::string& script, const std::string& arguments) {
-  const std::string command =
-      std::string("'") + ADASCALE_TEST_PYTHON + "' '" + (kScripts / script).string() + "' ";
-  return std::system((command + arguments).c_str());
+inline int run_python(const std::string& script, const std::vector<std::string>& arguments) {
+  std::string command = std::string("'") + ADASCALE_TEST_PYTHON + "' '" + (kScripts / script).string() + "'";
+  for (const std::string& argument : arguments) command += " '" + argument + "'";
+  return std::system(command.c_str());
 }
 
 /// A .pt2 of make_models.py, made when missing or older than the script. Tests run as parallel processes:
@@ -37,8 +38,7 @@ inline std::string model_file(const std::string& name) {
   const fs::path own = fs::path(ADASCALE_TEST_SCRATCH) / ("format_models." + std::to_string(getpid()));
   fs::create_directories(own);
   fs::create_directories(folder);
-  if (run_python("make_models.py", "'" + own.string() + "'") != 0)
-    throw std::runtime_error("make_models.py failed");
+  if (run_python("make_models.py", {own.string()}) != 0) throw std::runtime_error("make_models.py failed");
   for (const auto& made : fs::directory_iterator(own)) fs::rename(made, folder / made.path().filename());
   fs::remove_all(own);
   return file;
@@ -75,7 +75,9 @@ class Folder {
     fs::create_directories(path_);
   }
   ~Folder() { fs::remove_all(path_); }
-  std::string path(const std::string& name = "") const { return (path_ / name).string(); }
+  std::string path(const std::string& name = "") const {
+    return (name.empty() ? path_ : path_ / name).string();
+  }
   bool is_empty() const { return fs::is_empty(path_); }
 
  private:

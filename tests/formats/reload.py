@@ -1,8 +1,10 @@
 """Reads exported files with the tools they are for; any difference is an exception.
 
-reload.py pt2 MODEL.pt2 CALL.safetensors     CALL: the inputs "0", "1".. and expected outputs "out0", "out1"..
-reload.py state MODEL.safetensors MODEL.pt2  loads the state into the module of the original program
-reload.py same MODEL.safetensors MODEL.pt2   both files hold the same values under the same names
+reload.py pt2 MODEL.pt2 CALL.safetensors ...     CALL: the inputs "0", "1".. and expected outputs "out0", "out1"..
+reload.py state MODEL.safetensors MODEL.pt2 ...  loads the state into the module of the original program
+reload.py same MODEL.safetensors MODEL.pt2 ...   both files hold the same values under the same names
+
+Any number of pairs.
 """
 
 import sys
@@ -45,4 +47,6 @@ def check_same(path, program_path):
 
 
 if __name__ == "__main__":
-    {"pt2": check_pt2, "state": check_state, "same": check_same}[sys.argv[1]](*sys.argv[2:])
+    check = {"pt2": check_pt2, "state": check_state, "same": check_same}[sys.argv[1]]
+    for pair in zip(sys.argv[2::2], sys.argv[3::2], strict=True):
+        check(*pair)

@@ -72,14 +72,13 @@ TEST(SafetensorsFormat, TiedWeightsAreStoredOnceUnderTheFirstName) {
 }
 
 TEST(SafetensorsFormat, LoadsAsAStateDict) {
+  const Folder folder;
+  std::vector<std::string> arguments = {"state"};
   for (const std::string name : {"seed", "tied", "residual"}) {
-    const Folder folder;
-    exported_state(calibrated_sim(name, w4a16()), folder);
-    EXPECT_EQ(run_python("reload.py",
-                         "state '" + folder.path("model.safetensors") + "' '" + model_file(name) + "'"),
-              0)
-        << name;
+    export_model(calibrated_sim(name, w4a16()), folder.path(), name, {"safetensors"});
+    arguments.insert(arguments.end(), {folder.path(name + ".safetensors"), model_file(name)});
   }
+  EXPECT_EQ(run_python("reload.py", arguments), 0);
 }
 
 }  // namespace

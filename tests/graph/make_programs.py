@@ -146,7 +146,8 @@ class Shapes(nn.Module):
         low = torch.full((t - 1, n % 3 + 1), float(n) ** 0.5)
         pairs = torch.cat([x, other], dim=1).view(n, 2 * t, 4)
         steps = torch.tensor([1.0, float("inf")])
-        return y + half.sum() + steps[0], low, pairs[:, ::2], torch.where(x > n, x, -t)
+        halves = x.long() * 0.5  # float32: a Python number does not promote to its own width
+        return y + half.sum() + steps[0], low, pairs[:, ::2], torch.where(x > n, x, -t), halves
 
 
 def llama():

@@ -24,6 +24,7 @@ TEST_P(RunProgram, gives_the_outputs_of_the_module) {
     EXPECT_EQ(expected == record_.end(), outputs[i].isNone());
     if (outputs[i].isNone()) continue;
     const at::Tensor output = as_tensor(outputs[i]).detach();
+    ASSERT_EQ(output.scalar_type(), expected->second.scalar_type()) << i;
     EXPECT_TRUE(output.sizes() == expected->second.sizes()) << i;
     EXPECT_TRUE(at::allclose(output, expected->second, 0, 1e-6)) << i;
     ++compared;

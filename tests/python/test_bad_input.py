@@ -119,7 +119,7 @@ def test_forward_fns_own_error_goes_through(model: nn.Module, loader: list[Tenso
 
 def test_wrong_argument_name_in_a_batch(model: nn.Module, loader: list[Tensor]) -> None:
     sim = seed_sim(model, loader[0])
-    with pytest.raises(TypeError, match="unexpected keyword argument 'pixels'; the model's arguments are x"):
+    with pytest.raises(TypeError, match=r"\(given by name: pixels\); the model's arguments are x"):
         apply_adascale(sim, [{"pixels": loader[0]}], progress=False)
 
 
@@ -261,5 +261,5 @@ class TestExport:
             sim.export(tmp_path, "model")
 
     def test_dummy_input_that_does_not_fit(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
-        with pytest.raises(TypeError, match="unexpected keyword argument 'z'"):
+        with pytest.raises(TypeError, match=r"given by name: z"):
             sim.export(tmp_path, "model", dummy_input={"z": torch.rand(2, 3)})

@@ -86,7 +86,7 @@ def test_learned_weights_beat_round_to_nearest() -> None:
 
 @pytest.mark.parametrize("in_place", [False, True])
 def test_in_place(in_place: bool) -> None:
-    model, loader = ConsecutiveBlocks(16, 2).eval(), seed_loader(16)
+    model, loader = ConsecutiveBlocks(64, 2).eval(), seed_loader(64)
     before = copies(model)
     sim = seed_sim(model, loader[0], in_place=in_place)
     apply_adascale(sim, loader, progress=False)
@@ -129,7 +129,7 @@ def trained_bytes(seed: int) -> bytes:
     torch.manual_seed(0)
     model, loader = ConsecutiveBlocks(16, 2).eval(), seed_loader(16)
     sim = seed_sim(model, loader[0])
-    apply_adascale(sim, loader, num_epochs=5, seed=seed, lr_scale=8.0, progress=False)
+    apply_adascale(sim, loader, num_epochs=40, seed=seed, lr_scale=30.0, progress=False)
     return b"".join(tensor.numpy().tobytes() for tensor in sim.model.state_dict().values())
 
 
