@@ -21,6 +21,9 @@ class LinearBlock(nn.Module):
         self.relu1 = nn.ReLU()
         self.dropout = nn.Dropout(0.1)
         self.fc2 = nn.Linear(32, 64)
+        # As lively as a trained model: with PyTorch's start the output would hardly depend on the input.
+        nn.init.kaiming_normal_(self.fc1.weight)
+        nn.init.kaiming_normal_(self.fc2.weight, nonlinearity="linear")
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc2(self.dropout(self.relu1(self.fc1(x))))

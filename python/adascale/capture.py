@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils import _pytree as pytree
 
 from .errors import Error, first_line
-from .signature import CallSignature, call_of
+from .signature import Call, CallSignature, call_of
 
 log = logging.getLogger("adascale")
 
@@ -54,7 +54,7 @@ def capture(model: nn.Module, dummy_input: Any) -> Capture:
 
 def _export_any_batch(model: nn.Module, signature: CallSignature) -> ExportedProgram:
     # torch.export takes a size of 1 for a constant of the model: show it a batch of 2 instead.
-    args, kwargs = signature.args, signature.kwargs
+    args, kwargs = _distinct((signature.args, signature.kwargs))
     if _batch_size((args, kwargs)) != 1:
         return _export(model, signature, args, kwargs)
     two_args, two_kwargs = pytree.tree_map_only(Tensor, _repeat_once, (args, kwargs))
@@ -64,6 +64,19 @@ def _export_any_batch(model: nn.Module, signature: CallSignature) -> ExportedPro
         program = _export(model, signature, args, kwargs)
         log.warning("the captured model takes a batch of 1 only; a batch of 2 fails: %s", error)
         return program
+
+
+def _distinct(call: Call) -> Call:
+    """Copies a tensor given twice: torch.export would take the two arguments for one."""
+    seen: set[int] = set()
+
+    def copy_again(tensor: Tensor) -> Tensor:
+        if id(tensor) in seen:
+            return tensor.clone()
+        seen.add(id(tensor))
+        return tensor
+
+    return pytree.tree_map_only(Tensor, copy_again, call)
 
 
 def _batch_size(call: Any) -> int:

@@ -39,8 +39,9 @@ class _Bars:
     def show(self, stage: str, step: int, total: int, loss: float | None) -> None:
         if stage != self._stage:
             self.close()
-            width = shutil.get_terminal_size().columns  # 80 where the terminal does not say
-            self._stage, self._bar = stage, tqdm(total=total, desc=stage, ncols=width)
+            # Not tqdm's own idea of the size: it shows nothing on a terminal that does not say.
+            width, height = shutil.get_terminal_size()
+            self._stage, self._bar = stage, tqdm(total=total, desc=stage, ncols=width, nrows=height)
         if loss is not None:
             self._bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
         self._bar.update(step - self._bar.n)
