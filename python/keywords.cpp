@@ -44,7 +44,9 @@ void KeywordReader::read(const std::string& name, const OptionRule& rule, int64_
   const py::object given = keywords_[name.c_str()];
   // An integer of any kind (NumPy's too), but not True, which Python counts as 1.
   if (py::isinstance<py::bool_>(given) || PyIndex_Check(given.ptr()) == 0) refuse(name, "an integer");
-  value = py::int_(given).cast<int64_t>();
+  int overflow = 0;
+  value = PyLong_AsLongLongAndOverflow(py::int_(given).ptr(), &overflow);
+  if (overflow != 0) refuse(name, "an integer of at most 64 bits");
   check_rule(name, static_cast<double>(value), rule);
 }
 

@@ -5,6 +5,15 @@
 #include "bindings.h"
 
 namespace adascale::python {
+namespace {
+
+std::string to_text(const AdaScaleReport& report) {
+  std::string text = to_string(report);
+  while (!text.empty() && text.back() == '\n') text.pop_back();  // print ends the line
+  return text;
+}
+
+}  // namespace
 
 void bind_report(py::module_& module) {
   py::class_<LayerReport>(module, "LayerReport")
@@ -29,7 +38,7 @@ void bind_report(py::module_& module) {
       .def_readonly("blocks", &AdaScaleReport::blocks)
       .def_readonly("not_trained", &AdaScaleReport::not_trained)
       .def_readonly("seconds", &AdaScaleReport::seconds)
-      .def("__str__", [](const AdaScaleReport& report) { return to_string(report); });
+      .def("__repr__", &to_text);
 }
 
 }  // namespace adascale::python

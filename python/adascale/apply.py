@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Unpack
 
+import torch
 from torch import Tensor
 
 from . import _C
@@ -50,12 +51,12 @@ def apply_adascale(
     Ctrl-C stops it: blocks done by then are folded, the rest stays.
     Raises :class:`adascale.Error` before any training.
     """
-    if num_epochs is not None:
-        options["num_epochs"] = num_epochs
     keywords = {name: value for name, value in options.items() if value is not None}
+    if num_epochs is not None:
+        keywords["num_epochs"] = num_epochs
     _C.check_adascale_options(keywords)  # before the loader, which may take long
     batches = _record(qsim.model, data_loader, forward_fn or default_forward_fn)
-    with Progress(progress) as show:
+    with Progress(progress) as show, torch.inference_mode(False):
         try:
             return qsim._core.apply_adascale(batches, keywords, show)
         finally:

@@ -38,6 +38,8 @@ def capture(model: nn.Module, dummy_input: Any) -> Capture:
     ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model is
     captured in eval mode and put back. Errors: one line, naming the source line ``torch.export`` stopped at.
     """
+    if not isinstance(model, nn.Module):
+        raise Error(f"model: got {type(model).__name__}, expected a torch.nn.Module")
     args, kwargs = call_of(dummy_input)
     if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
         raise Error("dummy_input: no tensor in it; give an example of the model's input")
@@ -76,7 +78,8 @@ def _distinct(call: Call) -> Call:
         seen.add(id(tensor))
         return tensor
 
-    return pytree.tree_map_only(Tensor, copy_again, call)
+    args, kwargs = pytree.tree_map_only(Tensor, copy_again, call)
+    return args, kwargs
 
 
 def _batch_size(call: Any) -> int:
@@ -154,7 +157,7 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 @contextmanager
 def _no_cache(model: nn.Module, signature: CallSignature) -> Iterator[None]:
     """Transformers models return a key-value cache by default; a graph run whole has no use for it."""
-    config = getattr(model, "config", None)
+    config: Any = getattr(model, "config", None)
     if not getattr(config, "use_cache", False) or "use_cache" in signature.captured:
         yield
         return

@@ -35,10 +35,9 @@ class SimKeywords(TypedDict, total=False):
 
 
 class AdaScaleKeywords(TypedDict, total=False):
-    """What :func:`apply_adascale` takes by name; two spellings of one option stand side by side."""
+    """What :func:`apply_adascale` takes by name beside ``num_epochs``; two spellings stand side by side."""
 
     epochs: int | None
-    num_epochs: int | None
     iterations: int | None
     num_iterations: int | None
     blocks: list[str] | None

@@ -1,6 +1,7 @@
 """How calls of the model, however spelled, become the captured program's flat inputs."""
 
 import inspect
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -86,7 +87,7 @@ class CallSignature:
         if others:
             collector = next(p.name for p in parameters.values() if p.kind is p.VAR_KEYWORD)
             arguments[collector] = others
-        bound = inspect.BoundArguments(self._signature, arguments)  # type: ignore[arg-type]
+        bound = inspect.BoundArguments(self._signature, OrderedDict(arguments))
         return bound.args, bound.kwargs
 
     def _reconcile(self, named: dict[str, Any]) -> dict[str, Any]:
@@ -110,13 +111,13 @@ class CallSignature:
     def _leaf_name(self, path: tuple[Any, ...]) -> str:
         """`mask`, `states[0]`: the parameter's name and the way into its value."""
         which, first, *rest = path
-        if which.idx == 1:
-            return str(first.key) + pytree.keystr(tuple(rest))
-        parameters = list(self._signature.parameters.values())
-        positional = parameters[min(first.idx, len(parameters) - 1)]
-        if positional.kind is positional.VAR_POSITIONAL or first.idx >= len(parameters):
-            return f"argument {first.idx}" + pytree.keystr(tuple(rest))
-        return positional.name + pytree.keystr(tuple(rest))
+        name = first.key if which.idx == 1 else self._positional_name(first.idx)
+        return f"{name}{pytree.keystr(tuple(rest))}"
+
+    def _positional_name(self, index: int) -> str:
+        positional = [p for p in self._signature.parameters.values() if p.kind is not p.KEYWORD_ONLY]
+        collector = next((i for i, p in enumerate(positional) if p.kind is p.VAR_POSITIONAL), len(positional))
+        return positional[index].name if index < collector else f"argument {index}"
 
 
 def _has_tensor(value: Any) -> bool:

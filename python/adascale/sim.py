@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Unpack
 
+import torch
 from torch import nn
 
 from . import _C
@@ -46,10 +47,11 @@ class QuantizationSimModel:
         layers = json.dumps(layer_config or {})
         keywords = {name: value for name, value in options.items() if value is not None}
         _C.check_sim_options(scheme, layers, in_place, keywords)  # before the capture, which may take long
-        captured = capture(model, dummy_input)
+        with torch.inference_mode(False):  # what is made under it could not be trained on
+            captured = capture(model, dummy_input)
+            self._core = _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords)
+            self.model = SimulatedModel(model, captured, self._core)
         self._signature = captured.signature
-        self._core = _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords)
-        self.model = SimulatedModel(model, captured, self._core)
 
     def compute_encodings(
         self,

@@ -1,10 +1,10 @@
 """``sim.model``: the user's module in shape and names, the C++ graph in deed."""
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
+import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
@@ -123,8 +123,9 @@ class SimulatedModel(nn.Module):
 
 
 def _snapshot(value: Any) -> Any:
-    # A loader may fill one buffer again and again.
-    return value.detach().clone() if isinstance(value, Tensor) else copy.copy(value)
+    # A copy: a loader may fill one buffer again and again. Not an inference tensor: those cannot be trained on.
+    with torch.inference_mode(False):
+        return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _without_grad(tensor: Tensor) -> nn.Parameter:

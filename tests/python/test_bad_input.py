@@ -1,8 +1,7 @@
 """Bad input gets one clear line and changes nothing."""
 
 import contextlib
-import errno
-import os
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -85,6 +84,7 @@ BAD_RUNS: dict[str, tuple[Callable[[list[Tensor]], Any], Any, dict[str, Any], st
         {"num_epochs": True},
         "num_epochs: got True, expected an integer",
     ),
+    "a number too large": (lambda b: b, None, {"seed": 10**30}, "expected an integer of at most 64 bits"),
     "a string for a list": (
         lambda b: b,
         None,
@@ -177,6 +177,11 @@ def test_weights_that_are_not_numbers(model: nn.Module, loader: list[Tensor], va
         QuantizationSimModel(model, loader[0])
 
 
+def test_model_that_is_no_module(loader: list[Tensor]) -> None:
+    with pytest.raises(Error, match="model: got function, expected a torch.nn.Module"):
+        QuantizationSimModel(calls_twice, loader[0])  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("dummy_input", [None, 3, "text", (), {"x": 3}])
 def test_dummy_input_without_a_tensor(model: nn.Module, dummy_input: Any) -> None:
     with pytest.raises(Error, match="dummy_input: "):
@@ -254,11 +259,21 @@ class TestExport:
             sim.export(tmp_path / "taken", "model")
         assert (tmp_path / "taken").read_text() == "mine"
 
-    @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-    def test_folder_not_writable(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
-        tmp_path.chmod(0o500)
-        with pytest.raises(Error, match=os.strerror(errno.EACCES)):
-            sim.export(tmp_path, "model")
+    def test_folder_not_writable(self, sim: QuantizationSimModel) -> None:
+        with pytest.raises(Error, match="/proc/nowhere"):
+            sim.export("/proc/nowhere", "model")  # not even for root
+
+    def test_full_folder(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
+        (tmp_path / "model.pt2").write_text("an older export")
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk: writes end midway
+        try:
+            with pytest.raises(Error, match=str(tmp_path)):
+                sim.export(tmp_path, "model")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [path.name for path in tmp_path.iterdir()] == ["model.pt2"]
+        assert (tmp_path / "model.pt2").read_text() == "an older export"
 
     def test_dummy_input_that_does_not_fit(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match=r"given by name: z"):

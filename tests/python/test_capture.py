@@ -60,6 +60,16 @@ def test_tensors_are_the_models_own() -> None:
     assert all(tensors[name] is parameter for name, parameter in model.named_parameters())
 
 
+def test_one_tensor_for_two_arguments() -> None:
+    class Subtract(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return x - y
+
+    x, y = torch.rand(2, 3, 4)
+    sim = seed_sim(Subtract(), (x, x))
+    assert torch.equal(sim.model(x, y), x - y)
+
+
 @pytest.mark.parametrize(
     ("model", "line", "reason"),
     [

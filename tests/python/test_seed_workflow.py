@@ -172,6 +172,17 @@ def test_batches_of_other_sizes_than_the_example(dummy_batch: int, batch: int) -
     assert sim.model(loader[0]).shape == loader[0].shape
 
 
+def test_under_inference_mode() -> None:
+    model = ConsecutiveBlocks(16, 2).eval()
+    with torch.inference_mode():
+        loader = seed_loader(16)
+        sim = seed_sim(model, loader[0])
+        report = apply_adascale(sim, loader, progress=False)
+        calibrate(sim, loader)
+        assert sim.model(loader[0]).shape == loader[0].shape
+    assert [block.iterations for block in report.blocks] == [4, 4]
+
+
 def test_held_out_batches_and_named_blocks() -> None:
     model, loader = ConsecutiveBlocks(16, 3).eval(), seed_loader(16)
     sim = seed_sim(model, loader[0])
