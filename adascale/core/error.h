@@ -50,16 +50,16 @@ std::string first_line(const std::string& text);
 }  // namespace adascale
 
 /// The caller's fault: throws Error(kUser) with the formatted message.
-#define ADA_CHECK(condition, ...)                 \
-  do {                                            \
+#define ADA_CHECK(condition, ...)                    \
+  do {                                               \
     if (!(condition)) ::adascale::fail(__VA_ARGS__); \
   } while (false)
 
 /// Our fault: throws Error(kInternal).
-#define ADA_ASSERT(condition, message)                                                                 \
-  do {                                                                                                 \
-    if (!(condition))                                                                                  \
-      throw ::adascale::Error(::adascale::Error::Fault::kInternal,                                     \
-                              fmt::format("{}:{}: {} (a bug of adascale: please report it)", __FILE__, \
-                                          __LINE__, message));                                         \
+#define ADA_ASSERT(condition, message)                                                                  \
+  do {                                                                                                  \
+    if (!(condition))                                                                                   \
+      throw ::adascale::Error(                                                                          \
+          ::adascale::Error::Fault::kInternal,                                                          \
+          fmt::format("{}:{}: {} (a bug of adascale: please report it)", __FILE__, __LINE__, message)); \
   } while (false)

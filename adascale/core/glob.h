@@ -3,7 +3,8 @@
 
 namespace adascale {
 
-/// Whether `text` matches the shell pattern: `*` any run of characters (dots too), `?` any one, `[abc]` one of a set.
+/// Whether `text` matches the shell pattern: `*` any run of characters (dots too), `?` any one, `[abc]` one
+/// of a set.
 bool glob_match(const std::string& pattern, const std::string& text);
 
 }  // namespace adascale

@@ -10,9 +10,9 @@ namespace adascale {
 ///
 /// An options struct has one function template
 ///   `template <class Visitor> void visit_options(Visitor& visit, MyOptions& options)`
-/// that calls `visit("param_bw", options.default_param_bw, "weight bits ...", rule)` once per option. That line is
-/// the only declaration: the command's flag (`--param-bw`), the JSON key and the Python keyword (`param_bw`), the
-/// help text, the range check and the docs come from it.
+/// that calls `visit("param_bw", options.default_param_bw, "weight bits ...", rule)` once per option. That
+/// line is the only declaration: the command's flag (`--param-bw`), the JSON key and the Python keyword
+/// (`param_bw`), the help text, the range check and the docs come from it.
 struct OptionRule {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();

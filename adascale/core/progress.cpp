@@ -20,7 +20,8 @@ std::string describe(const ProgressEvent& event, double elapsed) {
   std::string text = fmt::format("{}  {}/{}", event.stage, event.step, event.total);
   if (event.loss) text += fmt::format("  loss {:.4g}", *event.loss);
   if (event.step > 0) {
-    const double left = elapsed * static_cast<double>(event.total - event.step) / static_cast<double>(event.step);
+    const double left =
+        elapsed * static_cast<double>(event.total - event.step) / static_cast<double>(event.step);
     text += fmt::format("  {:.0f} s, {:.0f} s left", elapsed, left);
   }
   return text;
@@ -37,8 +38,8 @@ class StderrProgress {
     const std::string text = describe(event, seconds_since(start_));
     if (terminal_) {
       const int64_t width = 24, filled = event.total > 0 ? width * event.step / event.total : width;
-      fmt::print(stderr, "\r\x1b[K[{}{}] {}{}", std::string(filled, '='), std::string(width - filled, ' '), text,
-                 done ? "\n" : "");
+      fmt::print(stderr, "\r\x1b[K[{}{}] {}{}", std::string(filled, '='), std::string(width - filled, ' '),
+                 text, done ? "\n" : "");
     } else {
       fmt::print(stderr, "{}\n", text);
     }

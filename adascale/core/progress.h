@@ -9,8 +9,8 @@ namespace adascale {
 
 /// One moment of a long run, as a bar or a log line shows it.
 struct ProgressEvent {
-  std::string stage;   ///< e.g. "block 3/6 encoder.layer.2"; a new stage begins a new bar
-  int64_t step = 0;    ///< 0..total
+  std::string stage;  ///< e.g. "block 3/6 encoder.layer.2"; a new stage begins a new bar
+  int64_t step = 0;   ///< 0..total
   int64_t total = 0;
   std::optional<double> loss;
 };
@@ -18,7 +18,8 @@ struct ProgressEvent {
 /// Called from the thread that runs the work. Empty: no progress is shown.
 using ProgressSink = std::function<void(const ProgressEvent&)>;
 
-/// A sink for standard error: a bar with loss and time left on a terminal, a plain line now and then otherwise.
+/// A sink for standard error: a bar with loss and time left on a terminal, a plain line now and then
+/// otherwise.
 ProgressSink stderr_progress();
 
 /// Warnings and notes go here, one line each; standard error unless a door (the Python package) replaces it.

@@ -19,13 +19,13 @@ struct ActivationEncoding {
 /// The quantizer of one value of the graph; values that only move its data share its encoding by having none.
 struct ActivationQuantizer {
   ValueId value = kNone;
-  std::string module;          ///< "encoder.layer.0.fc1"; a node's name where no module fits
-  std::string port;            ///< "input" (model inputs, named by their first reader) or "output"
-  int index = 0;               ///< among the module's inputs or outputs
+  std::string module;  ///< "encoder.layer.0.fc1"; a node's name where no module fits
+  std::string port;    ///< "input" (model inputs, named by their first reader) or "output"
+  int index = 0;       ///< among the module's inputs or outputs
   int bits = 8;
   bool symmetric = false;
   std::optional<ActivationEncoding> encoding;  ///< set by compute_encodings
-  std::string off_reason;      ///< not empty: compute_encodings turned it off, and why
+  std::string off_reason;                      ///< not empty: compute_encodings turned it off, and why
 };
 
 }  // namespace adascale

@@ -41,7 +41,8 @@ void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, co
     off_reasons_[index] = fmt::format("holds values that stand for minus infinity (lowest {:.3g})", lowest);
     return;
   }
-  ADA_CHECK(std::isfinite(highest), "{} ({}): infinity in the calibration data's activations", quantizer.module, name);
+  ADA_CHECK(std::isfinite(highest), "{} ({}): infinity in the calibration data's activations",
+            quantizer.module, name);
   seen_[index] = true;
   analyzers_[index]->observe(x.detach());
 }

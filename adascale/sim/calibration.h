@@ -14,11 +14,12 @@ class Calibration {
   using MakeAnalyzer = std::function<std::unique_ptr<RangeAnalyzer>()>;
   Calibration(const Program& program, size_t quantizers, const MakeAnalyzer& make_analyzer);
 
-  /// One more tensor for quantizer `index`. Throws (user) on NaN; values that stand for minus infinity (an additive
-  /// mask) turn the quantizer off instead, since no grid holds both them and the rest.
+  /// One more tensor for quantizer `index`. Throws (user) on NaN; values that stand for minus infinity (an
+  /// additive mask) turn the quantizer off instead, since no grid holds both them and the rest.
   void observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x);
 
-  /// The quantizers with their encodings, or the reason why one is off. Throws (user) if nothing was observed.
+  /// The quantizers with their encodings, or the reason why one is off. Throws (user) if nothing was
+  /// observed.
   std::vector<ActivationQuantizer> finish(std::vector<ActivationQuantizer> quantizers) const;
 
  private:

@@ -10,7 +10,9 @@ namespace {
 /// Lines to print under a module's path.
 using Notes = std::multimap<std::string, std::string>;
 
-std::string short_type(const std::string& type) { return type.substr(type.rfind('.') + 1); }
+std::string short_type(const std::string& type) {
+  return type.substr(type.rfind('.') + 1);
+}
 
 std::string owner_of(const std::string& layer_name, const Program& program, const Layer& layer) {
   const CallId call = program.nodes[layer.nodes.front()].call;
@@ -36,7 +38,8 @@ Notes gather_notes(const QuantizationSimModel& sim) {
   for (const QuantizedWeight& weight : sim.weights())
     notes.emplace(owner_of(weight.layer.name, sim.program(), weight.layer), describe_weight(weight, sim));
   for (const Layer& layer : sim.excluded())
-    notes.emplace(owner_of(layer.name, sim.program(), layer), layer.parameters.front() + " in full precision");
+    notes.emplace(owner_of(layer.name, sim.program(), layer),
+                  layer.parameters.front() + " in full precision");
   for (const ActivationQuantizer& quantizer : sim.activations())
     notes.emplace(quantizer.module, describe_activation(quantizer));
   return notes;
@@ -46,7 +49,8 @@ void print_call(const Program& program, CallId id, int depth, Notes& notes, std:
   const ModuleCall& call = program.calls[id];
   text += fmt::format("{:{}}{} ({})\n", "", 2 * depth, call.label(), short_type(call.type));
   const auto [begin, end] = notes.equal_range(call.label());
-  for (auto note = begin; note != end; ++note) text += fmt::format("{:{}}- {}\n", "", 2 * depth + 2, note->second);
+  for (auto note = begin; note != end; ++note)
+    text += fmt::format("{:{}}- {}\n", "", 2 * depth + 2, note->second);
   notes.erase(begin, end);
   for (const CallId child : call.children) print_call(program, child, depth + 1, notes, text);
 }
@@ -55,9 +59,10 @@ void print_call(const Program& program, CallId id, int depth, Notes& notes, std:
 
 std::string describe_sim(const QuantizationSimModel& sim) {
   const SimOptions& options = sim.options();
-  std::string text = fmt::format("QuantizationSimModel: {}, param_bw {}, output_bw {}, {} weights, {} activations\n",
-                                 to_string(options.quant_scheme), options.default_param_bw,
-                                 options.default_output_bw, sim.weights().size(), sim.activations().size());
+  std::string text =
+      fmt::format("QuantizationSimModel: {}, param_bw {}, output_bw {}, {} weights, {} activations\n",
+                  to_string(options.quant_scheme), options.default_param_bw, options.default_output_bw,
+                  sim.weights().size(), sim.activations().size());
   Notes notes = gather_notes(sim);
   const Program& program = sim.program();
   for (CallId id = 0; id < static_cast<CallId>(program.calls.size()); ++id)

@@ -13,11 +13,21 @@ namespace adascale {
 namespace {
 
 /// Operators that multiply by a parameter but have no row in the layer table.
-constexpr std::array<std::string_view, 15> kOtherLayerOps = {
-    "aten::matmul",           "aten::mm",   "aten::bmm", "aten::addmm",    "aten::baddbmm",
-    "aten::einsum",           "aten::lstm", "aten::gru", "aten::rnn_tanh", "aten::rnn_relu",
-    "aten::conv_transpose1d", "aten::conv_transpose2d",  "aten::conv_transpose3d",
-    "aten::embedding_bag",    "aten::bilinear"};
+constexpr std::array<std::string_view, 15> kOtherLayerOps = {"aten::matmul",
+                                                             "aten::mm",
+                                                             "aten::bmm",
+                                                             "aten::addmm",
+                                                             "aten::baddbmm",
+                                                             "aten::einsum",
+                                                             "aten::lstm",
+                                                             "aten::gru",
+                                                             "aten::rnn_tanh",
+                                                             "aten::rnn_relu",
+                                                             "aten::conv_transpose1d",
+                                                             "aten::conv_transpose2d",
+                                                             "aten::conv_transpose3d",
+                                                             "aten::embedding_bag",
+                                                             "aten::bilinear"};
 
 bool is_other_layer_op(const std::string& op) {
   for (const auto name : kOtherLayerOps)
@@ -106,6 +116,8 @@ class LayerFinder {
 
 }  // namespace
 
-LayerList find_layers(const Program& program) { return LayerFinder(program).find(); }
+LayerList find_layers(const Program& program) {
+  return LayerFinder(program).find();
+}
 
 }  // namespace adascale

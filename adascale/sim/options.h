@@ -9,8 +9,8 @@
 
 namespace adascale {
 
-/// How ranges are found from values; AIMET's names. The `training_range_learning` ones start from the same range:
-/// post-training quantization has no later training to tell them apart.
+/// How ranges are found from values; AIMET's names. The `training_range_learning` ones start from the same
+/// range: post-training quantization has no later training to tell them apart.
 enum class QuantScheme {
   post_training_tf,           ///< min-max
   post_training_tf_enhanced,  ///< SQNR search
@@ -28,11 +28,11 @@ inline constexpr int64_t kOffBits = 32;
 
 /// What one pattern of a layer_config changes for the layers it matches; unset fields stay as they were.
 struct LayerSettings {
-  std::optional<int64_t> param_bw;     ///< 2..16, or 32: excluded
-  std::optional<int64_t> group_size;   ///< 0: per channel
+  std::optional<int64_t> param_bw;    ///< 2..16, or 32: excluded
+  std::optional<int64_t> group_size;  ///< 0: per channel
   std::optional<bool> symmetric;
-  std::optional<bool> per_channel;     ///< false: one scale for the whole weight
-  std::optional<int64_t> output_bw;    ///< 4..16, or 32: off, for the layer's output
+  std::optional<bool> per_channel;   ///< false: one scale for the whole weight
+  std::optional<int64_t> output_bw;  ///< 4..16, or 32: off, for the layer's output
 };
 
 /// Glob over layer names, or a layer kind ("Embedding"), to settings; later entries win.
@@ -49,9 +49,9 @@ struct SimOptions {
   int64_t default_output_bw = 8;
   int64_t group_size = 0;
   bool symmetric = true;
-  std::string config_file;   ///< JSON in AIMET's quantsim config format; empty: the built-in default
+  std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
-  bool in_place = false;     ///< fold into the program's own tensors instead of new ones
+  bool in_place = false;  ///< fold into the program's own tensors instead of new ones
 };
 
 /// One line per option: flag, JSON key, Python keyword, help and limits.

@@ -17,7 +17,9 @@ namespace adascale {
 namespace {
 
 /// How often a tensor was written in place; inference tensors keep no count.
-int64_t version_of(const at::Tensor& tensor) { return tensor.is_inference() ? 0 : tensor._version(); }
+int64_t version_of(const at::Tensor& tensor) {
+  return tensor.is_inference() ? 0 : tensor._version();
+}
 
 void check_bits(const SimOptions& options, Objections& objections) {
   const auto check = [&](const char* name, int64_t bits, int64_t lowest) {
@@ -58,7 +60,8 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   Objections objections;
   check_bits(options, objections);
   objections.raise();
-  const SimConfig config = options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
+  const SimConfig config =
+      options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
   layers = find_layers(program);
   WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
   objections.raise();
@@ -87,7 +90,8 @@ void QuantizationSimModel::Body::check_versions() const {
     const std::string& name = weights[i].layer.parameters.front();
     if (weights[i].encoding && !options.in_place) continue;  // the sim's own tensor
     ADA_CHECK(version_of(program.state.at(name)) == versions[i],
-              "{}: the tensor was changed after the simulation was made, and they share it; make a new one", name);
+              "{}: the tensor was changed after the simulation was made, and they share it; make a new one",
+              name);
   }
 }
 
@@ -114,21 +118,41 @@ QuantizationSimModel::QuantizationSimModel(Program program, SimOptions options)
 QuantizationSimModel::~QuantizationSimModel() = default;
 QuantizationSimModel::QuantizationSimModel(QuantizationSimModel&&) noexcept = default;
 
-const Program& QuantizationSimModel::program() const { return body_->program; }
-const SimOptions& QuantizationSimModel::options() const { return body_->options; }
-const std::vector<QuantizedWeight>& QuantizationSimModel::weights() const { return body_->weights; }
-const std::vector<ActivationQuantizer>& QuantizationSimModel::activations() const { return body_->activations; }
-const std::vector<Layer>& QuantizationSimModel::excluded() const { return body_->excluded; }
-const std::vector<PassedOver>& QuantizationSimModel::passed_over() const { return body_->layers.passed_over; }
-int32_t QuantizationSimModel::weight_of(ValueId parameter) const { return body_->weight_by_value[parameter]; }
-bool QuantizationSimModel::is_calibrated() const { return body_->calibrated; }
-std::string QuantizationSimModel::describe() const { return describe_sim(*this); }
+const Program& QuantizationSimModel::program() const {
+  return body_->program;
+}
+const SimOptions& QuantizationSimModel::options() const {
+  return body_->options;
+}
+const std::vector<QuantizedWeight>& QuantizationSimModel::weights() const {
+  return body_->weights;
+}
+const std::vector<ActivationQuantizer>& QuantizationSimModel::activations() const {
+  return body_->activations;
+}
+const std::vector<Layer>& QuantizationSimModel::excluded() const {
+  return body_->excluded;
+}
+const std::vector<PassedOver>& QuantizationSimModel::passed_over() const {
+  return body_->layers.passed_over;
+}
+int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
+  return body_->weight_by_value[parameter];
+}
+bool QuantizationSimModel::is_calibrated() const {
+  return body_->calibrated;
+}
+std::string QuantizationSimModel::describe() const {
+  return describe_sim(*this);
+}
 
 Outputs QuantizationSimModel::run(const Inputs& inputs, SimMode mode) const {
   RunHooks hooks;
   hooks.load_state = [this, mode](ValueId value) { return load_state(value, mode); };
   if (mode == SimMode::kSimulate)
-    hooks.transform = [this](ValueId value, const at::Tensor& x) { return body_->simulate_activation(value, x); };
+    hooks.transform = [this](ValueId value, const at::Tensor& x) {
+      return body_->simulate_activation(value, x);
+    };
   return body_->run(inputs, hooks);
 }
 
@@ -174,7 +198,9 @@ void QuantizationSimModel::end_calibration() {
   body_->calibrated = true;
 }
 
-void QuantizationSimModel::abort_calibration() { body_->calibration.reset(); }
+void QuantizationSimModel::abort_calibration() {
+  body_->calibration.reset();
+}
 
 void QuantizationSimModel::compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass) {
   begin_calibration();
@@ -187,7 +213,9 @@ void QuantizationSimModel::compute_encodings(const std::function<void(Quantizati
   }
 }
 
-void QuantizationSimModel::start_recording() { body_->recording.emplace(); }
+void QuantizationSimModel::start_recording() {
+  body_->recording.emplace();
+}
 
 std::vector<Inputs> QuantizationSimModel::stop_recording() {
   std::vector<Inputs> recorded = std::move(*body_->recording);

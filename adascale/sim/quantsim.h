@@ -19,7 +19,8 @@ using Inputs = std::vector<c10::IValue>;
 /// The program's flat outputs.
 using Outputs = std::vector<c10::IValue>;
 
-/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list missing and unknown names.
+/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list missing and
+/// unknown names.
 Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
 Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
 
@@ -32,13 +33,13 @@ enum class SimMode {
 
 /// A model with simulated quantization: weights on their grids, activations through their encodings.
 ///
-/// The weights' ranges are found at construction (they need no data), the activations' by compute_encodings. Tensors
-/// are shared with the Program given until a layer is folded; then the layer's parameter becomes the dequantized weight, in a new tensor
-/// or, with `in_place`, in the program's own.
+/// The weights' ranges are found at construction (they need no data), the activations' by compute_encodings.
+/// Tensors are shared with the Program given until a layer is folded; then the layer's parameter becomes the
+/// dequantized weight, in a new tensor or, with `in_place`, in the program's own.
 class QuantizationSimModel {
  public:
-  /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing, NaN or infinite
-  /// weights, dtypes that cannot be quantized, config file.
+  /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,
+  /// NaN or infinite weights, dtypes that cannot be quantized, config file.
   QuantizationSimModel(Program program, SimOptions options);
   ~QuantizationSimModel();
   QuantizationSimModel(QuantizationSimModel&&) noexcept;

@@ -47,9 +47,10 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
 bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& objections) {
   const auto dtype = weight.scalar_type();
   if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
-    objections.add("{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude "
-                   "the layer (param_bw 32)",
-                   layer.name, c10::toString(dtype));
+    objections.add(
+        "{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude "
+        "the layer (param_bw 32)",
+        layer.name, c10::toString(dtype));
     return false;
   }
   if (!weight.isfinite().all().item<bool>()) {
@@ -62,11 +63,13 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
 
 void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config, Objections& objections) {
   for (const auto& [pattern, settings] : config) {
-    const bool sets_weights = settings.param_bw || settings.group_size || settings.symmetric || settings.per_channel;
+    const bool sets_weights =
+        settings.param_bw || settings.group_size || settings.symmetric || settings.per_channel;
     const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
     if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
-      objections.add("layer_config: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
-                     pattern);
+      objections.add(
+          "layer_config: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
+          pattern);
   }
 }
 

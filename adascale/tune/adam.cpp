@@ -27,8 +27,9 @@ void Adam::step(double decay) {
     parameter.mutable_grad() = at::Tensor();
   }
   for (at::Tensor& step : steps_) step.add_(1);
-  at::_fused_adam_(parameters_, gradients, first_moments_, second_moments_, {}, steps_, learning_rate_ * decay,
-                   0.9, 0.999, /*weight_decay=*/0, 1e-8, /*amsgrad=*/false, /*maximize=*/false);
+  at::_fused_adam_(parameters_, gradients, first_moments_, second_moments_, {}, steps_,
+                   learning_rate_ * decay, 0.9, 0.999, /*weight_decay=*/0, 1e-8, /*amsgrad=*/false,
+                   /*maximize=*/false);
 }
 
 double cosine_decay(int64_t iteration, int64_t total) {

@@ -23,7 +23,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const Encoding& rtn, const Encoding& kept) {
+LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const Encoding& rtn,
+                         const Encoding& kept) {
   const double moved = rtn.codes.ne(kept.codes).to(at::kDouble).mean().item<double>();
   return {sim.weights()[index].layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
 }
@@ -63,7 +64,8 @@ std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Blo
   for (size_t i = 0; i < sim.weights().size(); ++i) {
     const QuantizedWeight& weight = sim.weights()[i];
     const auto& nodes = weight.layer.nodes;
-    const bool here = std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
+    const bool here =
+        std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
     if (here && is_trainable(weight) && !weight.encoding) found.push_back(static_cast<int32_t>(i));
   }
   return found;
@@ -93,7 +95,8 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Input
                        plan.training_batches,
                        derive_seed(static_cast<uint64_t>(options.seed), i)};
     if (job.weights.empty()) {
-      report.blocks.push_back({.name = block.name, .note = "nothing to train: its weights are decided already"});
+      report.blocks.push_back(
+          {.name = block.name, .note = "nothing to train: its weights are decided already"});
     } else {
       const auto stage = fmt::format("block {}/{} {}", i + 1, plan.blocks.size(), block.name);
       report.blocks.push_back(tune_block(sim, job, stage, options.progress));

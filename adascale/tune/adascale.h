@@ -16,32 +16,36 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
   std::string recipe = "aimet";
-  int64_t held_out_batches = 0;           ///< the last batches only measure: losses on samples not trained on
-  double lr_scale = 1.0;                  ///< multiplies the recipe's learning rates
+  int64_t held_out_batches = 0;  ///< the last batches only measure: losses on samples not trained on
+  double lr_scale = 1.0;         ///< multiplies the recipe's learning rates
   int64_t seed = 0;
-  ProgressSink progress;                  ///< empty: silent
+  ProgressSink progress;  ///< empty: silent
 };
 
 template <class Visitor, class Options>
 void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("epochs", options.num_epochs, "passes over the calibration batches, per block",
         OptionRule{.min = 1, .alias = "num_epochs"});
-  visit("iterations", options.num_iterations, "training iterations per block, one batch each; not with epochs",
+  visit("iterations", options.num_iterations,
+        "training iterations per block, one batch each; not with epochs",
         OptionRule{.min = 1, .alias = "num_iterations"});
-  visit("blocks", options.blocks, "globs over module names: train these instead of the blocks found", OptionRule{});
+  visit("blocks", options.blocks, "globs over module names: train these instead of the blocks found",
+        OptionRule{});
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
-  visit("held_out_batches", options.held_out_batches, "calibration batches kept out of training, to report losses on",
-        OptionRule{.min = 0});
+  visit("held_out_batches", options.held_out_batches,
+        "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }
 
-/// Learns the weight encodings block by block (AdaScale; algorithm in ARCHITECTURE.md) and folds them into the sim.
+/// Learns the weight encodings block by block (AdaScale; algorithm in ARCHITECTURE.md) and folds them into
+/// the sim.
 ///
-/// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are neither used nor changed.
-/// A trained block is kept only if its loss over all batches is no worse than round-to-nearest's; the report says so.
-/// Errors, before any work and all at once: no batches; NaN or infinity in a batch; inputs that do not fit; no block found; a
-/// layer that cannot be trained; epochs with iterations; sim already calibrated or already trained.
+/// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are neither used
+/// nor changed. A trained block is kept only if its loss over all batches is no worse than
+/// round-to-nearest's; the report says so. Errors, before any work and all at once: no batches; NaN or
+/// infinity in a batch; inputs that do not fit; no block found; a layer that cannot be trained; epochs with
+/// iterations; sim already calibrated or already trained.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 

@@ -58,7 +58,8 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
 double BlockTrainer::measure(int64_t first, int64_t last) const {
   const at::NoGradGuard no_grad;
   double sum = 0;
-  for (int64_t batch = first; batch < last; ++batch) sum += loss(batch, quantized_inputs(batch)).item<double>();
+  for (int64_t batch = first; batch < last; ++batch)
+    sum += loss(batch, quantized_inputs(batch)).item<double>();
   return sum / static_cast<double>(last - first);
 }
 
@@ -66,8 +67,7 @@ std::vector<Encoding> BlockTrainer::encode() const {
   const at::NoGradGuard no_grad;
   std::vector<Encoding> encodings;
   for (size_t i = 0; i < quantizers_.size(); ++i)
-    encodings.push_back(
-        quantizers_[i].encode(job_.sim.weights()[job_.weights[i]].layer.parameters.front()));
+    encodings.push_back(quantizers_[i].encode(job_.sim.weights()[job_.weights[i]].layer.parameters.front()));
   return encodings;
 }
 
@@ -103,13 +103,15 @@ std::map<ValueId, c10::IValue> BlockTrainer::quantized_inputs(int64_t batch) con
   return inputs;
 }
 
-// AIMET mixes element by element: with `fp_input_share` probability the FP model's input, else the quantized one's.
+// AIMET mixes element by element: with `fp_input_share` probability the FP model's input, else the quantized
+// one's.
 std::map<ValueId, c10::IValue> BlockTrainer::mixed_inputs(int64_t batch) {
   std::map<ValueId, c10::IValue> inputs = quantized_inputs(batch);
   if (job_.recipe.fp_input_share == 0) return inputs;
   for (const ValueId value : job_.block.activations_in) {
     const at::Tensor quant = inputs.at(value).toTensor(), fp = job_.source.fp(batch).tensor(value);
-    const at::Tensor chance = at::rand(quant.sizes(), generator_, at::TensorOptions(at::kFloat)).to(quant.device());
+    const at::Tensor chance =
+        at::rand(quant.sizes(), generator_, at::TensorOptions(at::kFloat)).to(quant.device());
     inputs[value] = at::where(chance.lt(job_.recipe.fp_input_share), fp, quant);
   }
   return inputs;

@@ -18,7 +18,7 @@ struct BlockJob {
   const QuantizationSimModel& sim;
   const Block& block;
   const Plan& plan;
-  const InputSource& source;  ///< at the block, run_fp done
+  const InputSource& source;     ///< at the block, run_fp done
   std::vector<int32_t> weights;  ///< indices of the sim's weights to train
   Recipe recipe;
   int64_t iterations = 0;
@@ -26,8 +26,9 @@ struct BlockJob {
   uint64_t seed = 0;
 };
 
-/// Trains the weight quantizers of one block so that its output on the quantized model's input approaches the FP
-/// block's output on the FP model's input (block-wise knowledge distillation; algorithm in ARCHITECTURE.md).
+/// Trains the weight quantizers of one block so that its output on the quantized model's input approaches the
+/// FP block's output on the FP model's input (block-wise knowledge distillation; algorithm in
+/// ARCHITECTURE.md).
 class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);

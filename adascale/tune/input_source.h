@@ -5,11 +5,12 @@
 
 namespace adascale {
 
-/// Where the blocks' inputs come from, batch by batch, in the FP model and in the quantized one (weights of earlier blocks as
-/// decided, activations unquantized). Blocks are visited in order: reach, run_fp, train, pass.
+/// Where the blocks' inputs come from, batch by batch, in the FP model and in the quantized one (weights of
+/// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp, train,
+/// pass.
 ///
-/// ProgramWalk walks an exported program. The seam is for a second source: a live model run with hooks, for models
-/// whose blocks export but which do not export whole.
+/// ProgramWalk walks an exported program. The seam is for a second source: a live model run with hooks, for
+/// models whose blocks export but which do not export whole.
 class InputSource {
  public:
   virtual ~InputSource() = default;
@@ -18,7 +19,8 @@ class InputSource {
   virtual void reach(size_t block) = 0;
   /// Runs the block in the FP stream: its outputs stand beside its inputs in fp().
   virtual void run_fp(size_t block) = 0;
-  /// Runs the block in the quantized stream with the weights as they are now, and drops what nobody reads any more.
+  /// Runs the block in the quantized stream with the weights as they are now, and drops what nobody reads any
+  /// more.
   virtual void pass(size_t block) = 0;
   virtual const Plan& plan(size_t block) const = 0;
   virtual const Environment& fp(int64_t batch) const = 0;

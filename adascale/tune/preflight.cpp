@@ -1,9 +1,10 @@
 #include "adascale/tune/preflight.h"
 
-#include <algorithm>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <set>
+#include <sstream>
 
 #include "adascale/core/error.h"
 
@@ -30,8 +31,8 @@ void check_budget(const AdaScaleOptions& options, int64_t batches, Objections& o
   if (batches == 0)
     objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
   else if (options.held_out_batches < 0 || options.held_out_batches >= batches)
-    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", options.held_out_batches, batches,
-                   batches - 1);
+    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", options.held_out_batches,
+                   batches, batches - 1);
 }
 
 bool is_finite(const c10::IValue& input) {
@@ -55,9 +56,11 @@ void check_batches(const Program& program, const std::vector<Inputs>& batches, O
 /// Why a quantizable layer is not trained; empty when it is.
 std::string reason_not_trained(const QuantizedWeight& weight) {
   if (!weight.layer.kind->trainable)
-    return fmt::format("{} keeps round-to-nearest: AdaScale does not train this kind yet", weight.layer.kind->name);
+    return fmt::format("{} keeps round-to-nearest: AdaScale does not train this kind yet",
+                       weight.layer.kind->name);
   if (weight.grid.bits > kMaxTrainedBits)
-    return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits, kMaxTrainedBits);
+    return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits,
+                       kMaxTrainedBits);
   return {};
 }
 
@@ -67,29 +70,43 @@ std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const
   std::vector<std::string> lines;
   for (const QuantizedWeight& weight : sim.weights()) {
     const auto& nodes = weight.layer.nodes;
-    const bool in_block = std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
-    const std::string reason = in_block ? reason_not_trained(weight)
-                                        : fmt::format("outside every block, round-to-nearest at {} bits",
-                                                      weight.grid.bits);
+    const bool in_block =
+        std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
+    const std::string reason =
+        in_block ? reason_not_trained(weight)
+                 : fmt::format("outside every block, round-to-nearest at {} bits", weight.grid.bits);
     if (!reason.empty()) lines.push_back(fmt::format("{}: {}", weight.layer.name, reason));
   }
   for (const Layer& layer : sim.excluded()) lines.push_back(layer.name + ": left in full precision");
-  for (const PassedOver& layer : sim.passed_over()) lines.push_back(fmt::format("{}: {}", layer.name, layer.reason));
+  for (const PassedOver& layer : sim.passed_over())
+    lines.push_back(fmt::format("{}: {}", layer.name, layer.reason));
   return lines;
+}
+
+/// The calls looked at, in the one line that an error has.
+std::string list_calls(const Program& program) {
+  std::istringstream lines(describe_calls(program, {}));
+  std::vector<std::string> calls;
+  for (std::string line; std::getline(lines, line);)
+    calls.push_back(line.substr(line.find_first_not_of(' ')));
+  return fmt::format("{}", fmt::join(calls, ", "));
 }
 
 bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
   for (const Block& block : blocks)
     for (const NodeId node : block.nodes)
       for (const ValueId value : sim.program().nodes[node].reads())
-        if (const int32_t weight = sim.weight_of(value); weight != kNone && is_trainable(sim.weights()[weight]))
+        if (const int32_t weight = sim.weight_of(value);
+            weight != kNone && is_trainable(sim.weights()[weight]))
           return true;
   return false;
 }
 
 }  // namespace
 
-bool is_trainable(const QuantizedWeight& weight) { return reason_not_trained(weight).empty(); }
+bool is_trainable(const QuantizedWeight& weight) {
+  return reason_not_trained(weight).empty();
+}
 
 Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                          const AdaScaleOptions& options) {
@@ -106,8 +123,8 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   plan.blocks =
       options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
   if (plan.blocks.empty())
-    objections.add("apply_adascale: found no block to train; name modules with blocks=; looked at: {}",
-                   describe_calls(sim.program(), {}));
+    objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
+                   list_calls(sim.program()));
   else if (!any_trainable(sim, plan.blocks))
     objections.add("apply_adascale: no layer in the {} blocks found can be trained ({})", plan.blocks.size(),
                    fmt::join(list_not_trained(sim, plan.blocks), "; "));

@@ -14,7 +14,8 @@ struct Preflight {
   Recipe recipe;
   int64_t iterations = 0;  ///< per block
   int64_t training_batches = 0;
-  std::vector<std::string> not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
+  std::vector<std::string>
+      not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
 };
 
 /// AdaScale can train this weight: its layer kind is trainable and its grid has 2 to 8 bits.

@@ -83,7 +83,8 @@ void ProgramWalk::plan_stages() {
   }
 }
 
-void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) const {
+void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream,
+                            const RunHooks& hooks) const {
   const at::NoGradGuard no_grad;
   for (Environment& environment : stream) stage.plan.run(environment, hooks);
 }
@@ -114,7 +115,8 @@ void ProgramWalk::keep_float_weights(size_t block) {
     const auto is_inside = [&](NodeId node) { return inside.contains(node); };
     if (weight.encoding || std::none_of(nodes.begin(), nodes.end(), is_inside)) continue;
     if (std::all_of(nodes.begin(), nodes.end(), is_inside)) continue;
-    for (const std::string& name : weight.layer.parameters) kept_.emplace(name, program.state.at(name).clone());
+    for (const std::string& name : weight.layer.parameters)
+      kept_.emplace(name, program.state.at(name).clone());
   }
 }
 

@@ -9,8 +9,9 @@
 
 namespace adascale {
 
-/// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the second one
-/// needs beyond that, and so on. Per batch and stream only the values that a later stage reads are alive.
+/// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the
+/// second one needs beyond that, and so on. Per batch and stream only the values that a later stage reads are
+/// alive.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.

@@ -9,10 +9,11 @@ namespace adascale {
 struct Recipe {
   std::string name;
   std::string description;
-  double scale_lr;          ///< Adam's rate of beta and gamma
-  double rounding_lr;       ///< of s2, s3, s4
-  double fp_input_share;    ///< probability that an element of the input comes from the FP model, redrawn each iteration
-  int64_t iterations;       ///< the budget when neither epochs nor iterations are given to the command
+  double scale_lr;        ///< Adam's rate of beta and gamma
+  double rounding_lr;     ///< of s2, s3, s4
+  double fp_input_share;  ///< probability that an element of the input comes from the FP model, redrawn each
+                          ///< iteration
+  int64_t iterations;     ///< the budget when neither epochs nor iterations are given to the command
 };
 
 const std::vector<Recipe>& recipes();

@@ -22,8 +22,8 @@ struct BlockReport {
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
-  bool kept = true;        ///< false: training did not beat round-to-nearest, which stays
-  std::string note;        ///< why, when something is out of the ordinary
+  bool kept = true;  ///< false: training did not beat round-to-nearest, which stays
+  std::string note;  ///< why, when something is out of the ordinary
 };
 
 struct AdaScaleReport {

@@ -44,7 +44,9 @@ def english_sentences() -> list[str]:
     text = "\n\n".join(pydoc_data.topics.topics[key] for key in sorted(pydoc_data.topics.topics))
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     sentences = [s for part in paragraphs for s in re.split(r"(?<=[.?!])\s+", part)]
-    prose = [s for s in sentences if 40 <= len(s) <= 400 and re.fullmatch(r"[A-Z][\w ,;:'\"()/*`.-]+[.?!]", s)]
+    prose = [
+        s for s in sentences if 40 <= len(s) <= 400 and re.fullmatch(r"[A-Z][\w ,;:'\"()/*`.-]+[.?!]", s)
+    ]
     return list(dict.fromkeys(prose))
 
 
@@ -58,7 +60,9 @@ def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
 @torch.no_grad()
 def embed(model: torch.nn.Module, batches: list[dict[str, torch.Tensor]]) -> torch.Tensor:
     """Embeddings of all sentences, [n, 384]."""
-    return torch.cat([mean_pool(model(**batch).last_hidden_state, batch["attention_mask"]) for batch in batches])
+    return torch.cat(
+        [mean_pool(model(**batch).last_hidden_state, batch["attention_mask"]) for batch in batches]
+    )
 
 
 def quality(reference: torch.Tensor, embeddings: torch.Tensor) -> tuple[float, float]:
@@ -84,7 +88,9 @@ def encoder_bytes(model: torch.nn.Module, bits: int) -> int:
     return sum(w.numel() * bits // 8 for w in weights) + scales
 
 
-def simulate(model: torch.nn.Module, example: dict[str, torch.Tensor], scheme: QuantScheme) -> QuantizationSimModel:
+def simulate(
+    model: torch.nn.Module, example: dict[str, torch.Tensor], scheme: QuantScheme
+) -> QuantizationSimModel:
     """W4A16, per channel; embeddings and pooler stay in full precision."""
     return QuantizationSimModel(
         model,
@@ -118,7 +124,9 @@ def print_table(rows: list[Row]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--iterations", type=int, default=192, help="training iterations per block")
     parser.add_argument("--lr-scale", type=float, default=4.0, help="multiplies AIMET's learning rates")
     parser.add_argument("--calibration-sentences", type=int, default=512)
@@ -136,7 +144,12 @@ def main() -> None:
 
     def batches_of(texts: list[str]) -> list[dict[str, torch.Tensor]]:
         chunks = [texts[i : i + BATCH_SIZE] for i in range(0, len(texts), BATCH_SIZE)]
-        encode = {"padding": "max_length", "truncation": True, "max_length": MAX_LENGTH, "return_tensors": "pt"}
+        encode = {
+            "padding": "max_length",
+            "truncation": True,
+            "max_length": MAX_LENGTH,
+            "return_tensors": "pt",
+        }
         return [
             {key: batch[key] for key in ("input_ids", "attention_mask")}
             for batch in (tokenizer(chunk, **encode) for chunk in chunks)

@@ -1,5 +1,9 @@
 #include "cli/cli_main.h"
 
+#include <fmt/ranges.h>
+
+#include <ostream>
+
 #include "adascale/core/error.h"
 #include "adascale/core/options.h"
 #include "adascale/sim/options.h"
@@ -59,6 +63,10 @@ struct WrongLine {
   std::vector<std::string> args;
   std::string error;
 };
+
+void PrintTo(const WrongLine& line, std::ostream* out) {
+  *out << fmt::format("{}", fmt::join(line.args, " "));
+}
 
 class WrongLines : public ::testing::TestWithParam<WrongLine> {};
 

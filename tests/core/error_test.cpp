@@ -19,11 +19,14 @@ std::string message_of(const std::function<void()>& action, Error::Fault expecte
 }
 
 TEST(Error, CheckFormatsTheMessageAndBlamesTheUser) {
-  const auto text = message_of([] { ADA_CHECK(1 == 2, "bits: got {}, expected {}", 1, 2); }, Error::Fault::kUser);
+  const auto text =
+      message_of([] { ADA_CHECK(1 == 2, "bits: got {}, expected {}", 1, 2); }, Error::Fault::kUser);
   EXPECT_EQ(text, "bits: got 1, expected 2");
 }
 
-TEST(Error, CheckPassesQuietly) { EXPECT_NO_THROW(ADA_CHECK(true, "never {}", "shown")); }
+TEST(Error, CheckPassesQuietly) {
+  EXPECT_NO_THROW(ADA_CHECK(true, "never {}", "shown"));
+}
 
 TEST(Error, AssertBlamesUsAndSaysWhere) {
   const auto text = message_of([] { ADA_ASSERT(false, "lost a node"); }, Error::Fault::kInternal);

@@ -44,7 +44,9 @@ class Tied(nn.Module):
         self.fc = nn.Linear(16, 16)
         self.unused = nn.Parameter(torch.ones(3))
         self.register_buffer("passing", torch.arange(16.0), persistent=False)
-        self.register_buffer("flags", torch.tensor([True, False, True]))  # 3 bytes: what follows is not aligned
+        self.register_buffer(
+            "flags", torch.tensor([True, False, True])
+        )  # 3 bytes: what follows is not aligned
         self.register_buffer("kept", torch.rand(16))
 
     def forward(self, ids):

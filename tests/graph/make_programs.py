@@ -153,17 +153,31 @@ class Shapes(nn.Module):
 def llama():
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    config = LlamaConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-                         num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=64, use_cache=False,
-                         tie_word_embeddings=True)
+    config = LlamaConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=64,
+        use_cache=False,
+        tie_word_embeddings=True,
+    )
     return LlamaForCausalLM(config)
 
 
 def bert():
     from transformers import BertConfig, BertModel
 
-    config = BertConfig(vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2,
-                        num_attention_heads=4, max_position_embeddings=32)
+    config = BertConfig(
+        vocab_size=64,
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        max_position_embeddings=32,
+    )
     return BertModel(config)
 
 
@@ -177,7 +191,13 @@ def programs():
     return {
         "linear": (nn.Linear(6, 4), (torch.randn(3, 6),), {}, None, False),
         "mlp": (Mlp(), (torch.randn(5, 6),), {}, None, False),
-        "mlp_dynamic": (Mlp(), (torch.randn(5, 6),), {}, ({0: torch.export.Dim("batch", min=3, max=16)},), False),
+        "mlp_dynamic": (
+            Mlp(),
+            (torch.randn(5, 6),),
+            {},
+            ({0: torch.export.Dim("batch", min=3, max=16)},),
+            False,
+        ),
         "mlp_strict": (Mlp(), (torch.randn(5, 6),), {}, (rows,), True),
         "cnn": (Cnn(), (torch.randn(2, 3, 12, 12),), {}, (rows,), False),
         "attention": (Attention(), (torch.randn(2, 5, 16),), {}, None, False),
@@ -186,13 +206,28 @@ def programs():
         "tied": (Tied(), (torch.randint(0, 11, (2, 5)),), {}, (rows,), False),
         "twice": (Twice(), (torch.randn(3, 6),), {}, None, False),
         "twice_strict": (Twice(), (torch.randn(3, 6),), {}, None, True),
-        "dict_inputs": (DictInputs(), (batch,), {"flag": True, "power": 2, "mode": "tanh"},
-                        {"batch": {"left": rows, "right": rows}, "flag": None, "power": None, "mode": None}, False),
-        "shapes": (Shapes(), (torch.randn(3, 5, 4), torch.randn(3, 5, 4)), {},
-                   ({0: AUTO, 1: AUTO}, {0: AUTO, 1: AUTO}), False),
+        "dict_inputs": (
+            DictInputs(),
+            (batch,),
+            {"flag": True, "power": 2, "mode": "tanh"},
+            {"batch": {"left": rows, "right": rows}, "flag": None, "power": None, "mode": None},
+            False,
+        ),
+        "shapes": (
+            Shapes(),
+            (torch.randn(3, 5, 4), torch.randn(3, 5, 4)),
+            {},
+            ({0: AUTO, 1: AUTO}, {0: AUTO, 1: AUTO}),
+            False,
+        ),
         "llama": (llama(), (), {"input_ids": ids}, None, False),
-        "llama_dynamic": (llama(), (), {"input_ids": ids, "attention_mask": mask},
-                          {"input_ids": {0: AUTO, 1: AUTO}, "attention_mask": {0: AUTO, 1: AUTO}}, False),
+        "llama_dynamic": (
+            llama(),
+            (),
+            {"input_ids": ids, "attention_mask": mask},
+            {"input_ids": {0: AUTO, 1: AUTO}, "attention_mask": {0: AUTO, 1: AUTO}},
+            False,
+        ),
         "bert": (bert(), (), {"input_ids": ids, "attention_mask": mask}, None, False),
     }
 
@@ -231,7 +266,9 @@ def main(folder):
         torch.export.save(export(model, args, kwargs, dynamic_shapes, strict), folder / f"{name}.pt2")
         save_file(record(model, args, kwargs), folder / f"{name}.safetensors")
     training = Cnn().train()
-    torch.export.save(export(training, (torch.randn(2, 3, 12, 12),), {}, None, False), folder / "training.pt2")
+    torch.export.save(
+        export(training, (torch.randn(2, 3, 12, 12),), {}, None, False), folder / "training.pt2"
+    )
 
 
 main(Path(sys.argv[1]))

@@ -16,8 +16,10 @@ from torch.utils import _pytree as pytree
 
 def flat_inputs(program, record):
     specs = [spec for spec in program.graph_signature.input_specs if spec.kind == InputKind.USER_INPUT]
-    return [spec.arg.value if isinstance(spec.arg, ConstantArgument) else record[f"input.{i}"]
-            for i, spec in enumerate(specs)]
+    return [
+        spec.arg.value if isinstance(spec.arg, ConstantArgument) else record[f"input.{i}"]
+        for i, spec in enumerate(specs)
+    ]
 
 
 def main(folder):

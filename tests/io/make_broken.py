@@ -71,7 +71,10 @@ def main(folder):
         "no_graph": (model, lambda d: d["graph_module"].pop("graph")),
         "operator": (model, lambda d: first_node(d).update(target="torch.ops.mine.secret.default")),
         "argument": (model, lambda d: first_node(d)["inputs"][0].update(arg={"as_riddle": 3})),
-        "undefined": (model, lambda d: first_node(d)["inputs"][0].update(arg={"as_tensor": {"name": "ghost"}})),
+        "undefined": (
+            model,
+            lambda d: first_node(d)["inputs"][0].update(arg={"as_tensor": {"name": "ghost"}}),
+        ),
         "pickled": (WEIGHTS, set_at("0.weight", "use_pickle", True)),
         "beyond": (WEIGHTS, set_meta("0.weight", "storage_offset", {"as_int": 1})),
         "huge": (WEIGHTS, set_meta("0.weight", "strides", [{"as_int": 2**62}, {"as_int": 2**62}])),

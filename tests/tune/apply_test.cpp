@@ -1,5 +1,5 @@
-#include <ATen/ops/randn.h>
 #include <ATen/Context.h>
+#include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
 #include <limits>
@@ -78,7 +78,8 @@ TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
 
 TEST(ApplyAdaScale, EpochsCountTheBatchesTrainedOn) {
   QuantizationSimModel sim = seed_sim();
-  const auto report = apply_adascale(sim, seed_batches(5), AdaScaleOptions{.num_epochs = 2, .held_out_batches = 1});
+  const auto report =
+      apply_adascale(sim, seed_batches(5), AdaScaleOptions{.num_epochs = 2, .held_out_batches = 1});
   EXPECT_EQ(report.blocks[0].iterations, 8);
   EXPECT_TRUE(report.blocks[0].held_out_before);
   EXPECT_TRUE(report.blocks[0].held_out_after);
@@ -94,7 +95,8 @@ TEST(ApplyAdaScale, GroupsAndAsymmetricGridsTrainToo) {
     options.symmetric = symmetric;
     QuantizationSimModel sim(load_program(model_file("seed")), options);
     const auto report = apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60});
-    for (const BlockReport& block : report.blocks) EXPECT_LT(block.loss_after, block.loss_before) << block.name;
+    for (const BlockReport& block : report.blocks)
+      EXPECT_LT(block.loss_after, block.loss_before) << block.name;
   }
 }
 
@@ -159,14 +161,23 @@ TEST(ApplyAdaScale, RefusesUnknownRecipesAndBlocks) {
   QuantizationSimModel sim = seed_sim();
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.recipe = "slow"}); }),
             "recipe: got 'slow', expected one of aimet");
-  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.blocks = {"decoder.*"}}); })
-                .find("decoder.*"),
+  EXPECT_NE(error_of([&] {
+              apply_adascale(sim, seed_batches(1), AdaScaleOptions{.blocks = {"decoder.*"}});
+            }).find("decoder.*"),
             std::string::npos);
+}
+
+TEST(ApplyAdaScale, RefusesAModelWithoutBlocksAndListsWhatItLookedAt) {
+  QuantizationSimModel sim(load_program(model_file("masked")), w4a16());
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, std::vector<Inputs>{{example_input("masked")}}); }),
+            "apply_adascale: found no block to train: no module call has two layers; looked at: "
+            "(root)  Masked  1 layer, fc  Linear  1 layer");
 }
 
 TEST(ApplyAdaScale, RefusesBitsThatItDoesNotTrain) {
   QuantizationSimModel sim = seed_sim(16);
-  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("AdaScale trains 2 to 8"), std::string::npos);
+  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("AdaScale trains 2 to 8"),
+            std::string::npos);
 }
 
 TEST(Recipes, AimetIsAsPublished) {

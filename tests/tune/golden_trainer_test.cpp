@@ -12,7 +12,8 @@ namespace {
 
 std::string export_models() {
   static const std::string folder = [] {
-    const auto made = std::filesystem::path(ADASCALE_TEST_SCRATCH) / fmt::format("golden_models.{}", getpid());
+    const auto made =
+        std::filesystem::path(ADASCALE_TEST_SCRATCH) / fmt::format("golden_models.{}", getpid());
     std::filesystem::create_directories(made);
     const auto command = fmt::format("\"{0}\" \"{1}/tune/make_golden_models.py\" \"{1}/golden\" \"{2}\"",
                                      ADASCALE_TEST_PYTHON, ADASCALE_TEST_DATA, made.string());
@@ -43,8 +44,15 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
     walk.reach(i);
     walk.run_fp(i);
     const int32_t first = static_cast<int32_t>(2 * i);
-    BlockTrainer trainer({sim, blocks[i], walk.plan(i), walk, {first, first + 1}, recipe, golden.at("iters").item<int64_t>(),
-                          x.size(0), 0});
+    BlockTrainer trainer({sim,
+                          blocks[i],
+                          walk.plan(i),
+                          walk,
+                          {first, first + 1},
+                          recipe,
+                          golden.at("iters").item<int64_t>(),
+                          x.size(0),
+                          0});
     const at::Tensor losses = golden.at(fmt::format("losses{}", i));
     trainer.train([&](int64_t step, double loss) {
       const double expected = losses[step - 1].item<double>();
@@ -60,7 +68,8 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
       const std::vector<at::Tensor> learnables = quantizer.learnables();
       ASSERT_EQ(learnables.size(), names.size());
       for (size_t j = 0; j < names.size(); ++j)
-        EXPECT_LE(golden::distance(learnables[j].detach(), golden.at(key + "." + names[j])), 1e-4) << names[j];
+        EXPECT_LE(golden::distance(learnables[j].detach(), golden.at(key + "." + names[j])), 1e-4)
+            << names[j];
       EXPECT_LE(golden::distance(quantizer.divided_weight(), golden.at(key + ".Wfold")), 1e-5);
       sim.fold(first + static_cast<int32_t>(k), encodings[k], true);
     }
@@ -69,7 +78,8 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
 
   const at::Tensor all = x.flatten(0, 1);
   EXPECT_LE(golden::distance(sim.run({all}, SimMode::kFloat)[0].toTensor(), golden.at("out_fp")), 1e-5);
-  EXPECT_LE(golden::distance(sim.run({all}, SimMode::kWeightsOnly)[0].toTensor(), golden.at("out_ada")), 1e-5);
+  EXPECT_LE(golden::distance(sim.run({all}, SimMode::kWeightsOnly)[0].toTensor(), golden.at("out_ada")),
+            1e-5);
 }
 
 TEST_P(GoldenTrainer, StartsAtAimetsRoundToNearest) {
@@ -77,7 +87,8 @@ TEST_P(GoldenTrainer, StartsAtAimetsRoundToNearest) {
   SimOptions options{.default_param_bw = 4, .default_output_bw = kOffBits};
   const QuantizationSimModel sim(load_program(export_models() + "/" + GetParam() + ".pt2"), options);
   const at::Tensor all = golden.at("x").flatten(0, 1);
-  EXPECT_LE(golden::distance(sim.run({all}, SimMode::kWeightsOnly)[0].toTensor(), golden.at("out_rtn")), 1e-5);
+  EXPECT_LE(golden::distance(sim.run({all}, SimMode::kWeightsOnly)[0].toTensor(), golden.at("out_rtn")),
+            1e-5);
 }
 
 INSTANTIATE_TEST_SUITE_P(Models, GoldenTrainer, testing::Values("golden_linear", "golden_conv"),
