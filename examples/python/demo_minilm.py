@@ -1,8 +1,8 @@
-"""Quantizes MiniLM-L6, a real sentence encoder, to 4-bit weights and 16-bit activations, and measures what is left of it.
+"""Quantizes MiniLM-L6, a real sentence encoder, to 4-bit weights and 16-bit activations, and measures it.
 
-Three models are compared on sentences that calibration never saw: FP32, round-to-nearest, AdaScale. The measure is
-recall@10: the share of each sentence's ten nearest neighbours (by cosine, among 256) that the quantized embeddings
-keep; and the mean cosine between quantized and FP32 embeddings.
+Three models are compared on sentences that calibration never saw: FP32, round-to-nearest, AdaScale. Measured
+are recall@10, the share of each sentence's ten nearest neighbours (by cosine, among 256) that the quantized
+embeddings keep, and the mean cosine between quantized and FP32 embeddings.
 
     .venv/bin/python examples/python/demo_minilm.py [--iterations N] [--output-dir DIR]
 """
@@ -51,7 +51,7 @@ def english_sentences() -> list[str]:
 
 
 def mean_pool(hidden: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Sentence embeddings [n, 384] of unit length from hidden states [n, tokens, 384] and mask [n, tokens]."""
+    """Embeddings [n, 384] of unit length from hidden states [n, tokens, 384] and mask [n, tokens]."""
     weights = mask.unsqueeze(-1).to(hidden.dtype)
     pooled = (hidden * weights).sum(1) / weights.sum(1)
     return torch.nn.functional.normalize(pooled, dim=-1)
@@ -82,7 +82,7 @@ def peak_mib() -> int:
 
 
 def encoder_bytes(model: torch.nn.Module, bits: int) -> int:
-    """Bytes of the 36 encoder Linears' weights at that many bits, FP32 scales (one per row) included below 32."""
+    """Bytes of the 36 encoder Linears' weights at that many bits, with FP32 scales (one per row) below 32."""
     weights = [m.weight for m in model.encoder.modules() if isinstance(m, torch.nn.Linear)]
     scales = 0 if bits == 32 else sum(4 * w.shape[0] for w in weights)
     return sum(w.numel() * bits // 8 for w in weights) + scales

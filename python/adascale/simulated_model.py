@@ -123,7 +123,7 @@ class SimulatedModel(nn.Module):
 
 
 def _snapshot(value: Any) -> Any:
-    # A copy: a loader may fill one buffer again and again. Not an inference tensor: those cannot be trained on.
+    # A copy: a loader may fill one buffer again and again. No inference tensor: it cannot be trained on.
     with torch.inference_mode(False):
         return value.detach().clone() if isinstance(value, Tensor) else value
 

@@ -82,7 +82,7 @@ class Masked(nn.Module):
 
 
 def save(folder, name, model, example):
-    dynamic = [{axis: torch.export.Dim.AUTO for axis in range(example.dim())}]
+    dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
     torch.export.save(program, folder / f"{name}.pt2")
 

@@ -1,6 +1,6 @@
 """Reads exported files with the tools they are for; any difference is an exception.
 
-reload.py pt2 MODEL.pt2 CALL.safetensors ...     CALL: the inputs "0", "1".. and expected outputs "out0", "out1"..
+reload.py pt2 MODEL.pt2 CALL.safetensors ...     CALL: the inputs "0", "1".. and the outputs "out0", "out1"..
 reload.py state MODEL.safetensors MODEL.pt2 ...  loads the state into the module of the original program
 reload.py same MODEL.safetensors MODEL.pt2 ...   both files hold the same values under the same names
 
@@ -21,13 +21,13 @@ def check_pt2(path, call_path):
     outputs = outputs if isinstance(outputs, (tuple, list)) else [outputs]
     expected = [call[f"out{i}"] for i in range(len(call) - len(inputs))]
     assert len(outputs) == len(expected), (len(outputs), len(expected))
-    for i, (got, want) in enumerate(zip(outputs, expected)):
+    for i, (got, want) in enumerate(zip(outputs, expected, strict=True)):
         assert torch.equal(got, want), f"output {i} differs by up to {(got - want).abs().max()}"
 
 
 def whole_state(path):
     with safe_open(path, "pt") as file:
-        state = {name: file.get_tensor(name) for name in file.keys()}
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a safetensors file is no dict)
         ties = {k: v for k, v in file.metadata().items() if v in state}
     return state | {name: state[kept] for name, kept in ties.items()}
 

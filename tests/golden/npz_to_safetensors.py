@@ -1,4 +1,4 @@
-"""Rewrites a .npz of golden numbers as .safetensors, which the C++ tests read: npz_to_safetensors.py IN OUT."""
+"""Rewrites a .npz of golden numbers as .safetensors for the C++ tests: npz_to_safetensors.py IN OUT."""
 
 import sys
 

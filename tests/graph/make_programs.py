@@ -1,4 +1,4 @@
-"""Exports small models to FOLDER/<name>.pt2, each with <name>.safetensors: its inputs ("input.0", flat, tensors only),
+"""Exports small models to FOLDER/<name>.pt2, each with <name>.safetensors: inputs ("input.0", tensors only),
 outputs ("output.0", flat) and the gradient of mean(outputs ** 2) for every parameter ("grad.<name>").
 
 usage: make_programs.py FOLDER

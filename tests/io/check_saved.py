@@ -1,5 +1,5 @@
-"""Loads every FOLDER/*.pt2 with torch.export.load and compares its outputs, bit for bit, with those recorded beside
-it in <name>.safetensors ("input.0", "output.0", flat). Exits with a message at the first difference.
+"""Loads every FOLDER/*.pt2 with torch.export.load and compares its outputs, bit for bit, with those recorded
+beside it in <name>.safetensors ("input.0", "output.0", flat). Exits with a message at the first difference.
 
 usage: check_saved.py FOLDER
 """

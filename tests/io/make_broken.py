@@ -1,5 +1,5 @@
-"""Writes FOLDER/<what is wrong>.pt2: copies of one good program, each with one thing broken, and "good.pt2" itself
-written anew by another zip writer (records at unaligned offsets).
+"""Writes FOLDER/<what is wrong>.pt2: copies of one good program, each with one thing broken, and "good.pt2"
+itself, written anew by another zip writer (records at unaligned offsets).
 
 usage: make_broken.py FOLDER
 """

@@ -1,4 +1,4 @@
-"""Exports the two-block models of the golden numbers with their starting weights: make_golden_models.py GOLDEN_DIR OUT_DIR"""
+"""Exports the golden numbers' two-block models at their start: make_golden_models.py GOLDEN_DIR OUT_DIR"""
 
 import sys
 from pathlib import Path
