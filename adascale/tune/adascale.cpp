@@ -71,37 +71,50 @@ std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Blo
   return found;
 }
 
+BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, ProgramWalk& walk, size_t index,
+                        const AdaScaleOptions& options) {
+  const Block& block = plan.blocks[index];
+  walk.reach(index);
+  walk.run_fp(index);
+  const BlockJob job{sim,
+                     block,
+                     walk.plan(index),
+                     walk,
+                     weights_to_train(sim, block),
+                     plan.recipe,
+                     plan.iterations,
+                     plan.training_batches,
+                     derive_seed(static_cast<uint64_t>(options.seed), index)};
+  BlockReport report{.name = block.name, .note = "nothing to train: its weights are decided already"};
+  if (!job.weights.empty()) {
+    const auto stage = fmt::format("block {}/{} {}", index + 1, plan.blocks.size(), block.name);
+    report = tune_block(sim, job, stage, options.progress);
+    sim.adascale_applied = true;
+  }
+  if (index + 1 < plan.blocks.size()) walk.pass(index);
+  return report;
+}
+
+/// "; folded already, and kept so: a, b", for the message of a failure.
+std::string describe_folded(const AdaScaleReport& report) {
+  std::vector<std::string> names;
+  for (const BlockReport& block : report.blocks) names.push_back(block.name);
+  return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
+}
+
 }  // namespace
 
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options) {
   const auto start = Clock::now();
   const Preflight plan = check_adascale(sim, batches, options);
-  sim.adascale_applied = true;
-
   AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
   ProgramWalk walk(sim, plan.blocks, batches);
-  for (size_t i = 0; i < plan.blocks.size(); ++i) {
-    const Block& block = plan.blocks[i];
-    walk.reach(i);
-    walk.run_fp(i);
-    const BlockJob job{sim,
-                       block,
-                       walk.plan(i),
-                       walk,
-                       weights_to_train(sim, block),
-                       plan.recipe,
-                       plan.iterations,
-                       plan.training_batches,
-                       derive_seed(static_cast<uint64_t>(options.seed), i)};
-    if (job.weights.empty()) {
-      report.blocks.push_back(
-          {.name = block.name, .note = "nothing to train: its weights are decided already"});
-    } else {
-      const auto stage = fmt::format("block {}/{} {}", i + 1, plan.blocks.size(), block.name);
-      report.blocks.push_back(tune_block(sim, job, stage, options.progress));
-    }
-    walk.pass(i);
+  try {
+    for (size_t i = 0; i < plan.blocks.size(); ++i)
+      report.blocks.push_back(visit_block(sim, plan, walk, i, options));
+  } catch (const Error& error) {  // boundary: says what a failure leaves behind
+    throw Error(error.fault(), error.what() + describe_folded(report));
   }
   report.seconds = seconds_since(start);
   return report;

@@ -45,7 +45,8 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 /// nor changed. A trained block is kept only if its loss over all batches is no worse than
 /// round-to-nearest's; the report says so. Errors, before any work and all at once: no batches; NaN or
 /// infinity in a batch; inputs that do not fit; no block found; a layer that cannot be trained; epochs with
-/// iterations; sim already calibrated or already trained.
+/// iterations; sim already calibrated or already trained. A failure during
+/// the work names the blocks already folded, which stay so.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 

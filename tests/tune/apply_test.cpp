@@ -167,6 +167,18 @@ TEST(ApplyAdaScale, RefusesUnknownRecipesAndBlocks) {
             std::string::npos);
 }
 
+TEST(ApplyAdaScale, AFailureNamesTheBlocksAlreadyFolded) {
+  QuantizationSimModel sim = seed_sim();
+  AdaScaleOptions options{.num_iterations = 2};
+  options.progress = [](const ProgressEvent& event) {
+    if (event.stage.starts_with("block 3/5")) fail("the user's own trouble");
+  };
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(2), options); }),
+            "the user's own trouble; folded already, and kept so: linear_blocks.0, linear_blocks.1");
+  EXPECT_TRUE(sim.weights()[3].encoding);
+  EXPECT_FALSE(sim.weights()[4].encoding);
+}
+
 TEST(ApplyAdaScale, RefusesAModelWithoutBlocksAndListsWhatItLookedAt) {
   QuantizationSimModel sim(load_program(model_file("masked")), w4a16());
   EXPECT_EQ(error_of([&] { apply_adascale(sim, std::vector<Inputs>{{example_input("masked")}}); }),
