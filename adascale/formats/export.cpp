@@ -65,6 +65,7 @@ void check_scales(const QuantizationSimModel& sim, Objections& objections) {
 std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options) {
+  sim.check_unchanged();
   Objections objections;
   const Formats chosen = choose_formats(formats, objections);
   const ExportRequest request{sim, prefix, options};

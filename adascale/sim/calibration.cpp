@@ -8,8 +8,10 @@
 namespace adascale {
 namespace {
 
-/// Additive masks use the lowest finite float or -infinity for "never".
-constexpr double kMinusInfinityStandIn = -1e30;
+/// Additive masks use -infinity, the lowest finite number or a round one such as -1e9 for "never".
+bool stands_for_minus_infinity(double lowest, c10::ScalarType dtype) {
+  return lowest <= -1e8 || (dtype == at::kHalf && lowest <= -65504);
+}
 
 ActivationEncoding encoding_of(const Range& range, int bits, bool symmetric) {
   const Grid grid{.bits = bits, .symmetric = symmetric};
@@ -37,7 +39,7 @@ void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, co
   const auto& name = program_.values[quantizer.value].name;
   ADA_CHECK(!std::isnan(lowest) && !std::isnan(highest), "{} ({}): NaN in the calibration data's activations",
             quantizer.module, name);
-  if (lowest <= kMinusInfinityStandIn) {
+  if (stands_for_minus_infinity(lowest, x.scalar_type())) {
     off_reasons_[index] = fmt::format("holds values that stand for minus infinity (lowest {:.3g})", lowest);
     return;
   }
@@ -53,6 +55,7 @@ std::vector<ActivationQuantizer> Calibration::finish(std::vector<ActivationQuant
     ActivationQuantizer& quantizer = quantizers[i];
     any = any || seen_[i] || !off_reasons_[i].empty();
     quantizer.off_reason = off_reasons_[i];
+    quantizer.encoding.reset();
     if (!quantizer.off_reason.empty())
       log_line(fmt::format("{} {}: activation quantizer off: it {}", quantizer.module, quantizer.port,
                            quantizer.off_reason));

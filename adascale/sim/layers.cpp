@@ -6,7 +6,9 @@
 #include <array>
 #include <map>
 #include <string_view>
+#include <tuple>
 
+#include "adascale/core/error.h"
 #include "adascale/graph/dataflow.h"
 
 namespace adascale {
@@ -60,12 +62,36 @@ std::string layer_name(const std::string& parameter) {
   return parameter;
 }
 
+/// Where a tensor lies and how it is read: equal for tied weights, different for two views of one tensor.
+using View = std::tuple<const void*, std::vector<int64_t>, std::vector<int64_t>>;
+
+/// Two weights that overlap without being the same could not both be put on their grids.
+void check_no_overlap(const Program& program, const std::vector<Layer>& layers) {
+  std::map<const char*, const Layer*> by_begin;
+  for (const Layer& layer : layers) {
+    const auto* begin = static_cast<const char*>(program.state.at(layer.parameters[0]).const_data_ptr());
+    const auto [position, is_new] = by_begin.emplace(begin, &layer);
+    ADA_CHECK(is_new, "{} and {} are different views of one tensor; clone one of them",
+              position->second->parameters[0], layer.parameters[0]);
+  }
+  const Layer* before = nullptr;
+  const char* end = nullptr;
+  for (const auto& [begin, layer] : by_begin) {
+    ADA_CHECK(before == nullptr || begin >= end,
+              "{} and {} are different views of one tensor; clone one of them", before->parameters[0],
+              layer->parameters[0]);
+    before = layer;
+    end = begin + program.state.at(layer->parameters[0]).nbytes();
+  }
+}
+
 class LayerFinder {
  public:
   explicit LayerFinder(const Program& program) : program_(program), flow_(program) {}
 
   LayerList find() {
     for (NodeId id = 0; id < static_cast<NodeId>(program_.nodes.size()); ++id) visit(id);
+    check_no_overlap(program_, found_.layers);
     return std::move(found_);
   }
 
@@ -93,8 +119,9 @@ class LayerFinder {
 
   void add(NodeId id, const LayerKind& kind, ValueId weight) {
     const std::string& name = program_.input_of(weight)->name;
-    const void* storage = program_.state.at(name).const_data_ptr();
-    const auto [position, is_new] = by_storage_.try_emplace(storage, found_.layers.size());
+    const at::Tensor& tensor = program_.state.at(name);
+    const View view{tensor.const_data_ptr(), tensor.sizes().vec(), tensor.strides().vec()};
+    const auto [position, is_new] = by_view_.try_emplace(view, found_.layers.size());
     if (is_new) found_.layers.push_back({layer_name(name), &kind, {}, {}, {}});
     Layer& layer = found_.layers[position->second];
     if (layer.kind->channel_axis < 0) layer.kind = &kind;
@@ -111,7 +138,7 @@ class LayerFinder {
   const Program& program_;
   Dataflow flow_;
   LayerList found_;
-  std::map<const void*, size_t> by_storage_;
+  std::map<View, size_t> by_view_;
 };
 
 }  // namespace

@@ -31,6 +31,22 @@ void check_bits(const SimOptions& options, Objections& objections) {
   if (options.group_size < 0) objections.add("group_size: got {}, expected 0 or more", options.group_size);
 }
 
+/// A loader may fill one buffer again and again.
+Inputs copy_tensors(Inputs inputs) {
+  for (c10::IValue& input : inputs)
+    if (input.isTensor()) input = input.toTensor().detach().clone();
+  return inputs;
+}
+
+/// Fake-quantization makes a finite number of NaN, so that a NaN must not get that far.
+void check_no_nan(const Program& program, const Inputs& inputs) {
+  const auto expected = program.user_inputs();
+  for (size_t i = 0; i < inputs.size() && i < expected.size(); ++i) {
+    if (!inputs[i].isTensor() || !inputs[i].toTensor().is_floating_point()) continue;
+    ADA_CHECK(!inputs[i].toTensor().isnan().any().item<bool>(), "input '{}' holds NaN", expected[i]->name);
+  }
+}
+
 }  // namespace
 
 struct QuantizationSimModel::Body {
@@ -42,7 +58,7 @@ struct QuantizationSimModel::Body {
   std::vector<ActivationQuantizer> activations;
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
   std::unordered_map<std::string, at::Tensor> folded;         // parameters as they are now, where they differ
-  std::vector<int64_t> versions;                              // of each weight's tensor, when last seen
+  std::unordered_map<std::string, int64_t> versions;  // of each of the program's tensors, when last seen
   std::unique_ptr<Plan> plan;
   std::unique_ptr<Calibration> calibration;
   std::optional<std::vector<Inputs>> recording;
@@ -79,17 +95,16 @@ void QuantizationSimModel::Body::index_quantizers() {
   activation_by_value.assign(program.values.size(), kNone);
   for (size_t i = 0; i < weights.size(); ++i) {
     for (const ValueId value : weights[i].layer.weights) weight_by_value[value] = static_cast<int32_t>(i);
-    versions.push_back(version_of(program.state.at(weights[i].layer.parameters.front())));
   }
+  for (const auto& [name, tensor] : program.state) versions[name] = version_of(tensor);
   for (size_t i = 0; i < activations.size(); ++i)
     activation_by_value[activations[i].value] = static_cast<int32_t>(i);
 }
 
 void QuantizationSimModel::Body::check_versions() const {
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const std::string& name = weights[i].layer.parameters.front();
-    if (weights[i].encoding && !options.in_place) continue;  // the sim's own tensor
-    ADA_CHECK(version_of(program.state.at(name)) == versions[i],
+  for (const auto& [name, tensor] : program.state) {
+    if (folded.contains(name)) continue;  // the sim has its own
+    ADA_CHECK(version_of(tensor) == versions.at(name),
               "{}: the tensor was changed after the simulation was made, and they share it; make a new one",
               name);
   }
@@ -149,10 +164,12 @@ std::string QuantizationSimModel::describe() const {
 Outputs QuantizationSimModel::run(const Inputs& inputs, SimMode mode) const {
   RunHooks hooks;
   hooks.load_state = [this, mode](ValueId value) { return load_state(value, mode); };
-  if (mode == SimMode::kSimulate)
+  if (mode == SimMode::kSimulate) {
+    check_no_nan(body_->program, inputs);
     hooks.transform = [this](ValueId value, const at::Tensor& x) {
       return body_->simulate_activation(value, x);
     };
+  }
   return body_->run(inputs, hooks);
 }
 
@@ -160,8 +177,8 @@ Outputs QuantizationSimModel::call(const Inputs& inputs) {
   Body& body = *body_;
   if (body.recording) {
     check_inputs(body.program, inputs);
-    body.recording->push_back(inputs);
-    return {};
+    body.recording->push_back(copy_tensors(inputs));
+    throw ForwardRecorded{};
   }
   if (!body.calibration) return run(inputs);
   RunHooks hooks;
@@ -186,6 +203,7 @@ Outputs QuantizationSimModel::operator()(const at::Tensor& tensor) {
 
 void QuantizationSimModel::begin_calibration() {
   ADA_CHECK(!body_->recording, "compute_encodings: called while a forward function is being recorded");
+  ADA_CHECK(!body_->calibration, "compute_encodings: called within another compute_encodings");
   const RangeScheme& scheme = range_scheme(to_string(body_->options.quant_scheme));
   body_->calibration =
       std::make_unique<Calibration>(body_->program, body_->activations.size(), scheme.make_analyzer);
@@ -196,6 +214,8 @@ void QuantizationSimModel::end_calibration() {
   body_->activations = body_->calibration->finish(body_->activations);
   body_->calibration.reset();
   body_->calibrated = true;
+  for (int32_t i = 0; i < static_cast<int32_t>(body_->weights.size()); ++i)
+    if (!body_->weights[i].encoding) fold(i, weight_encoding(i), false);
 }
 
 void QuantizationSimModel::abort_calibration() {
@@ -217,7 +237,12 @@ void QuantizationSimModel::start_recording() {
   body_->recording.emplace();
 }
 
+size_t QuantizationSimModel::recorded_calls() const {
+  return body_->recording ? body_->recording->size() : 0;
+}
+
 std::vector<Inputs> QuantizationSimModel::stop_recording() {
+  ADA_ASSERT(body_->recording, "stop_recording without start_recording");
   std::vector<Inputs> recorded = std::move(*body_->recording);
   body_->recording.reset();
   return recorded;
@@ -254,16 +279,23 @@ Encoding QuantizationSimModel::weight_encoding(int32_t index) const {
   return encode_rtn(name, state(name).detach(), weight.grid, weight.range);
 }
 
+void QuantizationSimModel::check_unchanged() const {
+  body_->check_versions();
+}
+
+// A tied parameter may have names that no node reads: torch.export keeps one of them in the graph.
 void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) {
   const at::NoGradGuard no_grad;
   QuantizedWeight& weight = body_->weights[index];
   const at::Tensor values = dequantize(encoding);
-  if (body_->options.in_place) {
-    at::Tensor own = body_->program.state.at(weight.layer.parameters.front()).detach();
-    own.copy_(values);
-    body_->versions[index] = version_of(own);
-  } else {
-    for (const std::string& name : weight.layer.parameters) body_->folded[name] = values;
+  at::Tensor own = body_->program.state.at(weight.layer.parameters.front()).detach();
+  if (body_->options.in_place) own.copy_(values);
+  for (const auto& [name, tensor] : body_->program.state) {
+    if (tensor.const_data_ptr() != own.const_data_ptr() || tensor.sizes() != own.sizes()) continue;
+    if (body_->options.in_place)
+      body_->versions[name] = version_of(tensor);
+    else
+      body_->folded[name] = values;
   }
   weight.encoding = std::move(encoding);
   weight.trained = trained;

@@ -24,6 +24,9 @@ using Outputs = std::vector<c10::IValue>;
 Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
 Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
 
+/// Ends a forward function once its inputs are recorded; not an error.
+struct ForwardRecorded {};
+
 /// Which quantizers act in a run.
 enum class SimMode {
   kFloat,        ///< none: the model as it came
@@ -49,6 +52,8 @@ class QuantizationSimModel {
 
   /// Runs the graph. Throws when a shared weight was changed behind our back, or the inputs do not fit.
   Outputs run(const Inputs& inputs, SimMode mode = SimMode::kSimulate) const;
+  /// Throws (user) if a tensor shared with the program was edited since the sim was made.
+  void check_unchanged() const;
   /// What compute_encodings' callback and forward functions call.
   Outputs operator()(const std::vector<at::Tensor>& tensors);
   Outputs operator()(const std::map<std::string, at::Tensor>& tensors);
@@ -56,7 +61,8 @@ class QuantizationSimModel {
   Outputs call(const Inputs& inputs);
 
   /// Runs `forward_pass`, which calls the model on representative data, and sets the activations' encodings
-  /// from what it saw. Weights are frozen from then on. On an exception the sim is as before.
+  /// from what it saw. Weights not folded yet are folded as round-to-nearest: all are frozen from then on. On
+  /// an exception the sim is as before.
   void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
   /// The same in two steps, for a caller that runs the model from elsewhere (Python); abort undoes begin.
   void begin_calibration();
@@ -64,8 +70,10 @@ class QuantizationSimModel {
   void abort_calibration();
   bool is_calibrated() const;  ///< compute_encodings has succeeded
 
-  /// Collects instead of running: until stop_recording, calls store their inputs and return nothing.
+  /// Collects instead of running: until stop_recording, calls store copies of their inputs and throw
+  /// ForwardRecorded.
   void start_recording();
+  size_t recorded_calls() const;
   std::vector<Inputs> stop_recording();
 
   const std::vector<QuantizedWeight>& weights() const;

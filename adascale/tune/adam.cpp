@@ -23,7 +23,9 @@ void Adam::step(double decay) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients;
   for (at::Tensor& parameter : parameters_) {
-    gradients.push_back(parameter.grad());
+    const at::Tensor gradient = parameter.grad();
+    gradients.push_back(gradient.defined() ? gradient
+                                           : at::zeros_like(parameter));  // the loss does not reach it
     parameter.mutable_grad() = at::Tensor();
   }
   for (at::Tensor& step : steps_) step.add_(1);

@@ -29,6 +29,13 @@ LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const E
   return {sim.weights()[index].layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
 }
 
+/// Over all batches, those trained on and those held out.
+double mean_loss(double training_loss, std::optional<double> held_out_loss, int64_t training, int64_t all) {
+  return (training_loss * static_cast<double>(training) +
+          held_out_loss.value_or(0) * static_cast<double>(all - training)) /
+         static_cast<double>(all);
+}
+
 /// Trains one block and folds the better of the result and round-to-nearest.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const ProgressSink& progress) {
@@ -39,6 +46,8 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
   const std::vector<Encoding> rtn = trainer.encode();
   report.loss_before = trainer.measure(0, training);
   if (all > training) report.held_out_before = trainer.measure(training, all);
+  ADA_CHECK(std::isfinite(mean_loss(report.loss_before, report.held_out_before, training, all)),
+            "{}: its output is not finite before training; mend the model or the data", job.block.name);
 
   trainer.train([&](int64_t step, double loss) {
     if (progress) progress({stage, step, job.iterations, loss});
@@ -46,9 +55,13 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
 
   report.loss_after = trainer.measure(0, training);
   if (all > training) report.held_out_after = trainer.measure(training, all);
-  report.kept = report.loss_after <= report.loss_before;
-  if (!report.kept) report.note = "training did not beat round-to-nearest, which stays";
+  const double after = mean_loss(report.loss_after, report.held_out_after, training, all);
+  report.kept = after <= mean_loss(report.loss_before, report.held_out_before, training, all);
+  if (!report.kept)
+    report.note = std::isfinite(after) ? "training did not beat round-to-nearest, which stays"
+                                       : "training diverged; round-to-nearest stays";
   const std::vector<Encoding> kept = report.kept ? trainer.encode() : rtn;
+  sim.adascale_applied = true;
   for (size_t i = 0; i < kept.size(); ++i) {
     report.layers.push_back(report_layer(sim, job.weights[i], rtn[i], kept[i]));
     sim.fold(job.weights[i], kept[i], report.kept);
@@ -89,7 +102,6 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
   if (!job.weights.empty()) {
     const auto stage = fmt::format("block {}/{} {}", index + 1, plan.blocks.size(), block.name);
     report = tune_block(sim, job, stage, options.progress);
-    sim.adascale_applied = true;
   }
   if (index + 1 < plan.blocks.size()) walk.pass(index);
   return report;
@@ -115,6 +127,9 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Input
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));
   } catch (const Error& error) {  // boundary: says what a failure leaves behind
     throw Error(error.fault(), error.what() + describe_folded(report));
+  } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
+    throw Error(Error::Fault::kInternal,
+                first_line(error.what_without_backtrace()) + describe_folded(report));
   }
   report.seconds = seconds_since(start);
   return report;

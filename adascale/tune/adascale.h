@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/core/error.h"
 #include "adascale/core/options.h"
 #include "adascale/core/progress.h"
 #include "adascale/sim/quantsim.h"
@@ -65,7 +66,16 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const Batches& batches,
                               const AdaScaleOptions& options = {}) {
   sim.start_recording();
   try {
-    for (const auto& batch : batches) forward_fn(sim, batch);
+    size_t index = 0;
+    for (const auto& batch : batches) {
+      try {
+        forward_fn(sim, batch);
+      } catch (const ForwardRecorded&) {  // boundary: how a recorded call ends
+      }
+      ADA_CHECK(sim.recorded_calls() == ++index,
+                "batch {}: forward_fn called the model {} times, expected once", index - 1,
+                sim.recorded_calls() + 1 - index);
+    }
   } catch (...) {  // boundary: leave the recording mode, then pass the caller's exception on
     sim.stop_recording();
     throw;

@@ -47,6 +47,9 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     const int64_t batch = iteration % job_.training_batches;
     const at::Tensor error = loss(batch, mixed_inputs(batch));
+    ADA_CHECK(
+        error.requires_grad(),
+        "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
     error.backward();
     const double decay = cosine_decay(iteration, job_.iterations);
     scales.step(decay);

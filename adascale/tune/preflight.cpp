@@ -44,7 +44,13 @@ void check_batches(const Program& program, const std::vector<Inputs>& batches, O
   const auto inputs = program.user_inputs();
   size_t bad = 0;
   for (size_t i = 0; i < batches.size() && bad < kMaxBadBatches; ++i) {
-    check_inputs(program, batches[i]);
+    try {
+      check_inputs(program, batches[i]);
+    } catch (const Error& error) {  // boundary: one objection among others
+      ++bad;
+      objections.add("batch {}: {}", i, error.what());
+      continue;
+    }
     for (size_t k = 0; k < inputs.size(); ++k) {
       if (is_finite(batches[i][k])) continue;
       ++bad;

@@ -3,6 +3,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <limits>
 
 #include "formats/model_files.h"
@@ -159,6 +160,59 @@ TEST(QuantSim, AnEditBehindOurBackIsRefused) {
   EXPECT_EQ(
       error_of([&] { run(sim, example_input("seed")); }),
       name + ": the tensor was changed after the simulation was made, and they share it; make a new one");
+}
+
+TEST(QuantSim, AnEditedBiasIsRefusedToo) {
+  const QuantizationSimModel sim(load_program(model_file("seed")), kWeights4);
+  sim.program().state.at("linear_blocks.0.fc1.bias").detach().add_(1);
+  EXPECT_NE(error_of([&] { run(sim, example_input("seed")); }).find("linear_blocks.0.fc1.bias"),
+            std::string::npos);
+  EXPECT_NE(error_of([&] { sim.check_unchanged(); }).find("linear_blocks.0.fc1.bias"), std::string::npos);
+}
+
+TEST(QuantSim, DifferentViewsOfOneTensorAreRefused) {
+  const auto refusal = [](const std::function<at::Tensor(const at::Tensor&)>& view) {
+    Program program = load_program(model_file("seed"));
+    at::Tensor& fc1 = program.state.at("linear_blocks.0.fc1.weight");
+    program.state.at("linear_blocks.0.fc2.weight") = view(fc1.detach());
+    return error_of([&] { QuantizationSimModel(std::move(program), kWeights4); });
+  };
+  const std::string expected = "different views of one tensor; clone one of them";
+  EXPECT_NE(refusal([](const at::Tensor& w) { return w.t(); }).find(expected), std::string::npos);
+  EXPECT_NE(refusal([](const at::Tensor& w) { return w.flatten().slice(0, 64); }).find(expected),
+            std::string::npos);
+}
+
+TEST(QuantSim, CalibrationFoldsWhatIsLeft) {
+  SimOptions options = w4a16();
+  options.in_place = true;
+  const QuantizationSimModel sim = calibrated_sim("seed", options);
+  for (size_t i = 0; i < sim.weights().size(); ++i) {
+    ASSERT_TRUE(sim.weights()[i].encoding);
+    EXPECT_FALSE(sim.weights()[i].trained);
+    const at::Tensor own = sim.program().state.at(sim.weights()[i].layer.parameters.front());
+    EXPECT_EQ(distance(own, dequantize(*sim.weights()[i].encoding)), 0);
+  }
+}
+
+TEST(QuantSim, NaNInputIsRefusedOnceSimulated) {
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  const at::Tensor x = example_input("seed").mul(std::numeric_limits<double>::quiet_NaN());
+  EXPECT_EQ(error_of([&] { run(sim, x); }), "input 'x' holds NaN");
+}
+
+TEST(QuantSim, ASecondCalibrationForgetsTheFirst) {
+  QuantizationSimModel sim = calibrated_sim("masked", w4a16());
+  const auto encodings = [&] {
+    int count = 0;
+    for (const ActivationQuantizer& quantizer : sim.activations()) count += quantizer.encoding.has_value();
+    return count;
+  };
+  const int before = encodings();
+  sim.compute_encodings([](QuantizationSimModel& model) { model(example_input("masked").abs().mul(-5)); });
+  EXPECT_EQ(encodings(), before);
+  for (const ActivationQuantizer& quantizer : sim.activations())
+    EXPECT_FALSE(quantizer.encoding && !quantizer.off_reason.empty()) << quantizer.module;
 }
 
 TEST(QuantSim, AllObjectionsComeAtOnce) {

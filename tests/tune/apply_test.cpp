@@ -125,6 +125,34 @@ TEST(ApplyAdaScale, ForwardFunctionPreparesTheInput) {
   EXPECT_EQ(calls, 2);
 }
 
+TEST(ApplyAdaScale, EveryBatchMustCallTheModelOnce) {
+  QuantizationSimModel sim = seed_sim();
+  const std::vector<at::Tensor> batches = {at::randn({3, 3, 32, 64})};
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, batches, [](QuantizationSimModel&, const at::Tensor&) {}); }),
+            "batch 0: forward_fn called the model 0 times, expected once");
+  EXPECT_NO_THROW(apply_adascale(sim, batches, default_forward_fn));  // and the sim is not left recording
+}
+
+TEST(ApplyAdaScale, HeldOutBatchesCountInTheDecision) {
+  SimOptions options = w4a16();
+  options.default_param_bw = 8;
+  QuantizationSimModel sim(load_program(model_file("seed")), options);
+  const auto report = apply_adascale(
+      sim, seed_batches(9), AdaScaleOptions{.num_iterations = 40, .held_out_batches = 8, .lr_scale = 20});
+  for (const BlockReport& block : report.blocks) {
+    const double before = (block.loss_before + 8 * *block.held_out_before) / 9;
+    const double after = (block.loss_after + 8 * *block.held_out_after) / 9;
+    EXPECT_EQ(block.kept, after <= before) << block.name;
+  }
+}
+
+TEST(ApplyAdaScale, DivergenceIsCalledByItsName) {
+  QuantizationSimModel sim = seed_sim();
+  const auto report =
+      apply_adascale(sim, seed_batches(1), AdaScaleOptions{.num_iterations = 4, .lr_scale = 1e8});
+  EXPECT_EQ(report.blocks[0].note, "training diverged; round-to-nearest stays");
+}
+
 TEST(ApplyAdaScale, RefusesWhatCannotWorkAllAtOnce) {
   QuantizationSimModel sim = seed_sim();
   AdaScaleOptions options{.num_epochs = 1, .num_iterations = 5};
