@@ -207,6 +207,8 @@ class TestComputeEncodings:
         with pytest.raises(KeyError, match="broken"):
             sim.compute_encodings(forward_pass, None)
         assert repr(sim) == before
+        with pytest.raises(Error, match="end without begin"):
+            sim._core.end_calibration()
         apply_adascale(sim, loader, progress=False)
 
     def test_model_never_called(self, model: nn.Module, loader: list[Tensor]) -> None:
