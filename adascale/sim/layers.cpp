@@ -48,7 +48,8 @@ ValueId parameter_behind(const Program& program, const Dataflow& flow, ValueId v
     const std::string op = node.op();
     const bool selects = op == "aten::to" || op == "aten::_to_copy" || op == "aten::index" ||
                          op == "aten::index_select" || op == "aten::contiguous" || op == "aten::reshape" ||
-                         op == "aten::clone";
+                         op == "aten::clone" || op == "aten::_weight_norm" ||
+                         op == "aten::_weight_norm_interface";
     if (!selects || node.reads().empty()) return kNone;
     value = node.reads().front();
   }

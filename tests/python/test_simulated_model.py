@@ -10,7 +10,7 @@ import torch
 from small_models import ConsecutiveBlocks, seed_loader, seed_sim
 from torch import nn
 
-from adascale import Error, apply_adascale
+from adascale import Error, QuantizationSimModel, apply_adascale
 
 
 @pytest.fixture
@@ -87,3 +87,9 @@ def test_print_shows_the_quantizers() -> None:
     sim = seed_sim(ConsecutiveBlocks(16, 2).eval(), torch.rand(2, 3, 4, 16))
     assert "linear_blocks.1.fc2.weight 16x8 int4 symmetric per channel" in str(sim)
     assert repr(sim) == str(sim)
+
+
+def test_a_layer_whose_weight_is_computed_is_named() -> None:
+    normed = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
+    sim = QuantizationSimModel(nn.Sequential(normed, nn.Linear(8, 8)).eval(), torch.rand(2, 8))
+    assert "not quantized: 0 (linear): its weight is computed from" in repr(sim)
