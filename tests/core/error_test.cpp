@@ -42,6 +42,14 @@ TEST(Objections, AreRaisedTogetherInOrder) {
   EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "first 1; second 2");
 }
 
+TEST(Objections, OfVeryManyTheRestIsCounted) {
+  Objections objections;
+  for (int i = 0; i < 25; ++i) objections.add("layer {}", i);
+  const std::string text = message_of([&] { objections.raise(); }, Error::Fault::kUser);
+  EXPECT_TRUE(text.starts_with("layer 0; layer 1; ")) << text;
+  EXPECT_TRUE(text.ends_with("layer 19; and 5 more like these")) << text;
+}
+
 TEST(FirstLine, CutsAtTheFirstNewline) {
   EXPECT_EQ(first_line("one\ntwo\nthree"), "one");
   EXPECT_EQ(first_line("only"), "only");

@@ -33,6 +33,13 @@ TEST(Options, RangesAreInclusive) {
   EXPECT_EQ(rejection([&] { check_rule("param_bw", 33, rule); }), "param_bw: got 33, expected 2 to 32");
 }
 
+TEST(Options, OneValueBeyondTheRangeMayMeanOff) {
+  const OptionRule rule{.min = 2, .max = 16, .off = 32};
+  EXPECT_EQ(rejection([&] { check_rule("param_bw", 32, rule); }), "accepted");
+  EXPECT_EQ(rejection([&] { check_rule("param_bw", 17, rule); }),
+            "param_bw: got 17, expected 2 to 16, or 32 for off");
+}
+
 TEST(Options, ChoicesAreListedWhenMissed) {
   const OptionRule rule{.choices = {"aimet", "other"}};
   EXPECT_EQ(rejection([&] { check_rule("recipe", std::string("aimet"), rule); }), "accepted");
@@ -48,6 +55,15 @@ TEST(Glob, StarCrossesDots) {
   EXPECT_FALSE(glob_match("layer.[0-2]", "layer.3"));
   EXPECT_FALSE(glob_match("encoder", "encoder.layer"));
   EXPECT_FALSE(glob_match("", "encoder"));
+}
+
+TEST(Glob, OfATextMatchesItAlone) {
+  for (const std::string text : {"Linear", "encoder.layer[0].fc*", "a?b", "[x]"}) {
+    EXPECT_TRUE(glob_match(glob_of(text), text)) << glob_of(text);
+    EXPECT_FALSE(glob_match(glob_of(text), text + "x")) << glob_of(text);
+    EXPECT_NE(glob_of(text), text);
+  }
+  EXPECT_FALSE(glob_match(glob_of("a?b"), "acb"));
 }
 
 TEST(Seed, PartsAreIndependentAndRepeatable) {

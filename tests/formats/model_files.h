@@ -15,6 +15,7 @@
 
 #include "adascale/formats/format.h"
 #include "adascale/io/pt2.h"
+#include "error_text.h"
 
 namespace adascale::testing {
 
@@ -87,18 +88,6 @@ class Folder {
 
 inline nlohmann::json read_json(const std::string& path) {
   return nlohmann::json::parse(std::ifstream(path));
-}
-
-/// The text of the Error that `work` throws.
-template <class Work>
-std::string error_of(const Work& work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.fault(), Error::Fault::kUser);
-    return error.what();
-  }
-  return "no error";
 }
 
 }  // namespace adascale::testing

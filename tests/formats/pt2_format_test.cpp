@@ -86,5 +86,13 @@ TEST(Pt2Reload, StateIsTheSameAsSafetensors) {
   EXPECT_EQ(run_python("reload.py", arguments), 0);
 }
 
+TEST(Pt2Reload, AQuantizedProgramIsNotQuantizedAgain) {
+  const Folder folder;
+  export_model(calibrated_sim("seed", testing::w4a16()), folder.path(), "model", {"pt2"});
+  const std::string error =
+      testing::error_of([&] { QuantizationSimModel(load_program(folder.path("model.pt2")), {}); });
+  EXPECT_NE(error.find("the program is quantized already (aten::fake_quantize"), std::string::npos) << error;
+}
+
 }  // namespace
 }  // namespace adascale

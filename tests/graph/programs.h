@@ -12,10 +12,10 @@
 #include <string>
 #include <vector>
 
-#include "adascale/core/error.h"
 #include "adascale/graph/program.h"
 #include "adascale/io/pt2.h"
 #include "adascale/io/safetensors.h"
+#include "error_text.h"
 
 namespace adascale::testing {
 
@@ -76,18 +76,6 @@ inline std::vector<c10::IValue> recorded_inputs(const Program& program, const Te
     inputs.push_back(input->value == kNone ? input->constant : c10::IValue(record.at(key).clone()));
   }
   return inputs;
-}
-
-/// The text of the Error that `work` throws; a failure when it throws none.
-template <typename Work>
-std::string error_of(Work work) {
-  try {
-    work();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  ADD_FAILURE() << "expected an Error";
-  return "";
 }
 
 inline NodeId find_node(const Program& program, const std::string& name) {

@@ -39,6 +39,12 @@ def calls_twice(model: nn.Module, batch: Tensor) -> None:
 # name: what the loader gives, the forward_fn, more arguments, the error's text
 BAD_RUNS: dict[str, tuple[Callable[[list[Tensor]], Any], Any, dict[str, Any], str]] = {
     "empty loader": (lambda _: [], None, {}, "data_loader gave no batch"),
+    "labels beside the inputs": (
+        lambda b: [(x, torch.zeros(len(x))) for x in b],
+        None,
+        {},
+        r"batch 0: .*labels.*model\(batch\[0\]\)",
+    ),
     "model never called": (
         lambda b: b,
         lambda _model, x: x * 2,
@@ -280,3 +286,8 @@ class TestExport:
     def test_dummy_input_that_does_not_fit(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
         with pytest.raises(TypeError, match=r"given by name: z"):
             sim.export(tmp_path, "model", dummy_input={"z": torch.rand(2, 3)})
+
+
+def test_adascale_of_a_plain_module(model: nn.Module, loader: list[Tensor]) -> None:
+    with pytest.raises(Error, match="got ConsecutiveBlocks, expected a QuantizationSimModel"):
+        apply_adascale(model, loader)  # type: ignore[arg-type]

@@ -54,6 +54,24 @@ def test_model_for_a_batch_of_one_only(caplog: pytest.LogCaptureFixture) -> None
         sim.model(torch.rand(2, 6))
 
 
+class SharedPositions(nn.Module):
+    """One row of positions for all samples: its leading 1 is no batch."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc, self.places = nn.Linear(6, 6), nn.Embedding(9, 6)
+
+    def forward(self, x: Tensor, positions: Tensor) -> Tensor:
+        return self.fc(x + self.places(positions.reshape(1, 5)))
+
+
+def test_only_the_batch_is_doubled_where_not_all_can_be() -> None:
+    model, positions = SharedPositions().eval(), torch.arange(5)[None]
+    sim = QuantizationSimModel(model, (torch.rand(1, 5, 6), positions))
+    x = torch.rand(3, 5, 6)
+    assert torch.allclose(sim.model(x, positions), model(x, positions), atol=0.2)
+
+
 def test_tensors_are_the_models_own() -> None:
     model = ConsecutiveBlocks(16, 1).eval()
     tensors = capture(model, torch.rand(2, 16)).tensors

@@ -93,3 +93,33 @@ def test_a_layer_whose_weight_is_computed_is_named() -> None:
     normed = nn.utils.parametrizations.weight_norm(nn.Linear(8, 8))
     sim = QuantizationSimModel(nn.Sequential(normed, nn.Linear(8, 8)).eval(), torch.rand(2, 8))
     assert "not quantized: 0 (linear): its weight is computed from" in repr(sim)
+
+
+class UnluckyNames(nn.Module):
+    """Submodules named as we might name our own; the attributes that loops read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._core, self._recorded = nn.Linear(4, 4), nn.Linear(4, 4)
+        self._signature = nn.ModuleDict({"_shown_as": nn.Linear(4, 4)})
+
+    @property
+    def device(self) -> torch.device:
+        return self._core.weight.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        return self._core.weight.dtype
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self._signature["_shown_as"](self._recorded(self._core(x)))
+
+
+def test_a_users_names_never_meet_ours() -> None:
+    model, x = UnluckyNames().eval(), torch.rand(2, 4)
+    sim = seed_sim(model, x)
+    assert set(sim.model.state_dict()) == set(model.state_dict())
+    assert (sim.model.device, sim.model.dtype) == (torch.device("cpu"), torch.float32)
+    apply_adascale(sim, [x], num_iterations=1, progress=False)
+    sim.compute_encodings(lambda simulated: simulated(x))
+    assert torch.allclose(sim.model(x), model(x), atol=0.5)

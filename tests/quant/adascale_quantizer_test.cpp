@@ -16,8 +16,6 @@
 namespace adascale {
 namespace {
 
-constexpr auto kDouble = c10::ScalarType::Double;
-
 AdaScaleQuantizer start(const at::Tensor& w, const Grid& grid, int64_t input_axis = -1) {
   return AdaScaleQuantizer(w, grid, min_max_range(w, grid), input_axis);
 }
@@ -115,7 +113,7 @@ class SmoothTwin {
   }
 };
 
-class AdaScaleGradient : public testing::TestWithParam<std::tuple<bool, Sharing, bool>> {};
+class AdaScaleGradient : public ::testing::TestWithParam<std::tuple<bool, Sharing, bool>> {};
 
 TEST_P(AdaScaleGradient, IsFiniteDifferencesOfTheSmoothTwin) {
   const auto [symmetric, sharing, is_conv] = GetParam();
@@ -152,10 +150,11 @@ TEST_P(AdaScaleGradient, IsFiniteDifferencesOfTheSmoothTwin) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    All, AdaScaleGradient,
-    testing::Combine(testing::Bool(), testing::Values(Sharing::kTensor, Sharing::kChannel, Sharing::kGroup),
-                     testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(All, AdaScaleGradient,
+                         ::testing::Combine(::testing::Bool(),
+                                            ::testing::Values(Sharing::kTensor, Sharing::kChannel,
+                                                              Sharing::kGroup),
+                                            ::testing::Bool()));
 
 TEST(AdaScaleQuantizer, LeavesTheWeightAlone) {
   const at::Tensor w = random_weight({4, 8}), before = w.clone();

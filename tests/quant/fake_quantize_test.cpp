@@ -16,8 +16,6 @@
 namespace adascale {
 namespace {
 
-constexpr auto kDouble = c10::ScalarType::Double;
-
 // A weight [4, 12] whose values fall inside and beyond the grid on both sides, in double, and what comes in
 // from above.
 struct Example {
@@ -39,7 +37,7 @@ void expect_near(const at::Tensor& x, const at::Tensor& y, double tolerance) {
   EXPECT_LT((x - y).abs().max().item<double>(), tolerance);
 }
 
-class FakeQuantizeGradient : public testing::TestWithParam<bool> {};
+class FakeQuantizeGradient : public ::testing::TestWithParam<bool> {};
 
 TEST_P(FakeQuantizeGradient, IsTheFormulas) {
   const Example e(GetParam());
@@ -93,7 +91,7 @@ TEST_P(FakeQuantizeGradient, IsFiniteDifferencesWhereClamped) {
   if (!e.grid.symmetric) expect_near(e.offset.grad(), difference(e.offset), 1e-7);
 }
 
-INSTANTIATE_TEST_SUITE_P(Grids, FakeQuantizeGradient, testing::Bool(),
+INSTANTIATE_TEST_SUITE_P(Grids, FakeQuantizeGradient, ::testing::Bool(),
                          [](const auto& each) { return each.param ? "symmetric" : "asymmetric"; });
 
 TEST(FakeQuantize, GivesTheSameValuesWithAndWithoutGradients) {

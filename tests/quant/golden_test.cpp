@@ -123,7 +123,7 @@ void expect_losses_like(const std::vector<double>& losses, const at::Tensor& exp
   }
 }
 
-class Golden : public testing::TestWithParam<std::string> {
+class Golden : public ::testing::TestWithParam<std::string> {
  protected:
   // Tensors this small only lose time to threads, most of all on a busy machine.
   void SetUp() override { at::set_num_threads(1); }
@@ -163,7 +163,7 @@ TEST_P(Golden, TrainingIsAimets) {
   EXPECT_LT(golden::distance(at::cat(quantized), data.at("out_ada")), 1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Aimet, Golden, testing::Values("golden_linear", "golden_conv"),
+INSTANTIATE_TEST_SUITE_P(Aimet, Golden, ::testing::Values("golden_linear", "golden_conv"),
                          [](const auto& each) { return each.param; });
 
 }  // namespace

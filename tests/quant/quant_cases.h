@@ -11,20 +11,14 @@
 #include <tuple>
 #include <vector>
 
-#include "adascale/core/error.h"
 #include "adascale/quant/grid.h"
+#include "error_text.h"
 
 namespace adascale {
 
-/// The message of the Error that `act` throws; "" when it throws none.
-inline std::string error_of(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "";
-}
+using testing::error_of;
+
+constexpr auto kDouble = c10::ScalarType::Double;
 
 inline at::Tensor random_weight(at::IntArrayRef sizes, c10::ScalarType dtype = c10::ScalarType::Float,
                                 uint64_t seed = 1) {

@@ -38,7 +38,7 @@ at::Tensor with_outliers(int64_t n) {
   return x;
 }
 
-class Scheme : public testing::TestWithParam<std::string> {};
+class Scheme : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(Scheme, KeepsZeroInsideAndSymmetricRangesOnTheGrid) {
   const at::Tensor x = with_outliers(5000);
@@ -127,7 +127,7 @@ std::vector<std::string> scheme_names() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(All, Scheme, testing::ValuesIn(scheme_names()),
+INSTANTIATE_TEST_SUITE_P(All, Scheme, ::testing::ValuesIn(scheme_names()),
                          [](const auto& each) { return each.param; });
 
 TEST(RangeScheme, AnUnknownNameListsTheKnown) {

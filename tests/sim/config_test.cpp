@@ -7,7 +7,7 @@
 #include "adascale/core/progress.h"
 #include "adascale/quant/layer_kind.h"
 #include "adascale/sim/op_types.h"
-#include "sim/error_text.h"
+#include "error_text.h"
 
 namespace adascale {
 namespace {
@@ -45,7 +45,7 @@ std::string with(const std::string& place, const json& value) {
 SimConfig parse(const std::string& text) {
   return parse_sim_config(text, "c.json");
 }
-std::string error_in(const std::string& text) {
+std::string config_error(const std::string& text) {
   return error_of([&] { parse(text); });
 }
 
@@ -125,53 +125,55 @@ TEST(SimConfig, OlderNamesStandForNewOnes) {
             1u);
   json both = minimal();
   both["op_type"] = {{"Mean", json::object()}, {"ReduceMean", json::object()}};
-  EXPECT_NE(error_in(both.dump()).find("another name of ReduceMean"), std::string::npos);
+  EXPECT_NE(config_error(both.dump()).find("another name of ReduceMean"), std::string::npos);
 }
 
 TEST(SimConfig, WrongTypesNameThePlaceAndWhatIsExpected) {
-  EXPECT_EQ(error_in("[]"), "c.json: got [], expected an object");
-  EXPECT_EQ(error_in(with("/defaults/ops/is_output_quantized", true)),
+  EXPECT_EQ(config_error("[]"), "c.json: got [], expected an object");
+  EXPECT_EQ(config_error(with("/defaults/ops/is_output_quantized", true)),
             "c.json: defaults.ops.is_output_quantized: got true, expected the string \"True\" or \"False\"");
-  EXPECT_EQ(error_in(with("/defaults/params/is_symmetric", "yes")),
+  EXPECT_EQ(config_error(with("/defaults/params/is_symmetric", "yes")),
             "c.json: defaults.params.is_symmetric: got \"yes\", expected the string \"True\" or \"False\"");
-  EXPECT_EQ(error_in(with("/op_type/Conv", nullptr)), "c.json: op_type.Conv: got null, expected an object");
-  EXPECT_EQ(error_in(with("/supergroups", json::object())), "c.json: supergroups: got {}, expected a list");
-  EXPECT_EQ(error_in(with("/supergroups", json{{{"op_list", json{"Conv", 3}}}})),
+  EXPECT_EQ(config_error(with("/op_type/Conv", nullptr)),
+            "c.json: op_type.Conv: got null, expected an object");
+  EXPECT_EQ(config_error(with("/supergroups", json::object())),
+            "c.json: supergroups: got {}, expected a list");
+  EXPECT_EQ(config_error(with("/supergroups", json{{{"op_list", json{"Conv", 3}}}})),
             "c.json: supergroups[0].op_list[1]: got 3, expected a string");
-  EXPECT_EQ(error_in(with("/supergroups", json{{{"op_list", json{"Conv"}}}})),
+  EXPECT_EQ(config_error(with("/supergroups", json{{{"op_list", json{"Conv"}}}})),
             "c.json: supergroups[0].op_list: got 1 op types, expected two or more to fuse");
-  EXPECT_EQ(error_in(with("/op_type/Relu", json{{"encoding_constraints", json{{"min", "0"}}}})),
+  EXPECT_EQ(config_error(with("/op_type/Relu", json{{"encoding_constraints", json{{"min", "0"}}}})),
             "c.json: op_type.Relu.encoding_constraints.min: got \"0\", expected a number");
-  EXPECT_EQ(error_in(with("/defaults/supported_kernels", json{json::object()})),
+  EXPECT_EQ(config_error(with("/defaults/supported_kernels", json{json::object()})),
             "c.json: defaults.supported_kernels[0]: key 'activation' is missing; add it, if only as an "
             "empty section");
-  EXPECT_EQ(error_in(with("/supergroup_pass_list", json{1})),
+  EXPECT_EQ(config_error(with("/supergroup_pass_list", json{1})),
             "c.json: supergroup_pass_list[0]: got 1, expected a string");
 }
 
 TEST(SimConfig, UnknownKeysAreRefusedEverywhere) {
   EXPECT_EQ(
-      error_in(with("/default", 1)),
+      config_error(with("/default", 1)),
       "c.json: unknown key 'default', expected defaults, params, op_type, supergroups, supergroup_pass_list, "
       "model_input, model_output; did you mean defaults?");
   for (const char* place :
        {"/defaults/x", "/defaults/ops/x", "/defaults/params/x", "/params/bias/x", "/op_type/Conv/x",
         "/op_type/Conv/params/weight/x", "/model_input/x", "/model_output/x"})
-    EXPECT_NE(error_in(with(place, "True")).find("unknown key 'x'"), std::string::npos) << place;
-  EXPECT_NE(error_in(with("/defaults/two\nlines", 1)).find(R"(unknown key '"two\nlines"')"),
+    EXPECT_NE(config_error(with(place, "True")).find("unknown key 'x'"), std::string::npos) << place;
+  EXPECT_NE(config_error(with("/defaults/two\nlines", 1)).find(R"(unknown key '"two\nlines"')"),
             std::string::npos);
 }
 
 TEST(SimConfig, UnknownOpTypesAreRefusedWithNearNames) {
-  EXPECT_EQ(error_in(with("/op_type/Gem", json::object())),
+  EXPECT_EQ(config_error(with("/op_type/Gem", json::object())),
             "c.json: op_type.Gem: unknown op type 'Gem', expected an ONNX name such as Gemm, Conv or Add; "
             "did you mean Gemm?");
-  EXPECT_NE(error_in(with("/op_type/Linear", json::object())).find("; a Linear is a 'Gemm'"),
+  EXPECT_NE(config_error(with("/op_type/Linear", json::object())).find("; a Linear is a 'Gemm'"),
             std::string::npos);
-  EXPECT_NE(error_in(with("/op_type/LayerNorm", json::object())).find("did you mean LayerNormalization?"),
+  EXPECT_NE(config_error(with("/op_type/LayerNorm", json::object())).find("did you mean LayerNormalization?"),
             std::string::npos);
   EXPECT_NE(
-      error_in(with("/supergroups", json{{{"op_list", json{"Conv", "ReLU"}}}})).find("did you mean Relu"),
+      config_error(with("/supergroups", json{{{"op_list", json{"Conv", "ReLU"}}}})).find("did you mean Relu"),
       std::string::npos);
 }
 
@@ -180,21 +182,22 @@ TEST(SimConfig, MissingSectionsAreRefused) {
        {"defaults", "params", "op_type", "supergroups", "model_input", "model_output"}) {
     json document = minimal();
     document.erase(section);
-    EXPECT_NE(error_in(document.dump()).find(std::string("key '") + section + "' is missing"),
+    EXPECT_NE(config_error(document.dump()).find(std::string("key '") + section + "' is missing"),
               std::string::npos);
   }
-  EXPECT_NE(error_in(with("/defaults", json{{"ops", json::object()}})).find("key 'params' is missing"),
+  EXPECT_NE(config_error(with("/defaults", json{{"ops", json::object()}})).find("key 'params' is missing"),
             std::string::npos);
 }
 
 TEST(SimConfig, BrokenJsonIsRefused) {
-  EXPECT_NE(error_in("").find("c.json: not valid JSON: parse error at line 1, column 1"), std::string::npos);
-  EXPECT_NE(error_in("{\"defaults\": {").find("c.json: not valid JSON"), std::string::npos);
-  EXPECT_NE(error_in("{} trailing").find("c.json: not valid JSON"), std::string::npos);
-  EXPECT_NE(error_in("\"\xff\"").find("c.json: not valid JSON"), std::string::npos);
-  EXPECT_EQ(error_in(R"({"params": {"bias": {}, "bias": {}}})"),
+  EXPECT_NE(config_error("").find("c.json: not valid JSON: parse error at line 1, column 1"),
+            std::string::npos);
+  EXPECT_NE(config_error("{\"defaults\": {").find("c.json: not valid JSON"), std::string::npos);
+  EXPECT_NE(config_error("{} trailing").find("c.json: not valid JSON"), std::string::npos);
+  EXPECT_NE(config_error("\"\xff\"").find("c.json: not valid JSON"), std::string::npos);
+  EXPECT_EQ(config_error(R"({"params": {"bias": {}, "bias": {}}})"),
             "c.json: key 'bias' stands twice in one object; keep one");
-  EXPECT_EQ(error_in(std::string(100000, '[')), "c.json: JSON nested more than 64 levels deep");
+  EXPECT_EQ(config_error(std::string(100000, '[')), "c.json: JSON nested more than 64 levels deep");
 }
 
 TEST(SimConfig, FilesAreReadAndNamed) {

@@ -4,14 +4,14 @@
 #include <fstream>
 
 #include "adascale/quant/range_analyzer.h"
-#include "sim/error_text.h"
+#include "error_text.h"
 
 namespace adascale {
 namespace {
 
 using testing::error_of;
 
-std::string error_in(const std::string& text) {
+std::string layer_config_error(const std::string& text) {
   return error_of([&] { parse_layer_config(text); });
 }
 
@@ -53,43 +53,44 @@ TEST(LayerConfig, KeepsTheWrittenOrder) {
 }
 
 TEST(LayerConfig, BitsOutOfRangeAreRefused) {
-  EXPECT_EQ(error_in(R"({"fc": {"param_bw": 1}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"param_bw": 1}})"),
             "layer_config: fc.param_bw: got 1, expected 2 to 16, or 32 for off");
-  EXPECT_EQ(error_in(R"({"fc": {"output_bw": 3}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"output_bw": 3}})"),
             "layer_config: fc.output_bw: got 3, expected 4 to 16, or 32 for off");
-  EXPECT_EQ(error_in(R"({"fc": {"group_size": -1}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"group_size": -1}})"),
             "layer_config: fc.group_size: got -1, expected 0 (one scale per channel) or more");
   for (const char* bits : {"17", "31", "33", "0", "-4"})
-    EXPECT_NE(error_in(std::string(R"({"fc": {"param_bw": )") + bits + "}}").find(bits), std::string::npos);
+    EXPECT_NE(layer_config_error(std::string(R"({"fc": {"param_bw": )") + bits + "}}").find(bits),
+              std::string::npos);
   for (const char* bits : {"2", "16", "32"})
-    EXPECT_EQ(error_in(std::string(R"({"fc": {"param_bw": )") + bits + "}}"), "no error");
+    EXPECT_EQ(layer_config_error(std::string(R"({"fc": {"param_bw": )") + bits + "}}"), "no error");
 }
 
 TEST(LayerConfig, WrongTypesAreRefused) {
-  EXPECT_EQ(error_in(R"({"fc": {"param_bw": "8"}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"param_bw": "8"}})"),
             "layer_config: fc.param_bw: got \"8\", expected an integer");
-  EXPECT_EQ(error_in(R"({"fc": {"param_bw": 8.5}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"param_bw": 8.5}})"),
             "layer_config: fc.param_bw: got 8.5, expected an integer");
-  EXPECT_EQ(error_in(R"({"fc": {"param_bw": 18446744073709551614}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"param_bw": 18446744073709551614}})"),
             "layer_config: fc.param_bw: got 18446744073709551614, expected an integer");
-  EXPECT_EQ(error_in(R"({"fc": {"symmetric": "True"}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {"symmetric": "True"}})"),
             "layer_config: fc.symmetric: got \"True\", expected true or false");
-  EXPECT_EQ(error_in(R"({"fc": 8})"), "layer_config: fc: got 8, expected an object");
-  EXPECT_EQ(error_in("[]"), "layer_config: got [], expected an object");
+  EXPECT_EQ(layer_config_error(R"({"fc": 8})"), "layer_config: fc: got 8, expected an object");
+  EXPECT_EQ(layer_config_error("[]"), "layer_config: got [], expected an object");
 }
 
 TEST(LayerConfig, UnknownKeysAreRefused) {
-  EXPECT_EQ(error_in(R"({"encoder.*": {"param_bits": 8}})"),
+  EXPECT_EQ(layer_config_error(R"({"encoder.*": {"param_bits": 8}})"),
             "layer_config: encoder.*: unknown key 'param_bits', expected group_size, output_bw, param_bw, "
             "per_channel, "
             "symmetric; did you mean param_bw?");
 }
 
 TEST(LayerConfig, EntriesThatWouldDoNothingAreRefused) {
-  EXPECT_EQ(error_in(R"({"fc": {}})"),
+  EXPECT_EQ(layer_config_error(R"({"fc": {}})"),
             "layer_config: fc: no settings, so it would change nothing; set param_bw, say, or take it out");
-  EXPECT_NE(error_in(R"({"": {"param_bw": 8}})").find("an empty pattern"), std::string::npos);
-  EXPECT_EQ(error_in(R"({"fc": {"param_bw": 8}, "fc": {"param_bw": 4}})"),
+  EXPECT_NE(layer_config_error(R"({"": {"param_bw": 8}})").find("an empty pattern"), std::string::npos);
+  EXPECT_EQ(layer_config_error(R"({"fc": {"param_bw": 8}, "fc": {"param_bw": 4}})"),
             "layer_config: key 'fc' stands twice in one object; keep one");
 }
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "sim/error_text.h"
+#include "error_text.h"
 #include "sim/placement_models.h"
 
 namespace adascale {

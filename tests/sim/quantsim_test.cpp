@@ -90,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(All, Schemes,
                                            QuantScheme::post_training_percentile,
                                            QuantScheme::training_range_learning_with_tf_init,
                                            QuantScheme::training_range_learning_with_tf_enhanced_init),
-                         [](const auto& info) { return to_string(info.param); });
+                         [](const auto& each) { return to_string(each.param); });
 
 TEST(QuantSim, AFailedCalibrationChangesNothing) {
   QuantizationSimModel sim(load_program(model_file("seed")), w4a16());

@@ -5,7 +5,7 @@
 
 #include <chrono>
 
-#include "adascale/core/error.h"
+#include "error_text.h"
 
 namespace adascale {
 namespace {
@@ -128,13 +128,8 @@ Names names_matching(const Program& program, const Names& patterns) {
   return names_of(blocks_matching(program, patterns));
 }
 
-std::string error_of(const Program& program, const Names& patterns) {
-  try {
-    blocks_matching(program, patterns);
-  } catch (const Error& error) {
-    return error.what();
-  }
-  return "no error";
+std::string patterns_error(const Program& program, const Names& patterns) {
+  return testing::error_of([&] { blocks_matching(program, patterns); });
 }
 
 TEST(FindBlocks, TakesTheRunInsideTheBody) {
@@ -320,18 +315,18 @@ TEST(BlocksMatching, TakesAllCallsOfAPathAndOneOfALabel) {
 
 TEST(BlocksMatching, SaysWhatIsWrongWithAPattern) {
   const Program program = chain_with_head();
-  EXPECT_EQ(error_of(program, {}),
+  EXPECT_EQ(patterns_error(program, {}),
             "blocks: no pattern given; leave it out and the blocks are found by themselves");
   EXPECT_EQ(
-      error_of(program, {"body.0", "bode.*"}),
+      patterns_error(program, {"body.0", "bode.*"}),
       "blocks: 'bode.*' matches no module; calls with two layers or more: (root), body, body.0, body.1");
-  EXPECT_EQ(error_of(program, {"norm"}),
+  EXPECT_EQ(patterns_error(program, {"norm"}),
             "blocks: 'norm' matches norm, which has no linear, convolution, matmul or recurrent layer; calls "
             "with two "
             "layers or more: (root), body, body.0, body.1");
-  EXPECT_EQ(error_of(program, {"body.1", "body"}),
+  EXPECT_EQ(patterns_error(program, {"body.1", "body"}),
             "blocks: body.1 lies inside body, and both are matched; name one of them");
-  EXPECT_EQ(error_of(Program{}, {"*"}),
+  EXPECT_EQ(patterns_error(Program{}, {"*"}),
             "blocks: '*' matches no module; no call of this model has two layers");
 }
 

@@ -23,7 +23,7 @@ std::string export_models() {
   return folder;
 }
 
-class GoldenTrainer : public testing::TestWithParam<std::string> {};
+class GoldenTrainer : public ::testing::TestWithParam<std::string> {};
 
 TEST_P(GoldenTrainer, ReproducesAimet) {
   const golden::Tensors golden = golden::load(GetParam());
@@ -91,8 +91,8 @@ TEST_P(GoldenTrainer, StartsAtAimetsRoundToNearest) {
             1e-5);
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, GoldenTrainer, testing::Values("golden_linear", "golden_conv"),
-                         [](const auto& info) { return info.param; });
+INSTANTIATE_TEST_SUITE_P(Models, GoldenTrainer, ::testing::Values("golden_linear", "golden_conv"),
+                         [](const auto& each) { return each.param; });
 
 }  // namespace
 }  // namespace adascale

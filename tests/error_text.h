@@ -7,13 +7,13 @@
 
 namespace adascale::testing {
 
-/// The text of the user's Error that `work` throws: one line.
+/// The text, one line, of the Error that `work` throws; the user's fault unless `fault` says ours.
 template <class Work>
-std::string error_of(const Work& work) {
+std::string error_of(const Work& work, Error::Fault fault = Error::Fault::kUser) {
   try {
     work();
   } catch (const Error& error) {
-    EXPECT_EQ(error.fault(), Error::Fault::kUser);
+    EXPECT_EQ(error.fault(), fault);
     EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
     return error.what();
   }
