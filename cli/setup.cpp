@@ -4,6 +4,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/glob.h"
 #include "adascale/sim/layers.h"
 #include "adascale/tune/recipe.h"
 #include "cli/flags.h"
@@ -58,7 +59,7 @@ void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
 void check_flags(QuantizeFlags& flags) {
   visit_sim_options(RuleChecker{}, flags.sim);
   visit_adascale_options(RuleChecker{}, flags.training);
-  check_rule("--outside-bw", static_cast<double>(flags.outside_bw), {.min = 2, .max = kOffBits});
+  check_rule("--outside-bw", static_cast<double>(flags.outside_bw), {.min = 2, .max = 16, .off = kOffBits});
   const bool epochs = flags.training.num_epochs.has_value(),
              iterations = flags.training.num_iterations.has_value();
   ADA_CHECK(!epochs || !iterations, "--epochs and --iterations: both are given, expected one of them");
@@ -75,7 +76,7 @@ Setup set_up(Program program, const QuantizeFlags& flags) {
   SimOptions options = flags.sim;
   LayerConfig& settings = options.layer_config;
   for (const std::string& name : outside)
-    settings.insert(settings.begin(), {name, LayerSettings{.param_bw = flags.outside_bw}});
+    settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw}});
   return {std::move(blocks), QuantizationSimModel(std::move(program), std::move(options)), outside};
 }
 

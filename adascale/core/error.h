@@ -37,7 +37,8 @@ class Objections {
   }
   bool empty() const { return texts_.empty(); }
   const std::vector<std::string>& texts() const { return texts_; }
-  /// Throws one Error with all objections, joined by "; ", if there are any.
+  /// Throws one Error with all objections, joined by "; ", if there are any; of more than 20 the first, and
+  /// how many more.
   void raise() const;
 
  private:

@@ -15,8 +15,9 @@ std::string flag_of(const std::string& name) {
 }
 
 void check_rule(const std::string& name, double value, const OptionRule& rule) {
-  ADA_CHECK(value >= rule.min && value <= rule.max, "{}: got {}, expected {} to {}", name, value, rule.min,
-            rule.max);
+  const bool allowed = (value >= rule.min && value <= rule.max) || value == rule.off;
+  ADA_CHECK(allowed, "{}: got {}, expected {} to {}{}", name, value, rule.min, rule.max,
+            rule.off ? fmt::format(", or {} for off", *rule.off) : "");
 }
 
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule) {

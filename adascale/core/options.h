@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ namespace adascale {
 struct OptionRule {
   double min = -std::numeric_limits<double>::infinity();
   double max = std::numeric_limits<double>::infinity();
+  std::optional<double> off = {};         ///< the one value beyond max that is allowed, and turns it off
   std::vector<std::string> choices = {};  ///< for strings: the only values allowed, when not empty
   std::string alias = {};                 ///< at most one other name, e.g. AIMET's `default_param_bw`
 };

@@ -58,9 +58,9 @@ struct SimOptions {
 template <class Visitor, class Options>
 void visit_sim_options(Visitor&& visit, Options& options) {
   visit("param_bw", options.default_param_bw, "weight bits, 2 to 16 (AdaScale trains 2 to 8); 32: off",
-        OptionRule{.min = 2, .max = 32, .alias = "default_param_bw"});
+        OptionRule{.min = 2, .max = 16, .off = kOffBits, .alias = "default_param_bw"});
   visit("output_bw", options.default_output_bw, "activation bits, 4 to 16; 32: off",
-        OptionRule{.min = 4, .max = 32, .alias = "default_output_bw"});
+        OptionRule{.min = 4, .max = 16, .off = kOffBits, .alias = "default_output_bw"});
   visit("group_size", options.group_size, "weights of one row that share a scale; 0: one scale per channel",
         OptionRule{.min = 0});
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});

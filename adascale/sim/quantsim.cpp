@@ -31,6 +31,17 @@ void check_bits(const SimOptions& options, Objections& objections) {
   if (options.group_size < 0) objections.add("group_size: got {}, expected 0 or more", options.group_size);
 }
 
+/// A quantized program would be quantized a second time, over what the first time left.
+void check_unquantized(const Program& program, Objections& objections) {
+  for (size_t i = 0; i < program.nodes.size(); ++i) {
+    const std::string op = program.nodes[i].op();
+    if (op.find("fake_quantize") == std::string::npos && op.find("quantized") == std::string::npos) continue;
+    objections.add("{}: the program is quantized already ({}); quantize the one it was made from",
+                   program.where(static_cast<NodeId>(i)), op);
+    return;
+  }
+}
+
 /// A loader may fill one buffer again and again.
 Inputs copy_tensors(Inputs inputs) {
   for (c10::IValue& input : inputs)
@@ -75,6 +86,7 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     : program(std::move(program_in)), options(std::move(options_in)) {
   Objections objections;
   check_bits(options, objections);
+  check_unquantized(program, objections);
   objections.raise();
   const SimConfig config =
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);

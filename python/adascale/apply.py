@@ -11,7 +11,7 @@ from .errors import Error
 from .options import AdaScaleKeywords, document
 from .progress import Progress
 from .sim import QuantizationSimModel
-from .simulated_model import SimulatedModel, _StopForward
+from .simulated_model import SimulatedModel, StopForward, recording, show_folded_weights
 
 ForwardFn = Callable[[Any, Any], Any]
 
@@ -51,6 +51,11 @@ def apply_adascale(
     Ctrl-C stops it: blocks done by then are folded, the rest stays.
     Raises :class:`adascale.Error` before any training.
     """
+    if not isinstance(qsim, QuantizationSimModel):
+        raise Error(
+            f"apply_adascale: qsim: got {type(qsim).__name__}, expected a QuantizationSimModel; "
+            "make one of the model first"
+        )
     keywords = {name: value for name, value in options.items() if value is not None}
     if num_epochs is not None:
         keywords["num_epochs"] = num_epochs
@@ -60,19 +65,26 @@ def apply_adascale(
         try:
             return qsim._core.apply_adascale(batches, keywords, show)
         finally:
-            qsim.model._refresh()
+            show_folded_weights(qsim.model)
 
 
 def _record(model: SimulatedModel, data_loader: Iterable[Any], forward_fn: ForwardFn) -> list[list[Any]]:
     """The flat inputs that ``forward_fn`` calls the model with, one entry per batch."""
-    with model._recording() as recorded:
+    with recording(model) as recorded:
         for index, batch in enumerate(data_loader):
             try:
                 forward_fn(model, batch)
-            except _StopForward:
+            except StopForward:
                 pass
             except Error as error:
                 raise Error(f"batch {index}: {error}") from error
+            except TypeError as error:
+                if forward_fn is not default_forward_fn or not isinstance(batch, (tuple, list)):
+                    raise
+                raise Error(
+                    f"batch {index}: {error}; where a batch holds more than the model's inputs "
+                    "(labels), give forward_fn=lambda model, batch: model(batch[0])"
+                ) from error
             _check_calls(index, len(recorded) - index)
         if not recorded:
             raise Error("apply_adascale: data_loader gave no batch; a generator can be read only once")

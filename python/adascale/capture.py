@@ -59,13 +59,15 @@ def _export_any_batch(model: nn.Module, signature: CallSignature) -> ExportedPro
     args, kwargs = _distinct((signature.args, signature.kwargs))
     if _batch_size((args, kwargs)) != 1:
         return _export(model, signature, args, kwargs)
-    two_args, two_kwargs = pytree.tree_map_only(Tensor, _repeat_once, (args, kwargs))
-    try:
-        return _export(model, signature, two_args, two_kwargs)
-    except Error as error:
-        program = _export(model, signature, args, kwargs)
-        log.warning("the captured model takes a batch of 1 only; a batch of 2 fails: %s", error)
-        return program
+    refusal: Error | None = None
+    for two_args, two_kwargs in (_all_twice((args, kwargs)), _first_twice((args, kwargs))):
+        try:
+            return _export(model, signature, two_args, two_kwargs)
+        except Error as error:
+            refusal = refusal or error
+    program = _export(model, signature, args, kwargs)
+    log.warning("the captured model takes a batch of 1 only; a batch of 2 fails: %s", refusal)
+    return program
 
 
 def _distinct(call: Call) -> Call:
@@ -87,6 +89,21 @@ def _batch_size(call: Any) -> int:
     return next(
         (leaf.shape[0] for leaf in pytree.tree_leaves(call) if isinstance(leaf, Tensor) and leaf.dim()), 0
     )
+
+
+def _all_twice(call: Call) -> Call:
+    """The inputs of leading size 1, doubled: samples, one each."""
+    args, kwargs = pytree.tree_map_only(Tensor, _repeat_once, call)
+    return args, kwargs
+
+
+def _first_twice(call: Call) -> Call:
+    """Only the first doubled: the others' 1 is no batch (a mask or positions that all samples share)."""
+    first = next(leaf for leaf in pytree.tree_leaves(call) if isinstance(leaf, Tensor) and leaf.dim())
+    args, kwargs = pytree.tree_map_only(
+        Tensor, lambda tensor: _repeat_once(tensor) if tensor is first else tensor, call
+    )
+    return args, kwargs
 
 
 def _repeat_once(tensor: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from .capture import capture
 from .errors import Error
 from .options import QuantScheme, SimKeywords, document
 from .signature import call_of
-from .simulated_model import SimulatedModel
+from .simulated_model import SimulatedModel, show_folded_weights
 
 _NOT_GIVEN: Any = object()
 
@@ -79,7 +79,7 @@ class QuantizationSimModel:
         except BaseException:
             self._core.abort_calibration()
             raise
-        self.model._refresh()
+        show_folded_weights(self.model)
 
     def export(
         self,

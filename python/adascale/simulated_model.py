@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Self
 
 import torch
@@ -11,9 +12,13 @@ from torch.utils import _pytree as pytree
 from . import _C
 from .capture import Capture
 from .errors import Error
+from .signature import CallSignature
+
+# What training and evaluation loops ask of a model beside calling it.
+_SHOWN_ATTRIBUTES = ("config", "device", "dtype")
 
 
-class _StopForward(BaseException):
+class StopForward(BaseException):
     """Ends a forward function once its inputs are recorded; passes through ``except Exception``."""
 
 
@@ -22,14 +27,26 @@ class _Place(nn.Module):
 
     def __init__(self, shown_as: str) -> None:
         super().__init__()
-        self._shown_as = shown_as
+        self._adascale_shown_as = shown_as
         self.training = False
 
     def _get_name(self) -> str:
-        return self._shown_as
+        return self._adascale_shown_as
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        raise Error(f"{self._shown_as}: only the whole model runs in simulation; call sim.model")
+        raise Error(f"{self._adascale_shown_as}: only the whole model runs in simulation; call sim.model")
+
+
+@dataclass
+class _Simulation:
+    """All that a simulated model has beside the user's names; under one name, which no model uses."""
+
+    core: _C.Sim
+    signature: CallSignature
+    out_spec: pytree.TreeSpec
+    tensor_names: list[str]
+    shown_as: str
+    recorded: list[list[Any]] | None = None  # flat inputs, one entry per call, while they are recorded
 
 
 class SimulatedModel(nn.Module):
@@ -42,44 +59,24 @@ class SimulatedModel(nn.Module):
 
     def __init__(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
         super().__init__()
-        self._core = core
-        self._signature = captured.signature
-        self._out_spec = captured.out_spec
-        self._recorded: list[list[Any]] | None = None
-        self._shown_as = type(model).__name__
+        self._adascale = _Simulation(
+            core, captured.signature, captured.out_spec, list(captured.tensors), type(model).__name__
+        )
         self.training = False
         _mirror_modules(model, self)
         _mirror_tensors(model, self)
-        self._shared_names = [name for name in captured.tensors if name in self.state_dict()]
-        if hasattr(model, "config") and not isinstance(model.config, nn.Module):
-            self.config = model.config
+        for name in _SHOWN_ATTRIBUTES:
+            if hasattr(model, name) and not hasattr(self, name):
+                setattr(self, name, getattr(model, name))
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The model's outputs, simulated. Errors: inputs that do not fit; a shared weight edited since."""
-        inputs = self._signature.flatten(args, kwargs)
-        if self._recorded is not None:
-            self._recorded.append([_snapshot(value) for value in inputs])
-            raise _StopForward
-        return pytree.tree_unflatten(self._core.call(inputs), self._out_spec)
-
-    @contextmanager
-    def _recording(self) -> Iterator[list[list[Any]]]:
-        """Within it calls store their flat inputs and raise ``_StopForward`` instead of running."""
-        self._recorded = []
-        try:
-            yield self._recorded
-        finally:
-            self._recorded = None
-
-    def _refresh(self) -> None:
-        """Shows the weights as they are now; those folded are new tensors unless ``in_place``."""
-        known: dict[int, nn.Parameter] = {}
-        for name in self._shared_names:
-            path, _, leaf = name.rpartition(".")
-            place = self.get_submodule(path)
-            if leaf in place._parameters:
-                now = self._core.state(name)
-                place._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
+        simulation = self._adascale
+        inputs = simulation.signature.flatten(args, kwargs)
+        if simulation.recorded is not None:
+            simulation.recorded.append([_snapshot(value) for value in inputs])
+            raise StopForward
+        return pytree.tree_unflatten(simulation.core.call(inputs), simulation.out_spec)
 
     def train(self, mode: bool = True) -> Self:
         """Only ``train(False)``: simulation runs the model as captured, in eval mode."""
@@ -119,7 +116,29 @@ class SimulatedModel(nn.Module):
         raise Error("sim.model cannot be pickled; sim.export() writes files")
 
     def _get_name(self) -> str:
-        return f"SimulatedModel of {self._shown_as}"
+        return f"SimulatedModel of {self._adascale.shown_as}"
+
+
+@contextmanager
+def recording(model: SimulatedModel) -> Iterator[list[list[Any]]]:
+    """Within it calls store their flat inputs and raise ``StopForward`` instead of running."""
+    recorded: list[list[Any]] = []
+    model._adascale.recorded = recorded
+    try:
+        yield recorded
+    finally:
+        model._adascale.recorded = None
+
+
+def show_folded_weights(model: SimulatedModel) -> None:
+    """Shows the weights as they are now; those folded are new tensors unless ``in_place``."""
+    known: dict[int, nn.Parameter] = {}
+    shown = model.state_dict(keep_vars=True)
+    for name in model._adascale.tensor_names:
+        if isinstance(shown.get(name), nn.Parameter):
+            path, _, leaf = name.rpartition(".")
+            place, now = model.get_submodule(path), model._adascale.core.state(name)
+            place._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
 
 
 def _snapshot(value: Any) -> Any:
