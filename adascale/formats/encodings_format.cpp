@@ -106,7 +106,7 @@ json excluded_layers(const QuantizationSimModel& sim) {
   return names;
 }
 
-void write(const ExportRequest& request, StagedFiles& files) {
+void write_encodings_file(const ExportRequest& request, StagedFiles& files) {
   const QuantizationSimModel& sim = request.sim;
   const std::string path = files.path(request.prefix + "_torch.encodings");
   std::ofstream out(path);
@@ -157,7 +157,7 @@ ExportFormat encodings_format() {
           .files = "PREFIX_torch.encodings",
           .holds_activations = true,
           .check = check,
-          .write = write};
+          .write = write_encodings_file};
 }
 
 }  // namespace adascale

@@ -26,7 +26,7 @@ InsertedNode fake_quantize_node(const ActivationQuantizer& quantizer) {
            {"quant_max", grid.qmax()}}};
 }
 
-void write(const ExportRequest& request, StagedFiles& files) {
+void write_pt2_file(const ExportRequest& request, StagedFiles& files) {
   std::vector<InsertedNode> nodes;
   for (const ActivationQuantizer& quantizer : request.sim.activations())
     if (quantizer.encoding) nodes.push_back(fake_quantize_node(quantizer));
@@ -42,7 +42,7 @@ ExportFormat pt2_format() {
           .files = "PREFIX.pt2",
           .holds_activations = true,
           .check = [](const ExportRequest&, Objections&) {},
-          .write = write};
+          .write = write_pt2_file};
 }
 
 }  // namespace adascale

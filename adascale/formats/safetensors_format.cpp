@@ -30,7 +30,7 @@ std::map<std::string, std::string> metadata_of(const QuantizationSimModel& sim,
   return metadata;
 }
 
-void write(const ExportRequest& request, StagedFiles& files) {
+void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   const std::vector<SavedTensor> state = saved_state(request.sim);
   std::vector<NamedTensor> tensors;
   for (const SavedTensor& saved : state)
@@ -46,7 +46,7 @@ ExportFormat safetensors_format() {
           .files = "PREFIX.safetensors",
           .holds_activations = false,
           .check = [](const ExportRequest&, Objections&) {},
-          .write = write};
+          .write = write_safetensors_file};
 }
 
 }  // namespace adascale
