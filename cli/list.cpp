@@ -29,10 +29,10 @@ std::vector<Row> layer_rows() {
 }
 
 std::vector<Row> recipe_rows() {
-  std::vector<Row> rows = {{"recipe", "iterations", "scale lr", "rounding lr", "what it is"}};
+  std::vector<Row> rows = {{"recipe", "iterations", "rate of scales", "of rounding", "what it is"}};
   for (const Recipe& recipe : recipes())
-    rows.push_back({recipe.name, std::to_string(recipe.iterations), fmt::format("{:g}", recipe.scale_lr),
-                    fmt::format("{:g}", recipe.rounding_lr), recipe.description});
+    rows.push_back({recipe.name, std::to_string(recipe.iterations), fmt::format("{:g}", recipe.scale_rate),
+                    fmt::format("{:g}", recipe.rounding_rate), recipe.description});
   return rows;
 }
 

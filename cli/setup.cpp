@@ -64,7 +64,7 @@ void check_flags(QuantizeFlags& flags) {
              iterations = flags.training.num_iterations.has_value();
   ADA_CHECK(!epochs || !iterations, "--epochs and --iterations: both are given, expected one of them");
   const Recipe& recipe = recipe_named(flags.training.recipe);
-  if (!epochs && !iterations) flags.training.num_iterations = recipe.iterations;
+  if (recipe.trains() && !epochs && !iterations) flags.training.num_iterations = recipe.iterations;
   flags.sim.quant_scheme = quant_scheme_from(flags.scheme);
   if (!flags.layer_config.empty()) flags.sim.layer_config = read_layer_config(flags.layer_config);
 }

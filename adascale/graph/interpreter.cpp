@@ -27,6 +27,8 @@ std::vector<ValueId> output_values(const Program& program) {
   return values;
 }
 
+}  // namespace
+
 /// A parameter, buffer or constant to fetch before a step.
 struct StateLoad {
   ValueId value;
@@ -40,8 +42,6 @@ struct Stage {
   std::vector<ValueId> kept;  // results that some node or the caller will read
   std::vector<ValueId> drops;
 };
-
-}  // namespace
 
 /// Works out, once, what a run does around each node.
 struct Plan::Compiled {
@@ -257,6 +257,7 @@ void Plan::run(Environment& environment, const RunHooks& hooks) const {
   std::vector<c10::IValue> results;
   for (const Stage& stage : compiled_->stages) {
     for (const StateLoad& state : stage.loads) load(state, program, hooks, environment);
+    if (hooks.before) hooks.before(stage.step.node(), environment);
     stage.step.run(environment, results);
     bind_results(program, stage, results, hooks, environment);
     results.clear();

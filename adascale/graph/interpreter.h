@@ -21,13 +21,15 @@ class Environment {
   std::vector<bool> set_;
 };
 
-/// Where a run differs from the plain program. Both are optional.
+/// Where a run differs from the plain program. All are optional.
 struct RunHooks {
   /// The tensor of a parameter, buffer or constant, asked just before its first use and dropped after its
   /// last. Empty: Program::state.
   std::function<at::Tensor(ValueId)> load_state;
   /// Replaces a value just made by a node (or a user input just given); called for tensors only.
   std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
+  /// Sees what a node is about to read.
+  std::function<void(NodeId, const Environment&)> before;
 };
 
 /// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their

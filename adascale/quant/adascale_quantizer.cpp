@@ -4,6 +4,7 @@
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/div.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
@@ -39,6 +40,10 @@ struct DivideByExp : torch::autograd::Function<DivideByExp> {
     return {at::Tensor(), to_s2, at::sum_to(to_s2, s3.sizes()), to_s4};
   }
 };
+
+constexpr double kLongestStep = 10;     // of s2: a weight far below one code would leap
+constexpr double kSharedStep = 0.2;     // of s3 and s4
+constexpr double kLeastWeight = 1e-30;  // zero stays zero however long its step
 
 at::Tensor learnable(at::IntArrayRef sizes, const at::Tensor& like) {
   return at::zeros(sizes, like.options()).requires_grad_();
@@ -94,6 +99,15 @@ at::Tensor AdaScaleQuantizer::quantized_weight() const {
 
 std::vector<at::Tensor> AdaScaleQuantizer::rounding_learnables() const {
   return s4_.defined() ? std::vector<at::Tensor>{s2_, s3_, s4_} : std::vector<at::Tensor>{s2_, s3_};
+}
+
+std::vector<at::Tensor> AdaScaleQuantizer::code_steps() const {
+  const at::NoGradGuard no_grad;
+  const at::Tensor scale = scale_of(start_, grid_);
+  const at::Tensor weight = w_.to(scale.scalar_type()).abs().clamp_min_(kLeastWeight);
+  std::vector<at::Tensor> steps{scale.div(weight).clamp_max_(kLongestStep)};
+  steps.resize(rounding_learnables().size(), at::full({}, kSharedStep, scale.options()));
+  return steps;
 }
 
 std::vector<at::Tensor> AdaScaleQuantizer::learnables() const {

@@ -32,6 +32,9 @@ class AdaScaleQuantizer {
   std::vector<at::Tensor> scale_learnables() const { return {beta_, gamma_}; }
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
   std::vector<at::Tensor> rounding_learnables() const;
+  /// For each of rounding_learnables(), the change worth about one code: scale/|W|, at most 10, for s2, at
+  /// the start scale; a fifth for s3 and s4, which move a whole row or column.
+  std::vector<at::Tensor> code_steps() const;
   std::vector<at::Tensor> learnables() const;
   /// Overwrites the learnables with earlier values, in learnables() order. Throws (user) when shapes don't
   /// fit.

@@ -12,6 +12,7 @@ struct LayerKind {
   std::string weight;     ///< the operator schema's argument that holds the weight
   int64_t channel_axis;   ///< the weight's axis of output channels; -1: per tensor by default (Embedding)
   int64_t input_axis;     ///< the weight's axis of input channels: where groups go
+  int64_t channel_dim;    ///< of the layer's input and output, from the end: -1 Linear, -3 Conv2d; 0: none
   bool has_s4;            ///< AdaScale adds s4 along the input axis
   bool trainable;         ///< AdaScale trains it now
   std::string onnx_type;  ///< the op type in AIMET's config files: "Gemm", "Conv", "Gather"

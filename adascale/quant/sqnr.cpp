@@ -1,5 +1,6 @@
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
 
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/histogram.h"
@@ -43,12 +44,17 @@ std::unique_ptr<RangeAnalyzer> make_sqnr_analyzer() {
 }
 
 Range sqnr_range(const at::Tensor& w, const Grid& grid) {
+  return weighted_sqnr_range(w, grid, at::ones({}));
+}
+
+Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
   const at::Tensor values = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
+  const at::Tensor factor = split_groups(importance.expand_as(w), grid);
   const std::vector<int64_t> axes = shared_axes(grid, values);
   const auto error = [&](const Range& range) {
     const at::Tensor scale = scale_of(range, grid, "weight");
     const at::Tensor quantized = fake_quantize(values, scale, offset_of(range, scale, grid), grid);
-    return (quantized - values).square_().sum(axes, grid.per_channel());
+    return (quantized - values).square_().mul_(factor).sum(axes, grid.per_channel());
   };
   return search_range(min_max_range(w, grid), grid, error);
 }

@@ -5,9 +5,6 @@
 #include <ATen/ops/zeros.h>
 #include <ATen/ops/zeros_like.h>
 
-#include <cmath>
-#include <numbers>
-
 namespace adascale {
 
 Adam::Adam(std::vector<at::Tensor> parameters, double learning_rate)
@@ -32,10 +29,6 @@ void Adam::step(double decay) {
   at::_fused_adam_(parameters_, gradients, first_moments_, second_moments_, {}, steps_,
                    learning_rate_ * decay, 0.9, 0.999, /*weight_decay=*/0, 1e-8, /*amsgrad=*/false,
                    /*maximize=*/false);
-}
-
-double cosine_decay(int64_t iteration, int64_t total) {
-  return 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(iteration) / static_cast<double>(total)));
 }
 
 }  // namespace adascale

@@ -19,7 +19,4 @@ class Adam {
   double learning_rate_;
 };
 
-/// Cosine decay from 1 at iteration 0 towards 0 at `total` (arXiv 1608.03983, eq. 5, one cycle).
-double cosine_decay(int64_t iteration, int64_t total);
-
 }  // namespace adascale

@@ -29,42 +29,79 @@ LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const E
   return {sim.weights()[index].layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
 }
 
-/// Over all batches, those trained on and those held out.
-double mean_loss(double training_loss, std::optional<double> held_out_loss, int64_t training, int64_t all) {
-  return (training_loss * static_cast<double>(training) +
-          held_out_loss.value_or(0) * static_cast<double>(all - training)) /
-         static_cast<double>(all);
+/// Mean loss over the batches trained on, and over those held out.
+struct Losses {
+  double training = 0;
+  std::optional<double> held_out;
+
+  double over_all(const BlockJob& job) const {
+    const auto trained = static_cast<double>(job.training_batches),
+               all = static_cast<double>(job.source.batches());
+    return (training * trained + held_out.value_or(0) * (all - trained)) / all;
+  }
+};
+
+Losses measure(const BlockTrainer& trainer, const BlockJob& job, const std::vector<at::Tensor>& weights) {
+  const int64_t training = job.training_batches, all = job.source.batches();
+  Losses losses{trainer.measure(weights, 0, training), std::nullopt};
+  if (all > training) losses.held_out = trainer.measure(weights, training, all);
+  return losses;
 }
 
-/// Trains one block and folds the better of the result and round-to-nearest.
+/// Weights that a block may end up with.
+struct Candidate {
+  std::string name;
+  std::vector<Encoding> encodings;
+  Losses losses;
+};
+
+Candidate round_to_nearest(const BlockTrainer& trainer, const BlockJob& job) {
+  std::vector<Encoding> encodings;
+  std::vector<at::Tensor> weights;
+  for (const int32_t weight : job.weights) {
+    encodings.push_back(job.sim.weight_encoding(weight));
+    weights.push_back(job.sim.dequantized_weight(weight));
+  }
+  Candidate rtn{"round-to-nearest", std::move(encodings), measure(trainer, job, weights)};
+  ADA_CHECK(std::isfinite(rtn.losses.over_all(job)),
+            "{}: its output is not finite before training; mend the model or the data", job.block.name);
+  return rtn;
+}
+
+/// Trains one block and folds the best of round-to-nearest, the start of the training and its result.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const ProgressSink& progress) {
   const auto start = Clock::now();
-  const int64_t training = job.training_batches, all = job.source.batches();
   BlockTrainer trainer(job);
+  const Candidate rtn = round_to_nearest(trainer, job);
+  Candidate best = rtn;
+  if (job.recipe.start != StartRange::kScheme) {
+    Candidate clipped{"the clip search", trainer.encode(),
+                      measure(trainer, job, trainer.quantized_weights())};
+    if (clipped.losses.over_all(job) <= best.losses.over_all(job)) best = std::move(clipped);
+  }
   BlockReport report{.name = job.block.name, .iterations = job.iterations};
-  const std::vector<Encoding> rtn = trainer.encode();
-  report.loss_before = trainer.measure(0, training);
-  if (all > training) report.held_out_before = trainer.measure(training, all);
-  ADA_CHECK(std::isfinite(mean_loss(report.loss_before, report.held_out_before, training, all)),
-            "{}: its output is not finite before training; mend the model or the data", job.block.name);
+  report.loss_before = rtn.losses.training;
+  report.held_out_before = rtn.losses.held_out;
 
   trainer.train([&](int64_t step, double loss) {
     if (progress) progress({stage, step, job.iterations, loss});
   });
 
-  report.loss_after = trainer.measure(0, training);
-  if (all > training) report.held_out_after = trainer.measure(training, all);
-  const double after = mean_loss(report.loss_after, report.held_out_after, training, all);
-  report.kept = after <= mean_loss(report.loss_before, report.held_out_before, training, all);
-  if (!report.kept)
-    report.note = std::isfinite(after) ? "training did not beat round-to-nearest, which stays"
-                                       : "training diverged; round-to-nearest stays";
-  const std::vector<Encoding> kept = report.kept ? trainer.encode() : rtn;
+  const Losses after = measure(trainer, job, trainer.quantized_weights());
+  report.loss_after = after.training;
+  report.held_out_after = after.held_out;
+  report.kept = after.over_all(job) <= best.losses.over_all(job);
+  if (report.kept)
+    best = {"trained", trainer.encode(), after};
+  else
+    report.note = fmt::format(
+        "{}; {} stays", std::isfinite(after.over_all(job)) ? "training did not help" : "training diverged",
+        best.name);
   sim.adascale_applied = true;
-  for (size_t i = 0; i < kept.size(); ++i) {
-    report.layers.push_back(report_layer(sim, job.weights[i], rtn[i], kept[i]));
-    sim.fold(job.weights[i], kept[i], report.kept);
+  for (size_t i = 0; i < best.encodings.size(); ++i) {
+    report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
+    sim.fold(job.weights[i], best.encodings[i], report.kept && job.recipe.trains());
   }
   report.seconds = seconds_since(start);
   return report;

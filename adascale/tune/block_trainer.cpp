@@ -8,62 +8,75 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
-#include "adascale/tune/adam.h"
+#include "adascale/quant/schemes.h"
+#include "adascale/tune/input_power.h"
+#include "adascale/tune/loss.h"
+#include "adascale/tune/update.h"
 
 namespace adascale {
 namespace {
 
-AdaScaleQuantizer make_quantizer(const QuantizationSimModel& sim, int32_t index) {
-  const QuantizedWeight& weight = sim.weights()[index];
-  const LayerKind& kind = *weight.layer.kind;
-  return AdaScaleQuantizer(sim.state(weight.layer.parameters.front()).detach(), weight.grid, weight.range,
-                           kind.has_s4 ? kind.input_axis : -1);
+at::Tensor float_weight(const QuantizedWeight& weight, const QuantizationSimModel& sim) {
+  return sim.state(weight.layer.parameters.front()).detach();
 }
 
-std::vector<at::Tensor> gather(const std::vector<AdaScaleQuantizer>& quantizers,
-                               std::vector<at::Tensor> (AdaScaleQuantizer::*learnables)() const) {
-  std::vector<at::Tensor> all;
-  for (const AdaScaleQuantizer& quantizer : quantizers)
-    for (const at::Tensor& learnable : (quantizer.*learnables)()) all.push_back(learnable);
-  return all;
+std::vector<Range> start_ranges(const BlockJob& job) {
+  std::vector<Range> ranges;
+  if (job.recipe.start == StartRange::kScheme) {
+    for (const int32_t index : job.weights) ranges.push_back(job.sim.weights()[index].range);
+    return ranges;
+  }
+  const auto importance = input_power(job.sim, job.plan, job.source, job.weights, job.training_batches);
+  for (size_t i = 0; i < job.weights.size(); ++i) {
+    const QuantizedWeight& weight = job.sim.weights()[job.weights[i]];
+    ranges.push_back(weighted_sqnr_range(float_weight(weight, job.sim), weight.grid, importance[i]));
+  }
+  return ranges;
 }
 
 }  // namespace
 
-at::Tensor reconstruction_loss(const at::Tensor& output, const at::Tensor& target) {
-  const at::Tensor squared = output.to(at::kFloat).sub(target.to(at::kFloat)).square();
-  return squared.dim() < 2 ? squared.mean() : squared.sum(1).mean();
-}
-
 BlockTrainer::BlockTrainer(BlockJob job)
     : job_(std::move(job)), generator_(at::make_generator<at::CPUGeneratorImpl>(job_.seed)) {
-  for (const int32_t weight : job_.weights) quantizers_.push_back(make_quantizer(job_.sim, weight));
+  const std::vector<Range> ranges = start_ranges(job_);
+  for (size_t i = 0; i < job_.weights.size(); ++i) {
+    const QuantizedWeight& weight = job_.sim.weights()[job_.weights[i]];
+    const LayerKind& kind = *weight.layer.kind;
+    quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, ranges[i],
+                             kind.has_s4 ? kind.input_axis : -1);
+  }
 }
 
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {
-  Adam scales(gather(quantizers_, &AdaScaleQuantizer::scale_learnables), job_.recipe.scale_lr);
-  Adam rounding(gather(quantizers_, &AdaScaleQuantizer::rounding_learnables), job_.recipe.rounding_lr);
+  if (!job_.recipe.trains()) return;
+  const auto update = make_update(job_.recipe, quantizers_, job_.iterations);
+  const auto weight_of = [this](size_t position) { return quantizers_[position].quantized_weight(); };
   const at::AutoGradMode grad(true);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     const int64_t batch = iteration % job_.training_batches;
-    const at::Tensor error = loss(batch, mixed_inputs(batch));
+    const at::Tensor error = loss(batch, mixed_inputs(batch), weight_of);
     ADA_CHECK(
         error.requires_grad(),
         "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
     error.backward();
-    const double decay = cosine_decay(iteration, job_.iterations);
-    scales.step(decay);
-    rounding.step(decay);
+    update->step(cosine_decay(iteration, job_.iterations));
     on_iteration(iteration + 1, error.item<double>());
   }
 }
 
-double BlockTrainer::measure(int64_t first, int64_t last) const {
+double BlockTrainer::measure(const std::vector<at::Tensor>& weights, int64_t first, int64_t last) const {
   const at::NoGradGuard no_grad;
   double sum = 0;
   for (int64_t batch = first; batch < last; ++batch)
-    sum += loss(batch, quantized_inputs(batch)).item<double>();
+    sum += loss(batch, quantized_inputs(batch), [&](size_t i) { return weights[i]; }).item<double>();
   return sum / static_cast<double>(last - first);
+}
+
+std::vector<at::Tensor> BlockTrainer::quantized_weights() const {
+  const at::NoGradGuard no_grad;
+  std::vector<at::Tensor> weights;
+  for (const AdaScaleQuantizer& quantizer : quantizers_) weights.push_back(quantizer.quantized_weight());
+  return weights;
 }
 
 std::vector<Encoding> BlockTrainer::encode() const {
@@ -74,42 +87,46 @@ std::vector<Encoding> BlockTrainer::encode() const {
   return encodings;
 }
 
-at::Tensor BlockTrainer::loss(int64_t batch, const std::map<ValueId, c10::IValue>& inputs) const {
+at::Tensor BlockTrainer::loss(int64_t batch, const Values& inputs, const WeightOf& weight_of) const {
   Environment environment(job_.sim.program());
   for (const auto& [value, input] : inputs) environment.set(value, input);
 
-  std::map<int32_t, at::Tensor> trained;  // a weight read twice is quantized once
+  std::vector<at::Tensor> weights(job_.weights.size());  // one that is read twice is quantized once
   RunHooks hooks;
   hooks.load_state = [&](ValueId value) {
-    const int32_t weight = job_.sim.weight_of(value);
-    const auto position = std::find(job_.weights.begin(), job_.weights.end(), weight);
-    if (position == job_.weights.end()) return job_.sim.load_state(value, SimMode::kWeightsOnly);
-    at::Tensor& quantized = trained[weight];
-    if (!quantized.defined()) quantized = quantizers_[position - job_.weights.begin()].quantized_weight();
-    return quantized;
+    const auto found = std::find(job_.weights.begin(), job_.weights.end(), job_.sim.weight_of(value));
+    if (found == job_.weights.end()) return job_.sim.load_state(value, SimMode::kWeightsOnly);
+    const size_t position = found - job_.weights.begin();
+    if (!weights[position].defined()) weights[position] = weight_of(position);
+    return weights[position];
   };
   job_.plan.run(environment, hooks);
 
   at::Tensor total;
   for (const ValueId value : job_.block.activations_out) {
-    const at::Tensor target = job_.source.fp(batch).tensor(value);
-    const at::Tensor error = reconstruction_loss(environment.tensor(value), target);
+    const at::Tensor error =
+        output_loss(value, environment.tensor(value), job_.source.fp(batch).tensor(value));
     total = total.defined() ? total.add(error) : error;
   }
   ADA_ASSERT(total.defined(), "a block without outputs");
   return total;
 }
 
-std::map<ValueId, c10::IValue> BlockTrainer::quantized_inputs(int64_t batch) const {
-  std::map<ValueId, c10::IValue> inputs;
+at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const {
+  if (job_.recipe.loss == LossKind::kSummed) return summed_loss(got, target);
+  return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output));
+}
+
+BlockTrainer::Values BlockTrainer::quantized_inputs(int64_t batch) const {
+  Values inputs;
   for (const ValueId value : job_.plan.feeds()) inputs[value] = job_.source.quant(batch).get(value);
   return inputs;
 }
 
 // AIMET mixes element by element: with `fp_input_share` probability the FP model's input, else the quantized
 // one's.
-std::map<ValueId, c10::IValue> BlockTrainer::mixed_inputs(int64_t batch) {
-  std::map<ValueId, c10::IValue> inputs = quantized_inputs(batch);
+BlockTrainer::Values BlockTrainer::mixed_inputs(int64_t batch) {
+  Values inputs = quantized_inputs(batch);
   if (job_.recipe.fp_input_share == 0) return inputs;
   for (const ValueId value : job_.block.activations_in) {
     const at::Tensor quant = inputs.at(value).toTensor(), fp = job_.source.fp(batch).tensor(value);

@@ -33,25 +33,28 @@ class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);
 
-  /// Runs the iterations; `on_iteration(step, loss)` after each.
+  /// Runs the iterations; `on_iteration(step, loss)` after each. Nothing when the recipe does not train.
   void train(const std::function<void(int64_t, double)>& on_iteration);
-  /// Mean loss of batches [first, last) on quantized inputs, no mixing, with the quantizers as they are now.
-  double measure(int64_t first, int64_t last) const;
-  /// Codes of the job's weights, in its order.
+  /// Mean loss of batches [first, last) on quantized inputs, no mixing, with `weights` in place of the job's.
+  double measure(const std::vector<at::Tensor>& weights, int64_t first, int64_t last) const;
+  /// The job's weights as the quantizers have them now, in its order, and their codes.
+  std::vector<at::Tensor> quantized_weights() const;
   std::vector<Encoding> encode() const;
   const std::vector<AdaScaleQuantizer>& quantizers() const { return quantizers_; }
 
  private:
-  at::Tensor loss(int64_t batch, const std::map<ValueId, c10::IValue>& inputs) const;
-  std::map<ValueId, c10::IValue> quantized_inputs(int64_t batch) const;
-  std::map<ValueId, c10::IValue> mixed_inputs(int64_t batch);
+  using Values = std::map<ValueId, c10::IValue>;
+  /// The tensor to use in place of the job's weight of that position.
+  using WeightOf = std::function<at::Tensor(size_t position)>;
+
+  at::Tensor loss(int64_t batch, const Values& inputs, const WeightOf& weight_of) const;
+  at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
+  Values quantized_inputs(int64_t batch) const;
+  Values mixed_inputs(int64_t batch);
 
   BlockJob job_;
   std::vector<AdaScaleQuantizer> quantizers_;
   at::Generator generator_;
 };
-
-/// Squared error, summed over dim 1, averaged over the rest (AIMET's loss); fp32. Below two dims: the mean.
-at::Tensor reconstruction_loss(const at::Tensor& output, const at::Tensor& target);
 
 }  // namespace adascale

@@ -20,7 +20,10 @@ void check_state(const QuantizationSimModel& sim, Objections& objections) {
   if (sim.adascale_applied) objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
-void check_budget(const AdaScaleOptions& options, int64_t batches, Objections& objections) {
+void check_budget(const AdaScaleOptions& options, const Recipe& recipe, int64_t batches,
+                  Objections& objections) {
+  if (!recipe.trains() && (options.num_epochs || options.num_iterations))
+    objections.add("apply_adascale: recipe {} trains nothing; leave out epochs and iterations", recipe.name);
   if (options.num_epochs && options.num_iterations)
     objections.add("apply_adascale: got epochs and iterations, expected one of them");
   if (options.num_epochs && *options.num_epochs < 1)
@@ -119,13 +122,13 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   Objections objections;
   const auto count = static_cast<int64_t>(batches.size());
   check_state(sim, objections);
-  check_budget(options, count, objections);
-  check_batches(sim.program(), batches, objections);
-
   Preflight plan;
   plan.recipe = recipe_named(options.recipe);
-  plan.recipe.scale_lr *= options.lr_scale;
-  plan.recipe.rounding_lr *= options.lr_scale;
+  check_budget(options, plan.recipe, count, objections);
+  check_batches(sim.program(), batches, objections);
+
+  plan.recipe.scale_rate *= options.lr_scale;
+  plan.recipe.rounding_rate *= options.lr_scale;
   plan.blocks =
       options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
   if (plan.blocks.empty())
@@ -137,7 +140,8 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   objections.raise();
 
   plan.training_batches = count - options.held_out_batches;
-  plan.iterations = options.num_iterations.value_or(options.num_epochs.value_or(1) * plan.training_batches);
+  if (plan.recipe.trains())
+    plan.iterations = options.num_iterations.value_or(options.num_epochs.value_or(1) * plan.training_batches);
   plan.not_trained = list_not_trained(sim, plan.blocks);
   return plan;
 }

@@ -6,12 +6,28 @@ namespace adascale {
 
 const std::vector<Recipe>& recipes() {
   static const std::vector<Recipe> table = {
+      {.name = "fast",
+       .description = "weighted clip search, then signed steps in codes on a loss normalised per token",
+       .start = StartRange::kWeighted,
+       .loss = LossKind::kPerToken,
+       .update = UpdateRule::kSigned,
+       .scale_rate = 0.128,
+       .rounding_rate = 1,
+       .iterations = 200},
       {.name = "aimet",
        .description = "AIMET 2.42's: Adam, cosine decay, squared error, half of each input from the FP model",
-       .scale_lr = 1e-3,
-       .rounding_lr = 5e-4,
+       .update = UpdateRule::kAdam,
+       .scale_rate = 1e-3,
+       .rounding_rate = 5e-4,
        .fp_input_share = 0.5,
        .iterations = 1500},
+      {.name = "clip",
+       .description = "the weighted clip search alone, nothing trained",
+       .start = StartRange::kWeighted,
+       .loss = LossKind::kPerToken},
+      {.name = "rtn",
+       .description = "round-to-nearest in the scheme's ranges, nothing trained",
+       .loss = LossKind::kPerToken},
   };
   return table;
 }

@@ -5,15 +5,39 @@
 
 namespace adascale {
 
+/// The range a block's weights are trained from.
+enum class StartRange {
+  kScheme,    ///< what the simulation's scheme found in the weight alone
+  kWeighted,  ///< least squared error, each input channel weighed by its mean square in the FP model
+};
+
+/// What a block's output is compared by (tune/loss).
+enum class LossKind {
+  kSummed,    ///< AIMET's: squared error, summed over dim 1, averaged over the rest
+  kPerToken,  ///< squared error over mean square, token by token (pixel by pixel), averaged
+};
+
+/// How learnables move (tune/adam, tune/signed_steps).
+enum class UpdateRule {
+  kStay,    ///< they don't: the start is the result
+  kAdam,    ///< rates are Adam's
+  kSigned,  ///< rates are sums over the whole budget; those of s2, s3 and s4 count in codes
+};
+
 /// How a block is trained. One row a recipe; the command, the docs and the tests walk the table.
 struct Recipe {
   std::string name;
   std::string description;
-  double scale_lr;        ///< Adam's rate of beta and gamma
-  double rounding_lr;     ///< of s2, s3, s4
-  double fp_input_share;  ///< probability that an element of the input comes from the FP model, redrawn each
-                          ///< iteration
-  int64_t iterations;     ///< the budget when neither epochs nor iterations are given to the command
+  StartRange start = StartRange::kScheme;
+  LossKind loss = LossKind::kSummed;
+  UpdateRule update = UpdateRule::kStay;
+  double scale_rate = 0;      ///< of beta and gamma
+  double rounding_rate = 0;   ///< of s2, s3, s4
+  double fp_input_share = 0;  ///< probability that an element of the input comes from the FP model, redrawn
+                              ///< each iteration
+  int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command
+
+  bool trains() const { return update != UpdateRule::kStay; }
 };
 
 const std::vector<Recipe>& recipes();

@@ -136,7 +136,8 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--iterations", type=int, default=192, help="training iterations per block")
-    parser.add_argument("--lr-scale", type=float, default=4.0, help="multiplies AIMET's learning rates")
+    parser.add_argument("--recipe", default="aimet", help="how blocks are trained; adascale list recipes")
+    parser.add_argument("--lr-scale", type=float, default=4.0, help="multiplies the recipe's learning rates")
     parser.add_argument("--calibration-sentences", type=int, default=512)
     parser.add_argument("--output-dir", default="out/minilm-w4a16")
     options = parser.parse_args()
@@ -186,7 +187,11 @@ def main() -> None:
         sim = simulate(model, calibration_batches[0], scheme)
         if train:
             report = apply_adascale(
-                sim, calibration_batches, num_iterations=options.iterations, lr_scale=options.lr_scale
+                sim,
+                calibration_batches,
+                num_iterations=options.iterations,
+                recipe=options.recipe,
+                lr_scale=options.lr_scale,
             )
             print(report)
         weights_only = quality(reference, embed(sim.model, evaluation_batches))

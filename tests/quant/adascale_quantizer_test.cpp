@@ -5,6 +5,7 @@
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/full_like.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn_like.h>
 #include <ATen/ops/where.h>
 
@@ -213,6 +214,24 @@ TEST(AdaScaleQuantizer, ATrainingThatDivergedIsNotEncoded) {
   quantizer.learnables()[2][0][0] = std::nan("");
   EXPECT_EQ(error_of([&] { quantizer.encode("encoder.query"); }),
             "encoder.query, trained weight: 1 of 32 values are NaN or infinite; mend the model or the data");
+}
+
+TEST(AdaScaleQuantizer, ACodeStepMovesAWeightByAboutOneCode) {
+  for (const QuantCase& c : quant_cases()) {
+    if (c.bits < 4) continue;  // a step of a third of the weight is no small one
+    SCOPED_TRACE(c.name());
+    const at::Tensor w = c.weight();
+    const Range range = min_max_range(w, c.grid());
+    const AdaScaleQuantizer quantizer(w, c.grid(), range);
+    const std::vector<at::Tensor> steps = quantizer.code_steps();
+    ASSERT_EQ(steps.size(), quantizer.rounding_learnables().size());
+    EXPECT_LE(steps[0].max().item<double>(), 10);
+    // dW'/ds2 = -W': the weight moves by |W| step = scale, where the step is not capped.
+    const at::Tensor moved = steps[0] * split_groups(w.to(steps[0].scalar_type()), c.grid()).abs();
+    const at::Tensor share = moved / scale_of(range, c.grid());
+    EXPECT_LE(share.max().item<double>(), 1 + 1e-5);
+    EXPECT_NEAR(share.where(steps[0].lt(9.99), at::ones({}, share.options())).min().item<double>(), 1, 1e-5);
+  }
 }
 
 }  // namespace

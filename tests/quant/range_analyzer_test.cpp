@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/quantile.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -11,6 +13,7 @@
 #include <cmath>
 
 #include "adascale/quant/fake_quantize.h"
+#include "adascale/quant/schemes.h"
 #include "quant/quant_cases.h"
 
 namespace adascale {
@@ -208,6 +211,24 @@ TEST(Percentile, OfActivationsIsWithinABin) {
   const double bin = 2.0 * 16 / 2048;
   EXPECT_NEAR(range.max.item<double>(), at::quantile(x, 0.9999).item<double>(), bin);
   EXPECT_NEAR(range.min.item<double>(), at::quantile(x, 0.0001).item<double>(), bin);
+}
+
+TEST(SqnrRange, OfWeightsIsLeastByTheImportanceGiven) {
+  const Grid grid{.bits = 3, .channel_axis = 0, .group_axis = 1, .group_size = 8};
+  const at::Tensor w = random_weight({4, 16});
+  at::Tensor importance = at::ones({1, 16});
+  importance[0].slice(0, 3, 5).fill_(100);
+  const auto error = [&](const Range& range) {
+    const at::Tensor split = split_groups(w, grid), scale = scale_of(range, grid);
+    const at::Tensor off = fake_quantize(split, scale, at::Tensor(), grid) - split;
+    return (off.square() * split_groups(importance.expand_as(w), grid)).sum(-1, true);
+  };
+  const at::Tensor plain = error(sqnr_range(w, grid)),
+                   weighted = error(weighted_sqnr_range(w, grid, importance));
+  EXPECT_TRUE(weighted.le(plain + 1e-9).all().item<bool>());
+  EXPECT_LT(weighted.sum().item<double>(), plain.sum().item<double>());
+  const Range alike = weighted_sqnr_range(w, grid, at::full({}, 7.0f)), none = sqnr_range(w, grid);
+  EXPECT_TRUE(alike.max.equal(none.max)) << "one importance for all is none";
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "adascale/tune/adascale.h"
@@ -188,7 +189,7 @@ TEST(ApplyAdaScale, RefusesASecondRunAndARunAfterCalibration) {
 TEST(ApplyAdaScale, RefusesUnknownRecipesAndBlocks) {
   QuantizationSimModel sim = seed_sim();
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.recipe = "slow"}); }),
-            "recipe: got 'slow', expected one of aimet");
+            "recipe: got 'slow', expected one of fast, aimet, clip, rtn");
   EXPECT_NE(error_of([&] {
               apply_adascale(sim, seed_batches(1), AdaScaleOptions{.blocks = {"decoder.*"}});
             }).find("decoder.*"),
@@ -222,10 +223,50 @@ TEST(ApplyAdaScale, RefusesBitsThatItDoesNotTrain) {
 
 TEST(Recipes, AimetIsAsPublished) {
   const Recipe& recipe = recipe_named("aimet");
-  EXPECT_EQ(recipe.scale_lr, 1e-3);
-  EXPECT_EQ(recipe.rounding_lr, 5e-4);
+  EXPECT_EQ(recipe.start, StartRange::kScheme);
+  EXPECT_EQ(recipe.loss, LossKind::kSummed);
+  EXPECT_EQ(recipe.update, UpdateRule::kAdam);
+  EXPECT_EQ(recipe.scale_rate, 1e-3);
+  EXPECT_EQ(recipe.rounding_rate, 5e-4);
   EXPECT_EQ(recipe.fp_input_share, 0.5);
   EXPECT_EQ(recipe.iterations, 1500);
+}
+
+TEST(Recipes, EachLowersTheLossOrLeavesRoundToNearest) {
+  for (const Recipe& recipe : recipes()) {
+    SCOPED_TRACE(recipe.name);
+    QuantizationSimModel sim = seed_sim();
+    AdaScaleOptions options{.recipe = recipe.name};
+    if (recipe.trains()) options.num_iterations = 40;
+    const AdaScaleReport report = apply_adascale(sim, seed_batches(4), options);
+    const bool is_rtn = recipe.start == StartRange::kScheme && !recipe.trains();
+    for (const BlockReport& block : report.blocks) {
+      if (!block.kept) {
+        EXPECT_EQ(block.note, "training did not help; the clip search stays");
+        EXPECT_EQ(recipe.name, "fast");  // 40 steps of 1/40 code each; on random data there is little to gain
+        continue;
+      }
+      EXPECT_EQ(block.iterations, recipe.trains() ? 40 : 0);
+      if (is_rtn)
+        EXPECT_EQ(block.loss_after, block.loss_before);
+      else
+        EXPECT_LT(block.loss_after, block.loss_before);
+      for (const LayerReport& layer : block.layers) EXPECT_EQ(layer.codes_moved == 0, is_rtn) << layer.name;
+    }
+    const auto kept = std::count_if(report.blocks.begin(), report.blocks.end(),
+                                    [](const BlockReport& block) { return block.kept; });
+    EXPECT_GE(kept, 3);
+    const auto trained = std::count_if(sim.weights().begin(), sim.weights().end(),
+                                       [](const QuantizedWeight& weight) { return weight.trained; });
+    EXPECT_EQ(trained, recipe.trains() ? 2 * kept : 0) << "two layers a block";
+  }
+}
+
+TEST(Recipes, OfNoTrainingTakeNoBudget) {
+  QuantizationSimModel sim = seed_sim();
+  const AdaScaleOptions options{.num_iterations = 10, .recipe = "clip"};
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), options); }),
+            "apply_adascale: recipe clip trains nothing; leave out epochs and iterations");
 }
 
 }  // namespace

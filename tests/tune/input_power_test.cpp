@@ -1,0 +1,54 @@
+#include "adascale/tune/input_power.h"
+
+#include <ATen/ops/linear.h>
+#include <ATen/ops/stack.h>
+#include <gtest/gtest.h>
+
+#include "adascale/tune/program_walk.h"
+#include "formats/model_files.h"
+
+namespace adascale {
+namespace {
+
+using testing::example_input;
+
+/// The walk stands at the first block of that model.
+struct AtFirstBlock {
+  explicit AtFirstBlock(const std::string& name, const std::vector<Inputs>& batches)
+      : sim(load_program(testing::model_file(name)), testing::w4a16()),
+        blocks(find_blocks(sim.program())),
+        walk(sim, blocks, batches) {
+    walk.reach(0);
+    walk.run_fp(0);
+  }
+  std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches) const {
+    return input_power(sim, walk.plan(0), walk, weights, batches);
+  }
+  QuantizationSimModel sim;
+  std::vector<Block> blocks;
+  ProgramWalk walk;
+};
+
+TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
+  const at::Tensor x = example_input("seed"), y = x * 2;
+  const AtFirstBlock at("seed", {{x}, {y}, {x * 100}});
+  const auto power = at.power({0, 1}, 2);
+  const at::Tensor both = at::stack({x, y});
+  EXPECT_TRUE(power[0].allclose(both.square().mean({0, 1, 2, 3}).view({1, 64})))
+      << "the third batch is held out";
+  const at::Tensor hidden =
+      at::linear(both, at.sim.state("linear_blocks.0.fc1.weight"), at.sim.state("linear_blocks.0.fc1.bias"))
+          .relu();
+  EXPECT_TRUE(power[1].allclose(hidden.square().mean({0, 1, 2, 3}).view({1, 32})));
+}
+
+TEST(InputPower, OfConvolutionsLooksBeforeAnInPlaceOperatorWrites) {
+  const at::Tensor x = example_input("residual");
+  const AtFirstBlock at("residual", {{x}});
+  const auto power = at.power({0, 1}, 1);
+  EXPECT_TRUE(power[0].allclose(x.square().mean({0, 2, 3}).view({1, 3, 1, 1})));
+  EXPECT_EQ(power[1].sizes(), (std::vector<int64_t>{1, 8, 1, 1}));
+}
+
+}  // namespace
+}  // namespace adascale

@@ -1,0 +1,68 @@
+#include "adascale/tune/loss.h"
+
+#include <ATen/Context.h>
+#include <ATen/ops/full.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
+
+#include "formats/model_files.h"
+
+namespace adascale {
+namespace {
+
+TEST(SummedLoss, SumsDimOneAndAveragesTheRest) {
+  const at::Tensor target = at::zeros({2, 3, 4}), output = at::full({2, 3, 4}, 2.0f);
+  EXPECT_DOUBLE_EQ(summed_loss(output, target).item<double>(), 3 * 4);
+  EXPECT_DOUBLE_EQ(summed_loss(output.flatten(), target.flatten()).item<double>(), 4);
+}
+
+TEST(PerTokenLoss, IsTheMeanOfRelativeErrors) {
+  const at::Tensor target = at::tensor({3.0f, 4.0f, 0.3f, 0.4f}).view({1, 2, 2});
+  const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.1f}).view({1, 2, 2});
+  // (1/2) / (25/2) and (0.01/2) / (0.25/2)
+  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), (0.04 + 0.04) / 2, 1e-7);
+}
+
+TEST(PerTokenLoss, AMassiveTokenCountsAsAnyOther) {
+  at::manual_seed(1);
+  at::Tensor target = at::randn({2, 5, 8}), output = target + at::randn({2, 5, 8}) * 0.1;
+  const double loss = per_token_loss(output, target, -1).item<double>();
+  target[1][3] *= 30;
+  output[1][3] *= 30;
+  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), loss, 1e-6);
+  EXPECT_GT(summed_loss(output, target).item<double>(), 20 * loss);
+}
+
+TEST(PerTokenLoss, TakesChannelsWhereTheyAre) {
+  at::manual_seed(1);
+  const at::Tensor target = at::randn({2, 8, 3, 3}), output = at::randn({2, 8, 3, 3});
+  EXPECT_NEAR(per_token_loss(output, target, -3).item<double>(),
+              per_token_loss(output.movedim(1, -1), target.movedim(1, -1), -1).item<double>(), 1e-6);
+}
+
+TEST(PerTokenLoss, IsFiniteOnTargetsOfNothing) {
+  at::manual_seed(1);
+  at::Tensor target = at::randn({4, 8});
+  target[2].zero_();
+  EXPECT_TRUE(std::isfinite(per_token_loss(target + 1, target, -1).item<double>()));
+  EXPECT_EQ(per_token_loss(at::zeros({4, 8}), at::zeros({4, 8}), -1).item<double>(), 0);
+}
+
+TEST(ChannelDim, IsTheConvolutionsWhereThereIsOne) {
+  const Program residual = load_program(testing::model_file("residual")),
+                seed = load_program(testing::model_file("seed"));
+  for (const Block& block : find_blocks(residual)) {
+    for (const ValueId output : block.activations_out) {
+      const bool is_image = residual.values[output].sizes.size() == 4;
+      EXPECT_EQ(channel_dim_of(residual, block, output), is_image ? -3 : -1);
+    }
+  }
+  const Block block = find_blocks(seed).front();
+  EXPECT_EQ(channel_dim_of(seed, block, block.activations_out.front()), -1)
+      << "four dims, but no convolution";
+}
+
+}  // namespace
+}  // namespace adascale
