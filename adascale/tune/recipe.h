@@ -35,7 +35,7 @@ struct Recipe {
   double rounding_rate = 0;   ///< of s2, s3, s4
   double fp_input_share = 0;  ///< probability that an element of the input comes from the FP model, redrawn
                               ///< each iteration
-  int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command
+  int64_t iterations = 0;     ///< the budget when neither epochs nor iterations are given to the command
 
   bool trains() const { return update != UpdateRule::kStay; }
 };
