@@ -42,6 +42,12 @@ target_include_directories(adascale_fmt SYSTEM INTERFACE $<BUILD_INTERFACE:${TOR
 target_compile_definitions(adascale_fmt INTERFACE FMT_HEADER_ONLY)
 
 find_or_fetch(nlohmann_json https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz)
+set(HWY_ENABLE_TESTS OFF)
+set(HWY_ENABLE_EXAMPLES OFF)
+find_or_fetch(hwy https://github.com/google/highway/archive/refs/tags/1.0.7.tar.gz)
+if(NOT TARGET hwy::hwy)
+  add_library(hwy::hwy ALIAS hwy)
+endif()
 if(ADASCALE_BUILD_CLI OR ADASCALE_BUILD_PYTHON)
   find_or_fetch(CLI11 https://github.com/CLIUtils/CLI11/archive/refs/tags/v2.4.2.tar.gz)
 endif()

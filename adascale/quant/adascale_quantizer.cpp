@@ -9,8 +9,10 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "adascale/core/error.h"
+#include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/finite.h"
+#include "adascale/quant/weight_pass.h"
 
 namespace adascale {
 namespace {
@@ -41,10 +43,6 @@ struct DivideByExp : torch::autograd::Function<DivideByExp> {
   }
 };
 
-constexpr double kLongestStep = 10;     // of s2: a weight far below one code would leap
-constexpr double kSharedStep = 0.2;     // of s3 and s4
-constexpr double kLeastWeight = 1e-30;  // zero stays zero however long its step
-
 at::Tensor learnable(at::IntArrayRef sizes, const at::Tensor& like) {
   return at::zeros(sizes, like.options()).requires_grad_();
 }
@@ -63,48 +61,57 @@ std::vector<int64_t> input_axis_sizes(at::IntArrayRef weight_sizes, const Grid& 
 
 }  // namespace
 
-AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis)
-    : w_(split_groups(w.detach(), grid)),
-      weight_sizes_(w.sizes().vec()),
-      source_dtype_(w.scalar_type()),
-      grid_(grid),
-      start_{start.min.to(at::toOpMathType(source_dtype_)), start.max.to(at::toOpMathType(source_dtype_))} {
-  const std::vector<int64_t> q_sizes = scale_sizes(weight_sizes_, grid);
+AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis) {
+  const std::vector<int64_t> q_sizes = scale_sizes(w.sizes(), grid);
   ADA_ASSERT(start.min.sizes() == q_sizes && start.max.sizes() == q_sizes, "start range is not of shape Q");
-  beta_ = learnable(q_sizes, start_.min);
-  gamma_ = learnable(q_sizes, start_.min);
-  s2_ = learnable(w_.sizes(), start_.min);
-  s3_ = learnable(q_sizes, start_.min);
-  if (input_axis >= 0) s4_ = learnable(input_axis_sizes(weight_sizes_, grid, input_axis), start_.min);
+  const c10::ScalarType dtype = at::toOpMathType(w.scalar_type());
+  state_ = {.w = split_groups(w.detach(), grid),
+            .weight_sizes = w.sizes().vec(),
+            .source_dtype = w.scalar_type(),
+            .grid = grid,
+            .start = {start.min.to(dtype), start.max.to(dtype)}};
+  const at::Tensor& like = state_.start.min;
+  state_.beta = learnable(q_sizes, like);
+  state_.gamma = learnable(q_sizes, like);
+  state_.s2 = learnable(state_.w.sizes(), like);
+  state_.s3 = learnable(q_sizes, like);
+  if (input_axis >= 0) state_.s4 = learnable(input_axis_sizes(w.sizes(), grid, input_axis), like);
 }
 
 at::Tensor AdaScaleQuantizer::divide() const {
   // A custom Function takes no undefined tensors.
-  return DivideByExp::apply(w_, s2_, s3_, s4_.defined() ? std::optional(s4_) : std::nullopt);
+  return DivideByExp::apply(state_.w, state_.s2, state_.s3,
+                            state_.s4.defined() ? std::optional(state_.s4) : std::nullopt);
 }
 
 AdaScaleQuantizer::Affine AdaScaleQuantizer::affine() const {
-  const at::Tensor min = beta_.exp() * start_.min, max = gamma_.exp() * start_.max;
-  const at::Tensor ideal = (max - min) / grid_.steps();
-  const at::Tensor scale = straight_through(ideal, storable_scale(ideal.detach(), grid_));
-  if (grid_.symmetric) return {scale, at::Tensor()};
+  const at::Tensor min = state_.beta.exp() * state_.start.min, max = state_.gamma.exp() * state_.start.max;
+  const at::Tensor ideal = (max - min) / state_.grid.steps();
+  const at::Tensor scale = straight_through(ideal, storable_scale(ideal.detach(), state_.grid));
+  if (state_.grid.symmetric) return {scale, at::Tensor()};
   const at::Tensor position = min / scale;
-  return {scale, straight_through(position, offset_from(position.detach(), grid_))};
+  return {scale, straight_through(position, offset_from(position.detach(), state_.grid))};
+}
+
+FakeQuantized AdaScaleQuantizer::quantized() const {
+  if (!at::GradMode::is_enabled() && kernels_take(state_)) return quantize_by_rows(state_);
+  const auto [scale, offset] = affine();
+  return {fake_quantize(divide(), scale, offset, state_.grid), scale, offset};
 }
 
 at::Tensor AdaScaleQuantizer::quantized_weight() const {
-  const auto [scale, offset] = affine();
-  return join_groups(fake_quantize(divide(), scale, offset, grid_), weight_sizes_).to(source_dtype_);
+  return join_groups(quantized().weight, state_.weight_sizes).to(state_.source_dtype);
 }
 
 std::vector<at::Tensor> AdaScaleQuantizer::rounding_learnables() const {
-  return s4_.defined() ? std::vector<at::Tensor>{s2_, s3_, s4_} : std::vector<at::Tensor>{s2_, s3_};
+  return state_.s4.defined() ? std::vector<at::Tensor>{state_.s2, state_.s3, state_.s4}
+                             : std::vector<at::Tensor>{state_.s2, state_.s3};
 }
 
 std::vector<at::Tensor> AdaScaleQuantizer::code_steps() const {
   const at::NoGradGuard no_grad;
-  const at::Tensor scale = scale_of(start_, grid_);
-  const at::Tensor weight = w_.to(scale.scalar_type()).abs().clamp_min_(kLeastWeight);
+  const at::Tensor scale = scale_of(state_.start, state_.grid);
+  const at::Tensor weight = state_.w.to(scale.scalar_type()).abs().clamp_min_(kLeastWeight);
   std::vector<at::Tensor> steps{scale.div(weight).clamp_max_(kLongestStep)};
   steps.resize(rounding_learnables().size(), at::full({}, kSharedStep, scale.options()));
   return steps;
@@ -132,16 +139,17 @@ void AdaScaleQuantizer::set_learnables(const std::vector<at::Tensor>& values) {
 
 Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   const at::NoGradGuard no_grad;
-  const auto [scale, offset] = affine();
-  const at::Tensor divided = divide();
-  check_finite(name + ", trained weight", divided);
-  check_finite(name + ", trained scale", scale);
-  return encode_affine(name, join_groups(w_, weight_sizes_), divided, scale, offset, grid_);
+  check_finite(name + ", trained weight", divide());
+  const FakeQuantized result = quantized();
+  check_finite(name + ", trained scale", result.scale);
+  // On its grid already: its codes are what it is made of.
+  return encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight, result.scale,
+                       result.offset, state_.grid);
 }
 
 at::Tensor AdaScaleQuantizer::divided_weight() const {
   const at::NoGradGuard no_grad;
-  return join_groups(divide(), weight_sizes_);
+  return join_groups(divide(), state_.weight_sizes);
 }
 
 }  // namespace adascale

@@ -9,6 +9,22 @@
 
 namespace adascale {
 
+/// What an AdaScaleQuantizer is made of: a frozen weight, its grid and start range, and the learnables.
+struct AdaScaleState {
+  at::Tensor w;  ///< split in groups
+  std::vector<int64_t> weight_sizes;
+  c10::ScalarType source_dtype = c10::ScalarType::Float;
+  Grid grid;
+  Range start;
+  at::Tensor beta, gamma, s2, s3;  ///< contiguous
+  at::Tensor s4;                   ///< undefined without an input axis
+};
+
+/// A weight on its grid, fp32 (fp64 for an fp64 weight), split in groups, with the affine that put it there.
+struct FakeQuantized {
+  at::Tensor weight, scale, offset;  ///< offset undefined when symmetric
+};
+
 /// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's
 /// learned weight clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
 ///
@@ -26,10 +42,12 @@ class AdaScaleQuantizer {
   /// `input_axis` >= 0 adds s4, one value per index along that axis of the weight (Conv2d: 1), -1 for none.
   AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis = -1);
 
-  /// What, the weight's shape and dtype; differentiable in the learnables.
+  /// What, the weight's shape and dtype; differentiable in the learnables. Without gradients, by the kernels
+  /// where they take it (weight_pass.h): the same but for the last bit of an exponential, which may move a
+  /// code at a border.
   at::Tensor quantized_weight() const;
   /// beta, gamma: the scale's learnables, of shape Q.
-  std::vector<at::Tensor> scale_learnables() const { return {beta_, gamma_}; }
+  std::vector<at::Tensor> scale_learnables() const { return {state_.beta, state_.gamma}; }
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
   std::vector<at::Tensor> rounding_learnables() const;
   /// For each of rounding_learnables(), the change worth about one code: scale/|W|, at most 10, for s2, at
@@ -40,25 +58,22 @@ class AdaScaleQuantizer {
   /// fit.
   void set_learnables(const std::vector<at::Tensor>& values);
 
-  /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight(), bit for
-  /// bit.
+  /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight() without
+  /// gradients, bit for bit.
   Encoding encode(const std::string& name) const;
+  const AdaScaleState& state() const { return state_; }
   /// W' of the weight's shape, fp32: what AIMET folds into the weight; only tests that compare with AIMET
   /// want it.
   at::Tensor divided_weight() const;
 
  private:
-  at::Tensor w_;  ///< split in groups
-  std::vector<int64_t> weight_sizes_;
-  c10::ScalarType source_dtype_;
-  Grid grid_;
-  Range start_;
-  at::Tensor beta_, gamma_, s2_, s3_, s4_;
+  AdaScaleState state_;
 
   struct Affine {
     at::Tensor scale, offset;  ///< offset undefined when symmetric
   };
   Affine affine() const;
+  FakeQuantized quantized() const;
   at::Tensor divide() const;  ///< W', split in groups
 };
 

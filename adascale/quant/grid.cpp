@@ -45,13 +45,13 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
             nearest_group_sizes(length, grid.group_size));
 }
 
+}  // namespace
+
 // Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at
 // 2^-24.
 double smallest_scale(c10::ScalarType stored) {
   return std::ldexp(1.0, stored == c10::ScalarType::Half ? -24 : -60);
 }
-
-}  // namespace
 
 std::string to_string(const Grid& grid) {
   const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");

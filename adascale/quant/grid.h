@@ -54,6 +54,8 @@ std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split);
 /// inside and floored away from an empty range always.
 Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& grid);
 
+/// What scales stored in that dtype are floored at.
+double smallest_scale(c10::ScalarType stored);
 /// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as
 /// fp32). Throws (user), beginning with `name`, when that is more than the dtype holds.
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");

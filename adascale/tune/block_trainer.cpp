@@ -10,8 +10,8 @@
 #include "adascale/core/error.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/input_power.h"
+#include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
-#include "adascale/tune/update.h"
 
 namespace adascale {
 namespace {
@@ -49,8 +49,11 @@ BlockTrainer::BlockTrainer(BlockJob job)
 
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {
   if (!job_.recipe.trains()) return;
-  const auto update = make_update(job_.recipe, quantizers_, job_.iterations);
-  const auto weight_of = [this](size_t position) { return quantizers_[position].quantized_weight(); };
+  const StepRule rule = step_rule(job_.recipe, job_.iterations);
+  std::vector<std::unique_ptr<LearnedWeight>> learned;
+  for (size_t i = 0; i < quantizers_.size(); ++i)
+    learned.push_back(make_learned_weight(quantizers_[i], rule));
+  const auto weight_of = [&](size_t position) { return learned[position]->weight(); };
   const at::AutoGradMode grad(true);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     const int64_t batch = iteration % job_.training_batches;
@@ -59,7 +62,7 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
         error.requires_grad(),
         "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
     error.backward();
-    update->step(cosine_decay(iteration, job_.iterations));
+    for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
     on_iteration(iteration + 1, error.item<double>());
   }
 }

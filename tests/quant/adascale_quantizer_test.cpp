@@ -48,6 +48,7 @@ TEST(AdaScaleCases, EncodeWhatTheyCompute) {
     const at::Tensor w = c.weight();
     const AdaScaleQuantizer quantizer = start(w, c.grid(), c.input_axis());
     move_learnables(quantizer, 0.2);
+    const at::NoGradGuard no_grad;
     const Encoding encoding = quantizer.encode("w");
     EXPECT_EQ(quantizer.quantized_weight().scalar_type(), w.scalar_type());
     EXPECT_TRUE(same_bits(quantizer.quantized_weight(), dequantize(encoding)));

@@ -3,8 +3,6 @@
 #include <ATen/ops/tensor.h>
 #include <gtest/gtest.h>
 
-#include "adascale/tune/update.h"
-
 namespace adascale {
 namespace {
 
@@ -22,12 +20,6 @@ TEST(SignedSteps, WhatTheLossDoesNotReachStays) {
   at::Tensor p = at::tensor({1.0f}).requires_grad_();
   SignedSteps({p}, {}, 0.1).step(1);
   EXPECT_EQ(p.item<float>(), 1);
-}
-
-TEST(CosineDecay, FallsFromOneTowardsZero) {
-  EXPECT_EQ(cosine_decay(0, 64), 1);
-  EXPECT_NEAR(cosine_decay(32, 64), 0.5, 1e-12);
-  EXPECT_GT(cosine_decay(63, 64), 0);
 }
 
 }  // namespace

@@ -1,0 +1,91 @@
+#include "adascale/quant/row_view.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+constexpr int64_t kElementsPerTask = 1 << 14;
+
+Stored stored_as(c10::ScalarType type) {
+  switch (type) {
+    case c10::ScalarType::Float:
+      return Stored::kFloat;
+    case c10::ScalarType::BFloat16:
+      return Stored::kBFloat16;
+    case c10::ScalarType::Half:
+      return Stored::kHalf;
+    default:
+      break;
+  }
+  ADA_ASSERT(false, "a dtype that the kernels don't store");
+}
+
+at::Tensor as_float(const at::Tensor& t) {
+  return t.detach().to(at::kFloat).contiguous();
+}
+
+int64_t row_count(const at::Tensor& w) {
+  return w.dim() == 0 ? 1 : w.size(0);
+}
+
+}  // namespace
+
+float* data_of(const at::Tensor& t) {
+  return t.mutable_data_ptr<float>();
+}
+
+AffineTensors::AffineTensors(const at::Tensor& like)
+    : scale(at::empty_like(like)), offset(at::empty_like(like)), shrink(at::empty_like(like)) {}
+
+RowAffine AffineTensors::pointers() const {
+  return {data_of(scale), data_of(offset), data_of(shrink)};
+}
+
+at::Tensor column_shrink(const AdaScaleState& state) {
+  std::vector<int64_t> sizes = state.w.sizes().vec();
+  sizes[0] = 1;
+  return state.s4.detach().neg().exp().expand(sizes).reshape({-1}).contiguous();
+}
+
+RowView::RowView(const AdaScaleState& state)
+    : w(as_float(state.w)), min(as_float(state.start.min)), max(as_float(state.start.max)), affine(min) {
+  const Grid& grid = state.grid;
+  rows.rows = row_count(w);
+  rows.cols = w.numel() / rows.rows;
+  rows.one_scale = !grid.per_channel();
+  rows.group = rows.one_scale ? rows.cols : w.numel() / min.numel();
+  rows.grid = {static_cast<float>(grid.qmin()), static_cast<float>(grid.steps()), grid.symmetric,
+               stored_as(grid.scale_dtype), static_cast<float>(smallest_scale(grid.scale_dtype))};
+  rows.w = data_of(w), rows.min = data_of(min), rows.max = data_of(max);
+  rows.s2.value = data_of(state.s2), rows.s3.value = data_of(state.s3);
+  rows.beta.value = data_of(state.beta), rows.gamma.value = data_of(state.gamma);
+  rows.now = rows.next = affine.pointers();
+  if (!state.s4.defined()) return;
+  columns = column_shrink(state);
+  rows.column_now = rows.column_next = data_of(columns);
+}
+
+void RowView::write_to(const at::Tensor& output) {
+  rows.output = output.mutable_data_ptr();
+  rows.output_type = stored_as(output.scalar_type());
+}
+
+int64_t RowView::rows_per_task() const {
+  return std::max<int64_t>(1, kElementsPerTask / rows.cols);
+}
+
+void RowView::quantize() const {
+  if (rows.one_scale) find_affine(rows, 0, 1);
+  at::parallel_for(0, rows.rows, rows_per_task(), [&](int64_t first, int64_t last) {
+    if (!rows.one_scale) find_affine(rows, first, last);
+    quantize_rows(rows, first, last);
+  });
+}
+
+}  // namespace adascale

@@ -1,0 +1,38 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "adascale/kernels/weight_rows.h"
+#include "adascale/quant/adascale_quantizer.h"
+
+namespace adascale {
+
+float* data_of(const at::Tensor& t);
+
+/// Scale, offset and shrink of one state of the learnables, of shape Q.
+struct AffineTensors {
+  at::Tensor scale, offset, shrink;
+
+  explicit AffineTensors(const at::Tensor& like);
+  RowAffine pointers() const;
+};
+
+/// A quantizer's tensors as the kernels see them: `rows` points into the tensors here and into the state's
+/// learnables, which must outlive it.
+struct RowView {
+  at::Tensor w, min, max, columns;  ///< columns: exp(-s4) along a row, undefined without s4
+  AffineTensors affine;
+  WeightRows rows;
+
+  explicit RowView(const AdaScaleState& state);
+  /// Where What goes; of the weight's size.
+  void write_to(const at::Tensor& output);
+  /// The affine and What from the learnables.
+  void quantize() const;
+  /// Rows that are worth a thread.
+  int64_t rows_per_task() const;
+};
+
+/// exp(-s4) laid along a row of the weight, [cols].
+at::Tensor column_shrink(const AdaScaleState& state);
+
+}  // namespace adascale

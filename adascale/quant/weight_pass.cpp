@@ -1,0 +1,147 @@
+#include "adascale/quant/weight_pass.h"
+
+#include <ATen/ExpandUtils.h>
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "adascale/core/error.h"
+#include "adascale/quant/row_view.h"
+
+namespace adascale {
+namespace {
+
+constexpr int64_t kChunks = 16;  // of rows, for sums: fixed, so that threads don't change their order
+
+bool is_plain_float(const at::Tensor& t) {
+  return t.is_cpu() && t.scalar_type() == c10::ScalarType::Float && t.is_contiguous();
+}
+
+}  // namespace
+
+bool kernels_take(const AdaScaleState& state) {
+  return is_plain_float(state.s2) && state.grid.channel_axis <= 0 &&
+         (!state.grid.per_group() || state.grid.group_axis == 1);
+}
+
+FakeQuantized quantize_by_rows(const AdaScaleState& state) {
+  RowView view(state);
+  const at::Tensor output = at::empty(view.w.sizes(), view.w.options());
+  view.write_to(output);
+  view.quantize();
+  return {output, view.affine.scale, state.grid.symmetric ? at::Tensor() : view.affine.offset};
+}
+
+/// What a pass needs beside the view: the rule, Adam's moments, and a second affine where rows share
+/// something.
+struct WeightPass::Rows {
+  AdaScaleState state;  ///< shares the quantizer's tensors
+  StepRule rule;
+  RowView view;
+  AffineTensors next_affine;
+  at::Tensor weight, start_scale, gradient;
+  std::vector<at::Tensor> moments;
+  RowLearnable s4;
+  int64_t steps = 0;
+
+  Rows(const AdaScaleState& of, const StepRule& how, c10::ScalarType output_type)
+      : state(of), rule(how), view(of), next_affine(view.min) {
+    weight = at::empty(state.weight_sizes, view.w.options().dtype(output_type));
+    view.write_to(weight);
+    view.quantize();
+    weight.requires_grad_();
+    start_scale = scale_of({view.min, view.max}, state.grid).contiguous();
+    view.rows.start_scale = data_of(start_scale);
+    if (view.rows.one_scale) view.rows.next = next_affine.pointers();
+    if (state.s4.defined()) s4.value = data_of(state.s4);
+    if (rule.adam) add_moments();
+  }
+
+  void add_moments() {
+    const auto add = [&](RowLearnable& learnable, const at::Tensor& like) {
+      for (float** moment : {&learnable.first, &learnable.second}) {
+        moments.push_back(at::zeros_like(like.detach()));
+        *moment = data_of(moments.back());
+      }
+    };
+    add(view.rows.s2, state.s2), add(view.rows.s3, state.s3);
+    add(view.rows.beta, state.beta), add(view.rows.gamma, state.gamma);
+    if (state.s4.defined()) add(s4, state.s4);
+  }
+
+  RowRule rule_at(double decay) const {
+    if (!rule.adam)
+      return {false, static_cast<float>(rule.scale_rate * decay),
+              static_cast<float>(rule.rounding_rate * decay), 1};
+    const double first = 1 - std::pow(0.9, steps), second = 1 - std::pow(0.999, steps);
+    return {true, static_cast<float>(rule.scale_rate * decay / first),
+            static_cast<float>(rule.rounding_rate * decay / first),
+            static_cast<float>(1 / std::sqrt(second))};
+  }
+
+  /// Gradients of what all rows share, then their step: where it leads goes to `next`.
+  void step_shared(const RowRule& at_rates) {
+    const WeightRows& rows = view.rows;
+    const at::Tensor scales = at::zeros({kChunks, 3}, view.w.options());
+    const at::Tensor columns =
+        s4.value == nullptr ? at::Tensor() : at::zeros({kChunks, rows.cols}, view.w.options());
+    const int64_t per_chunk = (rows.rows + kChunks - 1) / kChunks;
+    at::parallel_for(0, kChunks, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t chunk = begin; chunk < end; ++chunk)
+        sum_rows(rows, std::min(rows.rows, chunk * per_chunk), std::min(rows.rows, (chunk + 1) * per_chunk),
+                 rows.one_scale ? data_of(scales) + 3 * chunk : nullptr,
+                 columns.defined() ? data_of(columns) + rows.cols * chunk : nullptr);
+    });
+    if (rows.one_scale) step_one_scale(rows, at_rates, data_of(scales.sum(0)));
+    if (!columns.defined()) return;
+    std::vector<int64_t> sizes = state.w.sizes().vec();
+    sizes[0] = 1;
+    const at::Tensor to_s4 = at::sum_to(columns.sum(0).view(sizes), state.s4.sizes()).contiguous();
+    step_values(s4, at_rates, data_of(to_s4), to_s4.numel());
+    next_columns = column_shrink(state);
+    view.rows.column_next = data_of(next_columns);
+  }
+  at::Tensor next_columns;
+
+  void step(double decay) {
+    const at::NoGradGuard no_grad;
+    gradient = weight.grad().to(weight.scalar_type()).contiguous();
+    view.rows.gradient = gradient.const_data_ptr();
+    ++steps;
+    const RowRule at_rates = rule_at(decay);
+    const bool shared = view.rows.one_scale || s4.value != nullptr;
+    if (shared) step_shared(at_rates);
+    at::parallel_for(0, view.rows.rows, view.rows_per_task(),
+                     [&](int64_t first, int64_t last) { step_rows(view.rows, at_rates, first, last); });
+    if (view.rows.one_scale) std::swap(view.rows.now, view.rows.next);
+    if (s4.value != nullptr) {
+      view.columns = next_columns;
+      view.rows.column_now = view.rows.column_next;
+    }
+    gradient = at::Tensor();
+    weight.mutable_grad() = at::Tensor();
+  }
+};
+
+WeightPass::WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type)
+    : rows_(std::make_unique<Rows>(state, rule, output_type)) {
+  ADA_ASSERT(kernels_take(state), "the kernels don't take this weight");
+}
+WeightPass::~WeightPass() = default;
+WeightPass::WeightPass(WeightPass&&) noexcept = default;
+
+const at::Tensor& WeightPass::weight() const {
+  return rows_->weight;
+}
+
+void WeightPass::step(double decay) {
+  if (rows_->weight.grad().defined()) rows_->step(decay);
+}
+
+}  // namespace adascale

@@ -1,0 +1,49 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <memory>
+
+#include "adascale/quant/adascale_quantizer.h"
+
+namespace adascale {
+
+/// How the learnables of a weight move, per iteration; rates before decay. Adam (arXiv 1412.6980: 0.9, 0.999,
+/// 1e-8), or signed steps (signSGD, arXiv 1802.04434): p -= rate * sign(gradient) *
+/// AdaScaleQuantizer::code_steps().
+struct StepRule {
+  bool adam = false;
+  double scale_rate = 0;     ///< of beta and gamma
+  double rounding_rate = 0;  ///< of s2, s3, s4
+};
+
+/// Whether the fused kernels can train this weight: on a CPU, fp32 learnables, the channel axis first or
+/// none.
+bool kernels_take(const AdaScaleState& state);
+
+/// What, scale and offset of the present state by the kernels. Bit for bit the same whatever the number of
+/// threads.
+FakeQuantized quantize_by_rows(const AdaScaleState& state);
+
+/// Trains a weight without autograd inside it: backward of the fake-quantizer, the update and the next What
+/// in one visit per row (two where s4 or a scale is shared by all rows). What tensor autograd would do is
+/// AdaScaleQuantizer's expression and tune/learned_weight; the tests hold the two together.
+class WeightPass {
+ public:
+  /// The learnables of `state` are moved in place. `output_type`: kFloat or kBFloat16, what the block
+  /// computes in.
+  WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type);
+  ~WeightPass();
+  WeightPass(WeightPass&&) noexcept;
+
+  /// What: a leaf of the weight's shape that collects its gradient. The same memory after every step.
+  const at::Tensor& weight() const;
+  /// One step from the gradient, which is cleared; nothing when there is none. Rates are the rule's times
+  /// `decay`.
+  void step(double decay);
+
+ private:
+  struct Rows;
+  std::unique_ptr<Rows> rows_;
+};
+
+}  // namespace adascale

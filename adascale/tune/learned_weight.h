@@ -1,0 +1,32 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+
+#include "adascale/quant/adascale_quantizer.h"
+#include "adascale/quant/weight_pass.h"
+#include "adascale/tune/recipe.h"
+
+namespace adascale {
+
+/// A weight in training: what the block runs with, and how it moves after each backward pass.
+class LearnedWeight {
+ public:
+  virtual ~LearnedWeight() = default;
+  /// The quantized weight, of the weight's shape; the loss's gradient reaches the learnables through it.
+  virtual at::Tensor weight() = 0;
+  /// One step from the gradients, which are cleared; the rates are the rule's times `decay`.
+  virtual void step(double decay) = 0;
+};
+
+/// The recipe's rates per iteration of a budget of `iterations`.
+StepRule step_rule(const Recipe& recipe, int64_t iterations);
+
+/// Fused kernels where they take the weight, else tensor operators and autograd. `quantizer` must outlive it.
+std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule);
+/// Tensor operators and autograd: any device and dtype, and what the kernels are tested against.
+std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule);
+
+/// Cosine decay from 1 at iteration 0 towards 0 at `total` (arXiv 1608.03983, eq. 5, one cycle).
+double cosine_decay(int64_t iteration, int64_t total);
+
+}  // namespace adascale

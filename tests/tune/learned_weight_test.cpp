@@ -1,0 +1,139 @@
+// The fused kernels against tensor operators and autograd, step by step.
+#include "adascale/tune/learned_weight.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/randn.h>
+#include <ATen/ops/randn_like.h>
+
+#include "adascale/kernels/weight_rows.h"
+#include "adascale/quant/range_analyzer.h"
+#include "quant/quant_cases.h"
+
+namespace adascale {
+namespace {
+
+const std::vector<StepRule> kRules = {{.adam = true, .scale_rate = 1e-2, .rounding_rate = 2e-2},
+                                      {.adam = false, .scale_rate = 1e-3, .rounding_rate = 0.1}};
+constexpr int kSteps = 5;
+
+/// A quantizer away from its start, clipping some weights.
+AdaScaleQuantizer moved_quantizer(const QuantCase& c, const at::Tensor& w) {
+  AdaScaleQuantizer quantizer(w, c.grid(), min_max_range(w, c.grid()), c.input_axis());
+  const at::NoGradGuard no_grad;
+  at::manual_seed(7);
+  for (const at::Tensor& p : quantizer.learnables()) p.add_(at::randn_like(p), 0.1);
+  for (const at::Tensor& p : quantizer.scale_learnables()) p.sub_(0.3);
+  return quantizer;
+}
+
+/// Steps with made-up gradients of What; returns What after each.
+std::vector<at::Tensor> run(LearnedWeight& weight, const at::Tensor& like) {
+  std::vector<at::Tensor> seen;
+  at::manual_seed(11);
+  for (int i = 0; i < kSteps; ++i) {
+    const at::Tensor w = weight.weight();
+    seen.push_back(w.detach().clone());
+    w.backward(at::randn(like.sizes()).to(like.scalar_type()));
+    weight.step(1.0 - 0.1 * i);
+  }
+  seen.push_back(weight.weight().detach().clone());
+  return seen;
+}
+
+double distance(const at::Tensor& x, const at::Tensor& y) {
+  return (x.detach().to(kDouble) - y.detach().to(kDouble)).abs().max().item<double>();
+}
+
+/// The share of values further apart than rounding errors: a code at a border may fall either way.
+double share_apart(const at::Tensor& x, const at::Tensor& y, double tolerance) {
+  return (x.detach().to(kDouble) - y.detach().to(kDouble))
+      .abs()
+      .gt(tolerance)
+      .to(kDouble)
+      .mean()
+      .item<double>();
+}
+
+TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
+  for (const QuantCase& c : quant_cases()) {
+    for (const StepRule& rule : kRules) {
+      SCOPED_TRACE(c.name() + (rule.adam ? " adam" : " signed"));
+      const at::Tensor w = c.weight();
+      const AdaScaleQuantizer fused = moved_quantizer(c, w), plain = moved_quantizer(c, w);
+      ASSERT_TRUE(kernels_take(fused.state()));
+      const auto got = run(*make_learned_weight(fused, rule), w),
+                 expected = run(*make_autograd_weight(plain, rule), w);
+      // A step of bf16 or fp16 in What; fp32's own rounding otherwise.
+      const double tolerance = w.scalar_type() == c10::ScalarType::Float ? 1e-5 : 4e-3;
+      for (int i = 0; i <= kSteps; ++i)
+        EXPECT_LE(share_apart(got[i], expected[i], tolerance), 0.005) << "step " << i;
+      const auto a = fused.learnables(), b = plain.learnables();
+      for (size_t i = 0; i < a.size(); ++i) EXPECT_LE(distance(a[i], b[i]), 2e-5) << "learnable " << i;
+    }
+  }
+}
+
+TEST(LearnedWeight, KernelsEncodeWhatTheyTrainedWith) {
+  for (const QuantCase& c : quant_cases()) {
+    SCOPED_TRACE(c.name());
+    const at::Tensor w = c.weight();
+    const AdaScaleQuantizer quantizer = moved_quantizer(c, w);
+    const auto weight = make_learned_weight(quantizer, kRules[1]);
+    run(*weight, w);
+    const at::NoGradGuard no_grad;
+    EXPECT_TRUE(same_bits(weight->weight(), dequantize(quantizer.encode("w"))));
+  }
+}
+
+TEST(LearnedWeight, RowsOfAnyLengthHaveTails) {
+  for (const int64_t cols : {3, 15, 16, 17, 37, 130}) {
+    for (const StepRule& rule : kRules) {
+      SCOPED_TRACE(cols);
+      const at::Tensor w = random_weight({5, cols});
+      const Grid grid{.bits = 3, .symmetric = false, .channel_axis = 0};
+      const AdaScaleQuantizer fused(w, grid, min_max_range(w, grid)), plain(w, grid, min_max_range(w, grid));
+      const auto got = run(*make_learned_weight(fused, rule), w),
+                 expected = run(*make_autograd_weight(plain, rule), w);
+      EXPECT_LE(distance(got.back(), expected.back()), 1e-5);
+      EXPECT_LE(distance(fused.state().s2, plain.state().s2), 1e-5);
+    }
+  }
+}
+
+TEST(LearnedWeight, ThreadsDontChangeABit) {
+  const int threads = at::get_num_threads();
+  for (const bool is_conv : {false, true}) {
+    for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup}) {
+      const QuantCase c{4, false, sharing, at::kFloat, at::kFloat, is_conv};
+      SCOPED_TRACE(c.name());
+      const at::Tensor w = is_conv ? random_weight({64, 32, 3, 3}) : random_weight({256, 512});
+      std::vector<at::Tensor> results;
+      for (const int count : {1, 2}) {
+        at::set_num_threads(count);
+        const AdaScaleQuantizer quantizer(w, c.grid(), min_max_range(w, c.grid()), c.input_axis());
+        results.push_back(run(*make_learned_weight(quantizer, kRules[0]), w).back());
+      }
+      EXPECT_TRUE(same_bits(results[0], results[1]));
+    }
+  }
+  at::set_num_threads(threads);
+}
+
+TEST(LearnedWeight, StaysWithoutAGradient) {
+  const at::Tensor w = random_weight({4, 8});
+  const Grid grid{.bits = 4, .channel_axis = 0};
+  const AdaScaleQuantizer quantizer(w, grid, min_max_range(w, grid));
+  make_learned_weight(quantizer, kRules[1])->step(1);
+  EXPECT_EQ(quantizer.state().s2.abs().max().item<float>(), 0);
+}
+
+TEST(CosineDecay, FallsFromOneTowardsZero) {
+  EXPECT_EQ(cosine_decay(0, 64), 1);
+  EXPECT_NEAR(cosine_decay(32, 64), 0.5, 1e-12);
+  EXPECT_GT(cosine_decay(63, 64), 0);
+}
+
+}  // namespace
+}  // namespace adascale
