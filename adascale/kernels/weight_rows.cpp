@@ -81,7 +81,7 @@ HWY_INLINE Span span_of(const RowGrid& grid, float offset) {
 /// W' = W exp(-s2) shrink [exp(-s4)].
 template <class Width>
 HWY_INLINE V divide(V w, V s2, V shrink, const float* column_shrink, Width width) {
-  const V divided = hn::Mul(w, hn::Mul(hn::Exp(Floats(), hn::Neg(s2)), shrink));
+  const V divided = hn::Mul(w, hn::Mul(exp(hn::Neg(s2)), shrink));
   return column_shrink == nullptr ? divided : hn::Mul(divided, load(column_shrink, width));
 }
 
@@ -144,8 +144,8 @@ struct Clipped {
 };
 template <class Width>
 HWY_INLINE Clipped clip(const WeightRows& t, int64_t i, Width width) {
-  return {hn::Mul(hn::Exp(Floats(), load(t.beta.value + i, width)), load(t.min + i, width)),
-          hn::Mul(hn::Exp(Floats(), load(t.gamma.value + i, width)), load(t.max + i, width))};
+  return {hn::Mul(exp(load(t.beta.value + i, width)), load(t.min + i, width)),
+          hn::Mul(exp(load(t.gamma.value + i, width)), load(t.max + i, width))};
 }
 
 HWY_INLINE V storable(V scale, const RowGrid& grid) {
@@ -164,7 +164,7 @@ void find_scales(const WeightRows& t, int64_t first, int64_t count, const RowAff
     const V offset = hn::Min(hn::Max(position, set(-t.grid.steps)), hn::Zero(Floats()));
     store(scale, into.scale + i, width);
     store(t.grid.symmetric ? hn::Zero(Floats()) : offset, into.offset + i, width);
-    store(hn::Exp(Floats(), hn::Neg(load(t.s3.value + i, width))), into.shrink + i, width);
+    store(exp(hn::Neg(load(t.s3.value + i, width))), into.shrink + i, width);
   });
 }
 
