@@ -258,7 +258,8 @@ void Plan::run(Environment& environment, const RunHooks& hooks) const {
   for (const Stage& stage : compiled_->stages) {
     for (const StateLoad& state : stage.loads) load(state, program, hooks, environment);
     if (hooks.before) hooks.before(stage.step.node(), environment);
-    stage.step.run(environment, results);
+    stage.step.run(environment, results,
+                   hooks.compute_type ? hooks.compute_type(stage.step.node()) : std::nullopt);
     bind_results(program, stage, results, hooks, environment);
     results.clear();
     for (ValueId value : stage.drops) environment.erase(value);

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <vector>
 
 #include "adascale/graph/program.h"
@@ -30,6 +31,8 @@ struct RunHooks {
   std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
   /// Sees what a node is about to read.
   std::function<void(NodeId, const Environment&)> before;
+  /// The dtype a node computes in instead of fp32: its operands are cast to it, its results back.
+  std::function<std::optional<c10::ScalarType>(NodeId)> compute_type;
 };
 
 /// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their

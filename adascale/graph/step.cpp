@@ -34,6 +34,14 @@ void check_names(const Node& node, const c10::FunctionSchema& schema) {
   }
 }
 
+/// Tensors of one dtype become another.
+void cast(std::vector<c10::IValue>& values, c10::ScalarType from, c10::ScalarType to) {
+  for (c10::IValue& value : values) {
+    if (value.isTensor() && value.toTensor().defined() && value.toTensor().scalar_type() == from)
+      value = value.toTensor().to(to);
+  }
+}
+
 }  // namespace
 
 Step::Step(const Program& program, NodeId node)
@@ -60,19 +68,23 @@ void Step::match_operands(const Node& node) {
   }
 }
 
-void Step::run(const Environment& environment, std::vector<c10::IValue>& results) const {
-  translate_errors(program_, node_, [&] { call(environment, results); });
+void Step::run(const Environment& environment, std::vector<c10::IValue>& results,
+               std::optional<c10::ScalarType> compute_type) const {
+  translate_errors(program_, node_, [&] { call(environment, results, compute_type); });
 }
 
-void Step::call(const Environment& environment, std::vector<c10::IValue>& results) const {
+void Step::call(const Environment& environment, std::vector<c10::IValue>& results,
+                std::optional<c10::ScalarType> compute_type) const {
   const at::AutoGradMode mode(at::GradMode::is_enabled() && program_.nodes[node_].grad_enabled);
   results.clear();
   for (const Operand& operand : operands_) results.push_back(operand.get(environment));
+  if (compute_type) cast(results, at::kFloat, *compute_type);
   if (function_) {
     results = {function_->call(results)};
   } else {
     operator_->callBoxed(&results);
   }
+  if (compute_type) cast(results, *compute_type, at::kFloat);
 }
 
 }  // namespace adascale

@@ -17,12 +17,14 @@ class Step {
 
   NodeId node() const { return node_; }
   /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names
-  /// the node.
-  void run(const Environment& environment, std::vector<c10::IValue>& results) const;
+  /// the node. With a `compute_type`, fp32 operands are cast to it and results of it back to fp32.
+  void run(const Environment& environment, std::vector<c10::IValue>& results,
+           std::optional<c10::ScalarType> compute_type = std::nullopt) const;
 
  private:
   void match_operands(const Node& node);
-  void call(const Environment& environment, std::vector<c10::IValue>& results) const;
+  void call(const Environment& environment, std::vector<c10::IValue>& results,
+            std::optional<c10::ScalarType> compute_type) const;
 
   const Program& program_;
   NodeId node_;

@@ -5,12 +5,16 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 #include "adascale/core/error.h"
 #include "adascale/core/seed.h"
+#include "adascale/quant/schemes.h"
 #include "adascale/tune/block_trainer.h"
 #include "adascale/tune/blocks.h"
+#include "adascale/tune/input_power.h"
+#include "adascale/tune/precision.h"
 #include "adascale/tune/preflight.h"
 #include "adascale/tune/program_walk.h"
 
@@ -31,21 +35,21 @@ LayerReport report_layer(const QuantizationSimModel& sim, int32_t index, const E
 
 /// Mean loss over the batches trained on, and over those held out.
 struct Losses {
-  double training = 0;
+  double training = 0, over_all = 0;
   std::optional<double> held_out;
-
-  double over_all(const BlockJob& job) const {
-    const auto trained = static_cast<double>(job.training_batches),
-               all = static_cast<double>(job.source.batches());
-    return (training * trained + held_out.value_or(0) * (all - trained)) / all;
-  }
 };
 
-Losses measure(const BlockTrainer& trainer, const BlockJob& job, const std::vector<at::Tensor>& weights) {
-  const int64_t training = job.training_batches, all = job.source.batches();
-  Losses losses{trainer.measure(weights, 0, training), std::nullopt};
-  if (all > training) losses.held_out = trainer.measure(weights, training, all);
-  return losses;
+double mean(const std::vector<double>& values, size_t first, size_t last) {
+  return std::accumulate(values.begin() + first, values.begin() + last, 0.0) /
+         static_cast<double>(last - first);
+}
+
+Losses measure(BlockTrainer& trainer, const BlockJob& job, const std::vector<at::Tensor>& weights) {
+  const std::vector<double> losses = trainer.measure(weights);
+  const auto training = static_cast<size_t>(job.training_batches), all = losses.size();
+  Losses found{mean(losses, 0, training), mean(losses, 0, all), std::nullopt};
+  if (all > training) found.held_out = mean(losses, training, all);
+  return found;
 }
 
 /// Weights that a block may end up with.
@@ -53,9 +57,11 @@ struct Candidate {
   std::string name;
   std::vector<Encoding> encodings;
   Losses losses;
+
+  bool no_worse_than(const Candidate& other) const { return losses.over_all <= other.losses.over_all; }
 };
 
-Candidate round_to_nearest(const BlockTrainer& trainer, const BlockJob& job) {
+Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
   std::vector<Encoding> encodings;
   std::vector<at::Tensor> weights;
   for (const int32_t weight : job.weights) {
@@ -63,12 +69,19 @@ Candidate round_to_nearest(const BlockTrainer& trainer, const BlockJob& job) {
     weights.push_back(job.sim.dequantized_weight(weight));
   }
   Candidate rtn{"round-to-nearest", std::move(encodings), measure(trainer, job, weights)};
-  ADA_CHECK(std::isfinite(rtn.losses.over_all(job)),
+  ADA_CHECK(std::isfinite(rtn.losses.over_all),
             "{}: its output is not finite before training; mend the model or the data", job.block.name);
   return rtn;
 }
 
-/// Trains one block and folds the best of round-to-nearest, the start of the training and its result.
+/// The weights as the trainer has them now.
+Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob& job) {
+  const Losses losses = measure(trainer, job, trainer.quantized_weights());
+  return {name, std::isfinite(losses.over_all) ? trainer.encode() : std::vector<Encoding>(), losses};
+}
+
+/// Trains one block and folds the best of round-to-nearest, the start of the training and its result. Leaves
+/// that one's outputs in the quantized stream.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const ProgressSink& progress) {
   const auto start = Clock::now();
@@ -76,9 +89,8 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
   const Candidate rtn = round_to_nearest(trainer, job);
   Candidate best = rtn;
   if (job.recipe.start != StartRange::kScheme) {
-    Candidate clipped{"the clip search", trainer.encode(),
-                      measure(trainer, job, trainer.quantized_weights())};
-    if (clipped.losses.over_all(job) <= best.losses.over_all(job)) best = std::move(clipped);
+    Candidate clipped = present("the clip search", trainer, job);
+    if (clipped.no_worse_than(best)) best = std::move(clipped);
   }
   BlockReport report{.name = job.block.name, .iterations = job.iterations};
   report.loss_before = rtn.losses.training;
@@ -88,21 +100,22 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
     if (progress) progress({stage, step, job.iterations, loss});
   });
 
-  const Losses after = measure(trainer, job, trainer.quantized_weights());
-  report.loss_after = after.training;
-  report.held_out_after = after.held_out;
-  report.kept = after.over_all(job) <= best.losses.over_all(job);
+  const Candidate trained = present("trained", trainer, job);
+  report.loss_after = trained.losses.training;
+  report.held_out_after = trained.losses.held_out;
+  report.kept = trained.no_worse_than(best);
   if (report.kept)
-    best = {"trained", trainer.encode(), after};
+    best = trained;
   else
     report.note = fmt::format(
-        "{}; {} stays", std::isfinite(after.over_all(job)) ? "training did not help" : "training diverged",
-        best.name);
+        "{}; {} stays",
+        std::isfinite(trained.losses.over_all) ? "training did not help" : "training diverged", best.name);
   sim.adascale_applied = true;
   for (size_t i = 0; i < best.encodings.size(); ++i) {
     report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
     sim.fold(job.weights[i], best.encodings[i], report.kept && job.recipe.trains());
   }
+  if (!report.kept) job.source.run_quant(job.index, {});
   report.seconds = seconds_since(start);
   return report;
 }
@@ -121,26 +134,63 @@ std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Blo
   return found;
 }
 
+std::vector<Range> scheme_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) {
+  std::vector<Range> ranges;
+  for (const int32_t weight : weights) ranges.push_back(sim.weights()[weight].range);
+  return ranges;
+}
+
+std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights,
+                                   const InputPower& power) {
+  const std::vector<at::Tensor> importance = power.mean_squares();
+  std::vector<Range> ranges;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const QuantizedWeight& weight = sim.weights()[weights[i]];
+    ranges.push_back(
+        weighted_sqnr_range(sim.state(weight.layer.parameters.front()).detach(), weight.grid, importance[i]));
+  }
+  return ranges;
+}
+
+/// Runs the block's FP stream, and finds where its weights start.
+std::vector<Range> run_fp(const QuantizationSimModel& sim, const Preflight& plan, ProgramWalk& walk,
+                          size_t index, const std::vector<int32_t>& weights) {
+  if (plan.recipe.start == StartRange::kScheme || weights.empty()) {
+    walk.run_fp(index);
+    return scheme_ranges(sim, weights);
+  }
+  InputPower power(sim, weights);
+  walk.run_fp(index, [&](int64_t batch, NodeId node, const Environment& environment) {
+    if (batch < plan.training_batches) power.watch(node, environment);
+  });
+  return weighted_ranges(sim, weights, power);
+}
+
 BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, ProgramWalk& walk, size_t index,
                         const AdaScaleOptions& options) {
   const Block& block = plan.blocks[index];
   walk.reach(index);
-  walk.run_fp(index);
-  const BlockJob job{sim,
-                     block,
-                     walk.plan(index),
-                     walk,
-                     weights_to_train(sim, block),
-                     plan.recipe,
-                     plan.iterations,
-                     plan.training_batches,
-                     derive_seed(static_cast<uint64_t>(options.seed), index)};
+  const std::vector<int32_t> weights = weights_to_train(sim, block);
+  const std::vector<Range> start = run_fp(sim, plan, walk, index, weights);
   BlockReport report{.name = block.name, .note = "nothing to train: its weights are decided already"};
-  if (!job.weights.empty()) {
+  if (weights.empty()) {
+    walk.run_quant(index);
+  } else {
+    const BlockJob job{.sim = sim,
+                       .block = block,
+                       .index = index,
+                       .source = walk,
+                       .weights = weights,
+                       .start = start,
+                       .recipe = plan.recipe,
+                       .compute_type = compute_type(options.precision, plan.recipe),
+                       .iterations = plan.iterations,
+                       .training_batches = plan.training_batches,
+                       .seed = derive_seed(static_cast<uint64_t>(options.seed), index)};
     const auto stage = fmt::format("block {}/{} {}", index + 1, plan.blocks.size(), block.name);
     report = tune_block(sim, job, stage, options.progress);
   }
-  if (index + 1 < plan.blocks.size()) walk.pass(index);
+  walk.leave(index);
   return report;
 }
 

@@ -17,8 +17,9 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
   std::string recipe = "aimet";
-  int64_t held_out_batches = 0;  ///< the last batches only measure: losses on samples not trained on
-  double lr_scale = 1.0;         ///< multiplies the recipe's learning rates
+  int64_t held_out_batches = 0;    ///< the last batches only measure: losses on samples not trained on
+  std::string precision = "auto";  ///< of the layers' matmuls in training: auto, float32, bfloat16
+  double lr_scale = 1.0;           ///< multiplies the recipe's learning rates
   int64_t seed = 0;
   ProgressSink progress;  ///< empty: silent
 };
@@ -35,6 +36,9 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
+  visit("precision", options.precision,
+        "of the layers' matmuls in training; auto: what the recipe allows and this CPU is fast at",
+        OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }

@@ -8,10 +8,9 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
-#include "adascale/quant/schemes.h"
-#include "adascale/tune/input_power.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
+#include "adascale/tune/precision.h"
 
 namespace adascale {
 namespace {
@@ -20,31 +19,25 @@ at::Tensor float_weight(const QuantizedWeight& weight, const QuantizationSimMode
   return sim.state(weight.layer.parameters.front()).detach();
 }
 
-std::vector<Range> start_ranges(const BlockJob& job) {
-  std::vector<Range> ranges;
-  if (job.recipe.start == StartRange::kScheme) {
-    for (const int32_t index : job.weights) ranges.push_back(job.sim.weights()[index].range);
-    return ranges;
-  }
-  const auto importance = input_power(job.sim, job.plan, job.source, job.weights, job.training_batches);
-  for (size_t i = 0; i < job.weights.size(); ++i) {
-    const QuantizedWeight& weight = job.sim.weights()[job.weights[i]];
-    ranges.push_back(weighted_sqnr_range(float_weight(weight, job.sim), weight.grid, importance[i]));
-  }
-  return ranges;
-}
-
 }  // namespace
 
 BlockTrainer::BlockTrainer(BlockJob job)
     : job_(std::move(job)), generator_(at::make_generator<at::CPUGeneratorImpl>(job_.seed)) {
-  const std::vector<Range> ranges = start_ranges(job_);
   for (size_t i = 0; i < job_.weights.size(); ++i) {
     const QuantizedWeight& weight = job_.sim.weights()[job_.weights[i]];
     const LayerKind& kind = *weight.layer.kind;
-    quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, ranges[i],
+    quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, job_.start[i],
                              kind.has_s4 ? kind.input_axis : -1);
+    if (type_of(i) == at::kFloat) continue;
+    for (const NodeId node : weight.layer.nodes) lowered_[node] = type_of(i);
   }
+}
+
+/// What the weight's layers compute in.
+c10::ScalarType BlockTrainer::type_of(size_t position) const {
+  const AdaScaleState& state = quantizers_[position].state();
+  const bool lower = state.w.is_cpu() && state.source_dtype == at::kFloat && fits_bfloat16(state.grid.bits);
+  return lower ? job_.compute_type : at::kFloat;
 }
 
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {
@@ -52,12 +45,15 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
   const StepRule rule = step_rule(job_.recipe, job_.iterations);
   std::vector<std::unique_ptr<LearnedWeight>> learned;
   for (size_t i = 0; i < quantizers_.size(); ++i)
-    learned.push_back(make_learned_weight(quantizers_[i], rule));
-  const auto weight_of = [&](size_t position) { return learned[position]->weight(); };
+    learned.push_back(make_learned_weight(quantizers_[i], rule, type_of(i)));
+  const RunHooks hooks = hooks_with([&](size_t position) { return learned[position]->weight(); });
   const at::AutoGradMode grad(true);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     const int64_t batch = iteration % job_.training_batches;
-    const at::Tensor error = loss(batch, mixed_inputs(batch), weight_of);
+    Environment environment(job_.sim.program());
+    for (const auto& [value, input] : mixed_inputs(batch)) environment.set(value, input);
+    job_.source.plan(job_.index).run(environment, hooks);
+    const at::Tensor error = loss(batch, environment);
     ADA_CHECK(
         error.requires_grad(),
         "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
@@ -67,12 +63,16 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
   }
 }
 
-double BlockTrainer::measure(const std::vector<at::Tensor>& weights, int64_t first, int64_t last) const {
+std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights) {
   const at::NoGradGuard no_grad;
-  double sum = 0;
-  for (int64_t batch = first; batch < last; ++batch)
-    sum += loss(batch, quantized_inputs(batch), [&](size_t i) { return weights[i]; }).item<double>();
-  return sum / static_cast<double>(last - first);
+  std::vector<at::Tensor> cast;
+  for (size_t i = 0; i < weights.size(); ++i)
+    cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
+  job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }));
+  std::vector<double> losses;
+  for (int64_t batch = 0; batch < job_.source.batches(); ++batch)
+    losses.push_back(loss(batch, job_.source.quant(batch)).item<double>());
+  return losses;
 }
 
 std::vector<at::Tensor> BlockTrainer::quantized_weights() const {
@@ -90,25 +90,25 @@ std::vector<Encoding> BlockTrainer::encode() const {
   return encodings;
 }
 
-at::Tensor BlockTrainer::loss(int64_t batch, const Values& inputs, const WeightOf& weight_of) const {
-  Environment environment(job_.sim.program());
-  for (const auto& [value, input] : inputs) environment.set(value, input);
-
-  std::vector<at::Tensor> weights(job_.weights.size());  // one that is read twice is quantized once
+RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
   RunHooks hooks;
-  hooks.load_state = [&](ValueId value) {
+  hooks.load_state = [this, weight_of](ValueId value) {
     const auto found = std::find(job_.weights.begin(), job_.weights.end(), job_.sim.weight_of(value));
     if (found == job_.weights.end()) return job_.sim.load_state(value, SimMode::kWeightsOnly);
-    const size_t position = found - job_.weights.begin();
-    if (!weights[position].defined()) weights[position] = weight_of(position);
-    return weights[position];
+    return weight_of(found - job_.weights.begin());
   };
-  job_.plan.run(environment, hooks);
+  if (lowered_.empty()) return hooks;
+  hooks.compute_type = [this](NodeId node) {
+    const auto lowered = lowered_.find(node);
+    return lowered == lowered_.end() ? std::nullopt : std::optional(lowered->second);
+  };
+  return hooks;
+}
 
+at::Tensor BlockTrainer::loss(int64_t batch, const Environment& outputs) const {
   at::Tensor total;
   for (const ValueId value : job_.block.activations_out) {
-    const at::Tensor error =
-        output_loss(value, environment.tensor(value), job_.source.fp(batch).tensor(value));
+    const at::Tensor error = output_loss(value, outputs.tensor(value), job_.source.fp(batch).tensor(value));
     total = total.defined() ? total.add(error) : error;
   }
   ADA_ASSERT(total.defined(), "a block without outputs");
@@ -122,7 +122,8 @@ at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, cons
 
 BlockTrainer::Values BlockTrainer::quantized_inputs(int64_t batch) const {
   Values inputs;
-  for (const ValueId value : job_.plan.feeds()) inputs[value] = job_.source.quant(batch).get(value);
+  for (const ValueId value : job_.source.plan(job_.index).feeds())
+    inputs[value] = job_.source.quant(batch).get(value);
   return inputs;
 }
 

@@ -3,6 +3,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "adascale/quant/adascale_quantizer.h"
@@ -17,10 +18,12 @@ namespace adascale {
 struct BlockJob {
   const QuantizationSimModel& sim;
   const Block& block;
-  const Plan& plan;
-  const InputSource& source;     ///< at the block, run_fp done
+  size_t index = 0;              ///< of the block in the source
+  InputSource& source;           ///< at the block, run_fp done
   std::vector<int32_t> weights;  ///< indices of the sim's weights to train
+  std::vector<Range> start;      ///< by weight: the range it is trained from
   Recipe recipe;
+  c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers whose codes bf16 can hold
   int64_t iterations = 0;
   int64_t training_batches = 0;  ///< the first so many; the rest only measure
   uint64_t seed = 0;
@@ -35,8 +38,9 @@ class BlockTrainer {
 
   /// Runs the iterations; `on_iteration(step, loss)` after each. Nothing when the recipe does not train.
   void train(const std::function<void(int64_t, double)>& on_iteration);
-  /// Mean loss of batches [first, last) on quantized inputs, no mixing, with `weights` in place of the job's.
-  double measure(const std::vector<at::Tensor>& weights, int64_t first, int64_t last) const;
+  /// Runs the block in the quantized stream, no mixing, with `weights` in place of the job's; the outputs
+  /// stay there. The mean loss of each batch.
+  std::vector<double> measure(const std::vector<at::Tensor>& weights);
   /// The job's weights as the quantizers have them now, in its order, and their codes.
   std::vector<at::Tensor> quantized_weights() const;
   std::vector<Encoding> encode() const;
@@ -47,13 +51,16 @@ class BlockTrainer {
   /// The tensor to use in place of the job's weight of that position.
   using WeightOf = std::function<at::Tensor(size_t position)>;
 
-  at::Tensor loss(int64_t batch, const Values& inputs, const WeightOf& weight_of) const;
+  RunHooks hooks_with(const WeightOf& weight_of) const;
+  at::Tensor loss(int64_t batch, const Environment& outputs) const;
+  c10::ScalarType type_of(size_t position) const;
   at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
   Values quantized_inputs(int64_t batch) const;
   Values mixed_inputs(int64_t batch);
 
   BlockJob job_;
   std::vector<AdaScaleQuantizer> quantizers_;
+  std::unordered_map<NodeId, c10::ScalarType> lowered_;  ///< nodes that compute in less than fp32
   at::Generator generator_;
 };
 

@@ -2,26 +2,10 @@
 
 #include <ATen/core/grad_mode.h>
 
-#include <unordered_map>
-
 #include "adascale/core/error.h"
 
 namespace adascale {
 namespace {
-
-/// Squares summed over all dims but the channels', and how many there were.
-struct Power {
-  at::Tensor sum;
-  int64_t count = 0;
-
-  /// `channel_dim` counts from the end.
-  void add(const at::Tensor& x, int64_t channel_dim) {
-    const at::Tensor rows = x.to(at::kFloat).movedim(channel_dim, -1).flatten(0, -2);
-    const at::Tensor squares = rows.square().sum(0);
-    sum = sum.defined() ? sum.add(squares) : squares;
-    count += rows.size(0);
-  }
-};
 
 /// [channels] as it stands against the weight: the input channels of a group belong to that group's outputs.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const LayerKind& kind) {
@@ -35,37 +19,37 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 
 }  // namespace
 
-std::vector<at::Tensor> input_power(const QuantizationSimModel& sim, const Plan& plan,
-                                    const InputSource& source, const std::vector<int32_t>& weights,
-                                    int64_t batches) {
-  const at::NoGradGuard no_grad;
-  const Program& program = sim.program();
-  std::vector<Power> powers(weights.size());
-  std::unordered_map<NodeId, size_t> layer_of;
-  for (size_t i = 0; i < weights.size(); ++i)
-    for (const NodeId node : sim.weights()[weights[i]].layer.nodes) layer_of[node] = i;
-
-  RunHooks hooks;
-  hooks.load_state = [&](ValueId value) { return sim.load_state(value, SimMode::kFloat); };
-  hooks.before = [&](NodeId node, const Environment& environment) {
-    const auto layer = layer_of.find(node);
-    if (layer == layer_of.end()) return;
-    const Argument* input = program.nodes[node].input("input");
-    ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
-    const LayerKind& kind = *sim.weights()[weights[layer->second]].layer.kind;
-    powers[layer->second].add(environment.tensor(input->value), kind.channel_dim);
-  };
-  for (int64_t batch = 0; batch < batches; ++batch) {
-    Environment environment(program);
-    for (const ValueId value : plan.feeds()) environment.set(value, source.fp(batch).get(value));
-    plan.run(environment, hooks);
+InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) : sim_(sim) {
+  for (const int32_t weight : weights) {
+    for (const NodeId node : sim.weights()[weight].layer.nodes) layer_of_[node] = layers_.size();
+    layers_.push_back({.weight = weight});
   }
+}
 
+void InputPower::watch(NodeId node, const Environment& environment) {
+  const auto found = layer_of_.find(node);
+  if (found == layer_of_.end()) return;
+  const at::NoGradGuard no_grad;
+  Layer& layer = layers_[found->second];
+  const Argument* input = sim_.program().nodes[node].input("input");
+  ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
+  const int64_t channel_dim = sim_.weights()[layer.weight].layer.kind->channel_dim;
+  const at::Tensor rows =
+      environment.tensor(input->value).to(at::kFloat).movedim(channel_dim, -1).flatten(0, -2);
+  const at::Tensor squares = rows.square().sum(0);
+  layer.sum = layer.sum.defined() ? layer.sum.add(squares) : squares;
+  layer.count += rows.size(0);
+}
+
+std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
-  for (size_t i = 0; i < weights.size(); ++i) {
-    const Layer& layer = sim.weights()[weights[i]].layer;
-    const at::Tensor mean = powers[i].sum.div(static_cast<double>(powers[i].count));
-    found.push_back(against_weight(mean, sim.state(layer.parameters.front()), *layer.kind));
+  for (const Layer& seen : layers_) {
+    const auto& layer = sim_.weights()[seen.weight].layer;
+    ADA_CHECK(seen.count > 0,
+              "{}: no batch reached it, so its inputs are unknown; give data that does, or exclude it",
+              layer.name);
+    found.push_back(against_weight(seen.sum.div(static_cast<double>(seen.count)),
+                                   sim_.state(layer.parameters.front()), *layer.kind));
   }
   return found;
 }

@@ -1,17 +1,32 @@
 #pragma once
+#include <unordered_map>
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
-#include "adascale/tune/input_source.h"
 
 namespace adascale {
 
-/// For each of `weights` (indices of the sim's), the mean square of every input channel of its layer over the
-/// first `batches` batches of the FP stream: fp32, of a shape that broadcasts to the weight's. What an error
-/// in one weight costs in the layer's output grows with it. A layer called twice counts both calls. `source`
-/// stands at the block that `plan` runs.
-std::vector<at::Tensor> input_power(const QuantizationSimModel& sim, const Plan& plan,
-                                    const InputSource& source, const std::vector<int32_t>& weights,
-                                    int64_t batches);
+/// The mean square of every input channel of some layers, over the batches it watches: what an error in one
+/// weight costs in the layer's output grows with it. A layer called twice counts both calls.
+class InputPower {
+ public:
+  /// `weights`: indices of the sim's, which must outlive it.
+  InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
+  /// Before each node of the FP model.
+  void watch(NodeId node, const Environment& environment);
+  /// For each of the weights, fp32, of a shape that broadcasts to the weight's. Throws (user) when a layer
+  /// never ran.
+  std::vector<at::Tensor> mean_squares() const;
+
+ private:
+  struct Layer {
+    int32_t weight;
+    at::Tensor sum;  ///< of squares, [channels]
+    int64_t count = 0;
+  };
+  const QuantizationSimModel& sim_;
+  std::vector<Layer> layers_;
+  std::unordered_map<NodeId, size_t> layer_of_;
+};
 
 }  // namespace adascale

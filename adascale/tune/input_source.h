@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "adascale/graph/interpreter.h"
@@ -6,22 +7,27 @@
 namespace adascale {
 
 /// Where the blocks' inputs come from, batch by batch, in the FP model and in the quantized one (weights of
-/// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp, train,
-/// pass.
+/// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp, run_quant
+/// as often as there are weights to try, leave.
 ///
 /// ProgramWalk walks an exported program. The seam is for a second source: a live model run with hooks, for
 /// models whose blocks export but which do not export whole.
 class InputSource {
  public:
+  /// Sees what a node of a batch is about to read.
+  using Watch = std::function<void(int64_t batch, NodeId, const Environment&)>;
+
   virtual ~InputSource() = default;
   virtual int64_t batches() const = 0;
   /// Brings both streams to the block's border.
   virtual void reach(size_t block) = 0;
   /// Runs the block in the FP stream: its outputs stand beside its inputs in fp().
-  virtual void run_fp(size_t block) = 0;
-  /// Runs the block in the quantized stream with the weights as they are now, and drops what nobody reads any
-  /// more.
-  virtual void pass(size_t block) = 0;
+  virtual void run_fp(size_t block, const Watch& watch) = 0;
+  /// Runs the block in the quantized stream, its outputs beside its inputs in quant(); those of the last run
+  /// are what later blocks get. Without hooks: with the weights as they are now.
+  virtual void run_quant(size_t block, const RunHooks& hooks) = 0;
+  /// Drops what only this block reads.
+  virtual void leave(size_t block) = 0;
   virtual const Plan& plan(size_t block) const = 0;
   virtual const Environment& fp(int64_t batch) const = 0;
   virtual const Environment& quant(int64_t batch) const = 0;

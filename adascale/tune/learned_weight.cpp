@@ -12,9 +12,8 @@ namespace {
 
 class FusedWeight : public LearnedWeight {
  public:
-  FusedWeight(const AdaScaleQuantizer& quantizer, const StepRule& rule)
-      : type_(quantizer.state().source_dtype),
-        pass_(quantizer.state(), rule, type_ == at::kBFloat16 ? at::kBFloat16 : at::kFloat) {}
+  FusedWeight(const AdaScaleQuantizer& quantizer, const StepRule& rule, c10::ScalarType type)
+      : type_(type), pass_(quantizer.state(), rule, type == at::kBFloat16 ? at::kBFloat16 : at::kFloat) {}
   at::Tensor weight() override { return pass_.weight().to(type_); }
   void step(double decay) override { pass_.step(decay); }
 
@@ -49,9 +48,11 @@ StepRule step_rule(const Recipe& recipe, int64_t iterations) {
   return {adam, recipe.scale_rate * share, recipe.rounding_rate * share};
 }
 
-std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule) {
-  if (kernels_take(quantizer.state())) return std::make_unique<FusedWeight>(quantizer, rule);
-  return make_autograd_weight(quantizer, rule);
+std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule,
+                                                   c10::ScalarType compute_type) {
+  if (!kernels_take(quantizer.state())) return make_autograd_weight(quantizer, rule);
+  const c10::ScalarType source = quantizer.state().source_dtype;
+  return std::make_unique<FusedWeight>(quantizer, rule, source == at::kFloat ? compute_type : source);
 }
 
 std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer,

@@ -22,7 +22,9 @@ class LearnedWeight {
 StepRule step_rule(const Recipe& recipe, int64_t iterations);
 
 /// Fused kernels where they take the weight, else tensor operators and autograd. `quantizer` must outlive it.
-std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule);
+/// `compute_type`: of the weight's layers, where the model is fp32.
+std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule,
+                                                   c10::ScalarType compute_type = c10::ScalarType::Float);
 /// Tensor operators and autograd: any device and dtype, and what the kernels are tested against.
 std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule);
 

@@ -102,8 +102,14 @@ void ProgramWalk::reach(size_t block) {
   drop_dead(stage);
 }
 
-void ProgramWalk::run_fp(size_t block) {
-  run_stage(stages_[2 * block + 1], fp_, fp_hooks_);
+void ProgramWalk::run_fp(size_t block, const Watch& watch) {
+  const at::NoGradGuard no_grad;
+  RunHooks hooks = fp_hooks_;
+  for (int64_t batch = 0; batch < batches(); ++batch) {
+    if (watch)
+      hooks.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
+    plan(block).run(fp_[batch], hooks);
+  }
   if (sim_.options().in_place) keep_float_weights(block);
 }
 
@@ -120,10 +126,8 @@ void ProgramWalk::keep_float_weights(size_t block) {
   }
 }
 
-void ProgramWalk::pass(size_t block) {
-  const Stage& stage = stages_[2 * block + 1];
-  run_stage(stage, quant_, quant_hooks_);
-  drop_dead(stage);
+void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
+  run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_);
 }
 
 }  // namespace adascale

@@ -20,8 +20,9 @@ class ProgramWalk : public InputSource {
 
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
-  void run_fp(size_t block) override;
-  void pass(size_t block) override;
+  void run_fp(size_t block, const Watch& watch = {}) override;
+  void run_quant(size_t block, const RunHooks& hooks = {}) override;
+  void leave(size_t block) override { drop_dead(stages_[2 * block + 1]); }
   const Plan& plan(size_t block) const override { return stages_[2 * block + 1].plan; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }

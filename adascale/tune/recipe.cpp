@@ -13,6 +13,7 @@ const std::vector<Recipe>& recipes() {
        .update = UpdateRule::kSigned,
        .scale_rate = 0.128,
        .rounding_rate = 1,
+       .takes_bfloat16 = true,
        .iterations = 200},
       {.name = "aimet",
        .description = "AIMET 2.42's: Adam, cosine decay, squared error, half of each input from the FP model",

@@ -31,11 +31,12 @@ struct Recipe {
   StartRange start = StartRange::kScheme;
   LossKind loss = LossKind::kSummed;
   UpdateRule update = UpdateRule::kStay;
-  double scale_rate = 0;      ///< of beta and gamma
-  double rounding_rate = 0;   ///< of s2, s3, s4
-  double fp_input_share = 0;  ///< probability that an element of the input comes from the FP model, redrawn
-                              ///< each iteration
-  int64_t iterations = 0;     ///< the budget when neither epochs nor iterations are given to the command
+  double scale_rate = 0;        ///< of beta and gamma
+  double rounding_rate = 0;     ///< of s2, s3, s4
+  double fp_input_share = 0;    ///< probability that an element of the input comes from the FP model, redrawn
+                                ///< each iteration
+  bool takes_bfloat16 = false;  ///< precision auto may run the layers' matmuls in bf16
+  int64_t iterations = 0;       ///< the budget when neither epochs nor iterations are given to the command
 
   bool trains() const { return update != UpdateRule::kStay; }
 };

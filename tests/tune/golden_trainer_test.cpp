@@ -44,15 +44,15 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
     walk.reach(i);
     walk.run_fp(i);
     const int32_t first = static_cast<int32_t>(2 * i);
-    BlockTrainer trainer({sim,
-                          blocks[i],
-                          walk.plan(i),
-                          walk,
-                          {first, first + 1},
-                          recipe,
-                          golden.at("iters").item<int64_t>(),
-                          x.size(0),
-                          0});
+    BlockTrainer trainer({.sim = sim,
+                          .block = blocks[i],
+                          .index = i,
+                          .source = walk,
+                          .weights = {first, first + 1},
+                          .start = {sim.weights()[first].range, sim.weights()[first + 1].range},
+                          .recipe = recipe,
+                          .iterations = golden.at("iters").item<int64_t>(),
+                          .training_batches = x.size(0)});
     const at::Tensor losses = golden.at(fmt::format("losses{}", i));
     trainer.train([&](int64_t step, double loss) {
       const double expected = losses[step - 1].item<double>();
@@ -73,7 +73,8 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
       EXPECT_LE(golden::distance(quantizer.divided_weight(), golden.at(key + ".Wfold")), 1e-5);
       sim.fold(first + static_cast<int32_t>(k), encodings[k], true);
     }
-    walk.pass(i);
+    walk.run_quant(i);
+    walk.leave(i);
   }
 
   const at::Tensor all = x.flatten(0, 1);

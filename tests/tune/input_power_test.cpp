@@ -19,10 +19,13 @@ struct AtFirstBlock {
         blocks(find_blocks(sim.program())),
         walk(sim, blocks, batches) {
     walk.reach(0);
-    walk.run_fp(0);
   }
-  std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches) const {
-    return input_power(sim, walk.plan(0), walk, weights, batches);
+  std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches) {
+    InputPower seen(sim, weights);
+    walk.run_fp(0, [&](int64_t batch, NodeId node, const Environment& environment) {
+      if (batch < batches) seen.watch(node, environment);
+    });
+    return seen.mean_squares();
   }
   QuantizationSimModel sim;
   std::vector<Block> blocks;
@@ -31,7 +34,7 @@ struct AtFirstBlock {
 
 TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
   const at::Tensor x = example_input("seed"), y = x * 2;
-  const AtFirstBlock at("seed", {{x}, {y}, {x * 100}});
+  AtFirstBlock at("seed", {{x}, {y}, {x * 100}});
   const auto power = at.power({0, 1}, 2);
   const at::Tensor both = at::stack({x, y});
   EXPECT_TRUE(power[0].allclose(both.square().mean({0, 1, 2, 3}).view({1, 64})))
@@ -44,10 +47,16 @@ TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
 
 TEST(InputPower, OfConvolutionsLooksBeforeAnInPlaceOperatorWrites) {
   const at::Tensor x = example_input("residual");
-  const AtFirstBlock at("residual", {{x}});
+  AtFirstBlock at("residual", {{x}});
   const auto power = at.power({0, 1}, 1);
   EXPECT_TRUE(power[0].allclose(x.square().mean({0, 2, 3}).view({1, 3, 1, 1})));
   EXPECT_EQ(power[1].sizes(), (std::vector<int64_t>{1, 8, 1, 1}));
+}
+
+TEST(InputPower, OfALayerThatNeverRanIsUnknown) {
+  AtFirstBlock at("seed", {{example_input("seed")}});
+  EXPECT_NE(testing::error_of([&] { at.power({0}, 0); }).find("linear_blocks.0.fc1: no batch reached it"),
+            std::string::npos);
 }
 
 }  // namespace
