@@ -104,6 +104,23 @@ HWY_INLINE V exp(V x) {
   return hn::IfThenElse(hn::Eq(x, x), hn::Exp(Floats(), hn::Min(x, set(90.0F))), x);
 }
 
+/// Within 1e-7, by its Taylor series while all of |x| is below 1/4: what a step of training is.
+HWY_INLINE V exp_of_small(V x) {
+  if (!hn::AllTrue(Floats(), hn::Lt(hn::Abs(x), set(0.25F)))) return exp(x);
+  V y = hn::MulAdd(x, set(1.0F / 720), set(1.0F / 120));
+  y = hn::MulAdd(x, y, set(1.0F / 24));
+  y = hn::MulAdd(x, y, set(1.0F / 6));
+  y = hn::MulAdd(x, y, set(0.5F));
+  y = hn::MulAdd(x, y, set(1.0F));
+  return hn::MulAdd(x, y, set(1.0F));
+}
+
+/// Within 1e-6: one Newton step from the machine's estimate. Nothing infinite or NaN goes in.
+HWY_INLINE V reciprocal(V x) {
+  const V estimate = hn::ApproximateReciprocal(x);
+  return hn::Mul(estimate, hn::NegMulAdd(x, estimate, set(2.0F)));
+}
+
 /// Nonnegative fp32 rounded to what fp16 holds: multiples of 2^-24 below its smallest normal number.
 HWY_INLINE V round_to_half(V v) {
   const V fine = hn::Mul(hn::Round(hn::Mul(v, set(0x1p24F))), set(0x1p-24F));

@@ -21,18 +21,18 @@ struct SignedStep {
   V rate;
 
   SignedStep(const RowRule&, float scaled_rate) : rate(set(scaled_rate)) {}
-  static V length_of(V start_scale, V w) {
-    return hn::Min(hn::Div(start_scale, hn::Max(hn::Abs(w), set(kLeastWeight))), set(kLongestStep));
+  template <class Width>
+  static HWY_INLINE V length_of(V start_scale, const float* w, Width width) {
+    return hn::Min(hn::Mul(start_scale, reciprocal(hn::Max(hn::Abs(load(w, width)), set(kLeastWeight)))),
+                   set(kLongestStep));
   }
-  /// Moves elements i... and returns them.
+  /// Moves elements i... and returns how far down they went.
   template <class Width>
   HWY_INLINE V move(const RowLearnable& p, int64_t i, Width width, V gradient, V length) const {
     const V zero = hn::Zero(Floats());
-    const V down = hn::IfThenElseZero(hn::Lt(gradient, zero), length);
-    const V moved = hn::NegMulAdd(rate, hn::Sub(hn::IfThenElseZero(hn::Gt(gradient, zero), length), down),
-                                  load(p.value + i, width));
-    store(moved, p.value + i, width);
-    return moved;
+    const V down = hn::IfThenZeroElse(hn::Eq(gradient, zero), hn::CopySign(hn::Mul(rate, length), gradient));
+    store(hn::Sub(load(p.value + i, width), down), p.value + i, width);
+    return down;
   }
 };
 
@@ -41,18 +41,21 @@ struct AdamStep {
 
   AdamStep(const RowRule& rule, float scaled_rate)
       : rate(set(scaled_rate)), second_factor(set(rule.second_factor)) {}
-  static V length_of(V, V) { return hn::Undefined(Floats()); }
+  template <class Width>
+  static HWY_INLINE V length_of(V start_scale, const float*, Width) {
+    return start_scale;  // not used
+  }
   template <class Width>
   HWY_INLINE V move(const RowLearnable& p, int64_t i, Width width, V gradient, V) const {
     const V first = hn::MulAdd(set(0.9F), load(p.first + i, width), hn::Mul(set(0.1F), gradient));
     const V second =
         hn::MulAdd(set(0.999F), load(p.second + i, width), hn::Mul(set(0.001F), hn::Mul(gradient, gradient)));
     const V spread = hn::MulAdd(hn::Sqrt(second), second_factor, set(1e-8F));
-    const V moved = hn::Sub(load(p.value + i, width), hn::Div(hn::Mul(rate, first), spread));
+    const V down = hn::Div(hn::Mul(rate, first), spread);
     store(first, p.first + i, width);
     store(second, p.second + i, width);
-    store(moved, p.value + i, width);
-    return moved;
+    store(hn::Sub(load(p.value + i, width), down), p.value + i, width);
+    return down;
   }
 };
 
@@ -78,63 +81,97 @@ HWY_INLINE Span span_of(const RowGrid& grid, float offset) {
   return {set(lowest), set(lowest + grid.steps)};
 }
 
-/// W' = W exp(-s2) shrink [exp(-s4)].
-template <class Width>
-HWY_INLINE V divide(V w, V s2, V shrink, const float* column_shrink, Width width) {
-  const V divided = hn::Mul(w, hn::Mul(exp(hn::Neg(s2)), shrink));
-  return column_shrink == nullptr ? divided : hn::Mul(divided, load(column_shrink, width));
-}
-
+/// dL/ds2 over scale, and what the sums over a group are made of (algorithm in fake_quantize.h).
 struct Sums {
-  float s3 = 0, scale = 0, offset = 0;
+  float moved = 0;    ///< of g x inside the grid: -dL/ds3 over scale
+  float coded = 0;    ///< of g c; less `moved`, dL/dscale
+  float outside = 0;  ///< of g outside the grid: dL/doffset over scale
 };
 
-/// dL/ds2 of the group into `to_s2`, and the sums that s3, scale and offset need (algorithm in
-/// fake_quantize.h).
+/// What a visit keeps of a row between its two loops.
+struct RowScratch {
+  std::vector<float> bare;                        ///< W exp(-s2)
+  std::vector<float> moved;                       ///< g x inside the grid, 0 outside
+  std::vector<float> to_s3, to_scale, to_offset;  ///< per group
+
+  explicit RowScratch(const WeightRows& t)
+      : bare(t.cols), moved(t.cols), to_s3(t.groups()), to_scale(t.groups()), to_offset(t.groups()) {}
+};
+
+template <class Width>
+HWY_INLINE V in_steps(V bare, V steps_per_unit, const float* column_shrink, int64_t i, Width width) {
+  const V x = hn::Mul(bare, steps_per_unit);
+  return column_shrink == nullptr ? x : hn::Mul(x, load(column_shrink + i, width));
+}
+
+HWY_INLINE const float* at_column(const float* columns, const Group& group) {
+  return columns == nullptr ? nullptr : columns + group.column;
+}
+
 template <class Element>
-HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* to_s2) {
-  const V scale = set(t.now.scale[group.scale]), shrink = set(t.now.shrink[group.scale]);
+HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_bare, float* keep_moved) {
+  const V steps_per_unit = set(t.now.shrink[group.scale] / t.now.scale[group.scale]);
   const Span span = span_of(t.grid, t.now.offset[group.scale]);
   const auto* gradient = static_cast<const Element*>(t.gradient) + group.begin;
-  const float* columns = t.column_now == nullptr ? nullptr : t.column_now + group.column;
-  V s3 = hn::Zero(Floats()), to_scale = s3, outside = s3;
+  const float *w = t.w + group.begin, *s2 = t.s2.value + group.begin,
+              *columns = at_column(t.column_now, group);
+  V moved = hn::Zero(Floats()), coded = moved, outside = moved;
   for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
-    const V divided = divide(load(t.w + group.begin + i, width), load(t.s2.value + group.begin + i, width),
-                             shrink, columns == nullptr ? nullptr : columns + i, width);
-    const V x = hn::Div(divided, scale);
+    const V bare = hn::Mul(load(w + i, width), exp(hn::Neg(load(s2 + i, width))));
+    const V x = in_steps(bare, steps_per_unit, columns, i, width);
     const V rounded = hn::Round(x);
     const V code = hn::Min(hn::Max(rounded, span.lowest), span.highest);
     const V g = load(gradient + i, width);
     const V inside = hn::IfThenElseZero(hn::Eq(code, rounded), g);
-    const V to_element = hn::Neg(hn::Mul(inside, divided));
-    store(to_element, to_s2 + i, width);
-    s3 = hn::Add(s3, to_element);
-    to_scale = hn::Add(to_scale, hn::NegMulAdd(inside, x, hn::Mul(g, code)));
+    const V here = hn::Mul(inside, x);
+    store(bare, keep_bare + i, width);
+    store(here, keep_moved + i, width);
+    moved = hn::Add(moved, here);
+    coded = hn::MulAdd(g, code, coded);
     outside = hn::Add(outside, hn::Sub(g, inside));
   });
-  return {sum(s3), sum(to_scale), sum(outside)};
+  return {sum(moved), sum(coded), sum(outside)};
 }
 
-/// What of the group, the elements first moved down `to_s2` unless there is no step.
-template <class Element, class Step>
-HWY_INLINE void quantize(const WeightRows& t, const Group& group, const RowAffine& affine,
-                         const float* column_shrink, const Step* step, const float* to_s2) {
-  const V scale = set(affine.scale[group.scale]), shrink = set(affine.shrink[group.scale]);
-  const Span span = span_of(t.grid, affine.offset[group.scale]);
-  const V start_scale = set(step != nullptr && t.start_scale != nullptr ? t.start_scale[group.scale] : 0.0F);
-  const float* columns = column_shrink == nullptr ? nullptr : column_shrink + group.column;
+/// scale clamp(round(x)). -0.0 + 0 = +0.0: a code knows one zero. NaN stays NaN, where min and max would hide
+/// that training diverged.
+HWY_INLINE V on_grid(V x, V scale, const Span& span) {
+  const V code = hn::Min(hn::Max(hn::Round(x), span.lowest), span.highest);
+  return hn::IfThenElse(hn::Eq(x, x), hn::MulAdd(code, scale, hn::Zero(Floats())), x);
+}
+
+/// What of the group. Divides where step_rows multiplies: at the start this is round-to-nearest to the last
+/// bit.
+template <class Element>
+HWY_INLINE void quantize(const WeightRows& t, const Group& group) {
+  const V scale = set(t.now.scale[group.scale]), shrink = set(t.now.shrink[group.scale]);
+  const Span span = span_of(t.grid, t.now.offset[group.scale]);
+  const float *w = t.w + group.begin, *s2 = t.s2.value + group.begin,
+              *columns = at_column(t.column_now, group);
   auto* output = static_cast<Element*>(t.output) + group.begin;
   for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
-    const V w = load(t.w + group.begin + i, width);
-    const V s2 = step == nullptr ? load(t.s2.value + group.begin + i, width)
-                                 : step->move(t.s2, group.begin + i, width, load(to_s2 + i, width),
-                                              Step::length_of(start_scale, w));
-    const V x = hn::Div(divide(w, s2, shrink, columns == nullptr ? nullptr : columns + i, width), scale);
-    const V code = hn::Min(hn::Max(hn::Round(x), span.lowest), span.highest);
-    // -0.0 + 0 = +0.0: a code knows one zero. NaN stays NaN, where min and max would hide that training
-    // diverged.
-    const V value = hn::Add(hn::Mul(code, scale), hn::Zero(Floats()));
-    store(hn::IfThenElse(hn::Eq(x, x), value, x), output + i, width);
+    const V bare = hn::Mul(load(w + i, width), exp(hn::Neg(load(s2 + i, width))));
+    store(on_grid(hn::Div(in_steps(bare, shrink, columns, i, width), scale), scale, span), output + i, width);
+  });
+}
+
+/// Moves s2 of the group, then What of it by `next`.
+template <class Element, class Step>
+HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& group, float scale_before,
+                        const float* bare, const float* moved) {
+  const V scale = set(t.next.scale[group.scale]), scale_of_gradient = set(-scale_before);
+  const V steps_per_unit = set(t.next.shrink[group.scale] / t.next.scale[group.scale]);
+  const Span span = span_of(t.grid, t.next.offset[group.scale]);
+  const V start_scale = set(t.start_scale[group.scale]);
+  const float *w = t.w + group.begin, *columns = at_column(t.column_next, group);
+  auto* output = static_cast<Element*>(t.output) + group.begin;
+  for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
+    const V length = Step::length_of(start_scale, w + i, width);
+    const V down =
+        step.move(t.s2, group.begin + i, width, hn::Mul(scale_of_gradient, load(moved + i, width)), length);
+    const V x =
+        in_steps(hn::Mul(load(bare + i, width), exp_of_small(down)), steps_per_unit, columns, i, width);
+    store(on_grid(x, scale, span), output + i, width);
   });
 }
 
@@ -192,36 +229,53 @@ void step_scales(const WeightRows& t, const RowRule& rule, int64_t first, int64_
   find_scales(t, first, count, t.next);
 }
 
+template <class Element>
+void backward_row(const WeightRows& t, int64_t row, RowScratch& scratch) {
+  for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
+    const Sums sums =
+        backward<Element>(t, group, scratch.bare.data() + group.column, scratch.moved.data() + group.column);
+    const float scale = t.now.scale[group.scale];
+    scratch.to_s3[k] = -scale * sums.moved;
+    scratch.to_scale[k] = sums.coded - sums.moved;
+    scratch.to_offset[k] = sums.outside;
+  });
+}
+
 template <class Element, class Step>
 void step_rows_of(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
   const int64_t groups = t.groups();
-  std::vector<float> scratch(t.cols + 3 * groups);
-  float *to_s2 = scratch.data(), *to_s3 = to_s2 + t.cols, *to_scale = to_s3 + groups,
-        *to_offset = to_scale + groups;
+  RowScratch scratch(t);
+  std::vector<float> scale_before(groups);
   const Step rounding(rule, rule.rounding_rate);
   for (int64_t row = first; row < last; ++row) {
+    backward_row<Element>(t, row, scratch);
+    for_groups(t, row,
+               [&](const Group& group, int64_t k) HWY_ATTR { scale_before[k] = t.now.scale[group.scale]; });
+    if (!t.one_scale)
+      step_scales<Step>(t, rule, row * groups, groups, scratch.to_s3.data(), scratch.to_scale.data(),
+                        scratch.to_offset.data());
     for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
-      const Sums sums = backward<Element>(t, group, to_s2 + group.column);
-      to_s3[k] = sums.s3, to_scale[k] = sums.scale, to_offset[k] = sums.offset;
-    });
-    if (!t.one_scale) step_scales<Step>(t, rule, row * groups, groups, to_s3, to_scale, to_offset);
-    for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
-      quantize<Element>(t, group, t.next, t.column_next, &rounding, to_s2 + group.column);
+      advance<Element>(t, rounding, group, scale_before[k], scratch.bare.data() + group.column,
+                       scratch.moved.data() + group.column);
     });
   }
 }
 
 template <class Element>
 void sum_rows_of(const WeightRows& t, int64_t first, int64_t last, float* scales, float* columns) {
-  std::vector<float> to_s2(t.cols);
+  RowScratch scratch(t);
   for (int64_t row = first; row < last; ++row) {
-    for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
-      const Sums sums = backward<Element>(t, group, to_s2.data() + group.column);
-      if (scales != nullptr) scales[0] += sums.s3, scales[1] += sums.scale, scales[2] += sums.offset;
-    });
+    backward_row<Element>(t, row, scratch);
+    if (scales != nullptr)
+      scales[0] += scratch.to_s3[0], scales[1] += scratch.to_scale[0], scales[2] += scratch.to_offset[0];
     if (columns == nullptr) continue;
-    for_vectors(t.cols, [&](int64_t i, auto width) HWY_ATTR {
-      store(hn::Add(load(columns + i, width), load(to_s2.data() + i, width)), columns + i, width);
+    for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
+      const V scale = set(t.now.scale[group.scale]);
+      float* to_s4 = columns + group.column;
+      for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
+        const V moved = load(scratch.moved.data() + group.column + i, width);
+        store(hn::NegMulAdd(scale, moved, load(to_s4 + i, width)), to_s4 + i, width);
+      });
     });
   }
 }
@@ -234,13 +288,12 @@ void find_affine_here(const WeightRows& t, int64_t first, int64_t last) {
 }
 
 void quantize_rows_here(const WeightRows& t, int64_t first, int64_t last) {
-  const SignedStep* none = nullptr;
   for (int64_t row = first; row < last; ++row) {
     for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
       if (t.output_type == Stored::kFloat)
-        quantize<float>(t, group, t.now, t.column_now, none, nullptr);
+        quantize<float>(t, group);
       else
-        quantize<uint16_t>(t, group, t.now, t.column_now, none, nullptr);
+        quantize<uint16_t>(t, group);
     });
   }
 }

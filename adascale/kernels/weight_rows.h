@@ -83,6 +83,22 @@ void step_one_scale(const WeightRows& weight, const RowRule& rule, const float* 
 /// One step of a learnable that stands outside the rows (s4).
 void step_values(const RowLearnable& learnable, const RowRule& rule, const float* gradient, int64_t count);
 
+/// Candidate ranges of a weight, to be compared by what they cost. Layouts as in WeightRows.
+struct RangeTrial {
+  int64_t rows = 0, cols = 0, group = 0;
+  bool one_scale = false;
+  RowGrid grid;
+  const float *w = nullptr, *scale = nullptr, *offset = nullptr;
+  const float* importance = nullptr;  ///< of each squared error: [cols] for all rows, or [rows, cols]
+  bool importance_by_row = false;
+  float* error = nullptr;  ///< [rows, groups]: sum of importance (What - w)^2; with one_scale [rows]
+
+  int64_t groups() const { return (cols + group - 1) / group; }
+};
+
+/// The errors of rows [first, last).
+void find_errors(const RangeTrial& trial, int64_t first, int64_t last);
+
 /// "AVX3": the instruction set the kernels run with here.
 const char* kernel_target();
 

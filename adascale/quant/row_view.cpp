@@ -47,6 +47,15 @@ RowAffine AffineTensors::pointers() const {
   return {data_of(scale), data_of(offset), data_of(shrink)};
 }
 
+RowGrid row_grid(const Grid& grid) {
+  return {static_cast<float>(grid.qmin()), static_cast<float>(grid.steps()), grid.symmetric,
+          stored_as(grid.scale_dtype), static_cast<float>(smallest_scale(grid.scale_dtype))};
+}
+
+bool rows_are_channels(const Grid& grid) {
+  return grid.channel_axis <= 0 && (!grid.per_group() || grid.group_axis == 1);
+}
+
 at::Tensor column_shrink(const AdaScaleState& state) {
   std::vector<int64_t> sizes = state.w.sizes().vec();
   sizes[0] = 1;
@@ -60,8 +69,7 @@ RowView::RowView(const AdaScaleState& state)
   rows.cols = w.numel() / rows.rows;
   rows.one_scale = !grid.per_channel();
   rows.group = rows.one_scale ? rows.cols : w.numel() / min.numel();
-  rows.grid = {static_cast<float>(grid.qmin()), static_cast<float>(grid.steps()), grid.symmetric,
-               stored_as(grid.scale_dtype), static_cast<float>(smallest_scale(grid.scale_dtype))};
+  rows.grid = row_grid(grid);
   rows.w = data_of(w), rows.min = data_of(min), rows.max = data_of(max);
   rows.s2.value = data_of(state.s2), rows.s3.value = data_of(state.s3);
   rows.beta.value = data_of(state.beta), rows.gamma.value = data_of(state.gamma);

@@ -32,6 +32,12 @@ struct RowView {
   int64_t rows_per_task() const;
 };
 
+/// The kernels' name of a grid.
+RowGrid row_grid(const Grid& grid);
+/// Whether the rows of a weight on that grid are memory in one piece once it is contiguous: the channel axis
+/// first or none, groups along the second.
+bool rows_are_channels(const Grid& grid);
+
 /// exp(-s4) laid along a row of the weight, [cols].
 at::Tensor column_shrink(const AdaScaleState& state);
 

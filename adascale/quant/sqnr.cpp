@@ -1,9 +1,12 @@
 #include <ATen/OpMathType.h>
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/histogram.h"
+#include "adascale/quant/row_view.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/quant/search.h"
 
@@ -47,7 +50,51 @@ Range sqnr_range(const at::Tensor& w, const Grid& grid) {
   return weighted_sqnr_range(w, grid, at::ones({}));
 }
 
+namespace {
+
+/// The same by the kernels, for a whole weight on a CPU.
+class RowErrors {
+ public:
+  RowErrors(const at::Tensor& w, const Grid& grid, const at::Tensor& importance)
+      : w_(w.to(at::kFloat).contiguous()), q_sizes_(scale_sizes(w.sizes(), grid)) {
+    trial_.rows = w.dim() == 0 ? 1 : w.size(0);
+    trial_.cols = w.numel() / trial_.rows;
+    trial_.one_scale = !grid.per_channel();
+    trial_.group = trial_.one_scale ? trial_.cols : w.numel() / c10::multiply_integers(q_sizes_);
+    trial_.grid = row_grid(grid);
+    trial_.w = data_of(w_);
+    std::vector<int64_t> sizes = w.sizes().vec();
+    trial_.importance_by_row = importance.dim() == w.dim() && w.dim() > 0 && importance.size(0) > 1;
+    if (!sizes.empty() && !trial_.importance_by_row) sizes[0] = 1;
+    importance_ = importance.to(at::kFloat).expand(sizes).contiguous();
+    trial_.importance = data_of(importance_);
+  }
+
+  at::Tensor operator()(const Range& range, const Grid& grid) {
+    const at::Tensor scale = scale_of(range, grid, "weight").contiguous();
+    const at::Tensor offset = offset_of(range, scale, grid).contiguous();
+    const at::Tensor errors = at::empty({trial_.rows, trial_.groups()}, w_.options());
+    trial_.scale = data_of(scale), trial_.offset = data_of(offset), trial_.error = data_of(errors);
+    const int64_t rows_per_task = std::max<int64_t>(1, (1 << 14) / trial_.cols);
+    at::parallel_for(0, trial_.rows, rows_per_task,
+                     [&](int64_t first, int64_t last) { find_errors(trial_, first, last); });
+    return trial_.one_scale ? errors.sum() : errors.view(q_sizes_);
+  }
+
+ private:
+  at::Tensor w_, importance_;
+  std::vector<int64_t> q_sizes_;
+  RangeTrial trial_;
+};
+
+}  // namespace
+
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
+  const Range widest = min_max_range(w, grid);
+  if (w.is_cpu() && w.scalar_type() != at::kDouble && rows_are_channels(grid)) {
+    RowErrors errors(w.detach(), grid, importance);
+    return search_range(widest, grid, [&](const Range& range) { return errors(range, grid); });
+  }
   const at::Tensor values = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
   const at::Tensor factor = split_groups(importance.expand_as(w), grid);
   const std::vector<int64_t> axes = shared_axes(grid, values);
@@ -56,7 +103,7 @@ Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tenso
     const at::Tensor quantized = fake_quantize(values, scale, offset_of(range, scale, grid), grid);
     return (quantized - values).square_().mul_(factor).sum(axes, grid.per_channel());
   };
-  return search_range(min_max_range(w, grid), grid, error);
+  return search_range(widest, grid, error);
 }
 
 }  // namespace adascale

@@ -26,8 +26,7 @@ bool is_plain_float(const at::Tensor& t) {
 }  // namespace
 
 bool kernels_take(const AdaScaleState& state) {
-  return is_plain_float(state.s2) && state.grid.channel_axis <= 0 &&
-         (!state.grid.per_group() || state.grid.group_axis == 1);
+  return is_plain_float(state.s2) && rows_are_channels(state.grid);
 }
 
 FakeQuantized quantize_by_rows(const AdaScaleState& state) {

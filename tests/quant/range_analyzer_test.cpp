@@ -6,6 +6,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/quantile.h>
+#include <ATen/ops/rand_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -229,6 +230,24 @@ TEST(SqnrRange, OfWeightsIsLeastByTheImportanceGiven) {
   EXPECT_LT(weighted.sum().item<double>(), plain.sum().item<double>());
   const Range alike = weighted_sqnr_range(w, grid, at::full({}, 7.0f)), none = sqnr_range(w, grid);
   EXPECT_TRUE(alike.max.equal(none.max)) << "one importance for all is none";
+}
+
+// In double the search runs on tensor operators.
+TEST(WeightedSqnr, KernelsFindWhatTensorOperatorsFind) {
+  for (const QuantCase& c : quant_cases()) {
+    if (c.dtype != c10::ScalarType::Float || c.scale_dtype != c10::ScalarType::Float) continue;
+    SCOPED_TRACE(c.name());
+    const at::Tensor w = c.weight();
+    const at::Tensor importance = at::rand_like(c.is_conv ? w : w.narrow(0, 0, 1)).add_(0.1);
+    const Range fast = weighted_sqnr_range(w, c.grid(), importance),
+                exact = weighted_sqnr_range(w.to(kDouble), c.grid(), importance.to(kDouble));
+    // Two candidates may cost the same but for rounding.
+    const auto agreeing = [](const at::Tensor& a, const at::Tensor& b) {
+      return a.to(kDouble).isclose(b, 1e-5).to(kDouble).mean().item<double>();
+    };
+    EXPECT_GE(agreeing(fast.min, exact.min), 0.95);
+    EXPECT_GE(agreeing(fast.max, exact.max), 0.95);
+  }
 }
 
 }  // namespace
