@@ -52,71 +52,75 @@ Losses measure(BlockTrainer& trainer, const BlockJob& job, const std::vector<at:
   return found;
 }
 
-/// Weights that a block may end up with.
+/// Weights that a block may end up with, and what they cost.
 struct Candidate {
   std::string name;
   std::vector<Encoding> encodings;
   Losses losses;
 
+  bool is_finite() const { return std::isfinite(losses.over_all); }
   bool no_worse_than(const Candidate& other) const { return losses.over_all <= other.losses.over_all; }
 };
 
+/// Leaves the block's outputs with these weights in the quantized stream.
+Candidate measured(const std::string& name, std::vector<Encoding> encodings, BlockTrainer& trainer,
+                   const BlockJob& job) {
+  std::vector<at::Tensor> weights;
+  for (const Encoding& encoding : encodings) weights.push_back(dequantize(encoding));
+  return {name, std::move(encodings), measure(trainer, job, weights)};
+}
+
 Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
   std::vector<Encoding> encodings;
-  std::vector<at::Tensor> weights;
-  for (const int32_t weight : job.weights) {
-    encodings.push_back(job.sim.weight_encoding(weight));
-    weights.push_back(job.sim.dequantized_weight(weight));
-  }
-  Candidate rtn{"round-to-nearest", std::move(encodings), measure(trainer, job, weights)};
-  ADA_CHECK(std::isfinite(rtn.losses.over_all),
-            "{}: its output is not finite before training; mend the model or the data", job.block.name);
+  for (const int32_t weight : job.weights) encodings.push_back(job.sim.weight_encoding(weight));
+  Candidate rtn = measured("round-to-nearest", std::move(encodings), trainer, job);
+  ADA_CHECK(rtn.is_finite(), "{}: its output is not finite before training; mend the model or the data",
+            job.block.name);
   return rtn;
 }
 
-/// The weights as the trainer has them now.
-Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob& job) {
+/// The weights as training left them.
+Candidate result_of(BlockTrainer& trainer, const BlockJob& job) {
   const Losses losses = measure(trainer, job, trainer.quantized_weights());
-  return {name, std::isfinite(losses.over_all) ? trainer.encode() : std::vector<Encoding>(), losses};
+  return {"trained", std::isfinite(losses.over_all) ? trainer.encode() : std::vector<Encoding>(), losses};
 }
 
-/// Trains one block and folds the best of round-to-nearest, the start of the training and its result. Leaves
-/// that one's outputs in the quantized stream.
+/// Trains one block and folds the result; where that is worse than round-to-nearest, the better of
+/// round-to-nearest and the start of the training. Leaves the outputs of what was folded in the quantized
+/// stream.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const ProgressSink& progress) {
-  const auto start = Clock::now();
+  const auto begin = Clock::now();
   BlockTrainer trainer(job);
   const Candidate rtn = round_to_nearest(trainer, job);
-  Candidate best = rtn;
-  if (job.recipe.start != StartRange::kScheme) {
-    Candidate clipped = present("the clip search", trainer, job);
-    if (clipped.no_worse_than(best)) best = std::move(clipped);
-  }
-  BlockReport report{.name = job.block.name, .iterations = job.iterations};
-  report.loss_before = rtn.losses.training;
-  report.held_out_before = rtn.losses.held_out;
-
+  std::vector<Encoding> start = trainer.encode();
   trainer.train([&](int64_t step, double loss) {
     if (progress) progress({stage, step, job.iterations, loss});
   });
-
-  const Candidate trained = present("trained", trainer, job);
-  report.loss_after = trained.losses.training;
-  report.held_out_after = trained.losses.held_out;
-  report.kept = trained.no_worse_than(best);
-  if (report.kept)
-    best = trained;
-  else
-    report.note = fmt::format(
-        "{}; {} stays",
-        std::isfinite(trained.losses.over_all) ? "training did not help" : "training diverged", best.name);
+  const Candidate trained = result_of(trainer, job);
+  BlockReport report{.name = job.block.name,
+                     .loss_before = rtn.losses.training,
+                     .loss_after = trained.losses.training,
+                     .held_out_before = rtn.losses.held_out,
+                     .held_out_after = trained.losses.held_out,
+                     .iterations = job.iterations,
+                     .kept = trained.no_worse_than(rtn)};
+  Candidate best = report.kept ? trained : rtn;
+  if (!report.kept) {
+    if (job.recipe.start != StartRange::kScheme && job.recipe.trains()) {
+      Candidate clipped = measured("the clip search", std::move(start), trainer, job);
+      if (clipped.no_worse_than(rtn)) best = std::move(clipped);
+    }
+    report.note = fmt::format("{}; {} stays",
+                              trained.is_finite() ? "training did not help" : "training diverged", best.name);
+  }
   sim.adascale_applied = true;
   for (size_t i = 0; i < best.encodings.size(); ++i) {
     report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
     sim.fold(job.weights[i], best.encodings[i], report.kept && job.recipe.trains());
   }
   if (!report.kept) job.source.run_quant(job.index, {});
-  report.seconds = seconds_since(start);
+  report.seconds = seconds_since(begin);
   return report;
 }
 

@@ -43,6 +43,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     blocks: list[str] | None
     recipe: str
     held_out_batches: int
+    precision: str
     lr_scale: float
     seed: int
 
