@@ -37,27 +37,4 @@ class FlagAdder {
   std::set<std::string> only_, except_;
 };
 
-/// A visitor that checks every value against its rule; throws (user) naming the flag.
-struct RuleChecker {
-  void operator()(const std::string& name, bool, const std::string&, const OptionRule&) const {}
-  void operator()(const std::string& name, int64_t value, const std::string&, const OptionRule& rule) const {
-    check_rule(flag_of(name), static_cast<double>(value), rule);
-  }
-  void operator()(const std::string& name, double value, const std::string&, const OptionRule& rule) const {
-    check_rule(flag_of(name), value, rule);
-  }
-  void operator()(const std::string& name, const std::string& value, const std::string&,
-                  const OptionRule& rule) const {
-    check_rule(flag_of(name), value, rule);
-  }
-  void operator()(const std::string& name, const std::optional<int64_t>& value, const std::string&,
-                  const OptionRule& rule) const {
-    if (value) check_rule(flag_of(name), static_cast<double>(*value), rule);
-  }
-  void operator()(const std::string& name, const std::vector<std::string>& values, const std::string&,
-                  const OptionRule& rule) const {
-    for (const std::string& value : values) check_rule(flag_of(name), value, rule);
-  }
-};
-
 }  // namespace adascale

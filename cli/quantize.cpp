@@ -8,8 +8,8 @@
 
 #include "adascale/core/error.h"
 #include "adascale/formats/format.h"
+#include "adascale/io/scratch_file.h"
 #include "adascale/tune/preflight.h"
-#include "cli/activation_memory.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
 #include "cli/output_files.h"
@@ -40,6 +40,14 @@ void check_has_blocks(const Setup& setup, const std::string& model) {
             model, setup.sim.program().calls.size());
 }
 
+std::string describe_activations(const Preflight& plan, const AdaScaleOptions& options) {
+  const int64_t limit = options.activation_memory << 20;
+  const std::string about = fmt::format("about {} of activations", format_bytes(plan.activation_bytes));
+  if (plan.activation_bytes <= limit) return about;
+  return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
+                     scratch_room().folder);
+}
+
 void print_plan(const RunFlags& flags, const Setup& setup, const Preflight& plan, const Batches& batches,
                 const OutputFiles& files) {
   fmt::print("model     {}: {}\n", flags.model, summarize(setup));
@@ -47,8 +55,7 @@ void print_plan(const RunFlags& flags, const Setup& setup, const Preflight& plan
              batches.inputs.size(), batches.batch_size);
   fmt::print("training  recipe {}, {} iterations per block, seed {}, {} threads\n", plan.recipe.name,
              plan.iterations, flags.quantize.training.seed, at::get_num_threads());
-  fmt::print("memory    about {} of activations\n",
-             format_bytes(estimate_activation_bytes(setup.sim.program(), setup.blocks, batches.inputs)));
+  fmt::print("memory    {}\n", describe_activations(plan, flags.quantize.training));
   fmt::print("size      {}\n", describe_size(setup.sim));
   fmt::print("files     {}\n", fmt::join(files.paths(), ", "));
   fmt::print("\nleft in full precision\n{}\n", describe_left_out(setup));

@@ -57,8 +57,11 @@ void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
 }
 
 void check_flags(QuantizeFlags& flags) {
-  visit_sim_options(RuleChecker{}, flags.sim);
-  visit_adascale_options(RuleChecker{}, flags.training);
+  Objections objections;
+  RuleChecker checker(objections, flag_of);
+  visit_sim_options(checker, flags.sim);
+  visit_adascale_options(checker, flags.training);
+  objections.raise();
   check_rule("--outside-bw", static_cast<double>(flags.outside_bw), {.min = 2, .max = 16, .off = kOffBits});
   const bool epochs = flags.training.num_epochs.has_value(),
              iterations = flags.training.num_iterations.has_value();

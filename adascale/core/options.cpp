@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "adascale/core/error.h"
 
@@ -16,7 +17,8 @@ std::string flag_of(const std::string& name) {
 
 void check_rule(const std::string& name, double value, const OptionRule& rule) {
   const bool allowed = (value >= rule.min && value <= rule.max) || value == rule.off;
-  ADA_CHECK(allowed, "{}: got {}, expected {} to {}{}", name, value, rule.min, rule.max,
+  const std::string most = std::isinf(rule.max) ? "or more" : fmt::format("to {}", rule.max);
+  ADA_CHECK(allowed, "{}: got {}, expected {} {}{}", name, value, rule.min, most,
             rule.off ? fmt::format(", or {} for off", *rule.off) : "");
 }
 
@@ -25,5 +27,16 @@ void check_rule(const std::string& name, const std::string& value, const OptionR
   ADA_CHECK(choices.empty() || std::find(choices.begin(), choices.end(), value) != choices.end(),
             "{}: got '{}', expected one of {}", name, value, fmt::join(choices, ", "));
 }
+
+template <class Value>
+void RuleChecker::check(const std::string& name, const Value& value, const OptionRule& rule) {
+  try {
+    check_rule(spelled_ ? spelled_(name) : name, value, rule);
+  } catch (const Error& error) {  // boundary: one objection among others
+    objections_.add("{}", error.what());
+  }
+}
+template void RuleChecker::check(const std::string&, const double&, const OptionRule&);
+template void RuleChecker::check(const std::string&, const std::string&, const OptionRule&);
 
 }  // namespace adascale

@@ -29,4 +29,41 @@ std::string flag_of(const std::string& name);
 void check_rule(const std::string& name, double value, const OptionRule& rule);
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule);
 
+class Objections;
+
+/// A visitor that checks every value of an options struct against its rule and collects what is wrong.
+class RuleChecker {
+ public:
+  /// `spelled`: how the user wrote a name (flag_of for the command); empty: as declared.
+  explicit RuleChecker(Objections& objections, std::string (*spelled)(const std::string&) = nullptr)
+      : objections_(objections), spelled_(spelled) {}
+
+  void operator()(const std::string& name, bool, const std::string& help, const OptionRule& rule) {}
+  void operator()(const std::string& name, double value, const std::string& help, const OptionRule& rule) {
+    check(name, value, rule);
+  }
+  void operator()(const std::string& name, int64_t value, const std::string& help, const OptionRule& rule) {
+    check(name, static_cast<double>(value), rule);
+  }
+  void operator()(const std::string& name, const std::optional<int64_t>& value, const std::string& help,
+                  const OptionRule& rule) {
+    if (value) check(name, static_cast<double>(*value), rule);
+  }
+  void operator()(const std::string& name, const std::string& value, const std::string& help,
+                  const OptionRule& rule) {
+    check(name, value, rule);
+  }
+  void operator()(const std::string& name, const std::vector<std::string>& values, const std::string& help,
+                  const OptionRule& rule) {
+    for (const std::string& value : values) check(name, value, rule);
+  }
+
+ private:
+  template <class Value>
+  void check(const std::string& name, const Value& value, const OptionRule& rule);
+
+  Objections& objections_;
+  std::string (*spelled_)(const std::string&);
+};
+
 }  // namespace adascale

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/free_memory.h"
 #include "adascale/core/seed.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/block_trainer.h"
@@ -195,6 +196,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
     report = tune_block(sim, job, stage, options.progress);
   }
   walk.leave(index);
+  return_free_memory();
   return report;
 }
 
@@ -212,7 +214,7 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Input
   const auto start = Clock::now();
   const Preflight plan = check_adascale(sim, batches, options);
   AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
-  ProgramWalk walk(sim, plan.blocks, batches);
+  ProgramWalk walk(sim, plan.blocks, batches, options.activation_memory << 20);
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i)
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));

@@ -17,9 +17,10 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
   std::string recipe = "aimet";
-  int64_t held_out_batches = 0;    ///< the last batches only measure: losses on samples not trained on
-  std::string precision = "auto";  ///< of the layers' matmuls in training: auto, float32, bfloat16
-  double lr_scale = 1.0;           ///< multiplies the recipe's learning rates
+  int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
+  std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
+  int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file
+  double lr_scale = 1.0;             ///< multiplies the recipe's learning rates
   int64_t seed = 0;
   ProgressSink progress;  ///< empty: silent
 };
@@ -39,6 +40,9 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("precision", options.precision,
         "of the layers' matmuls in training; auto: what the recipe allows and this CPU is fast at",
         OptionRule{.choices = {"auto", "float32", "bfloat16"}});
+  visit("activation_memory", options.activation_memory,
+        "MiB of activations kept in memory between blocks; the rest waits in a temporary file (TMPDIR)",
+        OptionRule{.min = 0});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }

@@ -7,6 +7,8 @@
 #include <sstream>
 
 #include "adascale/core/error.h"
+#include "adascale/io/scratch_file.h"
+#include "adascale/tune/activation_memory.h"
 
 namespace adascale {
 namespace {
@@ -20,20 +22,21 @@ void check_state(const QuantizationSimModel& sim, Objections& objections) {
   if (sim.adascale_applied) objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
+void check_options(const AdaScaleOptions& options, Objections& objections) {
+  RuleChecker checker(objections);
+  visit_adascale_options(checker, options);
+}
+
 void check_budget(const AdaScaleOptions& options, const Recipe& recipe, int64_t batches,
                   Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
     objections.add("apply_adascale: recipe {} trains nothing; leave out epochs and iterations", recipe.name);
   if (options.num_epochs && options.num_iterations)
     objections.add("apply_adascale: got epochs and iterations, expected one of them");
-  if (options.num_epochs && *options.num_epochs < 1)
-    objections.add("epochs: got {}, expected 1 or more", *options.num_epochs);
-  if (options.num_iterations && *options.num_iterations < 1)
-    objections.add("iterations: got {}, expected 1 or more", *options.num_iterations);
-  if (options.lr_scale <= 0) objections.add("lr_scale: got {}, expected more than 0", options.lr_scale);
+  if (options.lr_scale == 0) objections.add("lr_scale: got {}, expected more than 0", options.lr_scale);
   if (batches == 0)
     objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
-  else if (options.held_out_batches < 0 || options.held_out_batches >= batches)
+  else if (options.held_out_batches >= batches)
     objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", options.held_out_batches,
                    batches, batches - 1);
 }
@@ -92,6 +95,16 @@ std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const
   return lines;
 }
 
+/// Room on the disk for the activations that memory does not hold.
+void check_scratch(int64_t bytes) {
+  if (bytes <= 0) return;
+  const ScratchRoom room = scratch_room();
+  ADA_CHECK(bytes <= room.bytes,
+            "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
+            "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
+            bytes >> 20, room.folder, room.bytes >> 20);
+}
+
 /// The calls looked at, in the one line that an error has.
 std::string list_calls(const Program& program) {
   std::istringstream lines(describe_calls(program, {}));
@@ -122,6 +135,7 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   Objections objections;
   const auto count = static_cast<int64_t>(batches.size());
   check_state(sim, objections);
+  check_options(options, objections);
   Preflight plan;
   plan.recipe = recipe_named(options.recipe);
   check_budget(options, plan.recipe, count, objections);
@@ -138,6 +152,8 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
     objections.add("apply_adascale: no layer in the {} blocks found can be trained ({})", plan.blocks.size(),
                    fmt::join(list_not_trained(sim, plan.blocks), "; "));
   objections.raise();
+  plan.activation_bytes = estimate_activation_bytes(sim.program(), plan.blocks, batches);
+  check_scratch(plan.activation_bytes - (options.activation_memory << 20));
 
   plan.training_batches = count - options.held_out_batches;
   if (plan.recipe.trains())

@@ -10,8 +10,8 @@
 namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                         const std::vector<Inputs>& batches)
-    : sim_(sim), blocks_(blocks) {
+                         const std::vector<Inputs>& batches, int64_t memory_bytes)
+    : sim_(sim), blocks_(blocks), store_(memory_bytes) {
   fp_hooks_.load_state = [this](ValueId value) {
     const auto kept = kept_.find(sim_.program().input_of(value)->name);
     return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
@@ -83,10 +83,15 @@ void ProgramWalk::plan_stages() {
   }
 }
 
-void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream,
-                            const RunHooks& hooks) const {
+void ProgramWalk::run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks) {
   const at::NoGradGuard no_grad;
-  for (Environment& environment : stream) stage.plan.run(environment, hooks);
+  stage.plan.run(environment, hooks);
+  for (const ValueId value : stage.plan.wanted())
+    if (environment.get(value).isTensor()) environment.set(value, store_.keep(environment.tensor(value)));
+}
+
+void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) {
+  for (Environment& environment : stream) run_stage(stage, environment, hooks);
 }
 
 void ProgramWalk::drop_dead(const Stage& stage) {
@@ -103,12 +108,11 @@ void ProgramWalk::reach(size_t block) {
 }
 
 void ProgramWalk::run_fp(size_t block, const Watch& watch) {
-  const at::NoGradGuard no_grad;
   RunHooks hooks = fp_hooks_;
   for (int64_t batch = 0; batch < batches(); ++batch) {
     if (watch)
       hooks.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
-    plan(block).run(fp_[batch], hooks);
+    run_stage(stages_[2 * block + 1], fp_[batch], hooks);
   }
   if (sim_.options().in_place) keep_float_weights(block);
 }

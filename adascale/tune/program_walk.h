@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
+#include "adascale/tune/activation_store.h"
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
 
@@ -11,12 +12,12 @@ namespace adascale {
 
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the
 /// second one needs beyond that, and so on. Per batch and stream only the values that a later stage reads are
-/// alive.
+/// alive, in an ActivationStore of `memory_bytes`.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches);
+              const std::vector<Inputs>& batches, int64_t memory_bytes);
 
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
@@ -34,13 +35,15 @@ class ProgramWalk : public InputSource {
   };
 
   void plan_stages();
-  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) const;
+  void run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks);
+  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks);
   void drop_dead(const Stage& stage);
   void keep_float_weights(size_t block);
 
   const QuantizationSimModel& sim_;
   const std::vector<Block>& blocks_;
   std::vector<Stage> stages_;  ///< 2 i: what block i needs; 2 i + 1: block i
+  ActivationStore store_;
   std::vector<Environment> fp_, quant_;
   RunHooks fp_hooks_, quant_hooks_;
   /// FP weights that a later stage reads after their layer is folded in place.

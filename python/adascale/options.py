@@ -44,6 +44,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     recipe: str
     held_out_batches: int
     precision: str
+    activation_memory: int
     lr_scale: float
     seed: int
 

@@ -1,4 +1,4 @@
-#include "cli/activation_memory.h"
+#include "adascale/tune/activation_memory.h"
 
 #include <algorithm>
 

@@ -7,8 +7,8 @@
 
 namespace adascale {
 
-/// An estimate of the activations held while the largest block trains: what crosses its border, for all
-/// batches, in the float and in the quantized stream.
+/// An estimate of the activations held between blocks while the largest trains: what crosses its border, for
+/// all batches, in the float and in the quantized stream.
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches);
 

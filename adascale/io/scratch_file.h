@@ -1,0 +1,46 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace adascale {
+
+/// The folder for temporary files (TMPDIR, else /tmp) and what is free there.
+struct ScratchRoom {
+  std::string folder;
+  int64_t bytes = 0;
+};
+ScratchRoom scratch_room();
+
+/// A temporary file without a name, for tensors that need not stay in memory: gone with the process, whatever
+/// ends it. The system writes its pages out when memory is short and reads them back when they are used.
+class ScratchFile : public std::enable_shared_from_this<ScratchFile> {
+ public:
+  /// In scratch_room()'s folder. Throws (user) when none can be made there.
+  static std::shared_ptr<ScratchFile> open();
+  ~ScratchFile();
+  ScratchFile(const ScratchFile&) = delete;
+
+  /// A copy of a dense tensor, same strides, in the file, which it keeps open. Its room is used again once
+  /// the last reference to it is gone. Throws (user) when the disk is full.
+  at::Tensor copy(const at::Tensor& tensor);
+  int64_t size() const { return end_; }  ///< bytes, rooms that wait to be used again included
+
+ private:
+  ScratchFile(std::string folder, int descriptor) : folder_(std::move(folder)), descriptor_(descriptor) {}
+  int64_t take_room(int64_t bytes);
+  void give_back(int64_t offset, int64_t bytes);
+
+  std::string folder_;
+  int descriptor_;
+  std::mutex mutex_;
+  int64_t end_ = 0;
+  std::map<int64_t, std::vector<int64_t>> free_;  ///< offsets by bytes
+};
+
+}  // namespace adascale
