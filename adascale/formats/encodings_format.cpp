@@ -45,7 +45,8 @@ json activation_entries(const QuantizationSimModel& sim) {
 
 /// One entry a line: channels, or blocks of a channel side by side, the output channel outermost.
 void write_weight(std::ostream& out, const Encoding& encoding) {
-  const at::Tensor scale = encoding.scale.contiguous(), offset = encoding.offset.to(at::kLong).contiguous();
+  const at::Tensor scale = scale_of_codes(encoding).contiguous();
+  const at::Tensor offset = encoding.offset.to(at::kLong).contiguous();
   const float* scales = scale.const_data_ptr<float>();
   const int64_t* offsets = offset.const_data_ptr<int64_t>();
   const Grid& grid = encoding.grid;
@@ -131,10 +132,11 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   for (const QuantizedWeight& weight : request.sim.weights()) {
     if (weight.grid.per_group()) grouped.push_back(weight.layer.name);
     const auto& kept = weight.encoding;
-    if (kept && (kept->minimum || kept->block_scale_int || kept->d))
+    if (kept && (kept->minimum || kept->d))
       objections.add(
-          "encodings: {}: its grid has a float minimum or integer block scales, which the file has no place "
-          "for; use a grid of plain scales and integer offsets",
+          "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; use "
+          "a "
+          "grid of plain scales and integer offsets",
           weight.layer.name);
   }
   if (request.options.encoding_version == "0.6.1" && !grouped.empty())

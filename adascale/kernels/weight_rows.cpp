@@ -1,5 +1,6 @@
 #include "adascale/kernels/weight_rows.h"
 
+#include <algorithm>
 #include <vector>
 
 // clang-format off: Highway wants its headers in this order.
@@ -191,18 +192,68 @@ HWY_INLINE V storable(V scale, const RowGrid& grid) {
   return hn::Max(scale, set(grid.smallest_scale));
 }
 
+/// LPBQ's float of a row whose scales would be `ideal`.
+HWY_INLINE V channel_scale(const RowGrid& grid, const float* ideal, int64_t groups) {
+  float largest = 0;
+  for (int64_t k = 0; k < groups; ++k) largest = HWY_MAX(largest, ideal[k]);
+  return storable(hn::Div(set(largest), set(grid.block_scale_max)), grid);
+}
+
+/// Rounds a row's scales to integer multiples of its channel scale.
+void share_scale(const RowGrid& grid, float* scale, int64_t groups) {
+  const V channel = channel_scale(grid, scale, groups), most = set(grid.block_scale_max);
+  for_vectors(groups, [&](int64_t k, auto width) HWY_ATTR {
+    const V multiple = hn::Min(hn::Max(hn::Round(hn::Div(load(scale + k, width), channel)), set(1)), most);
+    store(hn::Mul(multiple, channel), scale + k, width);
+  });
+}
+
+/// (max - min) / steps at scales i..., as learned: what is rounded to the scale.
+template <class Width>
+HWY_INLINE V ideal_scale(const WeightRows& t, int64_t i, Width width) {
+  const auto [min, max] = clip(t, i, width);
+  return hn::Div(hn::Sub(max, min), set(t.grid.steps));
+}
+
 /// scale, offset and shrink of `count` scales from the learnables.
 void find_scales(const WeightRows& t, int64_t first, int64_t count, const RowAffine& into) {
   for_vectors(count, [&](int64_t k, auto width) HWY_ATTR {
     const int64_t i = first + k;
     const auto [min, max] = clip(t, i, width);
-    const V scale = storable(hn::Div(hn::Sub(max, min), set(t.grid.steps)), t.grid);
+    const V ideal = hn::Div(hn::Sub(max, min), set(t.grid.steps));
+    const V scale = t.grid.block_scale_max > 0 ? ideal : storable(ideal, t.grid);
     const V position = hn::Round(hn::Div(min, scale));
     const V offset = hn::Min(hn::Max(position, set(-t.grid.steps)), hn::Zero(Floats()));
     store(scale, into.scale + i, width);
     store(t.grid.symmetric ? hn::Zero(Floats()) : offset, into.offset + i, width);
     store(exp(hn::Neg(load(t.s3.value + i, width))), into.shrink + i, width);
   });
+  if (t.grid.block_scale_max == 0) return;
+  for (int64_t i = first; i < first + count; i += t.groups()) share_scale(t.grid, into.scale + i, t.groups());
+}
+
+/// Turns the gradients of a row's scales into those of what they are rounded from: straight through the
+/// rounding of the integers, not through their clamp; the largest scale's makes the channel's.
+void through_shared_scale(const WeightRows& t, int64_t row, float* to_scale) {
+  const int64_t groups = t.groups();
+  std::vector<float> ideal(groups);
+  for_vectors(groups, [&](int64_t k, auto width) HWY_ATTR {
+    store(ideal_scale(t, row * groups + k, width), ideal.data() + k, width);
+  });
+  const float channel = hn::GetLane(channel_scale(t.grid, ideal.data(), groups));
+  float to_channel = 0, largest = 0;
+  for (int64_t k = 0; k < groups; ++k) {
+    const float ratio = ideal[k] / channel, multiple = t.now.scale[row * groups + k] / channel;
+    const bool inside = ratio >= 1 && ratio <= t.grid.block_scale_max;
+    to_channel += to_scale[k] * (inside ? multiple - ratio : multiple);
+    if (!inside) to_scale[k] = 0;
+    largest = HWY_MAX(largest, ideal[k]);
+  }
+  // Equals share it, as amax's gradient is shared.
+  const auto equals = std::count(ideal.begin(), ideal.end(), largest);
+  const float share = to_channel / (t.grid.block_scale_max * static_cast<float>(equals));
+  for (int64_t k = 0; k < groups; ++k)
+    if (ideal[k] == largest) to_scale[k] += share;
 }
 
 /// The step of gamma, beta and s3 at `count` scales, whose sums stand in three arrays, then their new affine.
@@ -251,6 +302,7 @@ void step_rows_of(const WeightRows& t, const RowRule& rule, int64_t first, int64
     backward_row<Element>(t, row, scratch);
     for_groups(t, row,
                [&](const Group& group, int64_t k) HWY_ATTR { scale_before[k] = t.now.scale[group.scale]; });
+    if (t.grid.block_scale_max > 0) through_shared_scale(t, row, scratch.to_scale.data());
     if (!t.one_scale)
       step_scales<Step>(t, rule, row * groups, groups, scratch.to_s3.data(), scratch.to_scale.data(),
                         scratch.to_offset.data());

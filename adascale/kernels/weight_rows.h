@@ -18,6 +18,7 @@ struct RowGrid {
   bool symmetric = true;
   Stored scale_type = Stored::kFloat;  ///< scales are rounded to it
   float smallest_scale = 0;
+  float block_scale_max = 0;  ///< LPBQ: scales are integers 1.. this times one float per row; 0: plain floats
 };
 
 /// One learnable: its values and, for Adam, their moments (null otherwise). All of one length.

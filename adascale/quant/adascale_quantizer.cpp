@@ -43,6 +43,16 @@ struct DivideByExp : torch::autograd::Function<DivideByExp> {
   }
 };
 
+// LPBQ's storable_scale, differentiable: straight through the rounding of the channel's scale and of the
+// blocks' integers, not through their clamp.
+at::Tensor shared_scale(const at::Tensor& ideal, const Grid& grid) {
+  const auto [per_block, per_channel] = block_scales(ideal.detach(), grid);
+  const at::Tensor channel =
+      straight_through(ideal.amax({grid.group_axis}, /*keepdim=*/true) / grid.block_scale_max(), per_channel);
+  const at::Tensor clamped = (ideal / channel).clamp(1, grid.block_scale_max());
+  return straight_through(clamped, per_block) * channel;
+}
+
 at::Tensor learnable(at::IntArrayRef sizes, const at::Tensor& like) {
   return at::zeros(sizes, like.options()).requires_grad_();
 }
@@ -87,7 +97,9 @@ at::Tensor AdaScaleQuantizer::divide() const {
 AdaScaleQuantizer::Affine AdaScaleQuantizer::affine() const {
   const at::Tensor min = state_.beta.exp() * state_.start.min, max = state_.gamma.exp() * state_.start.max;
   const at::Tensor ideal = (max - min) / state_.grid.steps();
-  const at::Tensor scale = straight_through(ideal, storable_scale(ideal.detach(), state_.grid));
+  const at::Tensor scale = state_.grid.integer_block_scales()
+                               ? shared_scale(ideal, state_.grid)
+                               : straight_through(ideal, storable_scale(ideal.detach(), state_.grid));
   if (state_.grid.symmetric) return {scale, at::Tensor()};
   const at::Tensor position = min / scale;
   return {scale, straight_through(position, offset_from(position.detach(), state_.grid))};

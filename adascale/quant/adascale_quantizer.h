@@ -33,6 +33,8 @@ struct FakeQuantized {
 ///   What  = scale * clamp(round(W'/scale), qmin, qmax)                             symmetric
 ///   offset = round(exp(beta)*min/scale), clamp to offset..offset + 2^b - 1         asymmetric
 ///
+/// LPBQ's scales share one float per channel (grid.h, block_scales).
+///
 /// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and
 /// offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are
 /// frozen.

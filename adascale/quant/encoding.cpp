@@ -2,6 +2,7 @@
 
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/equal.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
@@ -24,12 +25,15 @@ double sum_of_squares(const at::Tensor& x) {
 
 }  // namespace
 
+at::Tensor scale_of_codes(const Encoding& encoding) {
+  return encoding.block_scale_int ? *encoding.block_scale_int * encoding.scale : encoding.scale;
+}
+
 at::Tensor dequantize(const Encoding& encoding) {
-  ADA_ASSERT(!encoding.minimum && !encoding.block_scale_int && !encoding.d,
-             "not an affine encoding: " + encoding.name);
+  ADA_ASSERT(!encoding.minimum && !encoding.d, "not an affine encoding: " + encoding.name);
   at::Tensor values = split_groups(encoding.codes, encoding.grid).to(at::toOpMathType(encoding.source_dtype));
   if (!encoding.grid.symmetric) values.add_(encoding.offset);
-  values.mul_(encoding.scale);
+  values.mul_(scale_of_codes(encoding));
   return join_groups(values, encoding.codes.sizes()).to(encoding.source_dtype);
 }
 
@@ -42,6 +46,14 @@ Encoding encode_affine(const std::string& name, const at::Tensor& source, const 
   encoding.grid = grid;
   encoding.codes = join_groups(codes.to(code_dtype(grid)), source.sizes());
   encoding.scale = grid.scale_dtype == c10::ScalarType::Double ? scale : scale.to(c10::ScalarType::Float);
+  if (grid.integer_block_scales()) {
+    const auto [per_block, per_channel] = block_scales(encoding.scale, grid);
+    ADA_CHECK(at::equal(per_block * per_channel, encoding.scale),
+              "{}: values are too small for LPBQ with scales stored as {}; use float32 scales", name,
+              c10::toString(grid.scale_dtype));
+    encoding.block_scale_int = per_block.to(c10::ScalarType::Short);
+    encoding.scale = per_channel;
+  }
   encoding.offset = (grid.symmetric ? at::zeros_like(scale) : offset).to(c10::ScalarType::Int);
   encoding.source_dtype = source.scalar_type();
   encoding.sqnr_db = sqnr_db(source, dequantize(encoding));

@@ -32,9 +32,12 @@ struct Encoding {
 };
 
 /// scale * (codes + offset), computed in fp32 (fp64 for an fp64 source), in `encoding.source_dtype` and the
-/// weight's shape. For encodings with an integer offset; those with a minimum or block scales belong to their
+/// weight's shape. For encodings with an integer offset; those with a minimum or superblocks belong to their
 /// formats.
 at::Tensor dequantize(const Encoding& encoding);
+/// The scale that codes are multiplied by, one per group: `scale`, times `block_scale_int` where there is
+/// one.
+at::Tensor scale_of_codes(const Encoding& encoding);
 
 /// Codes of `w` on the grid of that range: round-to-nearest, half to even. Throws (user) on a grid that does
 /// not fit and on NaN or infinity in `w`.

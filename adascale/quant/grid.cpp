@@ -45,6 +45,14 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
             nearest_group_sizes(length, grid.group_size));
 }
 
+void check_block_scales(const std::string& name, const Grid& grid) {
+  if (!grid.integer_block_scales()) return;
+  ADA_CHECK(grid.per_group() && grid.symmetric,
+            "{}: decompressed_bw (LPBQ) needs groups on a symmetric grid; set group_size and symmetric, or "
+            "decompressed_bw 0",
+            name);
+}
+
 }  // namespace
 
 // Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at
@@ -55,7 +63,9 @@ double smallest_scale(c10::ScalarType stored) {
 
 std::string to_string(const Grid& grid) {
   const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
-  if (grid.per_group()) return fmt::format("{} per group of {}", kind, grid.group_size);
+  if (grid.per_group())
+    return fmt::format("{}{} per group of {}", kind, grid.integer_block_scales() ? " LPBQ" : "",
+                       grid.group_size);
   return kind + (grid.per_channel() ? " per channel" : " per tensor");
 }
 
@@ -70,6 +80,7 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
             "{}: channel axis {} does not fit a weight of {} axes", name, grid.channel_axis,
             weight_sizes.size());
   check_groups(name, grid, weight_sizes);
+  check_block_scales(name, grid);
 }
 
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid) {
@@ -92,8 +103,24 @@ std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid)
   return sizes;
 }
 
-at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
+namespace {
+
+at::Tensor as_stored(const at::Tensor& scale, const Grid& grid) {
   return scale.to(grid.scale_dtype).to(scale.scalar_type()).clamp_min(smallest_scale(grid.scale_dtype));
+}
+
+}  // namespace
+
+BlockScales block_scales(const at::Tensor& scale, const Grid& grid) {
+  const at::Tensor largest = scale.amax({grid.group_axis}, /*keepdim=*/true);
+  const at::Tensor per_channel = as_stored(largest / grid.block_scale_max(), grid);
+  return {(scale / per_channel).round_().clamp_(1, grid.block_scale_max()), per_channel};
+}
+
+at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
+  if (!grid.integer_block_scales()) return as_stored(scale, grid);
+  const auto [per_block, per_channel] = block_scales(scale, grid);
+  return per_block * per_channel;
 }
 
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name) {

@@ -18,18 +18,24 @@ struct Grid {
   int64_t group_axis = -1;                               ///< the axis cut in groups; needs a channel axis
   int64_t group_size = 0;                                ///< 0: no groups
   c10::ScalarType scale_dtype = c10::ScalarType::Float;  ///< what scales are stored as; training rounds to it
+  /// LPBQ: a group's scale is an integer 1..2^block_scale_bits times one float per channel; 0: a float
+  /// itself.
+  int block_scale_bits = 0;
 
   bool per_channel() const { return channel_axis >= 0; }
   bool per_group() const { return group_size > 0; }
+  bool integer_block_scales() const { return block_scale_bits > 0; }
+  int64_t block_scale_max() const { return int64_t{1} << block_scale_bits; }
   int64_t qmin() const { return symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
   int64_t qmax() const { return symmetric ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1; }
   int64_t steps() const { return (int64_t{1} << bits) - 1; }  ///< qmax - qmin
 };
 
-/// "int4 symmetric per channel", "int4 asymmetric per group of 64".
+/// "int4 symmetric per channel", "int4 asymmetric per group of 64", "int4 symmetric LPBQ per group of 64".
 std::string to_string(const Grid& grid);
 
-/// Throws (user) unless bits are 2..16 and groups divide the axis; `name` begins the message.
+/// Throws (user) unless bits are 2..16, groups divide the axis and LPBQ has groups around zero; `name` begins
+/// the message.
 void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes);
 
 /// Views `w` so that the elements sharing a scale are those of the axes of size 1 in scale_sizes(): per group
@@ -59,8 +65,16 @@ double smallest_scale(c10::ScalarType stored);
 /// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as
 /// fp32). Throws (user), beginning with `name`, when that is more than the dtype holds.
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
-/// Just the flooring and rounding, in the dtype of `scale`.
+/// Just the flooring and rounding, to integer block scales too, in the dtype of `scale`.
 at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid);
+/// LPBQ's two parts of such scales: `per_block` (the scales' shape) times `per_channel` (one along the
+/// groups).
+///   per_channel = max over the groups / 2^n, as stored;  per_block = clamp(round(scale / per_channel), 1,
+///   2^n)
+struct BlockScales {
+  at::Tensor per_block, per_channel;
+};
+BlockScales block_scales(const at::Tensor& scale, const Grid& grid);
 /// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code +
 /// offset).
 at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid);

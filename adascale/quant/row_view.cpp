@@ -48,8 +48,12 @@ RowAffine AffineTensors::pointers() const {
 }
 
 RowGrid row_grid(const Grid& grid) {
-  return {static_cast<float>(grid.qmin()), static_cast<float>(grid.steps()), grid.symmetric,
-          stored_as(grid.scale_dtype), static_cast<float>(smallest_scale(grid.scale_dtype))};
+  return {static_cast<float>(grid.qmin()),
+          static_cast<float>(grid.steps()),
+          grid.symmetric,
+          stored_as(grid.scale_dtype),
+          static_cast<float>(smallest_scale(grid.scale_dtype)),
+          grid.integer_block_scales() ? static_cast<float>(grid.block_scale_max()) : 0};
 }
 
 bool rows_are_channels(const Grid& grid) {

@@ -3,6 +3,9 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/where.h>
+
+#include <memory>
 
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/histogram.h"
@@ -89,21 +92,40 @@ class RowErrors {
 
 }  // namespace
 
-Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
-  const Range widest = min_max_range(w, grid);
+namespace {
+
+/// Of a trial range, summed over what shares a scale: one number per Q element.
+RangeError range_error(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
   if (w.is_cpu() && w.scalar_type() != at::kDouble && rows_are_channels(grid)) {
-    RowErrors errors(w.detach(), grid, importance);
-    return search_range(widest, grid, [&](const Range& range) { return errors(range, grid); });
+    const auto errors = std::make_shared<RowErrors>(w.detach(), grid, importance);
+    return [errors, grid](const Range& range) { return (*errors)(range, grid); };
   }
   const at::Tensor values = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
   const at::Tensor factor = split_groups(importance.expand_as(w), grid);
-  const std::vector<int64_t> axes = shared_axes(grid, values);
-  const auto error = [&](const Range& range) {
+  return [=, axes = shared_axes(grid, values)](const Range& range) {
     const at::Tensor scale = scale_of(range, grid, "weight");
     const at::Tensor quantized = fake_quantize(values, scale, offset_of(range, scale, grid), grid);
     return (quantized - values).square_().mul_(factor).sum(axes, grid.per_channel());
   };
-  return search_range(widest, grid, error);
+}
+
+/// The ranges of each channel, of `searched` or of `widest`, whose groups err less with the scale they share.
+Range better_shared(const Range& searched, const Range& widest, const Grid& grid, const RangeError& error) {
+  const auto of_channel = [&](const Range& range) { return error(range).sum({grid.group_axis}, true); };
+  const at::Tensor better = of_channel(searched) < of_channel(widest);
+  return {at::where(better, searched.min, widest.min), at::where(better, searched.max, widest.max)};
+}
+
+}  // namespace
+
+Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
+  const Range widest = min_max_range(w, grid);
+  if (!grid.integer_block_scales()) return search_range(widest, grid, range_error(w, grid, importance));
+  // What the groups of a channel will share is not known while each is searched.
+  Grid apart = grid;
+  apart.block_scale_bits = 0;
+  const Range searched = search_range(widest, apart, range_error(w, apart, importance));
+  return better_shared(searched, widest, grid, range_error(w, grid, importance));
 }
 
 }  // namespace adascale

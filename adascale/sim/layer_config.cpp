@@ -22,12 +22,20 @@ int64_t read_group_size(const JsonReader& json) {
   return size;
 }
 
+int64_t read_decompressed_bw(const JsonReader& json) {
+  const int64_t bits = json.integer();
+  ADA_CHECK(bits >= 0 && bits <= 16, "{}: got {}, expected 1 to 16, or 0 (no LPBQ)", json.where(), bits);
+  return bits;
+}
+
 /// One row a key: how its value goes into the settings.
 const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>>& keys() {
   static const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>> table = {
       {"param_bw", [](const JsonReader& json, LayerSettings& into) { into.param_bw = read_bits(json, 2); }},
       {"group_size",
        [](const JsonReader& json, LayerSettings& into) { into.group_size = read_group_size(json); }},
+      {"decompressed_bw", [](const JsonReader& json,
+                             LayerSettings& into) { into.decompressed_bw = read_decompressed_bw(json); }},
       {"symmetric", [](const JsonReader& json, LayerSettings& into) { into.symmetric = json.boolean(); }},
       {"per_channel", [](const JsonReader& json, LayerSettings& into) { into.per_channel = json.boolean(); }},
       {"output_bw", [](const JsonReader& json, LayerSettings& into) { into.output_bw = read_bits(json, 4); }},

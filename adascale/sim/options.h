@@ -28,8 +28,9 @@ inline constexpr int64_t kOffBits = 32;
 
 /// What one pattern of a layer_config changes for the layers it matches; unset fields stay as they were.
 struct LayerSettings {
-  std::optional<int64_t> param_bw;    ///< 2..16, or 32: excluded
-  std::optional<int64_t> group_size;  ///< 0: per channel
+  std::optional<int64_t> param_bw;         ///< 2..16, or 32: excluded
+  std::optional<int64_t> group_size;       ///< 0: per channel
+  std::optional<int64_t> decompressed_bw;  ///< 0: no LPBQ
   std::optional<bool> symmetric;
   std::optional<bool> per_channel;   ///< false: one scale for the whole weight
   std::optional<int64_t> output_bw;  ///< 4..16, or 32: off, for the layer's output
@@ -48,6 +49,8 @@ struct SimOptions {
   int64_t default_param_bw = 8;
   int64_t default_output_bw = 8;
   int64_t group_size = 0;
+  int64_t decompressed_bw =
+      0;  ///< LPBQ's: param_bw and the bits of its integer group scales; 0: plain scales
   bool symmetric = true;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
@@ -63,6 +66,10 @@ void visit_sim_options(Visitor&& visit, Options& options) {
         OptionRule{.min = 4, .max = 16, .off = kOffBits, .alias = "default_output_bw"});
   visit("group_size", options.group_size, "weights of one row that share a scale; 0: one scale per channel",
         OptionRule{.min = 0});
+  visit("decompressed_bw", options.decompressed_bw,
+        "LPBQ: a group's scale is an integer 1 to 2^(decompressed_bw - param_bw) times one float per channel "
+        "(8 for QNN); 0: a float itself",
+        OptionRule{.min = 0, .max = 16});
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
   visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
         OptionRule{.alias = "config_file"});

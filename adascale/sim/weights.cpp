@@ -12,7 +12,7 @@ namespace {
 struct Decision {
   int64_t bits;
   bool symmetric, per_channel;
-  int64_t group_size;
+  int64_t group_size, decompressed_bw;
 };
 
 bool matches(const std::string& pattern, const Layer& layer) {
@@ -22,13 +22,15 @@ bool matches(const std::string& pattern, const Layer& layer) {
 Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& options) {
   Decision decision{rule.quantized ? options.default_param_bw : kOffBits, options.symmetric && rule.symmetric,
                     rule.per_channel && layer.kind->channel_axis >= 0,
-                    layer.kind->channel_axis >= 0 ? options.group_size : 0};
+                    layer.kind->channel_axis >= 0 ? options.group_size : 0,
+                    layer.kind->channel_axis >= 0 ? options.decompressed_bw : 0};
   for (const auto& [pattern, settings] : options.layer_config) {
     if (!matches(pattern, layer)) continue;
     decision.bits = settings.param_bw.value_or(decision.bits);
     decision.symmetric = settings.symmetric.value_or(decision.symmetric);
     decision.per_channel = settings.per_channel.value_or(decision.per_channel);
     decision.group_size = settings.group_size.value_or(decision.group_size);
+    decision.decompressed_bw = settings.decompressed_bw.value_or(decision.decompressed_bw);
   }
   return decision;
 }
@@ -40,6 +42,12 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
   if (decision.group_size > 0) {
     grid.group_axis = layer.kind->input_axis;
     grid.group_size = decision.group_size;
+  }
+  if (decision.decompressed_bw > 0) {
+    ADA_CHECK(decision.decompressed_bw > decision.bits,
+              "{}: decompressed_bw {} leaves no bits for the scales of {}-bit groups; use {}, or 0 (no LPBQ)",
+              layer.name, decision.decompressed_bw, decision.bits, 2 * decision.bits);
+    grid.block_scale_bits = static_cast<int>(decision.decompressed_bw - decision.bits);
   }
   return grid;
 }
@@ -63,8 +71,8 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
 
 void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config, Objections& objections) {
   for (const auto& [pattern, settings] : config) {
-    const bool sets_weights =
-        settings.param_bw || settings.group_size || settings.symmetric || settings.per_channel;
+    const bool sets_weights = settings.param_bw || settings.group_size || settings.decompressed_bw ||
+                              settings.symmetric || settings.per_channel;
     const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
     if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
       objections.add(
@@ -88,8 +96,9 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
       continue;
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
-    const Grid grid = grid_of(layer, decision);
+    Grid grid;
     try {
+      grid = grid_of(layer, decision);
       check_grid(layer.name, grid, weight.sizes());
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());

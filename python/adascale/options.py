@@ -29,6 +29,7 @@ class SimKeywords(TypedDict, total=False):
     output_bw: int
     default_output_bw: int
     group_size: int
+    decompressed_bw: int
     symmetric: bool
     config: str
     config_file: str | None

@@ -28,7 +28,8 @@ class QuantizationSimModel:
     in_place: fold quantized weights into the model's own tensors; otherwise the model stays as it is, and its
         weights are shared until they are folded: editing one meanwhile is refused at the next call.
     layer_config: a glob over module names, or a layer kind such as ``"Embedding"``, to that layer's settings
-        (``param_bw``, ``group_size``, ``symmetric``, ``per_channel``, ``output_bw``); later entries win.
+        (``param_bw``, ``group_size``, ``decompressed_bw``, ``symmetric``, ``per_channel``, ``output_bw``);
+        later entries win.
 
     Raises :class:`adascale.Error` with all objections in one line; ``TypeError`` for unknown keywords.
     """

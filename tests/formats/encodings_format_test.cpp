@@ -50,7 +50,7 @@ void expect_same_structure(const json& got, const json& expected, const std::str
 
 /// scale * (unsigned code + offset) from the file's own numbers.
 at::Tensor dequantize_by_file(const json& entries, const Encoding& encoding) {
-  at::Tensor scale = at::zeros_like(encoding.scale), offset = at::zeros_like(encoding.scale);
+  at::Tensor scale = at::zeros_like(scale_of_codes(encoding)), offset = at::zeros_like(scale);
   for (size_t i = 0; i < entries.size(); ++i) {
     scale.view(-1)[i] = entries[i]["scale"].get<double>();
     offset.view(-1)[i] = entries[i]["offset"].get<int64_t>();
@@ -70,7 +70,8 @@ TEST(EncodingsFormat, HasTheStructureOfAimetsFile) {
 
 TEST(EncodingsFormat, ScalesAndCodesGiveTheExportedWeightBitForBit) {
   SimOptions options = w4a16();
-  options.layer_config = {{"linear_blocks.1.*", {.param_bw = 3, .symmetric = false}},
+  options.layer_config = {{"linear_blocks.0.*", {.group_size = 16, .decompressed_bw = 8}},
+                          {"linear_blocks.1.*", {.param_bw = 3, .symmetric = false}},
                           {"linear_blocks.2.*", {.group_size = 16}},
                           {"linear_blocks.3.fc1", {.per_channel = false}}};
   const Folder folder;
@@ -83,7 +84,7 @@ TEST(EncodingsFormat, ScalesAndCodesGiveTheExportedWeightBitForBit) {
   for (size_t i = 0; i < sim.weights().size(); ++i) {
     const Encoding encoding = sim.weight_encoding(static_cast<int32_t>(i));
     const json& entries = params.at(encoding.name);
-    ASSERT_EQ(static_cast<int64_t>(entries.size()), encoding.scale.numel()) << encoding.name;
+    ASSERT_EQ(static_cast<int64_t>(entries.size()), scale_of_codes(encoding).numel()) << encoding.name;
     EXPECT_TRUE(dequantize_by_file(entries, encoding).equal(state.at(encoding.name))) << encoding.name;
   }
 }
@@ -193,7 +194,7 @@ TEST(EncodingsFormat, RefusesAGridItCannotWrite) {
   QuantizedWeight& weight = const_cast<QuantizedWeight&>(sim.weights().front());
   weight.encoding = sim.weight_encoding(0);
   weight.encoding->minimum = at::zeros_like(weight.encoding->scale);
-  EXPECT_NE(error_of([&] { exported_encodings(sim); }).find("float minimum or integer block scales"),
+  EXPECT_NE(error_of([&] { exported_encodings(sim); }).find("float minimum or superblocks"),
             std::string::npos);
 }
 

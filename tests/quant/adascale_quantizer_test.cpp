@@ -82,6 +82,12 @@ class SmoothTwin {
  public:
   SmoothTwin(const at::Tensor& w, const Grid& grid, const Range& range, const std::vector<at::Tensor>& at)
       : w_(split_groups(w, grid)), grid_(grid), range_(range) {
+    if (grid.integer_block_scales()) {
+      const at::Tensor ratio = ratio_at(at);
+      multiple_ = ratio.round().clamp(1, 16);
+      multiple_residual_ = multiple_ - ratio;
+      multiple_clamped_ = (ratio < 1) | (ratio > 16);
+    }
     const at::Tensor scale = scale_at(at), x = divided(at) / scale;
     const at::Tensor position = range_.min * at[0].exp() / scale;
     offset_residual_ = position.round() - position;
@@ -102,6 +108,7 @@ class SmoothTwin {
 
  private:
   at::Tensor w_, residual_, offset_residual_, below_, above_;
+  at::Tensor multiple_, multiple_residual_, multiple_clamped_;  // LPBQ's integers
   Grid grid_;
   Range range_;
 
@@ -110,7 +117,15 @@ class SmoothTwin {
     for (size_t i = 2; i < at.size(); ++i) result = result / at[i].exp();
     return result;
   }
+  at::Tensor channel_at(const std::vector<at::Tensor>& at) const {
+    return ideal_at(at).amax({grid_.group_axis}, true) / 16;
+  }
+  at::Tensor ratio_at(const std::vector<at::Tensor>& at) const { return ideal_at(at) / channel_at(at); }
   at::Tensor scale_at(const std::vector<at::Tensor>& at) const {
+    if (!grid_.integer_block_scales()) return ideal_at(at);
+    return at::where(multiple_clamped_, multiple_, ratio_at(at) + multiple_residual_) * channel_at(at);
+  }
+  at::Tensor ideal_at(const std::vector<at::Tensor>& at) const {
     return (at[1].exp() * range_.max - at[0].exp() * range_.min) / grid_.steps();
   }
 };
@@ -156,6 +171,9 @@ INSTANTIATE_TEST_SUITE_P(All, AdaScaleGradient,
                          ::testing::Combine(::testing::Bool(),
                                             ::testing::Values(Sharing::kTensor, Sharing::kChannel,
                                                               Sharing::kGroup),
+                                            ::testing::Bool()));
+INSTANTIATE_TEST_SUITE_P(Lpbq, AdaScaleGradient,
+                         ::testing::Combine(::testing::Values(true), ::testing::Values(Sharing::kLpbq),
                                             ::testing::Bool()));
 
 TEST(AdaScaleQuantizer, LeavesTheWeightAlone) {

@@ -33,7 +33,7 @@ inline bool same_bits(const at::Tensor& x, const at::Tensor& y) {
          std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
 }
 
-enum class Sharing { kTensor, kChannel, kGroup };
+enum class Sharing { kTensor, kChannel, kGroup, kLpbq };
 
 /// One way of quantizing one weight: every combination is a test.
 struct QuantCase {
@@ -46,7 +46,8 @@ struct QuantCase {
   Grid grid() const {
     Grid grid{.bits = bits, .symmetric = symmetric, .scale_dtype = scale_dtype};
     if (sharing != Sharing::kTensor) grid.channel_axis = 0;
-    if (sharing == Sharing::kGroup) {
+    if (sharing == Sharing::kLpbq) grid.block_scale_bits = 4;
+    if (sharing == Sharing::kGroup || sharing == Sharing::kLpbq) {
       grid.group_axis = 1;
       grid.group_size = 4;
     }
@@ -73,6 +74,9 @@ inline std::vector<QuantCase> quant_cases() {
         for (const auto& [dtype, scale_dtype] :
              {std::pair{Float, Float}, {BFloat16, Float}, {Half, Half}, {Float, BFloat16}})
           cases.push_back({bits, symmetric, sharing, dtype, scale_dtype, bits % 2 == 0});
+  for (const int bits : {2, 3, 4, 8})
+    for (const auto scale_dtype : {Float, BFloat16, Half})
+      cases.push_back({bits, true, Sharing::kLpbq, Float, scale_dtype, bits % 2 == 0});
   return cases;
 }
 

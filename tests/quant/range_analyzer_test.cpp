@@ -156,9 +156,11 @@ TEST(MinMax, IsTheFormula) {
 TEST(Sqnr, IsNeverWorseThanMinMaxOnWeights) {
   for (const QuantCase& c : quant_cases()) {
     const at::Tensor w = c.weight();
-    const at::Tensor searched =
+    at::Tensor searched =
         squared_error(w, range_scheme("post_training_tf_enhanced").weight_range(w, c.grid()), c.grid());
-    const at::Tensor plain = squared_error(w, min_max_range(w, c.grid()), c.grid());
+    at::Tensor plain = squared_error(w, min_max_range(w, c.grid()), c.grid());
+    // Groups of one channel scale give and take.
+    if (c.sharing == Sharing::kLpbq) searched = searched.sum(1), plain = plain.sum(1);
     EXPECT_TRUE((searched <= plain).all().item<bool>()) << c.name();
     if (c.bits > 3) continue;
     EXPECT_LT(searched.sum().item<double>(), 0.95 * plain.sum().item<double>()) << c.name();

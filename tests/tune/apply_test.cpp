@@ -88,11 +88,12 @@ TEST(ApplyAdaScale, EpochsCountTheBatchesTrainedOn) {
   EXPECT_EQ(apply_adascale(one_epoch, seed_batches(5)).blocks[0].iterations, 5);
 }
 
-TEST(ApplyAdaScale, GroupsAndAsymmetricGridsTrainToo) {
-  for (const bool symmetric : {true, false}) {
+TEST(ApplyAdaScale, GroupsAsymmetricGridsAndLpbqTrainToo) {
+  for (const auto& [symmetric, decompressed_bw] : {std::pair{true, 0}, {false, 0}, {true, 6}}) {
     SimOptions options = w4a16();
     options.default_param_bw = 2;
     options.group_size = 16;
+    options.decompressed_bw = decompressed_bw;
     options.symmetric = symmetric;
     QuantizationSimModel sim(load_program(model_file("seed")), options);
     const auto report = apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60});
