@@ -77,6 +77,7 @@ Setup set_up(Program program, const QuantizeFlags& flags) {
   std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
   const std::vector<std::string> outside = layers_outside_blocks(program, blocks);
   SimOptions options = flags.sim;
+  options.in_place = true;  // nobody else has the program: a copy of its weights would be for nothing
   LayerConfig& settings = options.layer_config;
   for (const std::string& name : outside)
     settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw}});
