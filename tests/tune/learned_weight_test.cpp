@@ -56,6 +56,12 @@ double share_apart(const at::Tensor& x, const at::Tensor& y, double tolerance) {
       .item<double>();
 }
 
+#ifdef ADASCALE_TEST_TARGET
+TEST(LearnedWeight, RunsTheKernelsAskedFor) {
+  EXPECT_STREQ(kernel_target(), ADASCALE_TEST_TARGET);
+}
+#endif
+
 TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
   for (const QuantCase& c : quant_cases()) {
     for (const StepRule& rule : kRules) {
