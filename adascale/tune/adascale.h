@@ -16,7 +16,7 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_epochs;      ///< one epoch: every batch once; neither given: one epoch
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
-  std::string recipe = "aimet";
+  std::string recipe = "fast";
   int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
   std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
   int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file

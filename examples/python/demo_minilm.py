@@ -90,14 +90,12 @@ def encoder_bytes(model: torch.nn.Module, bits: int) -> int:
     return sum(w.numel() * bits // 8 for w in weights) + scales
 
 
-def simulate(
-    model: torch.nn.Module, example: dict[str, torch.Tensor], scheme: QuantScheme
-) -> QuantizationSimModel:
+def simulate(model: torch.nn.Module, example: dict[str, torch.Tensor]) -> QuantizationSimModel:
     """W4A16, per channel; embeddings and pooler stay in full precision."""
     return QuantizationSimModel(
         model,
         dummy_input=example,
-        quant_scheme=scheme,
+        quant_scheme=QuantScheme.training_range_learning_with_tf_init,
         default_param_bw=4,
         default_output_bw=16,
         layer_config={"Embedding": {"param_bw": 32}, "pooler*": {"param_bw": 32}},
@@ -116,10 +114,7 @@ def print_table(rows: list[Row]) -> None:
     print(
         "\nencoder Linears at 4 bits per channel (bytes as packed codes and scales), 256 held-out sentences"
     )
-    print(
-        "RTN: round-to-nearest in min-max ranges; RTN, SQNR: in searched ranges, from which AdaScale starts"
-    )
-    print("peak: of this process so far")
+    print("RTN: round-to-nearest in min-max ranges; peak: of this process so far")
     print(f"{'':14}{'weights alone':>20}{'with 16-bit activations':>28}{'encoder':>12}{'':>10}{'peak':>10}")
     print(f"{'':14}{'recall@10  cosine':>20}{'recall@10  cosine':>28}{'bytes':>12}{'seconds':>10}{'MiB':>10}")
     for row in rows:
@@ -136,8 +131,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--iterations", type=int, default=192, help="training iterations per block")
-    parser.add_argument("--recipe", default="aimet", help="how blocks are trained; adascale list recipes")
-    parser.add_argument("--lr-scale", type=float, default=4.0, help="multiplies the recipe's learning rates")
+    parser.add_argument("--recipe", default="fast", help="how blocks are trained; adascale list recipes")
     parser.add_argument("--calibration-sentences", type=int, default=512)
     parser.add_argument("--output-dir", default="out/minilm-w4a16")
     options = parser.parse_args()
@@ -182,16 +176,15 @@ def main() -> None:
         )
     ]
 
-    def measure(name: str, scheme: QuantScheme, train: bool) -> QuantizationSimModel:
+    def measure(name: str, train: bool) -> QuantizationSimModel:
         start = time.perf_counter()
-        sim = simulate(model, calibration_batches[0], scheme)
+        sim = simulate(model, calibration_batches[0])
         if train:
             report = apply_adascale(
                 sim,
                 calibration_batches,
                 num_iterations=options.iterations,
                 recipe=options.recipe,
-                lr_scale=options.lr_scale,
             )
             print(report)
         weights_only = quality(reference, embed(sim.model, evaluation_batches))
@@ -201,9 +194,8 @@ def main() -> None:
         rows.append(Row(name, weights_only, with_activations, encoder_bytes(model, 4), seconds, peak_mib()))
         return sim
 
-    measure("RTN", QuantScheme.post_training_tf, train=False)
-    measure("RTN, SQNR", QuantScheme.post_training_tf_enhanced, train=False)
-    sim = measure("AdaScale", QuantScheme.post_training_tf_enhanced, train=True)
+    measure("RTN", train=False)
+    sim = measure("AdaScale", train=True)
 
     sim.export(path=options.output_dir, filename_prefix="minilm_w4a16")
     print_table(rows)

@@ -47,7 +47,7 @@ TEST(ApplyAdaScale, LowersEveryBlocksLossAndTouchesNoActivation) {
 TEST(ApplyAdaScale, SameSeedSameBytes) {
   const auto trained = [](int64_t seed) {
     QuantizationSimModel sim = seed_sim();
-    apply_adascale(sim, seed_batches(3), AdaScaleOptions{.num_epochs = 10, .seed = seed});
+    apply_adascale(sim, seed_batches(3), AdaScaleOptions{.num_epochs = 10, .recipe = "aimet", .seed = seed});
     std::vector<at::Tensor> codes;
     for (size_t i = 0; i < sim.weights().size(); ++i)
       codes.push_back(sim.state(sim.weights()[i].layer.parameters.front()).flatten());
@@ -64,8 +64,8 @@ TEST(ApplyAdaScale, SameSeedSameBytes) {
 
 TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
   QuantizationSimModel sim = seed_sim(8);
-  const AdaScaleReport report =
-      apply_adascale(sim, seed_batches(2), AdaScaleOptions{.num_iterations = 3, .lr_scale = 1e4});
+  const AdaScaleReport report = apply_adascale(
+      sim, seed_batches(2), AdaScaleOptions{.num_iterations = 3, .recipe = "aimet", .lr_scale = 1e4});
   for (const BlockReport& block : report.blocks) {
     EXPECT_FALSE(block.kept);
     EXPECT_FALSE(block.note.empty());
@@ -150,8 +150,8 @@ TEST(ApplyAdaScale, HeldOutBatchesCountInTheDecision) {
 
 TEST(ApplyAdaScale, DivergenceIsCalledByItsName) {
   QuantizationSimModel sim = seed_sim();
-  const auto report =
-      apply_adascale(sim, seed_batches(1), AdaScaleOptions{.num_iterations = 4, .lr_scale = 1e8});
+  const auto report = apply_adascale(
+      sim, seed_batches(1), AdaScaleOptions{.num_iterations = 4, .recipe = "aimet", .lr_scale = 1e8});
   EXPECT_EQ(report.blocks[0].note, "training diverged; round-to-nearest stays");
 }
 
