@@ -7,7 +7,9 @@
 namespace adascale {
 namespace {
 
-constexpr int kMostBits = 6;
+// Error of the outputs after training in bf16 over that in fp32, the seed's model
+// (tests/tune/precision_test): 0.85 at 2 bits, 0.92 at 3, 0.97 at 4, but 1.27 at 5 and 1.79 at 6.
+constexpr int kMostBits = 4;
 
 }  // namespace
 

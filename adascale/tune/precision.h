@@ -14,8 +14,8 @@ bool has_fast_bfloat16();
 /// `precision`: auto (what the recipe takes and the CPU is fast at), float32 or bfloat16.
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe);
 
-/// Whether a weight of that grid may be multiplied in bf16: its 8 bits of mantissa must hold the codes with
-/// room to spare.
+/// Whether layers of weights of so many bits may be multiplied in bf16: its rounding must stay well below
+/// theirs.
 bool fits_bfloat16(int bits);
 
 }  // namespace adascale

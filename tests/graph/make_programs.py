@@ -247,7 +247,7 @@ def record(model, args, kwargs):
     outputs = flat_outputs(model(*fed[0], **fed[1]))
     tensors = {f"input.{i}": leaf for i, leaf in enumerate(inputs) if torch.is_tensor(leaf)}
     tensors |= {f"output.{i}": leaf.detach() for i, leaf in enumerate(outputs) if leaf is not None}
-    loss = sum(leaf.pow(2).mean() for leaf in outputs if leaf is not None and leaf.requires_grad)
+    loss = sum(leaf.pow(3).mean() for leaf in outputs if leaf is not None and leaf.requires_grad)
     loss.backward()
     tensors |= {f"grad.{name}": p.grad for name, p in model.named_parameters() if p.grad is not None}
     return {name: tensor.contiguous().clone() for name, tensor in tensors.items()}

@@ -36,7 +36,7 @@ TEST_P(RunProgram, gives_the_gradients_of_the_module) {
   at::Tensor loss = at::zeros({});
   for (const c10::IValue& output : run_program(program_, recorded_inputs(program_, record_))) {
     const bool has_grad = output.isTensor() && output.toTensor().requires_grad();
-    if (has_grad) loss = loss + output.toTensor().pow(2).mean();
+    if (has_grad) loss = loss + output.toTensor().pow(3).mean();  // the mean square of a norm is constant
   }
   loss.backward();
   size_t compared = 0;

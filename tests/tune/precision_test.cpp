@@ -1,0 +1,78 @@
+#include "adascale/tune/precision.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/randn.h>
+
+#include "adascale/tune/adascale.h"
+#include "formats/model_files.h"
+
+namespace adascale {
+namespace {
+
+using testing::model_file;
+
+std::vector<Inputs> batches_of(int count, uint64_t seed) {
+  at::manual_seed(seed);
+  std::vector<Inputs> batches;
+  for (int i = 0; i < count; ++i) batches.push_back({at::randn({3, 3, 32, 64})});
+  return batches;
+}
+
+/// The seed's model, trained with that precision.
+QuantizationSimModel trained(int64_t bits, const std::string& precision, const std::string& recipe = "fast") {
+  QuantizationSimModel sim(load_program(model_file("seed")),
+                           {.default_param_bw = bits, .default_output_bw = kOffBits});
+  AdaScaleOptions options{.recipe = recipe, .precision = precision};
+  if (recipe_named(recipe).trains()) options.num_iterations = 128;
+  apply_adascale(sim, batches_of(16, 3), options);
+  return sim;
+}
+
+/// Squared error of its outputs, computed in fp32, on data that nothing was trained on.
+double output_error(const QuantizationSimModel& sim) {
+  double error = 0;
+  for (const Inputs& batch : batches_of(8, 4)) {
+    const at::Tensor exact = sim.run(batch, SimMode::kFloat)[0].toTensor();
+    error += (sim.run(batch)[0].toTensor() - exact).square().sum().item<double>();
+  }
+  return error;
+}
+
+bool same_codes(const QuantizationSimModel& a, const QuantizationSimModel& b) {
+  for (size_t i = 0; i < a.weights().size(); ++i)
+    if (!a.weights()[i].encoding->codes.equal(b.weights()[i].encoding->codes)) return false;
+  return true;
+}
+
+TEST(Precision, Bfloat16CostsLittleAtTheBitsItIsUsedFor) {
+  for (const int64_t bits : {2, 3, 4}) {
+    SCOPED_TRACE(bits);
+    const QuantizationSimModel full = trained(bits, "float32"), lower = trained(bits, "bfloat16"),
+                               nearest = trained(bits, "float32", "clip");
+    EXPECT_FALSE(same_codes(full, lower)) << "it was used";
+    const double in_full = output_error(full), in_lower = output_error(lower);
+    EXPECT_LT(in_full, output_error(nearest));
+    EXPECT_LT(in_lower, 1.05 * in_full);
+  }
+}
+
+TEST(Precision, MoreBitsTrainInFloat) {
+  for (const int64_t bits : {5, 8})
+    EXPECT_TRUE(same_codes(trained(bits, "float32"), trained(bits, "bfloat16")));
+}
+
+TEST(Precision, AutoAsksTheRecipeAndTheCpu) {
+  EXPECT_EQ(compute_type("auto", recipe_named("aimet")), c10::ScalarType::Float);
+  EXPECT_EQ(compute_type("auto", recipe_named("fast")) == c10::ScalarType::BFloat16, has_fast_bfloat16());
+  EXPECT_EQ(compute_type("float32", recipe_named("fast")), c10::ScalarType::Float);
+}
+
+TEST(Precision, AnotherNameIsRefused) {
+  QuantizationSimModel sim(load_program(model_file("seed")), {.default_output_bw = kOffBits});
+  const auto text = testing::error_of(
+      [&] { apply_adascale(sim, batches_of(1, 3), AdaScaleOptions{.precision = "float16"}); });
+  EXPECT_EQ(text, "precision: got 'float16', expected one of auto, float32, bfloat16");
+}
+
+}  // namespace
+}  // namespace adascale
