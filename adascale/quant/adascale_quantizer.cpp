@@ -8,6 +8,8 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
+#include <algorithm>
+
 #include "adascale/core/error.h"
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/fake_quantize.h"
@@ -69,17 +71,52 @@ std::vector<int64_t> input_axis_sizes(at::IntArrayRef weight_sizes, const Grid& 
   return sizes;
 }
 
+/// Where an axis of the weight is once its channel axis is in front.
+int64_t axis_behind(int64_t axis, const Grid& grid) {
+  return axis >= 0 && axis < grid.channel_axis ? axis + 1 : axis;
+}
+
+Grid channels_first(Grid grid) {
+  grid.group_axis = axis_behind(grid.group_axis, grid);
+  grid.channel_axis = std::min<int64_t>(grid.channel_axis, 0);
+  return grid;
+}
+
+/// The channel axis of the weight split in groups.
+int64_t split_channel_axis(const Grid& grid) {
+  const bool groups_before = grid.per_group() && grid.group_axis < grid.channel_axis;
+  return std::max<int64_t>(grid.channel_axis, 0) + (groups_before ? 1 : 0);
+}
+
+at::Tensor to_front(const at::Tensor& t, int64_t axis) {
+  return axis == 0 ? t : t.movedim(axis, 0).contiguous();
+}
+
+at::Tensor from_front(const at::Tensor& t, int64_t axis) {
+  return axis == 0 ? t : t.movedim(0, axis).contiguous();
+}
+
 }  // namespace
 
-AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis) {
-  const std::vector<int64_t> q_sizes = scale_sizes(w.sizes(), grid);
-  ADA_ASSERT(start.min.sizes() == q_sizes && start.max.sizes() == q_sizes, "start range is not of shape Q");
-  const c10::ScalarType dtype = at::toOpMathType(w.scalar_type());
-  state_ = {.w = split_groups(w.detach(), grid),
+AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor weight, const Grid& source, const Range& start,
+                                     int64_t input_axis)
+    : source_grid_(source) {
+  const auto range_sizes = scale_sizes(weight.sizes(), source);
+  ADA_ASSERT(start.min.sizes() == range_sizes && start.max.sizes() == range_sizes,
+             "start range is not of shape Q");
+  const c10::ScalarType dtype = at::toOpMathType(weight.scalar_type());
+  const Grid grid = channels_first(source);
+  const int64_t channel_axis = std::max<int64_t>(source.channel_axis, 0),
+                range_axis = split_channel_axis(source);
+  const at::Tensor w = to_front(weight.detach(), channel_axis);
+  input_axis = axis_behind(input_axis, source);
+  state_ = {.w = split_groups(w, grid),
             .weight_sizes = w.sizes().vec(),
+            .channel_axis = channel_axis,
             .source_dtype = w.scalar_type(),
             .grid = grid,
-            .start = {start.min.to(dtype), start.max.to(dtype)}};
+            .start = {to_front(start.min.to(dtype), range_axis), to_front(start.max.to(dtype), range_axis)}};
+  const std::vector<int64_t> q_sizes = scale_sizes(w.sizes(), grid);
   const at::Tensor& like = state_.start.min;
   state_.beta = learnable(q_sizes, like);
   state_.gamma = learnable(q_sizes, like);
@@ -112,7 +149,7 @@ FakeQuantized AdaScaleQuantizer::quantized() const {
 }
 
 at::Tensor AdaScaleQuantizer::quantized_weight() const {
-  return join_groups(quantized().weight, state_.weight_sizes).to(state_.source_dtype);
+  return in_source_layout(join_groups(quantized().weight, state_.weight_sizes)).to(state_.source_dtype);
 }
 
 std::vector<at::Tensor> AdaScaleQuantizer::rounding_learnables() const {
@@ -155,13 +192,20 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   const FakeQuantized result = quantized();
   check_finite(name + ", trained scale", result.scale);
   // On its grid already: its codes are what it is made of.
-  return encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight, result.scale,
-                       result.offset, state_.grid);
+  Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
+                                    result.scale, result.offset, state_.grid);
+  const int64_t range_axis = split_channel_axis(source_grid_);
+  encoding.grid = source_grid_;
+  encoding.codes = from_front(encoding.codes, state_.channel_axis);
+  encoding.scale = from_front(encoding.scale, range_axis);
+  encoding.offset = from_front(encoding.offset, range_axis);
+  if (encoding.block_scale_int) encoding.block_scale_int = from_front(*encoding.block_scale_int, range_axis);
+  return encoding;
 }
 
 at::Tensor AdaScaleQuantizer::divided_weight() const {
   const at::NoGradGuard no_grad;
-  return join_groups(divide(), state_.weight_sizes);
+  return in_source_layout(join_groups(divide(), state_.weight_sizes));
 }
 
 }  // namespace adascale

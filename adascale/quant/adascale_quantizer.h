@@ -9,10 +9,13 @@
 
 namespace adascale {
 
-/// What an AdaScaleQuantizer is made of: a frozen weight, its grid and start range, and the learnables.
+/// What an AdaScaleQuantizer is made of: a frozen weight, its grid and start range, and the learnables. A
+/// weight whose channels are not its first axis ([in, out] of GPT-2 and transposed convolutions) is a copy
+/// with that axis in front, and so is all the rest.
 struct AdaScaleState {
   at::Tensor w;  ///< split in groups
   std::vector<int64_t> weight_sizes;
+  int64_t channel_axis = 0;  ///< of the source, where the front axis belongs
   c10::ScalarType source_dtype = c10::ScalarType::Float;
   Grid grid;
   Range start;
@@ -40,14 +43,18 @@ struct FakeQuantized {
 /// frozen.
 class AdaScaleQuantizer {
  public:
-  /// `w` the weight (kept by reference, never written); `start` of shape Q;
+  /// `weight` (kept by reference where its channels come first, never written); `start` of shape Q;
   /// `input_axis` >= 0 adds s4, one value per index along that axis of the weight (Conv2d: 1), -1 for none.
-  AdaScaleQuantizer(at::Tensor w, const Grid& grid, const Range& start, int64_t input_axis = -1);
+  AdaScaleQuantizer(at::Tensor weight, const Grid& grid, const Range& start, int64_t input_axis = -1);
 
   /// What, the weight's shape and dtype; differentiable in the learnables. Without gradients, by the kernels
   /// where they take it (weight_pass.h): the same but for the last bit of an exponential, which may move a
   /// code at a border.
   at::Tensor quantized_weight() const;
+  /// The source's layout of a tensor of the state's; a view.
+  at::Tensor in_source_layout(const at::Tensor& weight) const {
+    return weight.movedim(0, state_.channel_axis);
+  }
   /// beta, gamma: the scale's learnables, of shape Q.
   std::vector<at::Tensor> scale_learnables() const { return {state_.beta, state_.gamma}; }
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
@@ -70,6 +77,7 @@ class AdaScaleQuantizer {
 
  private:
   AdaScaleState state_;
+  Grid source_grid_;
 
   struct Affine {
     at::Tensor scale, offset;  ///< offset undefined when symmetric

@@ -13,11 +13,14 @@ namespace {
 class FusedWeight : public LearnedWeight {
  public:
   FusedWeight(const AdaScaleQuantizer& quantizer, const StepRule& rule, c10::ScalarType type)
-      : type_(type), pass_(quantizer.state(), rule, type == at::kBFloat16 ? at::kBFloat16 : at::kFloat) {}
-  at::Tensor weight() override { return pass_.weight().to(type_); }
+      : quantizer_(quantizer),
+        type_(type),
+        pass_(quantizer.state(), rule, type == at::kBFloat16 ? at::kBFloat16 : at::kFloat) {}
+  at::Tensor weight() override { return quantizer_.in_source_layout(pass_.weight()).to(type_); }
   void step(double decay) override { pass_.step(decay); }
 
  private:
+  const AdaScaleQuantizer& quantizer_;
   c10::ScalarType type_;
   WeightPass pass_;
 };

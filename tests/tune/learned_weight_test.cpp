@@ -81,6 +81,44 @@ TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
   }
 }
 
+TEST(LearnedWeight, ChannelsOnAnotherAxisTrainAsChannelsInFront) {
+  struct Layout {
+    std::vector<int64_t> sizes;
+    int64_t channel_axis, input_axis;
+  };
+  // [in, out] of GPT-2's Conv1D; [in, out, kh, kw] of a transposed convolution.
+  for (const Layout& layout : {Layout{{24, 10}, 1, -1}, Layout{{8, 6, 3, 3}, 1, 0}}) {
+    for (const Sharing sharing : {Sharing::kChannel, Sharing::kGroup, Sharing::kLpbq}) {
+      QuantCase c{3, sharing == Sharing::kLpbq, sharing, at::kFloat, at::kFloat, layout.input_axis >= 0};
+      SCOPED_TRACE(c.name());
+      Grid grid = c.grid();
+      grid.channel_axis = layout.channel_axis;
+      if (grid.per_group()) grid.group_axis = 0;
+      const at::Tensor w = random_weight(layout.sizes), front = w.transpose(0, 1).contiguous();
+      const AdaScaleQuantizer aside(w, grid, min_max_range(w, grid), layout.input_axis);
+      const AdaScaleQuantizer in_front(front, c.grid(), min_max_range(front, c.grid()), c.input_axis());
+      ASSERT_TRUE(kernels_take(aside.state()));
+      const auto learned = make_learned_weight(aside, kRules[1]),
+                 expected = make_learned_weight(in_front, kRules[1]);
+      at::manual_seed(11);
+      for (int i = 0; i < kSteps; ++i) {
+        const at::Tensor gradient = at::randn_like(w);
+        EXPECT_TRUE(same_bits(learned->weight(), expected->weight().transpose(0, 1))) << "step " << i;
+        learned->weight().backward(gradient);
+        expected->weight().backward(gradient.transpose(0, 1));
+        learned->step(1), expected->step(1);
+      }
+      const at::NoGradGuard no_grad;
+      const Encoding a = aside.encode("w"), b = in_front.encode("w");
+      EXPECT_TRUE(a.codes.equal(b.codes.transpose(0, 1)));
+      EXPECT_EQ(to_string(a.grid), to_string(grid));
+      EXPECT_EQ(a.scale.sizes().vec().size(), b.scale.sizes().vec().size());
+      EXPECT_TRUE(same_bits(dequantize(a), dequantize(b).transpose(0, 1)));
+      EXPECT_TRUE(same_bits(aside.quantized_weight(), dequantize(a)));
+    }
+  }
+}
+
 TEST(LearnedWeight, EncodesWhatItTrainedWith) {
   for (const QuantCase& c : quant_cases()) {
     SCOPED_TRACE(c.name());
