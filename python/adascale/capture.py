@@ -8,16 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch._export.serde.serialize import serialize
-from torch.export import Dim, ExportedProgram
 from torch.utils import _pytree as pytree
 
 from .errors import Error, first_line
 from .signature import Call, CallSignature, call_of
+
+if TYPE_CHECKING:
+    from torch.export import ExportedProgram
 
 log = logging.getLogger("adascale")
 
@@ -54,7 +55,7 @@ def capture(model: nn.Module, dummy_input: Any) -> Capture:
     )
 
 
-def _export_any_batch(model: nn.Module, signature: CallSignature) -> ExportedProgram:
+def _export_any_batch(model: nn.Module, signature: CallSignature) -> "ExportedProgram":
     # torch.export takes a size of 1 for a constant of the model: show it a batch of 2 instead.
     args, kwargs = _distinct((signature.args, signature.kwargs))
     if _batch_size((args, kwargs)) != 1:
@@ -111,12 +112,12 @@ def _repeat_once(tensor: Tensor) -> Tensor:
 
 
 def _open_dims(leaf: Any) -> dict[int, Any] | None:
-    return dict.fromkeys(range(leaf.dim()), Dim.AUTO) if isinstance(leaf, Tensor) else None
+    return dict.fromkeys(range(leaf.dim()), torch.export.Dim.AUTO) if isinstance(leaf, Tensor) else None
 
 
 def _export(
     model: nn.Module, signature: CallSignature, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> ExportedProgram:
+) -> "ExportedProgram":
     arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
     shapes = pytree.tree_map(_open_dims, arguments)
     try:
@@ -137,7 +138,10 @@ def _user_line(error: BaseException) -> str:
     return f' at {frame.filename}:{frame.lineno} in {frame.name}, "{frame.line}"'
 
 
-def _serialize(program: ExportedProgram) -> bytes:
+def _serialize(program: "ExportedProgram") -> bytes:
+    # Here, since it imports the whole of torch's compiler: a second that `import adascale` should not take.
+    from torch._export.serde.serialize import serialize
+
     try:
         return serialize(
             program, serialize_state_dict=False, serialize_constants=False, serialize_example_inputs=False
@@ -148,7 +152,7 @@ def _serialize(program: ExportedProgram) -> bytes:
         raise Error(f"the captured graph does not fit torch's export schema: {first_line(error)}") from error
 
 
-def _tensors_of(program: ExportedProgram) -> dict[str, Tensor]:
+def _tensors_of(program: "ExportedProgram") -> dict[str, Tensor]:
     tensors = {**program.state_dict, **program.constants}
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
