@@ -53,8 +53,9 @@ void print_plan(const RunFlags& flags, const Setup& setup, const Preflight& plan
   fmt::print("model     {}: {}\n", flags.model, summarize(setup));
   fmt::print("data      {}: {} samples, {} batches of {}\n", flags.data, batches.samples,
              batches.inputs.size(), batches.batch_size);
-  fmt::print("training  recipe {}, {} iterations per block, seed {}, {} threads\n", plan.recipe.name,
-             plan.iterations, flags.quantize.training.seed, at::get_num_threads());
+  fmt::print("training  recipe {}, {} iterations per block, seed {}, {} threads{}\n", plan.recipe.name,
+             plan.iterations, flags.quantize.training.seed, at::get_num_threads(),
+             plan.compute_type == c10::ScalarType::BFloat16 ? ", bf16 matmuls up to 4 bits" : "");
   fmt::print("memory    {}\n", describe_activations(plan, flags.quantize.training));
   fmt::print("size      {}\n", describe_size(setup.sim));
   fmt::print("files     {}\n", fmt::join(files.paths(), ", "));

@@ -5,10 +5,12 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
+#include <iterator>
 
 #include "adascale/core/error.h"
 
@@ -31,10 +33,14 @@ int open_unnamed(const std::string& folder) {
 }  // namespace
 
 ScratchRoom scratch_room() {
+  namespace fs = std::filesystem;
+  const char* chosen = std::getenv("TMPDIR");
   std::error_code error;
-  const auto folder = std::filesystem::temp_directory_path(error);
-  ADA_CHECK(!error, "TMPDIR: no folder for temporary files: {}; point it to one", error.message());
-  const auto space = std::filesystem::space(folder, error);
+  fs::path folder = chosen ? chosen : "/var/tmp";
+  if (!chosen && !fs::is_directory(folder, error)) folder = "/tmp";
+  ADA_CHECK(fs::is_directory(folder, error), "TMPDIR: {} is no folder; point it to one for temporary files",
+            folder.string());
+  const auto space = fs::space(folder, error);
   return {folder, error ? 0 : static_cast<int64_t>(space.available)};
 }
 
@@ -50,13 +56,31 @@ ScratchFile::~ScratchFile() {
   close(descriptor_);
 }
 
-int64_t ScratchFile::take_room(int64_t bytes) {
+/// A mapped part of the file, taken and given back.
+struct ScratchFile::Room {
+  std::shared_ptr<ScratchFile> file;
+  int64_t bytes, offset;
+  void* data = MAP_FAILED;
+
+  Room(std::shared_ptr<ScratchFile> of, int64_t wanted)
+      : file(std::move(of)), bytes(wanted), offset(file->take(wanted)) {
+    data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, file->descriptor_, offset);
+  }
+  Room(const Room&) = delete;
+  ~Room() {
+    if (data != MAP_FAILED) munmap(data, bytes);
+    file->give_back(offset, bytes);
+  }
+};
+
+int64_t ScratchFile::take(int64_t bytes) {
   const std::lock_guard lock(mutex_);
-  std::vector<int64_t>& rooms = free_[bytes];
-  if (!rooms.empty()) {
-    const int64_t room = rooms.back();
-    rooms.pop_back();
-    return room;
+  const auto fits = [bytes](const auto& room) { return room.second >= bytes; };
+  if (const auto found = std::find_if(free_.begin(), free_.end(), fits); found != free_.end()) {
+    const auto [offset, size] = *found;
+    free_.erase(found);
+    if (size > bytes) free_[offset + bytes] = size - bytes;
+    return offset;
   }
   // Reserved on the disk now: a full disk would otherwise kill the process when a page is written.
   const int error = posix_fallocate(descriptor_, end_, bytes);
@@ -71,25 +95,27 @@ int64_t ScratchFile::take_room(int64_t bytes) {
 
 void ScratchFile::give_back(int64_t offset, int64_t bytes) {
   const std::lock_guard lock(mutex_);
-  free_[bytes].push_back(offset);
+  const auto after = free_.lower_bound(offset);
+  if (after != free_.end() && after->first == offset + bytes) {
+    bytes += after->second;
+    free_.erase(after);
+  }
+  const auto before = free_.lower_bound(offset);
+  if (before != free_.begin() && std::prev(before)->first + std::prev(before)->second == offset)
+    std::prev(before)->second += bytes;
+  else
+    free_[offset] = bytes;
 }
 
 at::Tensor ScratchFile::copy(const at::Tensor& tensor) {
   ADA_ASSERT(tensor.is_non_overlapping_and_dense() && tensor.is_cpu(), "only dense CPU tensors have a copy");
   const auto used = static_cast<int64_t>(tensor.nbytes());
-  const int64_t bytes = whole_pages(used), offset = take_room(bytes);
-  void* data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor_, offset);
-  if (data == MAP_FAILED) {
-    const int error = errno;
-    give_back(offset, bytes);
-    fail("{}: {} MiB of a temporary file cannot be mapped: {}", folder_, bytes >> 20, std::strerror(error));
-  }
-  std::memcpy(data, tensor.const_data_ptr(), used);
-  const auto release = [keep = shared_from_this(), offset, bytes](void* mapped) {
-    munmap(mapped, bytes);
-    keep->give_back(offset, bytes);
-  };
-  return at::from_blob(data, tensor.sizes(), tensor.strides(), release, tensor.options());
+  const auto room = std::make_shared<Room>(shared_from_this(), whole_pages(used));
+  ADA_CHECK(room->data != MAP_FAILED, "{}: {} MiB of a temporary file cannot be mapped: {}", folder_,
+            room->bytes >> 20, std::strerror(errno));
+  std::memcpy(room->data, tensor.const_data_ptr(), used);
+  return at::from_blob(
+      room->data, tensor.sizes(), tensor.strides(), [room](void*) {}, tensor.options());
 }
 
 }  // namespace adascale

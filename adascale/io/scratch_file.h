@@ -6,11 +6,11 @@
 #include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
 
 namespace adascale {
 
-/// The folder for temporary files (TMPDIR, else /tmp) and what is free there.
+/// The folder for temporary files and what is free there: TMPDIR, else /var/tmp, which is on a disk where
+/// /tmp may be memory, else /tmp.
 struct ScratchRoom {
   std::string folder;
   int64_t bytes = 0;
@@ -29,18 +29,19 @@ class ScratchFile : public std::enable_shared_from_this<ScratchFile> {
   /// A copy of a dense tensor, same strides, in the file, which it keeps open. Its room is used again once
   /// the last reference to it is gone. Throws (user) when the disk is full.
   at::Tensor copy(const at::Tensor& tensor);
-  int64_t size() const { return end_; }  ///< bytes, rooms that wait to be used again included
+  int64_t size() const { return end_; }  ///< bytes, those that wait to be used again included
 
  private:
   ScratchFile(std::string folder, int descriptor) : folder_(std::move(folder)), descriptor_(descriptor) {}
-  int64_t take_room(int64_t bytes);
+  struct Room;
+  int64_t take(int64_t bytes);
   void give_back(int64_t offset, int64_t bytes);
 
   std::string folder_;
   int descriptor_;
   std::mutex mutex_;
   int64_t end_ = 0;
-  std::map<int64_t, std::vector<int64_t>> free_;  ///< offsets by bytes
+  std::map<int64_t, int64_t> free_;  ///< bytes by offset; neighbours are one
 };
 
 }  // namespace adascale

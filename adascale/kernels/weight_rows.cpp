@@ -31,7 +31,9 @@ struct SignedStep {
   template <class Width>
   HWY_INLINE V move(const RowLearnable& p, int64_t i, Width width, V gradient, V length) const {
     const V zero = hn::Zero(Floats());
-    const V down = hn::IfThenZeroElse(hn::Eq(gradient, zero), hn::CopySign(hn::Mul(rate, length), gradient));
+    const V signed_step =
+        hn::IfThenZeroElse(hn::Eq(gradient, zero), hn::CopySign(hn::Mul(rate, length), gradient));
+    const V down = hn::MulAdd(gradient, zero, signed_step);  // NaN where the gradient is not finite
     store(hn::Sub(load(p.value + i, width), down), p.value + i, width);
     return down;
   }
@@ -82,7 +84,7 @@ HWY_INLINE Span span_of(const RowGrid& grid, float offset) {
   return {set(lowest), set(lowest + grid.steps)};
 }
 
-/// dL/ds2 over scale, and what the sums over a group are made of (algorithm in fake_quantize.h).
+/// What the sums over a group are made of (algorithm in fake_quantize.h).
 struct Sums {
   float moved = 0;    ///< of g x inside the grid: -dL/ds3 over scale
   float coded = 0;    ///< of g c; less `moved`, dL/dscale
@@ -189,7 +191,7 @@ HWY_INLINE Clipped clip(const WeightRows& t, int64_t i, Width width) {
 HWY_INLINE V storable(V scale, const RowGrid& grid) {
   if (grid.scale_type == Stored::kHalf) scale = round_to_half(scale);
   if (grid.scale_type == Stored::kBFloat16) scale = round_to_bfloat16(scale);
-  return hn::Max(scale, set(grid.smallest_scale));
+  return hn::IfThenElse(hn::Eq(scale, scale), hn::Max(scale, set(grid.smallest_scale)), scale);
 }
 
 /// LPBQ's float of a row whose scales would be `ideal`.

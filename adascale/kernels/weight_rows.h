@@ -50,12 +50,12 @@ struct WeightRows {
   const float *w = nullptr, *min = nullptr, *max = nullptr;
   const float* start_scale = nullptr;  ///< signed steps count in codes of these
   RowLearnable s2, s3, beta, gamma;
-  RowAffine now;                       ///< as of the last quantize_rows or step_rows
-  RowAffine next;                      ///< one_scale: what step_rows ends with; else the same memory as `now`
-  const float* column_now = nullptr;   ///< [cols] exp(-s4), where the weight has s4
-  const float* column_next = nullptr;  ///< likewise; what step_rows ends with
-  const void* gradient = nullptr;      ///< of the loss in `output`; its type
-  void* output = nullptr;              ///< What
+  RowAffine now;                        ///< by find_affine or the last step_rows
+  RowAffine next;                       ///< one_scale: by step_one_scale; else the same memory as `now`
+  const float* column_now = nullptr;    ///< [cols] exp(-s4), where the weight has s4
+  const float* column_next = nullptr;   ///< likewise; what step_rows ends with
+  const void* gradient = nullptr;       ///< of the loss in `output`; its type
+  void* output = nullptr;               ///< What
   Stored output_type = Stored::kFloat;  ///< or kBFloat16
 
   int64_t groups() const { return (cols + group - 1) / group; }

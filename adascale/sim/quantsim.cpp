@@ -21,14 +21,9 @@ int64_t version_of(const at::Tensor& tensor) {
   return tensor.is_inference() ? 0 : tensor._version();
 }
 
-void check_bits(const SimOptions& options, Objections& objections) {
-  const auto check = [&](const char* name, int64_t bits, int64_t lowest) {
-    if (bits != kOffBits && (bits < lowest || bits > 16))
-      objections.add("{}: got {} bits, expected {} to 16, or 32 for off", name, bits, lowest);
-  };
-  check("default_param_bw", options.default_param_bw, 2);
-  check("default_output_bw", options.default_output_bw, 4);
-  if (options.group_size < 0) objections.add("group_size: got {}, expected 0 or more", options.group_size);
+void check_options(const SimOptions& options, Objections& objections) {
+  RuleChecker checker(objections);
+  visit_sim_options(checker, options);
 }
 
 /// A quantized program would be quantized a second time, over what the first time left.
@@ -85,7 +80,7 @@ struct QuantizationSimModel::Body {
 QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     : program(std::move(program_in)), options(std::move(options_in)) {
   Objections objections;
-  check_bits(options, objections);
+  check_options(options, objections);
   check_unquantized(program, objections);
   objections.raise();
   const SimConfig config =

@@ -43,7 +43,10 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
     grid.group_axis = layer.kind->input_axis;
     grid.group_size = decision.group_size;
   }
-  if (decision.decompressed_bw > 0) {
+  if (decision.decompressed_bw != 0) {
+    ADA_CHECK(decision.decompressed_bw <= 16,
+              "{}: decompressed_bw: got {}, expected up to 16, or 0 (no LPBQ)", layer.name,
+              decision.decompressed_bw);
     ADA_CHECK(decision.decompressed_bw > decision.bits,
               "{}: decompressed_bw {} leaves no bits for the scales of {}-bit groups; use {}, or 0 (no LPBQ)",
               layer.name, decision.decompressed_bw, decision.bits, 2 * decision.bits);

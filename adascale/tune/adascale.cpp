@@ -15,7 +15,6 @@
 #include "adascale/tune/block_trainer.h"
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_power.h"
-#include "adascale/tune/precision.h"
 #include "adascale/tune/preflight.h"
 #include "adascale/tune/program_walk.h"
 
@@ -63,55 +62,52 @@ struct Candidate {
   bool no_worse_than(const Candidate& other) const { return losses.over_all <= other.losses.over_all; }
 };
 
-/// Leaves the block's outputs with these weights in the quantized stream.
-Candidate measured(const std::string& name, std::vector<Encoding> encodings, BlockTrainer& trainer,
-                   const BlockJob& job) {
-  std::vector<at::Tensor> weights;
-  for (const Encoding& encoding : encodings) weights.push_back(dequantize(encoding));
-  return {name, std::move(encodings), measure(trainer, job, weights)};
-}
-
 Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
   std::vector<Encoding> encodings;
-  for (const int32_t weight : job.weights) encodings.push_back(job.sim.weight_encoding(weight));
-  Candidate rtn = measured("round-to-nearest", std::move(encodings), trainer, job);
+  std::vector<at::Tensor> weights;
+  for (const int32_t weight : job.weights) {
+    encodings.push_back(job.sim.weight_encoding(weight));
+    weights.push_back(dequantize(encodings.back()));
+  }
+  Candidate rtn{"round-to-nearest", std::move(encodings), measure(trainer, job, weights)};
   ADA_CHECK(rtn.is_finite(), "{}: its output is not finite before training; mend the model or the data",
             job.block.name);
   return rtn;
 }
 
-/// The weights as training left them.
-Candidate result_of(BlockTrainer& trainer, const BlockJob& job) {
-  const Losses losses = measure(trainer, job, trainer.quantized_weights());
-  return {"trained", std::isfinite(losses.over_all) ? trainer.encode() : std::vector<Encoding>(), losses};
+/// The weights as the trainer has them now.
+Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob& job) {
+  Candidate now{name, {}, measure(trainer, job, trainer.quantized_weights())};
+  if (now.is_finite()) now.encodings = trainer.encode();
+  return now;
 }
 
-/// Trains one block and folds the result; where that is worse than round-to-nearest, the better of
-/// round-to-nearest and the start of the training. Leaves the outputs of what was folded in the quantized
-/// stream.
+/// Trains one block and folds the best of round-to-nearest, the start of the training and its result. Leaves
+/// that one's outputs in the quantized stream.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const ProgressSink& progress) {
   const auto begin = Clock::now();
   BlockTrainer trainer(job);
   const Candidate rtn = round_to_nearest(trainer, job);
-  std::vector<Encoding> start = trainer.encode();
+  Candidate best = rtn;
+  if (job.recipe.start != StartRange::kScheme && job.recipe.trains()) {
+    Candidate start = present("the clip search", trainer, job);
+    if (start.no_worse_than(best)) best = std::move(start);
+  }
   trainer.train([&](int64_t step, double loss) {
     if (progress) progress({stage, step, job.iterations, loss});
   });
-  const Candidate trained = result_of(trainer, job);
+  const Candidate trained = present("trained", trainer, job);
   BlockReport report{.name = job.block.name,
                      .loss_before = rtn.losses.training,
                      .loss_after = trained.losses.training,
                      .held_out_before = rtn.losses.held_out,
                      .held_out_after = trained.losses.held_out,
                      .iterations = job.iterations,
-                     .kept = trained.no_worse_than(rtn)};
-  Candidate best = report.kept ? trained : rtn;
-  if (!report.kept) {
-    if (job.recipe.start != StartRange::kScheme && job.recipe.trains()) {
-      Candidate clipped = measured("the clip search", std::move(start), trainer, job);
-      if (clipped.no_worse_than(rtn)) best = std::move(clipped);
-    }
+                     .kept = trained.no_worse_than(best)};
+  if (report.kept) {
+    best = trained;
+  } else {
     report.note = fmt::format("{}; {} stays",
                               trained.is_finite() ? "training did not help" : "training diverged", best.name);
   }
@@ -188,7 +184,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
                        .weights = weights,
                        .start = start,
                        .recipe = plan.recipe,
-                       .compute_type = compute_type(options.precision, plan.recipe),
+                       .compute_type = plan.compute_type,
                        .iterations = plan.iterations,
                        .training_batches = plan.training_batches,
                        .seed = derive_seed(static_cast<uint64_t>(options.seed), index)};

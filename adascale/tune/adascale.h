@@ -37,12 +37,14 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
-  visit("precision", options.precision,
-        "of the layers' matmuls in training; auto: what the recipe allows and this CPU is fast at",
-        OptionRule{.choices = {"auto", "float32", "bfloat16"}});
+  visit(
+      "precision", options.precision,
+      "of the layers' matmuls in training; bfloat16 takes weights of up to 4 bits, auto too where the recipe "
+      "allows it and this CPU is fast at it",
+      OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("activation_memory", options.activation_memory,
         "MiB of activations kept in memory between blocks; the rest waits in a temporary file (TMPDIR)",
-        OptionRule{.min = 0});
+        OptionRule{.min = 0, .max = 1e9});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }

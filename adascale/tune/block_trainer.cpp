@@ -36,8 +36,7 @@ BlockTrainer::BlockTrainer(BlockJob job)
 /// What the weight's layers compute in.
 c10::ScalarType BlockTrainer::type_of(size_t position) const {
   const AdaScaleState& state = quantizers_[position].state();
-  const bool lower = state.w.is_cpu() && state.source_dtype == at::kFloat && fits_bfloat16(state.grid.bits);
-  return lower ? job_.compute_type : at::kFloat;
+  return takes_bfloat16(state.w, state.grid.bits) ? job_.compute_type : at::kFloat;
 }
 
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {

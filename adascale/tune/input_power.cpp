@@ -34,8 +34,8 @@ void InputPower::watch(NodeId node, const Environment& environment) {
   const Argument* input = sim_.program().nodes[node].input("input");
   ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
   const int64_t channel_dim = sim_.weights()[layer.weight].layer.kind->channel_dim;
-  const at::Tensor rows =
-      environment.tensor(input->value).to(at::kFloat).movedim(channel_dim, -1).flatten(0, -2);
+  const at::Tensor x = environment.tensor(input->value).to(at::kFloat).movedim(channel_dim, -1);
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor squares = rows.square().sum(0);
   layer.sum = layer.sum.defined() ? layer.sum.add(squares) : squares;
   layer.count += rows.size(0);

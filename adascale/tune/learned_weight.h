@@ -18,7 +18,8 @@ class LearnedWeight {
   virtual void step(double decay) = 0;
 };
 
-/// The recipe's rates per iteration of a budget of `iterations`.
+/// The recipe's rates per iteration of a budget of `iterations`, before decay. Signed steps share theirs
+/// among the iterations, 64 or more.
 StepRule step_rule(const Recipe& recipe, int64_t iterations);
 
 /// Fused kernels where they take the weight, else tensor operators and autograd. `quantizer` must outlive it.

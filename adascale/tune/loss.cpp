@@ -2,6 +2,10 @@
 
 #include <ATen/TensorOperators.h>
 
+#include <deque>
+#include <map>
+#include <set>
+
 #include "adascale/quant/layer_kind.h"
 
 namespace adascale {
@@ -27,11 +31,38 @@ at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, in
   return squared_error(output, target).mean(channel_dim).div(power.maximum(least)).mean();
 }
 
+namespace {
+
+bool moves_dims(const std::string& op) {
+  static const std::set<std::string> ops = {"aten::transpose", "aten::permute", "aten::movedim", "aten::t",
+                                            "aten::view",      "aten::reshape", "aten::flatten", "aten::mT"};
+  return ops.contains(op);
+}
+
+/// By value, the node of the block that makes it.
+std::map<ValueId, NodeId> makers(const Program& program, const Block& block) {
+  std::map<ValueId, NodeId> made_by;
+  for (const NodeId node : block.nodes)
+    for (const ValueId value : program.nodes[node].writes()) made_by[value] = node;
+  return made_by;
+}
+
+}  // namespace
+
 int64_t channel_dim_of(const Program& program, const Block& block, ValueId output) {
   const auto rank = static_cast<int64_t>(program.values[output].sizes.size());
-  for (const NodeId node : block.layers) {
-    const LayerKind* kind = layer_kind_of_op(program.nodes[node].op());
-    if (kind != nullptr && kind->channel_dim < -1 && rank == 1 - kind->channel_dim) return kind->channel_dim;
+  const auto made_by = makers(program, block);
+  std::set<NodeId> seen;
+  std::deque<ValueId> open{output};
+  while (!open.empty()) {  // breadth first: the nearest layer
+    const auto made = made_by.find(open.front());
+    open.pop_front();
+    if (made == made_by.end() || !seen.insert(made->second).second) continue;
+    const Node& node = program.nodes[made->second];
+    if (moves_dims(node.op())) return -1;
+    if (const LayerKind* kind = layer_kind_of_op(node.op()))
+      return rank == 1 - kind->channel_dim ? kind->channel_dim : -1;
+    for (const ValueId value : node.reads()) open.push_back(value);
   }
   return -1;
 }

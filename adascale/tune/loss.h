@@ -16,8 +16,8 @@ at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target);
 /// would outweigh the rest a hundredfold. A token of nearly nothing is measured against the mean of all.
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim);
 
-/// Where the channels of a block's output are, from the end: a convolution's where the block has one of the
-/// output's rank, else the last dim.
+/// Where the channels of a block's output are, from the end: where the convolution puts them that is the last
+/// layer before it, with nothing between that moves dims; else the last dim.
 int64_t channel_dim_of(const Program& program, const Block& block, ValueId output);
 
 }  // namespace adascale

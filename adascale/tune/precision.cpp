@@ -31,8 +31,8 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe)
   return lower ? at::kBFloat16 : at::kFloat;
 }
 
-bool fits_bfloat16(int bits) {
-  return bits <= kMostBits;
+bool takes_bfloat16(const at::Tensor& weight, int bits) {
+  return weight.is_cpu() && weight.scalar_type() == at::kFloat && bits <= kMostBits;
 }
 
 }  // namespace adascale

@@ -14,8 +14,8 @@ bool has_fast_bfloat16();
 /// `precision`: auto (what the recipe takes and the CPU is fast at), float32 or bfloat16.
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe);
 
-/// Whether layers of weights of so many bits may be multiplied in bf16: its rounding must stay well below
-/// theirs.
-bool fits_bfloat16(int bits);
+/// Whether layers of a weight of so many bits may be multiplied in bf16: fp32 ones on a CPU, whose own
+/// rounding is well above bf16's.
+bool takes_bfloat16(const at::Tensor& weight, int bits);
 
 }  // namespace adascale

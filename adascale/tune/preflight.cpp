@@ -9,6 +9,7 @@
 #include "adascale/core/error.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/activation_memory.h"
+#include "adascale/tune/precision.h"
 
 namespace adascale {
 namespace {
@@ -96,13 +97,41 @@ std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const
 }
 
 /// Room on the disk for the activations that memory does not hold.
-void check_scratch(int64_t bytes) {
+void check_scratch(int64_t bytes, Objections& objections) {
   if (bytes <= 0) return;
-  const ScratchRoom room = scratch_room();
-  ADA_CHECK(bytes <= room.bytes,
-            "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
-            "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
-            bytes >> 20, room.folder, room.bytes >> 20);
+  try {
+    const ScratchRoom room = scratch_room();
+    if (bytes > room.bytes)
+      objections.add(
+          "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
+          "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
+          bytes >> 20, room.folder, room.bytes >> 20);
+  } catch (const Error& error) {  // boundary: one objection among others
+    objections.add("{}", error.what());
+  }
+}
+
+Recipe find_recipe(const std::string& name, Objections& objections) {
+  try {
+    return recipe_named(name);
+  } catch (const Error& error) {  // boundary: likewise
+    objections.add("{}", error.what());
+    return recipes().front();
+  }
+}
+
+/// Layers that a wish for bf16 could reach: without any it would be silently unmet.
+void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
+                     Objections& objections) {
+  if (options.precision != "bfloat16") return;
+  const auto& weights = sim.weights();
+  const bool any = std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
+    const at::Tensor w = sim.state(weight.layer.parameters.front());
+    return is_trainable(weight) && takes_bfloat16(w, weight.grid.bits);
+  });
+  if (!any)
+    objections.add(
+        "precision: got bfloat16, but no weight takes it: fp32 ones on a CPU do, of up to 4 bits; use auto");
 }
 
 /// The calls looked at, in the one line that an error has.
@@ -137,7 +166,7 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   check_state(sim, objections);
   check_options(options, objections);
   Preflight plan;
-  plan.recipe = recipe_named(options.recipe);
+  plan.recipe = find_recipe(options.recipe, objections);
   check_budget(options, plan.recipe, count, objections);
   check_batches(sim.program(), batches, objections);
 
@@ -151,9 +180,12 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   else if (!any_trainable(sim, plan.blocks))
     objections.add("apply_adascale: no layer in the {} blocks found can be trained ({})", plan.blocks.size(),
                    fmt::join(list_not_trained(sim, plan.blocks), "; "));
+  check_precision(sim, options, objections);
   objections.raise();
   plan.activation_bytes = estimate_activation_bytes(sim.program(), plan.blocks, batches);
-  check_scratch(plan.activation_bytes - (options.activation_memory << 20));
+  check_scratch(plan.activation_bytes - (options.activation_memory << 20), objections);
+  objections.raise();
+  plan.compute_type = compute_type(options.precision, plan.recipe);
 
   plan.training_batches = count - options.held_out_batches;
   if (plan.recipe.trains())

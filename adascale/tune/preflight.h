@@ -14,7 +14,8 @@ struct Preflight {
   Recipe recipe;
   int64_t iterations = 0;  ///< per block
   int64_t training_batches = 0;
-  int64_t activation_bytes = 0;  ///< an estimate of what waits between blocks
+  c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers that takes_bfloat16() says yes to
+  int64_t activation_bytes = 0;                           ///< an estimate of what waits between blocks
   std::vector<std::string>
       not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
 };

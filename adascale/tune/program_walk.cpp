@@ -18,6 +18,9 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   };
   quant_hooks_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); };
   plan_stages();
+  if (sim.options().in_place)
+    for (const QuantizedWeight& weight : sim.weights())
+      folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
   for (const Inputs& batch : batches) {
     for (auto* stream : {&fp_, &quant_}) {
       stream->emplace_back(sim.program());
@@ -86,8 +89,13 @@ void ProgramWalk::plan_stages() {
 void ProgramWalk::run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks) {
   const at::NoGradGuard no_grad;
   stage.plan.run(environment, hooks);
-  for (const ValueId value : stage.plan.wanted())
-    if (environment.get(value).isTensor()) environment.set(value, store_.keep(environment.tensor(value)));
+  for (const ValueId value : stage.plan.wanted()) {
+    if (!environment.get(value).isTensor()) continue;
+    at::Tensor tensor = environment.tensor(value);
+    // A view of a weight (its transpose, say) would change when the weight is folded.
+    if (folded_storages_.contains(tensor.storage().data())) tensor = tensor.clone();
+    environment.set(value, store_.keep(tensor));
+  }
 }
 
 void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) {
@@ -117,6 +125,23 @@ void ProgramWalk::run_fp(size_t block, const Watch& watch) {
   if (sim_.options().in_place) keep_float_weights(block);
 }
 
+namespace {
+
+/// By any node: a norm or a matmul that shares a layer's weight needs the FP one as much as a layer does.
+bool is_read_outside(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
+  const auto reads = [&](NodeId node) {
+    const auto read = program.nodes[node].reads();
+    return std::any_of(layer.weights.begin(), layer.weights.end(), [&](ValueId weight) {
+      return std::find(read.begin(), read.end(), weight) != read.end();
+    });
+  };
+  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node)
+    if (!inside.contains(node) && reads(node)) return true;
+  return false;
+}
+
+}  // namespace
+
 void ProgramWalk::keep_float_weights(size_t block) {
   const Program& program = sim_.program();
   const std::set<NodeId> inside(blocks_[block].nodes.begin(), blocks_[block].nodes.end());
@@ -124,9 +149,9 @@ void ProgramWalk::keep_float_weights(size_t block) {
     const auto& nodes = weight.layer.nodes;
     const auto is_inside = [&](NodeId node) { return inside.contains(node); };
     if (weight.encoding || std::none_of(nodes.begin(), nodes.end(), is_inside)) continue;
-    if (std::all_of(nodes.begin(), nodes.end(), is_inside)) continue;
-    for (const std::string& name : weight.layer.parameters)
-      kept_.emplace(name, program.state.at(name).clone());
+    if (!is_read_outside(program, weight.layer, inside)) continue;
+    const at::Tensor kept = program.state.at(weight.layer.parameters.front()).clone();
+    for (const std::string& name : weight.layer.parameters) kept_.emplace(name, kept);
   }
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
@@ -48,6 +49,7 @@ class ProgramWalk : public InputSource {
   RunHooks fp_hooks_, quant_hooks_;
   /// FP weights that a later stage reads after their layer is folded in place.
   std::unordered_map<std::string, at::Tensor> kept_;
+  std::unordered_set<const void*> folded_storages_;  ///< of weights that a fold overwrites
 };
 
 }  // namespace adascale

@@ -21,7 +21,8 @@ enum class LossKind {
 enum class UpdateRule {
   kStay,    ///< they don't: the start is the result
   kAdam,    ///< rates are Adam's
-  kSigned,  ///< rates are sums over the whole budget; those of s2, s3 and s4 count in codes
+  kSigned,  ///< rates are sums over a budget of 64 iterations or more, before decay; those of s2, s3 and s4
+            ///< count in codes
 };
 
 /// How a block is trained. One row a recipe; the command, the docs and the tests walk the table.

@@ -17,12 +17,12 @@ struct LayerReport {
 struct BlockReport {
   std::string name;
   std::vector<LayerReport> layers;
-  double loss_before = 0;  ///< round-to-nearest, all calibration batches, quantized inputs, no mixing
-  double loss_after = 0;   ///< of what was trained, the same batches
+  double loss_before = 0;  ///< round-to-nearest, the batches trained on, quantized inputs, no mixing
+  double loss_after = 0;   ///< of what was trained, kept or not, the same batches
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
-  bool kept = true;  ///< false: training did not beat round-to-nearest, which stays
+  bool kept = true;  ///< false: over all batches round-to-nearest or the start was better, and stays
   std::string note;  ///< why, when something is out of the ordinary
 };
 

@@ -81,6 +81,45 @@ class Masked(nn.Module):
         return torch.softmax(scores.masked_fill(scores < 0, -torch.inf), dim=-1)
 
 
+class Sharing(nn.Module):
+    """The second of two blocks multiplies by a weight of the first, and by its transpose, made before both."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc1 = nn.Linear(16, 16)
+            self.fc2 = nn.Linear(16, 16)
+
+        def forward(self, x, weight=None, transposed=None):
+            h = torch.relu(self.fc1(x))
+            return self.fc2(h) if weight is None else self.fc2(h @ weight) + h @ transposed
+
+    def __init__(self):
+        super().__init__()
+        self.a = self.Block()
+        self.b = self.Block()
+
+    def forward(self, x):
+        transposed = self.a.fc1.weight.t()
+        return self.b(self.a(x), self.a.fc1.weight, transposed)
+
+
+class Sequence(nn.Module):
+    """A convolution over time between Linears, channels last outside it; a layer of one vector beside it."""
+
+    def __init__(self):
+        super().__init__()
+        self.fc1 = nn.Linear(16, 16)
+        self.conv = nn.Conv1d(16, 16, 3, padding=1)
+        self.fc2 = nn.Linear(16, 16)
+        self.query = nn.Parameter(torch.randn(16))
+        self.fc3 = nn.Linear(16, 16)
+
+    def forward(self, x):
+        y = self.conv(self.fc1(x).transpose(1, 2)).transpose(1, 2)
+        return self.fc2(torch.relu(y)) + self.fc3(self.query)
+
+
 def save(folder, name, model, example):
     dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
@@ -92,6 +131,8 @@ def main(folder):
     save(folder, "seed", ModelWithConsecutiveLinearBlocks(), torch.rand(6, 3, 32, 64))
     save(folder, "tied", Tied(), torch.randint(0, 20, (2, 5)))
     save(folder, "masked", Masked(), torch.rand(4, 16))
+    save(folder, "sharing", Sharing(), torch.rand(4, 16))
+    save(folder, "sequence", Sequence(), torch.rand(2, 6, 16))
     residual = Residual()
     residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1
     save(folder, "residual", residual, torch.rand(2, 3, 8, 8))

@@ -50,6 +50,7 @@ inline at::Tensor example_input(const std::string& name) {
   at::manual_seed(7);
   if (name == "tied") return at::randint(20, {3, 6}, at::kLong);
   if (name == "seed") return at::rand({4, 3, 32, 64});
+  if (name == "sequence") return at::randn({5, 6, 16});
   return name == "residual" ? at::randn({3, 3, 8, 8}) : at::randn({5, 16});
 }
 

@@ -1,5 +1,7 @@
 #include "adascale/io/scratch_file.h"
 
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/all.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <gtest/gtest.h>
@@ -51,6 +53,20 @@ TEST(ScratchFile, RoomIsUsedAgainOnceNobodyHoldsIt) {
   const at::Tensor fourth = file->copy(tensor_of(4));
   EXPECT_EQ(file->size(), 3 * kPage);
   EXPECT_TRUE(third.equal(tensor_of(3)) && fourth.equal(tensor_of(4)) && view.equal(at::full({2}, 2.0F)));
+}
+
+TEST(ScratchFile, RoomsOfOtherSizesAreCutAndJoined) {
+  const auto file = ScratchFile::open();
+  const auto of_pages = [&](int64_t pages) {
+    return file->copy(at::full({pages * kPage / 4}, float(pages)));
+  };
+  at::Tensor a = of_pages(1), b = of_pages(2), c = of_pages(1);
+  const at::Tensor last = of_pages(1);
+  a = at::Tensor(), c = at::Tensor(), b = at::Tensor();  // four pages in a row, given back out of order
+  const at::Tensor three = of_pages(3), one = of_pages(1);
+  EXPECT_EQ(file->size(), 5 * kPage);
+  EXPECT_TRUE(three.eq(3).all().item<bool>() && one.eq(1).all().item<bool>() &&
+              last.eq(1).all().item<bool>());
 }
 
 TEST(ScratchFile, TensorsOutliveIt) {

@@ -32,7 +32,8 @@ QuantizationSimModel seed_sim(int64_t bits = 3) {
 
 TEST(ApplyAdaScale, LowersEveryBlocksLossAndTouchesNoActivation) {
   QuantizationSimModel sim = seed_sim();
-  const AdaScaleReport report = apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60});
+  const AdaScaleReport report =
+      apply_adascale(sim, seed_batches(4), AdaScaleOptions{.num_iterations = 60, .recipe = "aimet"});
   ASSERT_EQ(report.blocks.size(), 5u);
   for (const BlockReport& block : report.blocks) {
     EXPECT_TRUE(block.kept) << block.name;
@@ -115,6 +116,30 @@ TEST(ApplyAdaScale, InPlaceFoldsIntoTheProgramAndGivesTheSameResult) {
   }
 }
 
+TEST(ApplyAdaScale, InPlaceLeavesTheTargetsOfBlocksThatShareAWeight) {
+  std::vector<AdaScaleReport> reports;
+  for (const bool in_place : {false, true}) {
+    QuantizationSimModel sim(load_program(model_file("sharing")),
+                             {.default_param_bw = 3, .default_output_bw = kOffBits, .in_place = in_place});
+    reports.push_back(
+        apply_adascale(sim, {{example_input("sharing")}}, AdaScaleOptions{.blocks = {"a", "b"}}));
+  }
+  ASSERT_EQ(reports[0].blocks.size(), 2u);
+  for (size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(reports[0].blocks[i].loss_before, reports[1].blocks[i].loss_before) << i;
+    EXPECT_EQ(reports[0].blocks[i].loss_after, reports[1].blocks[i].loss_after) << i;
+  }
+}
+
+TEST(ApplyAdaScale, ALayerOfOneVectorTrainsToo) {
+  QuantizationSimModel sim(load_program(model_file("sequence")),
+                           {.default_param_bw = 3, .default_output_bw = 32});
+  const auto report =
+      apply_adascale(sim, {{example_input("sequence")}}, AdaScaleOptions{.num_iterations = 30});
+  ASSERT_EQ(report.blocks.size(), 1u);
+  EXPECT_LT(report.blocks[0].loss_after, report.blocks[0].loss_before);
+}
+
 TEST(ApplyAdaScale, ForwardFunctionPreparesTheInput) {
   QuantizationSimModel sim = seed_sim();
   const std::vector<at::Tensor> labelled = {at::randn({3, 3, 32, 64}), at::randn({3, 3, 32, 64})};
@@ -149,19 +174,25 @@ TEST(ApplyAdaScale, HeldOutBatchesCountInTheDecision) {
 }
 
 TEST(ApplyAdaScale, DivergenceIsCalledByItsName) {
-  QuantizationSimModel sim = seed_sim();
-  const auto report = apply_adascale(
-      sim, seed_batches(1), AdaScaleOptions{.num_iterations = 4, .recipe = "aimet", .lr_scale = 1e8});
-  EXPECT_EQ(report.blocks[0].note, "training diverged; round-to-nearest stays");
+  for (const auto& [recipe, stays] : {std::pair{"aimet", "round-to-nearest"}, {"fast", "the clip search"}}) {
+    QuantizationSimModel sim = seed_sim();
+    const AdaScaleOptions options{.num_iterations = 4, .recipe = recipe, .lr_scale = 1e8};
+    EXPECT_EQ(apply_adascale(sim, seed_batches(1), options).blocks[0].note,
+              fmt::format("training diverged; {} stays", stays));
+  }
 }
 
 TEST(ApplyAdaScale, RefusesWhatCannotWorkAllAtOnce) {
   QuantizationSimModel sim = seed_sim();
   AdaScaleOptions options{.num_epochs = 1, .num_iterations = 5};
   options.held_out_batches = 7;
+  options.recipe = "slow";
+  options.activation_memory = -1;
   const auto text = error_of([&] { apply_adascale(sim, seed_batches(2), options); });
   EXPECT_NE(text.find("got epochs and iterations"), std::string::npos) << text;
   EXPECT_NE(text.find("held_out_batches: got 7 of 2"), std::string::npos) << text;
+  EXPECT_NE(text.find("recipe: got 'slow'"), std::string::npos) << text;
+  EXPECT_NE(text.find("activation_memory: got -1"), std::string::npos) << text;
 }
 
 TEST(ApplyAdaScale, RefusesNoBatches) {

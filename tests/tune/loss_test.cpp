@@ -62,6 +62,10 @@ TEST(ChannelDim, IsTheConvolutionsWhereThereIsOne) {
   const Block block = find_blocks(seed).front();
   EXPECT_EQ(channel_dim_of(seed, block, block.activations_out.front()), -1)
       << "four dims, but no convolution";
+  const Program sequence = load_program(testing::model_file("sequence"));
+  const Block between = find_blocks(sequence).front();
+  EXPECT_EQ(channel_dim_of(sequence, between, between.activations_out.front()), -1)
+      << "three dims and a Conv1d, but a Linear after it";
 }
 
 }  // namespace
