@@ -82,7 +82,7 @@ class Masked(nn.Module):
 
 
 class Sharing(nn.Module):
-    """The second of two blocks multiplies by a weight of the first, and by its transpose, made before both."""
+    """The second of two blocks multiplies by a weight of the first, and by its transpose made before both."""
 
     class Block(nn.Module):
         def __init__(self):
