@@ -95,6 +95,15 @@ HWY_INLINE void for_vectors(int64_t count, const Body& body) {
   if (i < count) body(i, Part{static_cast<size_t>(count - i)});
 }
 
+/// The same with sums that body(i, width, sums) returns one step further: they stay in registers.
+template <class Sums, class Body>
+HWY_INLINE Sums sum_vectors(int64_t count, Sums sums, const Body& body) {
+  const auto lanes = static_cast<int64_t>(hn::Lanes(Floats()));
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) sums = body(i, Whole{}, sums);
+  return i < count ? body(i, Part{static_cast<size_t>(count - i)}, sums) : sums;
+}
+
 HWY_INLINE float sum(V v) {
   return hn::GetLane(hn::SumOfLanes(Floats(), v));
 }

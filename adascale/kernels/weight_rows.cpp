@@ -8,6 +8,7 @@
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "adascale/kernels/weight_rows.cpp"
+#include <hwy/cache_control.h>
 #include <hwy/foreach_target.h>
 #include <hwy/highway.h>
 
@@ -118,22 +119,25 @@ HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_ba
   const auto* gradient = static_cast<const Element*>(t.gradient) + group.begin;
   const float *w = t.w + group.begin, *s2 = t.s2.value + group.begin,
               *columns = at_column(t.column_now, group);
-  V moved = hn::Zero(Floats()), coded = moved, outside = moved;
-  for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
-    const V bare = hn::Mul(load(w + i, width), exp(hn::Neg(load(s2 + i, width))));
-    const V x = in_steps(bare, steps_per_unit, columns, i, width);
-    const V rounded = hn::Round(x);
-    const V code = hn::Min(hn::Max(rounded, span.lowest), span.highest);
-    const V g = load(gradient + i, width);
-    const V inside = hn::IfThenElseZero(hn::Eq(code, rounded), g);
-    const V here = hn::Mul(inside, x);
-    store(bare, keep_bare + i, width);
-    store(here, keep_moved + i, width);
-    moved = hn::Add(moved, here);
-    coded = hn::MulAdd(g, code, coded);
-    outside = hn::Add(outside, hn::Sub(g, inside));
-  });
-  return {sum(moved), sum(coded), sum(outside)};
+  struct Vectors {
+    V moved, coded, outside;
+  };
+  const V zero = hn::Zero(Floats());
+  const Vectors sums = sum_vectors(
+      group.count, Vectors{zero, zero, zero}, [=](int64_t i, auto width, Vectors so_far) HWY_ATTR {
+        const V bare = hn::Mul(load(w + i, width), exp_of_small(hn::Neg(load(s2 + i, width))));
+        const V x = in_steps(bare, steps_per_unit, columns, i, width);
+        const V rounded = hn::Round(x);
+        const V code = hn::Min(hn::Max(rounded, span.lowest), span.highest);
+        const V g = load(gradient + i, width);
+        const V inside = hn::IfThenElseZero(hn::Eq(code, rounded), g);
+        const V here = hn::Mul(inside, x);
+        store(bare, keep_bare + i, width);
+        store(here, keep_moved + i, width);
+        return Vectors{hn::Add(so_far.moved, here), hn::MulAdd(g, code, so_far.coded),
+                       hn::Add(so_far.outside, hn::Sub(g, inside))};
+      });
+  return {sum(sums.moved), sum(sums.coded), sum(sums.outside)};
 }
 
 /// scale clamp(round(x)). -0.0 + 0 = +0.0: a code knows one zero. NaN stays NaN, where min and max would hide
@@ -168,7 +172,12 @@ HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& grou
   const V start_scale = set(t.start_scale[group.scale]);
   const float *w = t.w + group.begin, *columns = at_column(t.column_next, group);
   auto* output = static_cast<Element*>(t.output) + group.begin;
+  const auto* gradient = static_cast<const Element*>(t.gradient) + group.begin;
   for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
+    // This loop finds its data in the cache: memory may bring the next row's meanwhile.
+    hwy::Prefetch(w + i + t.cols);
+    hwy::Prefetch(t.s2.value + group.begin + i + t.cols);
+    hwy::Prefetch(gradient + i + t.cols);
     const V length = Step::length_of(start_scale, w + i, width);
     const V down =
         step.move(t.s2, group.begin + i, width, hn::Mul(scale_of_gradient, load(moved + i, width)), length);

@@ -9,7 +9,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
-#include "adascale/core/free_memory.h"
+#include "adascale/core/kept_memory.h"
 #include "adascale/core/seed.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/block_trainer.h"
@@ -192,7 +192,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
     report = tune_block(sim, job, stage, options.progress);
   }
   walk.leave(index);
-  return_free_memory();
+  KeptMemory::give_back();
   return report;
 }
 
@@ -208,6 +208,7 @@ std::string describe_folded(const AdaScaleReport& report) {
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options) {
   const auto start = Clock::now();
+  const KeptMemory memory;
   const Preflight plan = check_adascale(sim, batches, options);
   AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
   ProgramWalk walk(sim, plan.blocks, batches, options.activation_memory << 20);

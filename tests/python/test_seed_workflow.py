@@ -129,7 +129,7 @@ def trained_bytes(seed: int) -> bytes:
     torch.manual_seed(0)
     model, loader = ConsecutiveBlocks(16, 2).eval(), seed_loader(16)
     sim = seed_sim(model, loader[0])
-    apply_adascale(sim, loader, num_epochs=40, seed=seed, lr_scale=30.0, progress=False)
+    apply_adascale(sim, loader, num_epochs=40, recipe="aimet", seed=seed, lr_scale=30.0, progress=False)
     return b"".join(tensor.numpy().tobytes() for tensor in sim.model.state_dict().values())
 
 

@@ -1,0 +1,46 @@
+#include "adascale/core/kept_memory.h"
+
+#include <climits>
+#include <cstdlib>  // defines __GLIBC__ where that is the C library
+
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
+namespace adascale {
+
+#ifdef __GLIBC__
+namespace {
+
+// What glibc would have grown to by itself on seeing tensors; their values at present cannot be asked for.
+constexpr int kLargestMapped = 32 << 20;
+constexpr int kTrimmed = 2 * kLargestMapped;
+
+/// Whoever set the allocator's own variables keeps what was chosen.
+bool is_decided() {
+  return std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr;
+}
+
+}  // namespace
+
+KeptMemory::KeptMemory() {
+  if (is_decided()) return;
+  mallopt(M_MMAP_THRESHOLD, kLargestMapped);
+  mallopt(M_TRIM_THRESHOLD, INT_MAX);
+}
+
+KeptMemory::~KeptMemory() {
+  if (!is_decided()) mallopt(M_TRIM_THRESHOLD, kTrimmed);
+  give_back();
+}
+
+void KeptMemory::give_back() {
+  malloc_trim(0);
+}
+#else
+KeptMemory::KeptMemory() = default;
+KeptMemory::~KeptMemory() = default;
+void KeptMemory::give_back() {}
+#endif
+
+}  // namespace adascale
