@@ -27,7 +27,13 @@ def simulate(workload: Workload, args: argparse.Namespace) -> worker.Train:
         recipe = args.recipe if iterations else "clip"
         budget = {} if recipe in ("clip", "rtn") else {"num_iterations": iterations}
         report = adascale.apply_adascale(
-            sim, batches, recipe=recipe, precision=args.precision, progress=False, **budget
+            sim,
+            batches,
+            recipe=recipe,
+            precision=args.precision,
+            lr_scale=args.lr_scale,
+            progress=False,
+            **budget,
         )
         layers = [layer for block in report.blocks for layer in block.layers]
         kept = sum(block.kept for block in report.blocks)
@@ -43,6 +49,7 @@ def main() -> None:
     parser.set_defaults(attention="sdpa")
     parser.add_argument("--recipe", default="fast")
     parser.add_argument("--precision", default="auto")
+    parser.add_argument("--lr-scale", type=float, default=1.0)
     parser.add_argument("--group-size", type=int, default=0)
     parser.add_argument("--asymmetric", action="store_true")
     worker.run(simulate, parser.parse_args(), ["torch", "adascale"])

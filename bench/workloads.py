@@ -53,7 +53,8 @@ def smollm2(layers: int, samples: int, length: int, attention: str, hidden: bool
     del model.model.layers[layers:]
     model.config.num_hidden_layers = layers
     model.config.use_cache = False
-    rows = load_tokens("calib")[:samples, :length]
+    rows = load_tokens("calib")
+    rows = (rows[:, :length] if samples <= len(rows) else rows.reshape(-1, length))[:samples]
     held_out = load_tokens("heldout")[:HELD_OUT_ROWS]
     return Workload(
         HiddenState(model) if hidden else CausalLM(model),
@@ -100,6 +101,7 @@ WORKLOADS: dict[str, Callable[[str], Workload]] = {
     "smollm2-reach-0": lambda attention: smollm2(1, 32, 512, attention, True),
     "smollm2-reach-1": lambda attention: smollm2(2, 32, 512, attention, True),
     "smollm2-whole": lambda attention: smollm2(30, 16, 256, attention, False),
+    "smollm2-budget": lambda attention: smollm2(30, 64, 256, attention, False),
     "smollm2-whole-4": lambda attention: smollm2(4, 16, 256, attention, False),
     "minilm": lambda attention: minilm(512, 16, attention),
     "linear4096": lambda _: stack([LinearBlock(4096) for _ in range(2)], (1, 128, 4096), 4),

@@ -30,7 +30,8 @@ struct RunFlags {
 
 void set_threads(std::optional<int64_t> threads) {
   if (!threads) return;
-  ADA_CHECK(*threads >= 1, "--threads: got {}, expected 1 or more", *threads);
+  // Far more than any machine has cores, and OpenMP dies of.
+  ADA_CHECK(*threads >= 1 && *threads <= 1024, "--threads: got {}, expected 1 to 1024", *threads);
   at::set_num_threads(static_cast<int>(*threads));
 }
 

@@ -173,7 +173,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
   walk.reach(index);
   const std::vector<int32_t> weights = weights_to_train(sim, block);
   const std::vector<Range> start = run_fp(sim, plan, walk, index, weights);
-  BlockReport report{.name = block.name, .note = "nothing to train: its weights are decided already"};
+  BlockReport report{.name = block.name, .note = "nothing to train"};
   if (weights.empty()) {
     walk.run_quant(index);
   } else {

@@ -20,6 +20,11 @@ constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury i
 void check_state(const QuantizationSimModel& sim, Objections& objections) {
   if (sim.is_calibrated())
     objections.add("apply_adascale: called after compute_encodings, which froze the weights; call it before");
+  try {
+    sim.check_unchanged();
+  } catch (const Error& error) {  // boundary: one objection among others
+    objections.add("{}", error.what());
+  }
   if (sim.adascale_applied) objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
@@ -120,16 +125,18 @@ Recipe find_recipe(const std::string& name, Objections& objections) {
   }
 }
 
-/// Layers that a wish for bf16 could reach: without any it would be silently unmet.
-void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
-                     Objections& objections) {
-  if (options.precision != "bfloat16") return;
+bool any_takes_bfloat16(const QuantizationSimModel& sim) {
   const auto& weights = sim.weights();
-  const bool any = std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
+  return std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
     const at::Tensor w = sim.state(weight.layer.parameters.front());
     return is_trainable(weight) && takes_bfloat16(w, weight.grid.bits);
   });
-  if (!any)
+}
+
+/// A wish for bf16 that no layer takes would be silently unmet.
+void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
+                     Objections& objections) {
+  if (options.precision == "bfloat16" && !any_takes_bfloat16(sim))
     objections.add(
         "precision: got bfloat16, but no weight takes it: fp32 ones on a CPU do, of up to 4 bits; use auto");
 }
@@ -177,15 +184,17 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   if (plan.blocks.empty())
     objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
                    list_calls(sim.program()));
-  else if (!any_trainable(sim, plan.blocks))
-    objections.add("apply_adascale: no layer in the {} blocks found can be trained ({})", plan.blocks.size(),
-                   fmt::join(list_not_trained(sim, plan.blocks), "; "));
+  else if (plan.recipe.trains() && !any_trainable(sim, plan.blocks))
+    objections.add(
+        "apply_adascale: no layer in the {} blocks found can be trained ({}); give them 2 to {} bits, or use "
+        "recipe rtn",
+        plan.blocks.size(), fmt::join(list_not_trained(sim, plan.blocks), "; "), kMaxTrainedBits);
   check_precision(sim, options, objections);
   objections.raise();
   plan.activation_bytes = estimate_activation_bytes(sim.program(), plan.blocks, batches);
   check_scratch(plan.activation_bytes - (options.activation_memory << 20), objections);
   objections.raise();
-  plan.compute_type = compute_type(options.precision, plan.recipe);
+  if (any_takes_bfloat16(sim)) plan.compute_type = compute_type(options.precision, plan.recipe);
 
   plan.training_batches = count - options.held_out_batches;
   if (plan.recipe.trains())

@@ -8,8 +8,8 @@ std::string to_string(const AdaScaleReport& report) {
   std::string text = fmt::format("AdaScale, recipe {}: {} blocks in {:.0f} s\n", report.recipe,
                                  report.blocks.size(), report.seconds);
   for (const BlockReport& block : report.blocks) {
-    text += fmt::format("  {}: {} layers, loss {:.4g} -> {:.4g}", block.name, block.layers.size(),
-                        block.loss_before, block.loss_after);
+    text += fmt::format("  {}: {} layers, loss {:.4g} {} {:.4g}", block.name, block.layers.size(),
+                        block.loss_before, block.kept ? "->" : "and not", block.loss_after);
     if (block.held_out_before)
       text += fmt::format(", held out {:.4g} -> {:.4g}", *block.held_out_before, *block.held_out_after);
     text += fmt::format(", {} iterations, {:.1f} s", block.iterations, block.seconds);

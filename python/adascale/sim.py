@@ -93,7 +93,7 @@ class QuantizationSimModel:
     ) -> list[str]:
         """Writes the formats into the folder ``path``, made if missing, all or none; returns their paths.
 
-        dummy_input: checked against the captured arguments, else not needed.
+        dummy_input: not needed; its arguments' names and kinds are checked against the captured ones.
         formats: names as ``adascale list formats`` shows them.
         encoding_version: "1.0.0" or "0.6.1".
         Raises :class:`adascale.Error` before anything is written.

@@ -1,4 +1,6 @@
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/randn.h>
 #include <gtest/gtest.h>
 
@@ -251,6 +253,24 @@ TEST(ApplyAdaScale, RefusesBitsThatItDoesNotTrain) {
   QuantizationSimModel sim = seed_sim(16);
   EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("AdaScale trains 2 to 8"),
             std::string::npos);
+}
+
+TEST(ApplyAdaScale, RefusesAWeightEditedMeanwhile) {
+  QuantizationSimModel sim = seed_sim();
+  {
+    const at::NoGradGuard no_grad;
+    at::Tensor weight = sim.program().state.at("linear_blocks.1.fc1.weight");
+    weight.add_(1);
+  }
+  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(1)); }).find("linear_blocks.1.fc1.weight"),
+            std::string::npos);
+}
+
+TEST(Recipes, RoundToNearestTakesBitsThatTrainingDoesNot) {
+  QuantizationSimModel sim = seed_sim(12);
+  const auto report = apply_adascale(sim, seed_batches(1), AdaScaleOptions{.recipe = "rtn"});
+  EXPECT_EQ(report.blocks.size(), 5u);
+  EXPECT_EQ(report.not_trained.size(), 10u);
 }
 
 TEST(Recipes, AimetIsAsPublished) {
