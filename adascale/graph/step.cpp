@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "adascale/core/error.h"
+#include "adascale/graph/attention.h"
 
 namespace adascale {
 namespace {
@@ -31,6 +32,16 @@ void check_names(const Node& node, const c10::FunctionSchema& schema) {
   for (const NamedArgument& named : node.inputs) {
     ADA_CHECK(schema.argumentIndexWithName(named.name).has_value(), "the operator has no operand '{}'",
               named.name);
+  }
+}
+
+/// Operands become the result, in the operands' dtype. The operator itself gains nothing from a lower dtype.
+void attend(std::vector<c10::IValue>& values, c10::OperatorHandle op, c10::ScalarType type) {
+  const c10::ScalarType given = values[0].toTensor().scalar_type();
+  if (const auto attended = attend_by_products(values, type)) {
+    values = {attended->to(given)};
+  } else {
+    op.callBoxed(&values);
   }
 }
 
@@ -78,6 +89,8 @@ void Step::call(const Environment& environment, std::vector<c10::IValue>& result
   const at::AutoGradMode mode(at::GradMode::is_enabled() && program_.nodes[node_].grad_enabled);
   results.clear();
   for (const Operand& operand : operands_) results.push_back(operand.get(environment));
+  if (compute_type && is_attention(program_.nodes[node_].op()))
+    return attend(results, *operator_, *compute_type);
   if (compute_type) cast(results, at::kFloat, *compute_type);
   if (function_) {
     results = {function_->call(results)};

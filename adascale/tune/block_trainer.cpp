@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
+#include "adascale/graph/attention.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
 #include "adascale/tune/precision.h"
@@ -31,6 +32,9 @@ BlockTrainer::BlockTrainer(BlockJob job)
     if (type_of(i) == at::kFloat) continue;
     for (const NodeId node : weight.layer.nodes) lowered_[node] = type_of(i);
   }
+  if (lowered_.empty()) return;
+  for (const NodeId node : find_attention(job_.sim.program(), job_.block.nodes))
+    lowered_[node] = job_.compute_type;
 }
 
 /// What the weight's layers compute in.

@@ -150,7 +150,7 @@ class Shapes(nn.Module):
         return y + half.sum() + steps[0], low, pairs[:, ::2], torch.where(x > n, x, -t), halves
 
 
-def llama():
+def llama(attention="sdpa"):
     from transformers import LlamaConfig, LlamaForCausalLM
 
     config = LlamaConfig(
@@ -163,6 +163,7 @@ def llama():
         max_position_embeddings=64,
         use_cache=False,
         tie_word_embeddings=True,
+        attn_implementation=attention,
     )
     return LlamaForCausalLM(config)
 
@@ -221,6 +222,7 @@ def programs():
             False,
         ),
         "llama": (llama(), (), {"input_ids": ids}, None, False),
+        "llama_eager": (llama("eager"), (), {"input_ids": ids}, None, False),
         "llama_dynamic": (
             llama(),
             (),
