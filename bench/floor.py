@@ -97,17 +97,16 @@ def seconds(work: list[Callable[[], None]], iterations: int) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dtype", choices=DTYPES, required=True, help="of the Linears")
-    parser.add_argument("--attention-dtype", choices=DTYPES, required=True)
+    parser.add_argument("--dtype", choices=DTYPES, required=True)
     parser.add_argument("--tokens", type=int, default=512)
     parser.add_argument("--iterations", type=int, default=40)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    dtype, attention_dtype = getattr(torch, args.dtype), getattr(torch, args.attention_dtype)
+    dtype = getattr(torch, args.dtype)
     linears = seconds([products(linear, args.tokens, dtype) for linear in LINEARS], args.iterations)
-    attention = seconds([attention_products(args.tokens, attention_dtype)], args.iterations)
-    fused = seconds([fused_attention(args.tokens, attention_dtype)], args.iterations)
+    attention = seconds([attention_products(args.tokens, dtype)], args.iterations)
+    fused = seconds([fused_attention(args.tokens, dtype)], args.iterations)
     report = {
         "versions": {"torch": torch.__version__},
         "linears_cpu_s": linears,

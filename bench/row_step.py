@@ -42,39 +42,32 @@ class Step:
 
 @dataclass(frozen=True)
 class Floor:
-    """Our step against the bare matrix products of the same step, in turns. The target is on the products in
-    the precision that ours runs them in; `below`, if any, is what attention could be run in besides."""
+    """Our step against the bare matrix products of the same step, in the dtype that ours runs them in; in
+    turns."""
 
     precision: str
-    linears: str
-    attention: str
+    dtype: str
     target: Target
-    below: str = ""
 
     def __call__(self, settings: Settings) -> Outcome:
         counts = (1, 3) if settings.quick else (24, 72)
-        kinds = [self.attention, *([self.below] if self.below else [])]
-        floors: dict[str, list[Measured]] = {kind: [] for kind in kinds}
-        steps = []
+        floors, steps = [], []
         for _ in range(settings.rounds()):
-            for kind, found in floors.items():
-                dtypes = ["--dtype", self.linears, "--attention-dtype", kind]
-                count = ["--iterations", counts[1], "--threads", settings.threads]
-                found.append(run_worker(OURS, "floor.py", *dtypes, *count, threads=settings.threads))
+            count = ["--iterations", counts[1], "--threads", settings.threads]
+            floors.append(
+                run_worker(OURS, "floor.py", "--dtype", self.dtype, *count, threads=settings.threads)
+            )
             step = ["--warm-up", "--iterations", *counts, "--precision", self.precision]
             steps.append(ours(settings, "smollm2-block", *step))
         mine = median(step_seconds(step) for step in steps)
-        figures = [self._figure(kind, floors[kind], mine) for kind in kinds]
-        return Outcome(figures, measured={"floor": floors, "ours": steps})
-
-    def _figure(self, attention: str, floors: list[Measured], mine: float) -> Figure:
         floor = median(found["step_cpu_s"] for found in floors)
-        return Figure(
+        figure = Figure(
             f"smollm2-block, {self.precision}",
             "CPU s/iteration/block",
             mine,
-            f"matmuls {self.linears}, attention's {attention}",
+            f"matmuls {self.dtype}",
             floor,
             mine / floor,
-            self.target if attention == self.attention else None,
+            self.target,
         )
+        return Outcome([figure], measured={"floor": floors, "ours": steps})

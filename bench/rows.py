@@ -45,12 +45,12 @@ ROWS = [
     Row(
         "floor-fp32",
         "our step against bare matmuls, fp32",
-        Floor("float32", "float32", "float32", ratio_at_most(1.3)),
+        Floor("float32", "float32", ratio_at_most(1.3)),
     ),
     Row(
         "floor-best",
         "our step against bare matmuls, bf16",
-        Floor("auto", "bfloat16", "float32", ratio_at_most(1.35), "bfloat16"),
+        Floor("auto", "bfloat16", ratio_at_most(1.35)),
     ),
     Row("pass", "the weight pass, 4096x4096, against a copy", run_pass),
     Row("import", "import, beyond torch's", run_import),
