@@ -21,10 +21,9 @@ std::vector<Row> format_rows() {
 }
 
 std::vector<Row> layer_rows() {
-  std::vector<Row> rows = {{"layer", "operator", "default scales", "trained by AdaScale"}};
+  std::vector<Row> rows = {{"layer", "operator", "weight", "default scales"}};
   for (const LayerKind& kind : layer_kinds())
-    rows.push_back({kind.name, kind.op, kind.channel_axis < 0 ? "per tensor" : "per channel",
-                    kind.trainable ? "yes" : "no, rounded to nearest"});
+    rows.push_back({kind.name, kind.op, kind.weight, kind.per_channel ? "per channel" : "per tensor"});
   return rows;
 }
 

@@ -7,6 +7,7 @@
 #include "adascale/core/glob.h"
 #include "adascale/sim/layers.h"
 #include "adascale/tune/recipe.h"
+#include "adascale/tune/trained_layers.h"
 #include "cli/flags.h"
 
 namespace adascale {
@@ -37,7 +38,7 @@ QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)
 
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
   visit_sim_options(FlagAdder(app), flags.sim);
-  visit_adascale_options(FlagAdder(app, {"blocks"}), flags.training);
+  visit_adascale_options(FlagAdder(app, {"blocks", "train_outside"}), flags.training);
   app.add_option("--scheme", flags.scheme, "how ranges are found; adascale list schemes")
       ->type_name("NAME")
       ->capture_default_str();
@@ -53,7 +54,7 @@ void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
 }
 
 void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
-  visit_adascale_options(FlagAdder(app, {}, {"blocks"}), flags.training);
+  visit_adascale_options(FlagAdder(app, {}, {"blocks", "train_outside"}), flags.training);
 }
 
 void check_flags(QuantizeFlags& flags) {
@@ -81,7 +82,11 @@ Setup set_up(Program program, const QuantizeFlags& flags) {
   LayerConfig& settings = options.layer_config;
   for (const std::string& name : outside)
     settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw}});
-  return {std::move(blocks), QuantizationSimModel(std::move(program), std::move(options)), outside};
+  QuantizationSimModel sim(std::move(program), std::move(options));
+  std::vector<Block> trained = blocks;
+  if (flags.training.train_outside)
+    for (Block& block : blocks_of_layers_outside(sim, blocks)) trained.push_back(std::move(block));
+  return {std::move(blocks), std::move(trained), std::move(sim), outside};
 }
 
 }  // namespace adascale

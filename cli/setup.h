@@ -33,6 +33,7 @@ void check_flags(QuantizeFlags& flags);
 /// A model ready to be trained.
 struct Setup {
   std::vector<Block> blocks;
+  std::vector<Block> trained;  ///< and, if asked for, the layers outside as blocks
   QuantizationSimModel sim;
   std::vector<std::string> outside;  ///< names of the layers outside every block
 };

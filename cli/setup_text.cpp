@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <map>
 
-#include "adascale/tune/preflight.h"
+#include "adascale/tune/trained_layers.h"
 #include "cli/text.h"
 #include "cli/weight_size.h"
 
@@ -28,12 +28,15 @@ std::string describe_input(const Program& program, const ProgramInput& input) {
 }
 
 /// The block that trains the layer, or why none does.
-std::string trainer_of(const QuantizedWeight& weight, const std::vector<Block>& blocks) {
-  if (!is_trainable(weight)) return "no, rounded to nearest";
-  for (const Block& block : blocks)
-    for (const NodeId node : weight.layer.nodes)
-      if (std::find(block.nodes.begin(), block.nodes.end(), node) != block.nodes.end()) return block.name;
-  return "no, outside every block";
+std::string trainer_of(const QuantizationSimModel& sim, const QuantizedWeight& weight,
+                       const std::vector<Block>& blocks) {
+  const std::string reason = reason_not_trained(sim, weight, blocks);
+  if (!reason.empty()) return "no: " + reason;
+  const auto trains = [&](const Block& block) {
+    return std::find(block.nodes.begin(), block.nodes.end(), weight.layer.nodes.front()) != block.nodes.end();
+  };
+  const auto block = std::find_if(blocks.begin(), blocks.end(), trains);
+  return block == blocks.end() ? "" : block->name;
 }
 
 std::string reason_left_out(const Layer& layer, const std::vector<std::string>& outside) {
@@ -56,7 +59,7 @@ std::string describe_layers(const Setup& setup) {
   for (const QuantizedWeight& weight : setup.sim.weights()) {
     const at::Tensor& w = setup.sim.program().state.at(weight.layer.parameters.front());
     rows.push_back({weight.layer.name, weight.layer.kind->name, fmt::format("{}", fmt::join(w.sizes(), "x")),
-                    to_string(weight.grid), trainer_of(weight, setup.blocks)});
+                    to_string(weight.grid), trainer_of(setup.sim, weight, setup.trained)});
   }
   return format_table(rows);
 }

@@ -27,9 +27,11 @@ int64_t state_bytes(const Program& program) {
 int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid) {
   const int64_t ranges = c10::multiply_integers(scale_sizes(weight_sizes, grid));
   const auto float_bytes = static_cast<int64_t>(c10::elementSize(grid.scale_dtype));
-  const int64_t scales = grid.integer_block_scales() ? bytes_of_bits(ranges, grid.block_scale_bits) +
-                                                           weight_sizes[grid.channel_axis] * float_bytes
-                                                     : ranges * float_bytes;
+  int64_t channels = 1;
+  for (const int64_t axis : grid.scaled_axes()) channels *= weight_sizes[axis];
+  const int64_t scales = grid.integer_block_scales()
+                             ? bytes_of_bits(ranges, grid.block_scale_bits) + channels * float_bytes
+                             : ranges * float_bytes;
   const int64_t offsets = grid.symmetric ? 0 : bytes_of_bits(ranges, grid.bits);
   return bytes_of_bits(c10::multiply_integers(weight_sizes), grid.bits) + scales + offsets;
 }

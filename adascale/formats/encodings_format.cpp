@@ -131,6 +131,11 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   std::vector<std::string> grouped;
   for (const QuantizedWeight& weight : request.sim.weights()) {
     if (weight.grid.per_group()) grouped.push_back(weight.layer.name);
+    if (!weight.grid.stack_axes.empty())
+      objections.add(
+          "encodings: {}: a scale for each channel of each matrix of a stack has no form in the file; choose "
+          "other formats, or set per_channel false for it in the layer settings",
+          weight.layer.name);
     const auto& kept = weight.encoding;
     if (kept && (kept->minimum || kept->d))
       objections.add(

@@ -8,8 +8,6 @@
 #include <ATen/ops/zeros.h>
 #include <torch/csrc/autograd/custom_function.h>
 
-#include <algorithm>
-
 #include "adascale/core/error.h"
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/fake_quantize.h"
@@ -71,51 +69,23 @@ std::vector<int64_t> input_axis_sizes(at::IntArrayRef weight_sizes, const Grid& 
   return sizes;
 }
 
-/// Where an axis of the weight is once its channel axis is in front.
-int64_t axis_behind(int64_t axis, const Grid& grid) {
-  return axis >= 0 && axis < grid.channel_axis ? axis + 1 : axis;
-}
-
-Grid channels_first(Grid grid) {
-  grid.group_axis = axis_behind(grid.group_axis, grid);
-  grid.channel_axis = std::min<int64_t>(grid.channel_axis, 0);
-  return grid;
-}
-
-/// The channel axis of the weight split in groups.
-int64_t split_channel_axis(const Grid& grid) {
-  const bool groups_before = grid.per_group() && grid.group_axis < grid.channel_axis;
-  return std::max<int64_t>(grid.channel_axis, 0) + (groups_before ? 1 : 0);
-}
-
-at::Tensor to_front(const at::Tensor& t, int64_t axis) {
-  return axis == 0 ? t : t.movedim(axis, 0).contiguous();
-}
-
-at::Tensor from_front(const at::Tensor& t, int64_t axis) {
-  return axis == 0 ? t : t.movedim(0, axis).contiguous();
-}
-
 }  // namespace
 
 AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor weight, const Grid& source, const Range& start,
                                      int64_t input_axis)
-    : source_grid_(source) {
+    : source_grid_(source), layout_(weight.sizes(), source) {
   const auto range_sizes = scale_sizes(weight.sizes(), source);
   ADA_ASSERT(start.min.sizes() == range_sizes && start.max.sizes() == range_sizes,
              "start range is not of shape Q");
   const c10::ScalarType dtype = at::toOpMathType(weight.scalar_type());
-  const Grid grid = channels_first(source);
-  const int64_t channel_axis = std::max<int64_t>(source.channel_axis, 0),
-                range_axis = split_channel_axis(source);
-  const at::Tensor w = to_front(weight.detach(), channel_axis);
-  input_axis = axis_behind(input_axis, source);
+  const Grid& grid = layout_.grid();
+  const at::Tensor w = layout_.to_rows(weight.detach());
+  input_axis = layout_.axis_of(input_axis);
   state_ = {.w = split_groups(w, grid),
             .weight_sizes = w.sizes().vec(),
-            .channel_axis = channel_axis,
             .source_dtype = w.scalar_type(),
             .grid = grid,
-            .start = {to_front(start.min.to(dtype), range_axis), to_front(start.max.to(dtype), range_axis)}};
+            .start = {layout_.to_rows(start.min.to(dtype)), layout_.to_rows(start.max.to(dtype))}};
   const std::vector<int64_t> q_sizes = scale_sizes(w.sizes(), grid);
   const at::Tensor& like = state_.start.min;
   state_.beta = learnable(q_sizes, like);
@@ -194,12 +164,12 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   // On its grid already: its codes are what it is made of.
   Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
                                     result.scale, result.offset, state_.grid);
-  const int64_t range_axis = split_channel_axis(source_grid_);
   encoding.grid = source_grid_;
-  encoding.codes = from_front(encoding.codes, state_.channel_axis);
-  encoding.scale = from_front(encoding.scale, range_axis);
-  encoding.offset = from_front(encoding.offset, range_axis);
-  if (encoding.block_scale_int) encoding.block_scale_int = from_front(*encoding.block_scale_int, range_axis);
+  encoding.codes = layout_.from_rows(encoding.codes).contiguous();
+  encoding.scale = layout_.from_rows(encoding.scale).contiguous();
+  encoding.offset = layout_.from_rows(encoding.offset).contiguous();
+  if (encoding.block_scale_int)
+    encoding.block_scale_int = layout_.from_rows(*encoding.block_scale_int).contiguous();
   return encoding;
 }
 

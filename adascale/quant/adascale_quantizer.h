@@ -6,16 +6,16 @@
 
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/grid.h"
+#include "adascale/quant/row_layout.h"
 
 namespace adascale {
 
 /// What an AdaScaleQuantizer is made of: a frozen weight, its grid and start range, and the learnables. A
-/// weight whose channels are not its first axis ([in, out] of GPT-2 and transposed convolutions) is a copy
-/// with that axis in front, and so is all the rest.
+/// weight whose channels are not its first axis is a copy laid out in rows (row_layout.h), and so is all the
+/// rest.
 struct AdaScaleState {
   at::Tensor w;  ///< split in groups
   std::vector<int64_t> weight_sizes;
-  int64_t channel_axis = 0;  ///< of the source, where the front axis belongs
   c10::ScalarType source_dtype = c10::ScalarType::Float;
   Grid grid;
   Range start;
@@ -52,9 +52,7 @@ class AdaScaleQuantizer {
   /// code at a border.
   at::Tensor quantized_weight() const;
   /// The source's layout of a tensor of the state's; a view.
-  at::Tensor in_source_layout(const at::Tensor& weight) const {
-    return weight.movedim(0, state_.channel_axis);
-  }
+  at::Tensor in_source_layout(const at::Tensor& weight) const { return layout_.from_rows(weight); }
   /// beta, gamma: the scale's learnables, of shape Q.
   std::vector<at::Tensor> scale_learnables() const { return {state_.beta, state_.gamma}; }
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
@@ -78,6 +76,7 @@ class AdaScaleQuantizer {
  private:
   AdaScaleState state_;
   Grid source_grid_;
+  RowLayout layout_;
 
   struct Affine {
     at::Tensor scale, offset;  ///< offset undefined when symmetric

@@ -5,6 +5,7 @@
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "adascale/core/error.h"
@@ -55,6 +56,13 @@ void check_block_scales(const std::string& name, const Grid& grid) {
 
 }  // namespace
 
+std::vector<int64_t> Grid::scaled_axes() const {
+  if (!per_channel()) return {};
+  std::vector<int64_t> axes = stack_axes;
+  axes.push_back(channel_axis);
+  return axes;
+}
+
 // Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at
 // 2^-24.
 double smallest_scale(c10::ScalarType stored) {
@@ -76,9 +84,9 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
             c10::toString(grid.scale_dtype));
   ADA_CHECK(c10::multiply_integers(weight_sizes) > 0, "{}: the weight has no elements; exclude the layer",
             name);
-  ADA_CHECK(grid.channel_axis < static_cast<int64_t>(weight_sizes.size()),
-            "{}: channel axis {} does not fit a weight of {} axes", name, grid.channel_axis,
-            weight_sizes.size());
+  for (const int64_t axis : grid.scaled_axes())
+    ADA_CHECK(axis < static_cast<int64_t>(weight_sizes.size()),
+              "{}: channel axis {} does not fit a weight of {} axes", name, axis, weight_sizes.size());
   check_groups(name, grid, weight_sizes);
   check_block_scales(name, grid);
 }
@@ -88,6 +96,12 @@ at::Tensor split_groups(const at::Tensor& w, const Grid& grid) {
   return w.unflatten(grid.group_axis, {w.size(grid.group_axis) / grid.group_size, grid.group_size});
 }
 
+std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid) {
+  if (grid.per_group())
+    for (int64_t& axis : axes) axis += axis > grid.group_axis ? 1 : 0;
+  return axes;
+}
+
 at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes) {
   return w.reshape(weight_sizes);
 }
@@ -95,7 +109,7 @@ at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes) {
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid) {
   if (!grid.per_channel()) return {};
   std::vector<int64_t> sizes(weight_sizes.size(), 1);
-  sizes[grid.channel_axis] = weight_sizes[grid.channel_axis];
+  for (const int64_t axis : grid.scaled_axes()) sizes[axis] = weight_sizes[axis];
   if (grid.per_group()) {
     sizes[grid.group_axis] = weight_sizes[grid.group_axis] / grid.group_size;
     sizes.insert(sizes.begin() + grid.group_axis + 1, 1);
@@ -151,12 +165,10 @@ Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& gri
 }
 
 std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split) {
-  std::vector<int64_t> axes;
-  for (int64_t axis = 0; axis < split.dim(); ++axis) {
-    const bool shifted = grid.per_group() && grid.channel_axis > grid.group_axis;
-    const bool is_channel = grid.per_channel() && axis == grid.channel_axis + (shifted ? 1 : 0);
-    if (!is_channel && !(grid.per_group() && axis == grid.group_axis)) axes.push_back(axis);
-  }
+  std::vector<int64_t> own = split_axes(grid.scaled_axes(), grid), axes;
+  if (grid.per_group()) own.push_back(grid.group_axis);
+  for (int64_t axis = 0; axis < split.dim(); ++axis)
+    if (std::find(own.begin(), own.end(), axis) == own.end()) axes.push_back(axis);
   return axes;
 }
 

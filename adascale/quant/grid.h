@@ -21,6 +21,8 @@ struct Grid {
   /// LPBQ: a group's scale is an integer 1..2^block_scale_bits times one float per channel; 0: a float
   /// itself.
   int block_scale_bits = 0;
+  /// More axes with scales of their own beside the channel axis: matrices of a stack (experts), heads.
+  std::vector<int64_t> stack_axes = {};
 
   bool per_channel() const { return channel_axis >= 0; }
   bool per_group() const { return group_size > 0; }
@@ -28,6 +30,8 @@ struct Grid {
   int64_t block_scale_max() const { return int64_t{1} << block_scale_bits; }
   int64_t qmin() const { return symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
   int64_t qmax() const { return symmetric ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1; }
+  /// The channel axis behind the stack axes; none per tensor.
+  std::vector<int64_t> scaled_axes() const;
   int64_t steps() const { return (int64_t{1} << bits) - 1; }  ///< qmax - qmin
 };
 
@@ -41,6 +45,8 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
 /// Views `w` so that the elements sharing a scale are those of the axes of size 1 in scale_sizes(): per group
 /// [.., in, ..] becomes [.., groups, group_size, ..]; otherwise `w` itself. No copy for contiguous input.
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid);
+/// Where axes of a weight are once it is split.
+std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid);
 /// The inverse of split_groups for a weight of `weight_sizes`.
 at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
 /// The shape Q of scales against the split weight: per channel [out,1,..], per group [out,groups,1,..], else

@@ -57,7 +57,7 @@ RowGrid row_grid(const Grid& grid) {
 }
 
 bool rows_are_channels(const Grid& grid) {
-  return grid.channel_axis <= 0 && (!grid.per_group() || grid.group_axis == 1);
+  return grid.channel_axis <= 0 && grid.stack_axes.empty() && (!grid.per_group() || grid.group_axis == 1);
 }
 
 at::Tensor column_shrink(const AdaScaleState& state) {

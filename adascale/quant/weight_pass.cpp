@@ -26,7 +26,9 @@ bool is_plain_float(const at::Tensor& t) {
 }  // namespace
 
 bool kernels_take(const AdaScaleState& state) {
-  return is_plain_float(state.s2) && rows_are_channels(state.grid);
+  // One scale for a transposed convolution: s4 belongs to its rows.
+  const bool columns_shrink = !state.s4.defined() || state.s4.size(0) == 1;
+  return is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink;
 }
 
 FakeQuantized quantize_by_rows(const AdaScaleState& state) {

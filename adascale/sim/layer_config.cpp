@@ -38,6 +38,7 @@ const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&
                              LayerSettings& into) { into.decompressed_bw = read_decompressed_bw(json); }},
       {"symmetric", [](const JsonReader& json, LayerSettings& into) { into.symmetric = json.boolean(); }},
       {"per_channel", [](const JsonReader& json, LayerSettings& into) { into.per_channel = json.boolean(); }},
+      {"trained", [](const JsonReader& json, LayerSettings& into) { into.trained = json.boolean(); }},
       {"output_bw", [](const JsonReader& json, LayerSettings& into) { into.output_bw = read_bits(json, 4); }},
   };
   return table;

@@ -9,51 +9,26 @@
 #include <tuple>
 
 #include "adascale/core/error.h"
-#include "adascale/graph/dataflow.h"
+#include "adascale/sim/weight_axes.h"
+#include "adascale/sim/weight_source.h"
 
 namespace adascale {
 namespace {
 
 /// Operators that multiply by a parameter but have no row in the layer table.
-constexpr std::array<std::string_view, 15> kOtherLayerOps = {"aten::matmul",
-                                                             "aten::mm",
-                                                             "aten::bmm",
-                                                             "aten::addmm",
-                                                             "aten::baddbmm",
-                                                             "aten::einsum",
-                                                             "aten::lstm",
-                                                             "aten::gru",
-                                                             "aten::rnn_tanh",
-                                                             "aten::rnn_relu",
-                                                             "aten::conv_transpose1d",
-                                                             "aten::conv_transpose2d",
-                                                             "aten::conv_transpose3d",
-                                                             "aten::embedding_bag",
-                                                             "aten::bilinear"};
+constexpr std::array<std::string_view, 3> kOtherLayerOps = {"aten::bilinear", "aten::_grouped_mm",
+                                                            "aten::convolution"};
 
 bool is_other_layer_op(const std::string& op) {
-  for (const auto name : kOtherLayerOps)
-    if (op == name) return true;
-  return false;
+  return std::find(kOtherLayerOps.begin(), kOtherLayerOps.end(), op) != kOtherLayerOps.end();
 }
 
-/// The parameter that a value is a view, a cast or a selection of; kNone when it is none of these.
-ValueId parameter_behind(const Program& program, const Dataflow& flow, ValueId value) {
-  while (true) {
-    value = flow.storage_root(value);
-    if (program.is_parameter(value)) return value;
-    const NodeId producer = program.values[value].producer;
-    if (producer == kNone) return kNone;
-    const Node& node = program.nodes[producer];
-    const std::string op = node.op();
-    const bool selects = op == "aten::to" || op == "aten::_to_copy" || op == "aten::index" ||
-                         op == "aten::index_select" || op == "aten::contiguous" || op == "aten::reshape" ||
-                         op == "aten::clone" || op == "aten::_weight_norm" ||
-                         op == "aten::_weight_norm_interface";
-    if (!selects || node.reads().empty()) return kNone;
-    value = node.reads().front();
-  }
-}
+/// An operand that may be a weight.
+struct Candidate {
+  const LayerKind* kind;
+  size_t position;  ///< in a list of operands
+  WeightSource source;
+};
 
 /// "encoder.fc1.weight" -> "encoder.fc1"; a parameter of another name keeps it.
 std::string layer_name(const std::string& parameter) {
@@ -88,7 +63,7 @@ void check_no_overlap(const Program& program, const std::vector<Layer>& layers) 
 
 class LayerFinder {
  public:
-  explicit LayerFinder(const Program& program) : program_(program), flow_(program) {}
+  explicit LayerFinder(const Program& program) : program_(program) {}
 
   LayerList find() {
     for (NodeId id = 0; id < static_cast<NodeId>(program_.nodes.size()); ++id) visit(id);
@@ -99,45 +74,83 @@ class LayerFinder {
  private:
   void visit(NodeId id) {
     const Node& node = program_.nodes[id];
-    const std::string op = node.op();
-    if (const LayerKind* kind = layer_kind_of_op(op)) {
-      const Argument* weight = node.input(kind->weight);
-      if (weight == nullptr || weight->kind != Argument::Kind::kValue) return;
-      if (program_.is_parameter(weight->value)) return add(id, *kind, weight->value);
-      const ValueId behind = parameter_behind(program_, flow_, weight->value);
-      if (behind != kNone)
-        pass_over(id, fmt::format("its weight is computed from {}, not read as it is",
-                                  program_.input_of(behind)->name));
-    } else if (is_other_layer_op(op)) {
-      for (const ValueId value : node.reads()) {
-        const ValueId behind = parameter_behind(program_, flow_, value);
-        if (behind == kNone) continue;
-        return pass_over(id, fmt::format("{} with parameter {} is no layer kind that adascale quantizes", op,
-                                         program_.input_of(behind)->name));
-      }
+    if (is_other_layer_op(node.op())) return visit_other(id);
+    const std::vector<Candidate> candidates = candidates_of(node);
+    // A product of two parameters is part of a weight, not a layer; a recurrent layer has several weights.
+    if (candidates.size() > 1 && candidates.front().kind->weight != "params")
+      return pass_over(id, "it multiplies two parameters");
+    for (const Candidate& candidate : candidates) add(id, candidate);
+  }
+
+  void visit_other(NodeId id) {
+    for (const ValueId value : program_.nodes[id].reads()) {
+      const WeightSource source = weight_source(program_, value);
+      if (source.parameter == kNone) continue;
+      return pass_over(id, fmt::format("{} with parameter {} is no layer kind that adascale quantizes",
+                                       program_.nodes[id].op(), name_of(source.parameter)));
     }
   }
 
-  void add(NodeId id, const LayerKind& kind, ValueId weight) {
-    const std::string& name = program_.input_of(weight)->name;
+  std::vector<Candidate> candidates_of(const Node& node) const {
+    std::vector<Candidate> found;
+    const auto consider = [&](const LayerKind* kind, size_t position, const Argument& operand) {
+      if (operand.kind != Argument::Kind::kValue) return;
+      WeightSource source = weight_source(program_, operand.value);
+      if (source.parameter != kNone && !is_bias(*kind, source))
+        found.push_back({kind, position, std::move(source)});
+    };
+    for (const LayerKind* kind : layer_kinds_of_op(node.op())) {
+      const Argument* operand = node.input(kind->weight);
+      if (operand == nullptr) continue;
+      consider(kind, 0, *operand);
+      for (size_t i = 0; i < operand->items.size(); ++i) consider(kind, i, operand->items[i]);
+    }
+    return found;
+  }
+
+  /// Of a recurrent layer, whose list holds both.
+  static bool is_bias(const LayerKind& kind, const WeightSource& source) {
+    return kind.weight == "params" && source.obstacle.empty() && source.axes.size() < 2;
+  }
+
+  void add(NodeId id, const Candidate& candidate) {
+    const WeightSource& source = candidate.source;
+    if (!source.obstacle.empty()) return pass_over(id, source.obstacle);
+    const auto axes = weight_axes(program_.nodes[id], *candidate.kind, candidate.position, source);
+    if (!axes)
+      return pass_over(id, fmt::format("its input and output channels cannot be told apart in {}",
+                                       name_of(source.parameter)));
+    Layer& layer = layer_of(source.parameter, *candidate.kind, *axes);
+    if (!layer.kind->per_channel) layer.kind = candidate.kind, layer.axes = *axes;
+    add_once(layer.nodes, id);
+    for (const NodeId view : source.views) add_once(layer.views, view);
+  }
+
+  /// The layer of that tensor, however many parameters are tied to it.
+  Layer& layer_of(ValueId parameter, const LayerKind& kind, const WeightAxes& axes) {
+    const std::string& name = name_of(parameter);
     const at::Tensor& tensor = program_.state.at(name);
     const View view{tensor.const_data_ptr(), tensor.sizes().vec(), tensor.strides().vec()};
     const auto [position, is_new] = by_view_.try_emplace(view, found_.layers.size());
-    if (is_new) found_.layers.push_back({layer_name(name), &kind, {}, {}, {}});
+    if (is_new) found_.layers.push_back({.name = layer_name(name), .kind = &kind, .axes = axes});
     Layer& layer = found_.layers[position->second];
-    if (layer.kind->channel_axis < 0) layer.kind = &kind;
-    layer.nodes.push_back(id);
-    if (std::find(layer.weights.begin(), layer.weights.end(), weight) != layer.weights.end()) return;
-    layer.weights.push_back(weight);
-    layer.parameters.push_back(name);
+    if (add_once(layer.weights, parameter)) layer.parameters.push_back(name);
+    return layer;
   }
+
+  static bool add_once(std::vector<int32_t>& ids, int32_t id) {
+    if (std::find(ids.begin(), ids.end(), id) != ids.end()) return false;
+    ids.push_back(id);
+    return true;
+  }
+
+  const std::string& name_of(ValueId parameter) const { return program_.input_of(parameter)->name; }
 
   void pass_over(NodeId id, std::string reason) {
     found_.passed_over.push_back({id, program_.where(id), std::move(reason)});
   }
 
   const Program& program_;
-  Dataflow flow_;
   LayerList found_;
   std::map<View, size_t> by_view_;
 };

@@ -7,18 +7,26 @@
 
 namespace adascale {
 
+/// What the axes of a parameter mean to the layer that it is the weight of.
+struct WeightAxes {
+  int64_t channel = kNone;      ///< output channels
+  std::vector<int64_t> stack;   ///< axes of output channels beside it, outermost first: experts, heads
+  std::vector<int64_t> inputs;  ///< input channels; groups go along the last
+};
+
 /// Calls of a layer kind that read one weight. Tied weights are one Layer with several nodes and parameter
 /// names.
 struct Layer {
-  std::string name;  ///< the module's path, "encoder.layer.0.fc1"; a root-level parameter's own name
-  const LayerKind* kind = nullptr;  ///< of the first node; a row with a channel axis wins over one without
-  std::vector<NodeId> nodes;        ///< execution order
-  std::vector<ValueId> weights;     ///< the parameter values of the one tensor
+  std::string name;  ///< the module's path, "encoder.layer.0.fc1"; a parameter of another name keeps its own
+  const LayerKind* kind = nullptr;  ///< of the first node; one with a scale a channel wins over one without
+  WeightAxes axes;
+  std::vector<NodeId> nodes;            ///< execution order
+  std::vector<NodeId> views;            ///< between the parameter and the nodes: transposes, slices, casts
+  std::vector<ValueId> weights;         ///< the parameter values of the one tensor
   std::vector<std::string> parameters;  ///< their names; the first is what files call it
 };
 
-/// A node that multiplies by a parameter, yet is not in the layer table or reads its weight in a way it does
-/// not know.
+/// A node that multiplies by a parameter in a way that the layer table does not know.
 struct PassedOver {
   NodeId node;
   std::string name, reason;

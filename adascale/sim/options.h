@@ -33,6 +33,7 @@ struct LayerSettings {
   std::optional<int64_t> decompressed_bw;  ///< 0: no LPBQ
   std::optional<bool> symmetric;
   std::optional<bool> per_channel;   ///< false: one scale for the whole weight
+  std::optional<bool> trained;       ///< false: round-to-nearest, whatever the recipe
   std::optional<int64_t> output_bw;  ///< 4..16, or 32: off, for the layer's output
 };
 

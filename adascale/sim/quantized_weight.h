@@ -13,6 +13,7 @@ struct QuantizedWeight {
   Grid grid;
   Range range;                       ///< of the scheme, shape Q
   std::optional<Encoding> encoding;  ///< set when folded: codes, scale and offset are the truth from then on
+  bool may_train = true;             ///< unless layer_config says round-to-nearest
   bool trained = false;              ///< by AdaScale, as opposed to round-to-nearest
 };
 

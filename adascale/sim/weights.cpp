@@ -13,6 +13,7 @@ struct Decision {
   int64_t bits;
   bool symmetric, per_channel;
   int64_t group_size, decompressed_bw;
+  bool trained = true;
 };
 
 bool matches(const std::string& pattern, const Layer& layer) {
@@ -21,9 +22,9 @@ bool matches(const std::string& pattern, const Layer& layer) {
 
 Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& options) {
   Decision decision{rule.quantized ? options.default_param_bw : kOffBits, options.symmetric && rule.symmetric,
-                    rule.per_channel && layer.kind->channel_axis >= 0,
-                    layer.kind->channel_axis >= 0 ? options.group_size : 0,
-                    layer.kind->channel_axis >= 0 ? options.decompressed_bw : 0};
+                    rule.per_channel && layer.kind->per_channel,
+                    layer.kind->per_channel ? options.group_size : 0,
+                    layer.kind->per_channel ? options.decompressed_bw : 0};
   for (const auto& [pattern, settings] : options.layer_config) {
     if (!matches(pattern, layer)) continue;
     decision.bits = settings.param_bw.value_or(decision.bits);
@@ -31,16 +32,19 @@ Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& op
     decision.per_channel = settings.per_channel.value_or(decision.per_channel);
     decision.group_size = settings.group_size.value_or(decision.group_size);
     decision.decompressed_bw = settings.decompressed_bw.value_or(decision.decompressed_bw);
+    decision.trained = settings.trained.value_or(decision.trained);
   }
   return decision;
 }
 
 Grid grid_of(const Layer& layer, const Decision& decision) {
   Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric};
-  if (decision.per_channel || decision.group_size > 0)
-    grid.channel_axis = std::max<int64_t>(layer.kind->channel_axis, 0);
+  if (decision.per_channel || decision.group_size > 0) {
+    grid.channel_axis = layer.axes.channel;
+    grid.stack_axes = layer.axes.stack;
+  }
   if (decision.group_size > 0) {
-    grid.group_axis = layer.kind->input_axis;
+    grid.group_axis = layer.axes.inputs.back();
     grid.group_size = decision.group_size;
   }
   if (decision.decompressed_bw != 0) {
@@ -75,7 +79,7 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
 void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config, Objections& objections) {
   for (const auto& [pattern, settings] : config) {
     const bool sets_weights = settings.param_bw || settings.group_size || settings.decompressed_bw ||
-                              settings.symmetric || settings.per_channel;
+                              settings.symmetric || settings.per_channel || settings.trained;
     const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
     if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
       objections.add(
@@ -109,7 +113,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     }
     if (!is_quantizable(layer, weight, objections)) continue;
     placement.quantized.push_back(
-        {layer, grid, scheme.weight_range(weight.to(at::kFloat), grid), std::nullopt, false});
+        {layer, grid, scheme.weight_range(weight.to(at::kFloat), grid), std::nullopt, decision.trained});
   }
   return placement;
 }

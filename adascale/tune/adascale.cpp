@@ -2,11 +2,9 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <numeric>
-#include <set>
 
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
@@ -17,6 +15,7 @@
 #include "adascale/tune/input_power.h"
 #include "adascale/tune/preflight.h"
 #include "adascale/tune/program_walk.h"
+#include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 namespace {
@@ -119,20 +118,6 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
   if (!report.kept) job.source.run_quant(job.index, {});
   report.seconds = seconds_since(begin);
   return report;
-}
-
-/// Weights of the block that AdaScale trains and no earlier block has decided.
-std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Block& block) {
-  std::set<NodeId> inside(block.nodes.begin(), block.nodes.end());
-  std::vector<int32_t> found;
-  for (size_t i = 0; i < sim.weights().size(); ++i) {
-    const QuantizedWeight& weight = sim.weights()[i];
-    const auto& nodes = weight.layer.nodes;
-    const bool here =
-        std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
-    if (here && is_trainable(weight) && !weight.encoding) found.push_back(static_cast<int32_t>(i));
-  }
-  return found;
 }
 
 std::vector<Range> scheme_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) {

@@ -16,6 +16,7 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_epochs;      ///< one epoch: every batch once; neither given: one epoch
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
+  bool train_outside = false;             ///< each quantized layer outside the blocks, as one of its own
   std::string recipe = "fast";
   int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
   std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
@@ -33,6 +34,9 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
         "training iterations per block, one batch each; not with epochs",
         OptionRule{.min = 1, .alias = "num_iterations"});
   visit("blocks", options.blocks, "globs over module names: train these instead of the blocks found",
+        OptionRule{});
+  visit("train_outside", options.train_outside,
+        "train each quantized layer outside the blocks (embeddings, heads, stems) as a block of its own",
         OptionRule{});
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
   visit("held_out_batches", options.held_out_batches,

@@ -26,9 +26,8 @@ BlockTrainer::BlockTrainer(BlockJob job)
     : job_(std::move(job)), generator_(at::make_generator<at::CPUGeneratorImpl>(job_.seed)) {
   for (size_t i = 0; i < job_.weights.size(); ++i) {
     const QuantizedWeight& weight = job_.sim.weights()[job_.weights[i]];
-    const LayerKind& kind = *weight.layer.kind;
     quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, job_.start[i],
-                             kind.has_s4 ? kind.input_axis : -1);
+                             weight.layer.kind->has_s4 ? weight.layer.axes.inputs.back() : -1);
     if (type_of(i) == at::kFloat) continue;
     for (const NodeId node : weight.layer.nodes) lowered_[node] = type_of(i);
   }
@@ -39,8 +38,8 @@ BlockTrainer::BlockTrainer(BlockJob job)
 
 /// What the weight's layers compute in.
 c10::ScalarType BlockTrainer::type_of(size_t position) const {
-  const AdaScaleState& state = quantizers_[position].state();
-  return takes_bfloat16(state.w, state.grid.bits) ? job_.compute_type : at::kFloat;
+  const QuantizedWeight& weight = job_.sim.weights()[job_.weights[position]];
+  return takes_bfloat16(job_.sim, weight) ? job_.compute_type : at::kFloat;
 }
 
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {

@@ -1,6 +1,9 @@
 #include "adascale/tune/input_power.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
+
+#include <algorithm>
 
 #include "adascale/core/error.h"
 
@@ -8,12 +11,16 @@ namespace adascale {
 namespace {
 
 /// [channels] as it stands against the weight: the input channels of a group belong to that group's outputs.
-at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const LayerKind& kind) {
-  const int64_t inputs = weight.size(kind.input_axis), groups = power.numel() / inputs;
+/// Where a layer reads a part of its parameter, all inputs count the same.
+at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
   std::vector<int64_t> shape(weight.dim(), 1);
-  shape[kind.input_axis] = inputs;
+  int64_t inputs = 1;
+  for (const int64_t axis : axes.inputs) inputs *= shape[axis] = weight.size(axis);
+  const int64_t groups = power.numel() / inputs;
+  if (groups * inputs != power.numel()) return at::ones({});
   if (groups == 1) return power.view(shape);
-  const int64_t outputs = shape[kind.channel_axis] = weight.size(kind.channel_axis);
+  const int64_t outputs = shape[axes.channel] = weight.size(axes.channel);
+  if (outputs % groups != 0) return at::ones({});
   return power.view({groups, inputs}).repeat_interleave(outputs / groups, 0).view(shape);
 }
 
@@ -21,7 +28,10 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 
 InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) : sim_(sim) {
   for (const int32_t weight : weights) {
-    for (const NodeId node : sim.weights()[weight].layer.nodes) layer_of_[node] = layers_.size();
+    const auto& layer = sim.weights()[weight].layer;
+    for (const NodeId node : layer.nodes)  // a tied embedding's has no such input
+      if (!layer.kind->input.empty() && sim.program().nodes[node].op() == layer.kind->op)
+        layer_of_[node] = layers_.size();
     layers_.push_back({.weight = weight});
   }
 }
@@ -31,10 +41,11 @@ void InputPower::watch(NodeId node, const Environment& environment) {
   if (found == layer_of_.end()) return;
   const at::NoGradGuard no_grad;
   Layer& layer = layers_[found->second];
-  const Argument* input = sim_.program().nodes[node].input("input");
+  const LayerKind& kind = *sim_.weights()[layer.weight].layer.kind;
+  const Argument* input = sim_.program().nodes[node].input(kind.input);
   ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
-  const int64_t channel_dim = sim_.weights()[layer.weight].layer.kind->channel_dim;
-  const at::Tensor x = environment.tensor(input->value).to(at::kFloat).movedim(channel_dim, -1);
+  const at::Tensor given = environment.tensor(input->value).to(at::kFloat),
+                   x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor squares = rows.square().sum(0);
   layer.sum = layer.sum.defined() ? layer.sum.add(squares) : squares;
@@ -45,11 +56,15 @@ std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
     const auto& layer = sim_.weights()[seen.weight].layer;
+    if (!seen.sum.defined()) {  // a kind without such an input, or a tied weight's other call
+      found.push_back(at::ones({}));
+      continue;
+    }
     ADA_CHECK(seen.count > 0,
               "{}: no batch reached it, so its inputs are unknown; give data that does, or exclude it",
               layer.name);
     found.push_back(against_weight(seen.sum.div(static_cast<double>(seen.count)),
-                                   sim_.state(layer.parameters.front()), *layer.kind));
+                                   sim_.state(layer.parameters.front()), layer.axes));
   }
   return found;
 }

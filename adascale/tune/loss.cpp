@@ -7,6 +7,7 @@
 #include <set>
 
 #include "adascale/quant/layer_kind.h"
+#include "adascale/sim/weight_source.h"
 
 namespace adascale {
 namespace {
@@ -47,6 +48,19 @@ std::map<ValueId, NodeId> makers(const Program& program, const Block& block) {
   return made_by;
 }
 
+/// Of a layer's output; 0 when the node is none.
+int64_t channel_dim_of(const Program& program, const Node& node) {
+  for (const LayerKind* kind : layer_kinds_of_op(node.op())) {
+    const Argument* weight = node.input(kind->weight);
+    if (weight == nullptr) continue;
+    const bool is_layer =
+        weight->kind == Argument::Kind::kList ||
+        (weight->kind == Argument::Kind::kValue && weight_source(program, weight->value).parameter != kNone);
+    if (is_layer) return kind->channel_dim;
+  }
+  return 0;
+}
+
 }  // namespace
 
 int64_t channel_dim_of(const Program& program, const Block& block, ValueId output) {
@@ -60,8 +74,7 @@ int64_t channel_dim_of(const Program& program, const Block& block, ValueId outpu
     if (made == made_by.end() || !seen.insert(made->second).second) continue;
     const Node& node = program.nodes[made->second];
     if (moves_dims(node.op())) return -1;
-    if (const LayerKind* kind = layer_kind_of_op(node.op()))
-      return rank == 1 - kind->channel_dim ? kind->channel_dim : -1;
+    if (const int64_t dim = channel_dim_of(program, node); dim != 0) return rank == 1 - dim ? dim : -1;
     for (const ValueId value : node.reads()) open.push_back(value);
   }
   return -1;

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "adascale/sim/quantsim.h"
 #include "adascale/tune/recipe.h"
 
 namespace adascale {
@@ -14,8 +15,8 @@ bool has_fast_bfloat16();
 /// `precision`: auto (what the recipe takes and the CPU is fast at), float32 or bfloat16.
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe);
 
-/// Whether layers of a weight of so many bits may be multiplied in bf16: fp32 ones on a CPU, whose own
-/// rounding is well above bf16's.
-bool takes_bfloat16(const at::Tensor& weight, int bits);
+/// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight on a CPU
+/// whose own rounding is well above bf16's, and which nothing else reads.
+bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);
 
 }  // namespace adascale

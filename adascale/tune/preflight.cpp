@@ -10,11 +10,11 @@
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/activation_memory.h"
 #include "adascale/tune/precision.h"
+#include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 namespace {
 
-constexpr int kMaxTrainedBits = 8;
 constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury it
 
 void check_state(const QuantizationSimModel& sim, Objections& objections) {
@@ -71,28 +71,10 @@ void check_batches(const Program& program, const std::vector<Inputs>& batches, O
   }
 }
 
-/// Why a quantizable layer is not trained; empty when it is.
-std::string reason_not_trained(const QuantizedWeight& weight) {
-  if (!weight.layer.kind->trainable)
-    return fmt::format("{} keeps round-to-nearest: AdaScale does not train this kind yet",
-                       weight.layer.kind->name);
-  if (weight.grid.bits > kMaxTrainedBits)
-    return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits,
-                       kMaxTrainedBits);
-  return {};
-}
-
 std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
-  std::set<NodeId> inside;
-  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
   std::vector<std::string> lines;
   for (const QuantizedWeight& weight : sim.weights()) {
-    const auto& nodes = weight.layer.nodes;
-    const bool in_block =
-        std::any_of(nodes.begin(), nodes.end(), [&](NodeId node) { return inside.contains(node); });
-    const std::string reason =
-        in_block ? reason_not_trained(weight)
-                 : fmt::format("outside every block, round-to-nearest at {} bits", weight.grid.bits);
+    const std::string reason = reason_not_trained(sim, weight, blocks);
     if (!reason.empty()) lines.push_back(fmt::format("{}: {}", weight.layer.name, reason));
   }
   for (const Layer& layer : sim.excluded()) lines.push_back(layer.name + ": left in full precision");
@@ -125,11 +107,17 @@ Recipe find_recipe(const std::string& name, Objections& objections) {
   }
 }
 
+void add_layers_outside(const QuantizationSimModel& sim, std::vector<Block>& blocks) {
+  const std::vector<Block> outside = blocks_of_layers_outside(sim, blocks);
+  blocks.insert(blocks.end(), outside.begin(), outside.end());
+  std::stable_sort(blocks.begin(), blocks.end(),
+                   [](const Block& a, const Block& b) { return a.nodes.front() < b.nodes.front(); });
+}
+
 bool any_takes_bfloat16(const QuantizationSimModel& sim) {
   const auto& weights = sim.weights();
   return std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
-    const at::Tensor w = sim.state(weight.layer.parameters.front());
-    return is_trainable(weight) && takes_bfloat16(w, weight.grid.bits);
+    return weight.grid.bits <= kMaxTrainedBits && weight.may_train && takes_bfloat16(sim, weight);
   });
 }
 
@@ -151,20 +139,11 @@ std::string list_calls(const Program& program) {
 }
 
 bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
-  for (const Block& block : blocks)
-    for (const NodeId node : block.nodes)
-      for (const ValueId value : sim.program().nodes[node].reads())
-        if (const int32_t weight = sim.weight_of(value);
-            weight != kNone && is_trainable(sim.weights()[weight]))
-          return true;
-  return false;
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&](const Block& block) { return !weights_to_train(sim, block).empty(); });
 }
 
 }  // namespace
-
-bool is_trainable(const QuantizedWeight& weight) {
-  return reason_not_trained(weight).empty();
-}
 
 Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                          const AdaScaleOptions& options) {
@@ -181,6 +160,7 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   plan.recipe.rounding_rate *= options.lr_scale;
   plan.blocks =
       options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
+  if (options.train_outside) add_layers_outside(sim, plan.blocks);
   if (plan.blocks.empty())
     objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
                    list_calls(sim.program()));

@@ -20,9 +20,6 @@ struct Preflight {
       not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
 };
 
-/// AdaScale can train this weight: its layer kind is trainable and its grid has 2 to 8 bits.
-bool is_trainable(const QuantizedWeight& weight);
-
 /// Checks a run whole and throws one Error with all objections. Changes nothing.
 Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                          const AdaScaleOptions& options);

@@ -42,6 +42,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     iterations: int | None
     num_iterations: int | None
     blocks: list[str] | None
+    train_outside: bool
     recipe: str
     held_out_batches: int
     precision: str

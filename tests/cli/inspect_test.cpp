@@ -27,7 +27,7 @@ TEST_F(Inspect, CountsBytesBeforeAndAfter) {
 TEST_F(Inspect, GivesLayersOutsideBitsWhenAsked) {
   const Ran ran = run_command({"inspect", model_file("blocks"), "--outside-bw", "8"});
   ASSERT_EQ(ran.code, 0) << ran.err;
-  EXPECT_HAS(ran.out, "int8 symmetric per channel  no, outside every block");
+  EXPECT_HAS(ran.out, "int8 symmetric per channel  no: outside every block");
   EXPECT_EQ(ran.out.find("head (Linear)"), std::string::npos);
 }
 

@@ -1,0 +1,103 @@
+#include "adascale/tune/trained_layers.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <set>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+/// Of the weight itself, wherever it stands.
+std::string own_reason(const QuantizedWeight& weight) {
+  if (!weight.may_train) return "round-to-nearest, as layer_config says";
+  if (weight.grid.bits > kMaxTrainedBits)
+    return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits,
+                       kMaxTrainedBits);
+  return {};
+}
+
+bool is_inside(const Layer& layer, const std::set<NodeId>& nodes) {
+  return std::any_of(layer.nodes.begin(), layer.nodes.end(),
+                     [&](NodeId node) { return nodes.contains(node); });
+}
+
+/// Whether a view of the weight is made before `inside` and read there: its gradient would end at the border.
+bool is_seen_from(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
+  const auto is_early = [&](ValueId value) {
+    const NodeId producer = program.values[value].producer;
+    return std::find(layer.views.begin(), layer.views.end(), producer) != layer.views.end() &&
+           !inside.contains(producer);
+  };
+  const auto reads_early = [&](NodeId node) {
+    const auto reads = program.nodes[node].reads();
+    return inside.contains(node) && std::any_of(reads.begin(), reads.end(), is_early);
+  };
+  return std::any_of(layer.nodes.begin(), layer.nodes.end(), reads_early) ||
+         std::any_of(layer.views.begin(), layer.views.end(), reads_early);
+}
+
+std::set<NodeId> nodes_of(const Block& block) {
+  return {block.nodes.begin(), block.nodes.end()};
+}
+
+/// The first call of the layer, with the views of the weight that only it needs made inside.
+Block block_of(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
+  const Program& program = sim.program();
+  const NodeId layer = weight.layer.nodes.front();
+  Block block{.name = weight.layer.name, .layers = {layer}};
+  for (const NodeId view : weight.layer.views)
+    if (view < layer) block.nodes.push_back(view);
+  block.nodes.push_back(layer);
+  std::sort(block.nodes.begin(), block.nodes.end());
+  const std::set<NodeId> inside = nodes_of(block);
+  for (const ValueId value : program.nodes[layer].reads()) {
+    const Value& read = program.values[value];
+    const bool is_fed =
+        read.producer == kNone ? program.is_user_input(value) : !inside.contains(read.producer);
+    if (read.is_float_tensor() && is_fed) block.activations_in.push_back(value);
+  }
+  for (const ValueId value : program.nodes[layer].writes())
+    if (program.values[value].is_float_tensor()) block.activations_out.push_back(value);
+  return block;
+}
+
+}  // namespace
+
+std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,
+                               const std::vector<Block>& blocks) {
+  for (const Block& block : blocks) {
+    const std::set<NodeId> nodes = nodes_of(block);
+    if (!is_inside(weight.layer, nodes)) continue;
+    if (is_seen_from(sim.program(), weight.layer, nodes))
+      return fmt::format("round-to-nearest: {} reads a view of its weight that is made outside", block.name);
+    return own_reason(weight);
+  }
+  return fmt::format("outside every block, round-to-nearest at {} bits", weight.grid.bits);
+}
+
+std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Block& block) {
+  const std::set<NodeId> inside = nodes_of(block);
+  std::vector<int32_t> found;
+  for (size_t i = 0; i < sim.weights().size(); ++i) {
+    const QuantizedWeight& weight = sim.weights()[i];
+    const bool is_open = !weight.encoding && own_reason(weight).empty();
+    if (is_open && is_inside(weight.layer, inside) && !is_seen_from(sim.program(), weight.layer, inside))
+      found.push_back(static_cast<int32_t>(i));
+  }
+  return found;
+}
+
+std::vector<Block> blocks_of_layers_outside(const QuantizationSimModel& sim,
+                                            const std::vector<Block>& blocks) {
+  std::set<NodeId> inside;
+  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
+  std::vector<Block> found;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (!is_inside(weight.layer, inside)) found.push_back(block_of(sim, weight));
+  return found;
+}
+
+}  // namespace adascale

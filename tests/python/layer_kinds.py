@@ -1,0 +1,146 @@
+"""A small model for every row of the layer table, as ``adascale list layers`` names its operator and weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+WIDTH = 16
+
+
+class Block(nn.Module):
+    """Two layers of a kind with a bend between; `apply` calls one layer on what the other gave."""
+
+    def __init__(self, first: nn.Module, second: nn.Module) -> None:
+        super().__init__()
+        self.first, self.second = first, second
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(x)))
+
+
+class Product(nn.Module):
+    """A parameter in a matrix product; `multiply` gets x and the weight."""
+
+    def __init__(self, weight: tuple[int, ...], multiply: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(weight) / WIDTH**0.5)
+        self.multiply = multiply
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.multiply(x, self.weight)
+
+
+class First(nn.Module):
+    """Of what a recurrent layer gives, the outputs."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(x)[0]
+
+
+class Looked(nn.Module):
+    """A table's rows, then two layers: a block."""
+
+    def __init__(self, table: nn.Module) -> None:
+        super().__init__()
+        self.table = table
+        self.first, self.second = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.second(torch.tanh(self.first(self.table(ids))))
+
+
+@dataclass
+class Row:
+    op: str
+    weight: str
+    make: Callable[[], nn.Module]
+    shape: tuple[int, ...]  # of the input, float
+    rows: int = 0  # of a table: the input is ids below it
+    axes: tuple[int, ...] = (0,)  # of the first weight, that have scales of their own
+
+
+def twice(make: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    return lambda: Block(make(), make())
+
+
+def products(
+    op: str,
+    weight: tuple[int, ...],
+    shape: tuple[int, ...],
+    axes: tuple[int, ...],
+    left: str,
+    right: str,
+    multiply: Callable[[Tensor, Tensor], Tensor],
+) -> list[Row]:
+    """x @ W and W @ x."""
+
+    def from_left(x: Tensor, weight: Tensor) -> Tensor:
+        return multiply(weight, x.mT).mT
+
+    flipped = (*weight[:-2], weight[-1], weight[-2])
+    left_axes = tuple(axis - 1 if axis == len(weight) - 1 else axis for axis in axes)
+    return [
+        Row(op, right, twice(lambda: Product(weight, multiply)), shape, axes=axes),
+        Row(op, left, twice(lambda: Product(flipped, from_left)), shape, axes=left_axes),
+    ]
+
+
+def bias(*sizes: int) -> Tensor:
+    return torch.full(sizes, 0.1)
+
+
+SQUARE, STACK = (WIDTH, WIDTH), (3, WIDTH, WIDTH)
+ROWS = [
+    Row("aten::linear", "weight", twice(lambda: nn.Linear(WIDTH, WIDTH)), (8, 12, WIDTH)),
+    Row("aten::conv1d", "weight", twice(lambda: nn.Conv1d(WIDTH, WIDTH, 3, padding=1, groups=2)), (8, WIDTH, 9)),
+    Row("aten::conv2d", "weight", twice(lambda: nn.Conv2d(WIDTH, WIDTH, 3, padding=1)), (4, WIDTH, 6, 6)),
+    Row("aten::conv3d", "weight", twice(lambda: nn.Conv3d(WIDTH, WIDTH, 3, padding=1)), (4, WIDTH, 4, 4, 4)),
+    Row("aten::conv_transpose1d", "weight", twice(lambda: nn.ConvTranspose1d(WIDTH, WIDTH, 3)), (8, WIDTH, 9),
+        axes=(1,)),
+    Row("aten::conv_transpose2d", "weight", twice(lambda: nn.ConvTranspose2d(WIDTH, WIDTH, 3, groups=2)),
+        (4, WIDTH, 5, 5), axes=(1,)),
+    Row("aten::conv_transpose3d", "weight", twice(lambda: nn.ConvTranspose3d(WIDTH, WIDTH, 2)),
+        (4, WIDTH, 3, 3, 3), axes=(1,)),
+    Row("aten::embedding", "weight", lambda: Looked(nn.Embedding(50, WIDTH)), (8, 12), rows=50, axes=()),
+    Row("aten::embedding_bag", "weight", lambda: Looked(nn.EmbeddingBag(50, WIDTH)), (8, 12), rows=50, axes=()),
+    *products("aten::matmul", SQUARE, (8, 12, WIDTH), (1,), "self", "other", torch.matmul),
+    *products("aten::mm", SQUARE, (96, WIDTH), (1,), "self", "mat2", torch.mm),
+    *products("aten::bmm", STACK, (3, 32, WIDTH), (0, 2), "self", "mat2", torch.bmm),
+    *products("aten::addmm", SQUARE, (96, WIDTH), (1,), "mat1", "mat2",
+              lambda a, b: torch.addmm(bias(1, 1), a, b)),
+    *products("aten::baddbmm", STACK, (3, 32, WIDTH), (0, 2), "batch1", "batch2",
+              lambda a, b: torch.baddbmm(bias(1, 1, 1), a, b)),
+    Row("aten::einsum", "tensors",
+        lambda: Block(Product((WIDTH, 4, 4), lambda x, w: torch.einsum("bsd, dhk -> bshk", x, w)),
+                      Product((4, 4, WIDTH), lambda x, w: torch.einsum("bshk,hkd->bsd", x, w))),
+        (8, 12, WIDTH), axes=(1, 2)),
+    Row("aten::lstm", "params", twice(lambda: First(nn.LSTM(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
+    Row("aten::gru", "params", twice(lambda: First(nn.GRU(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
+    Row("aten::rnn_tanh", "params", twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
+    Row("aten::rnn_relu", "params",
+        twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True, nonlinearity="relu"))), (8, 12, WIDTH)),
+]  # fmt: skip
+
+
+def batches(row: Row, count: int) -> list[Tensor]:
+    generator = torch.Generator().manual_seed(7)
+    if row.rows:
+        return [torch.randint(0, row.rows, row.shape, generator=generator) for _ in range(count)]
+    return [correlated(row.shape, generator) for _ in range(count)]
+
+
+def correlated(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+    """Numbers with something in common along every axis, as real activations have: rounding errors of
+    independent inputs could hardly make up for one another."""
+    x = torch.randn(shape, generator=generator)
+    for axis in range(len(shape)):
+        x = x + torch.randn([*shape[:axis], 1, *shape[axis + 1 :]], generator=generator)
+    return x
