@@ -51,6 +51,12 @@ AdaScaleOptions read_adascale_options(const py::dict& keywords) {
   visit_adascale_options(reader, options);
   reader.check_all_known();
   return options;
+std::vector<std::string> state_names(const QuantizationSimModel& sim) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : sim.program().state) names.push_back(name);
+  return names;
+}
+
 }
 
 void check_adascale_options(const py::dict& keywords) {
@@ -93,3 +99,4 @@ void bind_sim(py::module_& module) {
 }
 
 }  // namespace adascale::python
+      .def("state_names", &state_names, Release())

@@ -8,6 +8,7 @@
 #include "adascale/core/progress.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/sim/calibration.h"
+#include "adascale/graph/fold_batch_norms.h"
 #include "adascale/sim/config.h"
 #include "adascale/sim/describe.h"
 #include "adascale/sim/placement.h"
@@ -60,6 +61,7 @@ struct QuantizationSimModel::Body {
   SimOptions options;
   LayerList layers;
   std::vector<QuantizedWeight> weights;
+  std::vector<KeptBatchNorm> kept_batch_norms;
   std::vector<Layer> excluded;
   std::vector<ActivationQuantizer> activations;
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
@@ -87,6 +89,7 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
   layers = find_layers(program);
   WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
+  if (options.fold_batch_norms) kept_batch_norms = fold_batch_norms(program, options.in_place);
   objections.raise();
   weights = std::move(placement.quantized);
   excluded = std::move(placement.excluded);
@@ -160,6 +163,20 @@ const std::vector<PassedOver>& QuantizationSimModel::passed_over() const {
 }
 int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
   return body_->weight_by_value[parameter];
+const std::vector<KeptBatchNorm>& QuantizationSimModel::kept_batch_norms() const {
+  return body_->kept_batch_norms;
+}
+bool QuantizationSimModel::has_match(const std::string& pattern) const {
+  const auto& calls = body_->program.calls;
+  const auto& layers = body_->layers.layers;
+  return std::any_of(calls.begin(), calls.end(),
+                     [&](const ModuleCall& call) {
+                       return glob_match(pattern, call.label()) || glob_match(pattern, call.path);
+                     }) ||
+         std::any_of(layers.begin(), layers.end(), [&](const Layer& layer) {
+           return pattern == layer.kind->name || glob_match(pattern, layer.name);
+         });
+}
 }
 bool QuantizationSimModel::is_calibrated() const {
   return body_->calibrated;
