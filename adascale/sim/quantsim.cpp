@@ -2,13 +2,15 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "adascale/core/error.h"
+#include "adascale/core/glob.h"
 #include "adascale/core/progress.h"
+#include "adascale/graph/fold_batch_norms.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/sim/calibration.h"
-#include "adascale/graph/fold_batch_norms.h"
 #include "adascale/sim/config.h"
 #include "adascale/sim/describe.h"
 #include "adascale/sim/placement.h"
@@ -59,9 +61,9 @@ void check_no_nan(const Program& program, const Inputs& inputs) {
 struct QuantizationSimModel::Body {
   Program program;
   SimOptions options;
+  std::vector<KeptBatchNorm> kept_batch_norms;
   LayerList layers;
   std::vector<QuantizedWeight> weights;
-  std::vector<KeptBatchNorm> kept_batch_norms;
   std::vector<Layer> excluded;
   std::vector<ActivationQuantizer> activations;
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
@@ -87,9 +89,9 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   objections.raise();
   const SimConfig config =
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
+  if (options.fold_batch_norms) kept_batch_norms = fold_batch_norms(program, options.in_place);
   layers = find_layers(program);
   WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
-  if (options.fold_batch_norms) kept_batch_norms = fold_batch_norms(program, options.in_place);
   objections.raise();
   weights = std::move(placement.quantized);
   excluded = std::move(placement.excluded);
@@ -161,8 +163,6 @@ const std::vector<Layer>& QuantizationSimModel::excluded() const {
 const std::vector<PassedOver>& QuantizationSimModel::passed_over() const {
   return body_->layers.passed_over;
 }
-int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
-  return body_->weight_by_value[parameter];
 const std::vector<KeptBatchNorm>& QuantizationSimModel::kept_batch_norms() const {
   return body_->kept_batch_norms;
 }
@@ -177,6 +177,8 @@ bool QuantizationSimModel::has_match(const std::string& pattern) const {
            return pattern == layer.kind->name || glob_match(pattern, layer.name);
          });
 }
+int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
+  return body_->weight_by_value[parameter];
 }
 bool QuantizationSimModel::is_calibrated() const {
   return body_->calibrated;
