@@ -124,9 +124,9 @@ class SimulatedModel(nn.Module):
 
 
 @contextmanager
-def recording(model: SimulatedModel) -> Iterator[list[list[Any]]]:
-    """Within it calls store their flat inputs and raise ``StopForward`` instead of running."""
-    recorded: list[list[Any]] = []
+def recording(model: Any) -> Iterator[list[Any]]:
+    """Within it a ``sim.model``'s calls store their inputs and raise ``StopForward`` instead of running."""
+    recorded: list[Any] = []
     model._adascale.recorded = recorded
     try:
         yield recorded
