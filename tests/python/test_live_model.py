@@ -255,6 +255,40 @@ def test_the_model_shares_what_is_not_quantized_and_notices_edits(branchy: nn.Mo
         sim.model(branchy_data(1)[0])
 
 
+class ConvLayer(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(4, 4, 3, padding=1, bias=False), nn.BatchNorm2d(4)
+        self.conv2, self.bn2 = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
+        return x + scale * self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x)))))
+
+
+def test_folds_batch_norms_within_blocks(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = Branchy(ConvLayer).eval()
+    model.stem = model.head = nn.Identity()
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-1, 1)
+            module.running_var.uniform_(0.3, 3)
+    before, data = copies(model), [torch.randn(3, 4, 6, 6) for _ in range(3)]
+    exact = simulate(model, bits=32, example=data[0], fold_batch_norms=True)
+    with torch.no_grad():
+        torch.testing.assert_close(exact.model(data[0]), model(data[0]), rtol=1e-5, atol=1e-5)
+    sim = simulate(model, example=data[0], fold_batch_norms=True)
+    assert "batch norm: layers.1.bn2 folded into layers.1.conv2" in repr(sim)
+    report = apply_adascale(sim, data, num_iterations=100, progress=False)
+    assert all(block.loss_after < block.loss_before for block in report.blocks)
+    sim.export(str(tmp_path), "net", formats=["safetensors"])
+    tensors, shown = load_file(tmp_path / "net.safetensors"), sim.model.state_dict()
+    assert set(tensors) == set(shown) and not any(".bn" in name for name in tensors)
+    assert "layers.0.conv1.bias" in tensors
+    assert all(torch.equal(tensors[name], shown[name]) for name in shown)
+    assert not changed(before, model)
+
+
 class Stages(nn.Module):
     """Two stages of two blocks: the blocks are the runs to take."""
 
@@ -357,9 +391,11 @@ def test_a_vision_language_model(tmp_path: Path) -> None:
     layers = [f"model.language_model.layers.{i}" for i in range(2)]
     towers = [f"model.visual.blocks.{i}" for i in (1, 2)]  # 0 looks through windows that depend on the data
     assert "not captured: model.visual.blocks.0: torch.export refuses the model" in repr(sim)
-    rounded = sim.model(**data[0]).logits
+    rounded, runs = sim.model(**data[0]).logits, []
+    sim._core._float_model.register_forward_pre_hook(lambda *_: runs.append(1))
 
     report = apply_adascale(sim, data, num_iterations=100, progress=False)
+    assert len(runs) == 3 * len(data)  # one to look, one up to each tower: the rest goes from block to block
     assert [block.name for block in report.blocks] == towers + layers
     assert all(block.loss_after < block.loss_before for block in report.blocks)
     assert all(name.startswith((*towers, *layers)) for name in changed(before, sim.model))
