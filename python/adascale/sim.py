@@ -66,8 +66,11 @@ class QuantizationSimModel:
             if isinstance(whole, Capture):
                 self._simulate_whole(model, whole, simulate(whole, False))
             else:
-                self._simulate_blocks(model, dummy_input, whole, in_place, blocks, simulate)
-                self._live.check_patterns(list(layer_config or {}))
+                try:
+                    self._simulate_blocks(model, dummy_input, str(whole), in_place, blocks, simulate)
+                    self._live.check_patterns(list(layer_config or {}))
+                except Error as error:
+                    raise error from (error.__cause__ or whole.__cause__)
 
     def _simulate_whole(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
         self._core: _C.Sim | LiveSim = core
@@ -160,15 +163,15 @@ def _pattern_list(blocks: Sequence[str] | None) -> list[str] | None:
     return list(blocks)
 
 
-def _capture_whole(model: nn.Module, dummy_input: Any, blocks: list[str] | None) -> Capture | str:
+def _capture_whole(model: nn.Module, dummy_input: Any, blocks: list[str] | None) -> Capture | Error:
     """The model's program, or why there is none."""
     check_example(model, dummy_input)
     if blocks is not None:
-        return "simulated block by block as blocks= asks"
+        return Error("not captured whole, as blocks= asks")
     try:
         return capture(model, dummy_input)
     except ExportError as error:
-        return str(error)
+        return error
 
 
 def _one_of(name: str, value: Any, other_name: str, other: Any, missing: Any) -> Any:
