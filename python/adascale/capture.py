@@ -24,7 +24,7 @@ log = logging.getLogger("adascale")
 
 
 class ExportError(Error):
-    """``torch.export`` refuses the model, which may still be captured block by block."""
+    """The model cannot be captured as a whole; block by block it still may."""
 
 
 @dataclass(frozen=True)
@@ -166,14 +166,16 @@ def _serialize(program: "ExportedProgram") -> bytes:
     except (
         Exception
     ) as error:  # boundary: torch's serializer raises many kinds, with whole tracebacks as text
-        raise Error(f"the captured graph does not fit torch's export schema: {first_line(error)}") from error
+        raise ExportError(
+            f"the captured graph does not fit torch's export schema: {first_line(error)}"
+        ) from error
 
 
 def _tensors_of(program: "ExportedProgram") -> dict[str, Tensor]:
     tensors = {**program.state_dict, **program.constants}
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
-            raise Error(
+            raise ExportError(
                 f"{name}: the model holds a {type(value).__name__}, which has no place in a graph of tensors"
             )
     return tensors
