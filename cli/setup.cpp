@@ -76,7 +76,7 @@ void check_flags(QuantizeFlags& flags) {
 
 Setup set_up(Program program, const QuantizeFlags& flags) {
   // Before ids are taken; the sim finds the rest once more and keeps the list.
-  if (flags.sim.fold_batch_norms) fold_batch_norms(program, true);
+  if (flags.sim.fold_batch_norms) fold_batch_norms(program, flags.sim.in_place);
   const auto& globs = flags.training.blocks;
   std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
   const std::vector<std::string> outside = layers_outside_blocks(program, blocks);

@@ -1,8 +1,7 @@
 #include "adascale/graph/fold_batch_norms.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/ones.h>
-#include <ATen/ops/zeros.h>
+#include <ATen/ops/full_like.h>
 
 #include "adascale/core/error.h"
 #include "adascale/graph/program_editor.h"
@@ -73,12 +72,16 @@ class BatchNormFolder {
     const std::string weight = name_of(program_, layer, "weight");
     at::Tensor bias = fold_weight(layer, weight, affine);
     const std::string own_bias = name_of(program_, layer, "bias");
-    if (in_place_) make_harmless(norm, own_bias.empty() ? bias.detach() : at::Tensor());
+    auto source = harmless_state(norm, own_bias.empty() ? bias.detach() : at::Tensor());
+    if (in_place_)
+      for (const auto& [name, values] : source) program_.state.at(name).detach().copy_(values);
     if (own_bias.empty())
       editor_.add_parameter(pair.layer, "bias", fresh_bias_name(weight), bias, "weight");
     else
       replace(own_bias, bias);
-    program_.folded_batch_norms.push_back({label(norm), label(layer)});
+    for (const std::string& name : {weight, own_bias})
+      if (!name.empty()) source[name] = program_.state.at(name);
+    program_.folded_batch_norms.push_back({label(norm), label(layer), std::move(source)});
     const std::string mean = name_of(program_, norm, "running_mean");
     editor_.remove_inputs_under(mean, norm);
     editor_.bypass(pair.norm, norm.outputs[0].values[0], norm.input("input")->value);
@@ -113,14 +116,16 @@ class BatchNormFolder {
       if (is_same_tensor(tensor, own)) tensor = now;
   }
 
-  /// Makes the norm the identity, or one that only adds `bias`, in the module whose weights were overwritten.
-  void make_harmless(const Node& norm, const at::Tensor& bias) {
+  /// A norm that is the identity, or only adds `bias`.
+  std::unordered_map<std::string, at::Tensor> harmless_state(const Node& norm, const at::Tensor& bias) const {
+    std::unordered_map<std::string, at::Tensor> state;
     const auto fill = [&](const char* operand, double value) {
       const std::string& name = name_of(program_, norm, operand);
-      if (!name.empty()) program_.state.at(name).detach().fill_(value);
+      if (!name.empty()) state[name] = at::full_like(program_.state.at(name).detach(), value);
     };
     fill("weight", 1), fill("bias", 0), fill("running_mean", 0), fill("running_var", 1 - epsilon_of(norm));
-    if (bias.defined()) program_.state.at(name_of(program_, norm, "running_mean")).detach().copy_(bias.neg());
+    if (bias.defined()) state.at(name_of(program_, norm, "running_mean")).copy_(bias.neg());
+    return state;
   }
 
   std::string fresh_bias_name(const std::string& weight) const {

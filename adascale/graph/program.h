@@ -103,6 +103,9 @@ struct ProgramInput {
 /// A batch norm that became part of the layer before it; both by ModuleCall::label().
 struct FoldedBatchNorm {
   std::string name, into;
+  /// What tensors of the model it came from, by their names, must be for it to compute the same with its norm
+  /// in place: the layer's, and a norm that is the identity or only adds the bias that the layer lacks.
+  std::unordered_map<std::string, at::Tensor> source_state;
 };
 
 /// A model as torch.export captured it: nodes in execution order, values, the tree of module calls, and the

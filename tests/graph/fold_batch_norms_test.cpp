@@ -108,6 +108,14 @@ TEST_P(FoldBatchNorms, in_place_leaves_the_module_it_came_from_computing_the_sam
   EXPECT_LE(relative_error(run(other), record_.at("output.0")), 2 * GetParam().tolerance);
 }
 
+TEST_P(FoldBatchNorms, tells_what_the_module_it_came_from_must_hold) {
+  Program other = program_;
+  fold_batch_norms(program_);
+  for (const FoldedBatchNorm& norm : program_.folded_batch_norms)
+    for (const auto& [name, tensor] : norm.source_state) other.state.at(name) = tensor;
+  EXPECT_LE(relative_error(run(other), record_.at("output.0")), 2 * GetParam().tolerance);
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, FoldBatchNorms,
                          ::testing::Values(Case{"resnet", 6}, Case{"mobilenet", 3}, Case{"transposed", 2},
                                            Case{"linear", 2}, Case{"one_dimension", 1},
