@@ -18,6 +18,7 @@ void inspect(const std::string& model, QuantizeFlags& flags, const Doors& doors)
              describe_calls(setup.sim.program(), setup.blocks));
   fmt::print("\nlayers\n{}", describe_layers(setup));
   fmt::print("\nleft in full precision\n{}", describe_left_out(setup));
+  fmt::print("\nbatch norms\n{}", describe_batch_norms(setup));
   fmt::print("\nsize    {}\n", describe_size(setup.sim));
 }
 

@@ -5,6 +5,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/graph/fold_batch_norms.h"
 #include "adascale/sim/layers.h"
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/trained_layers.h"
@@ -34,6 +35,7 @@ std::vector<std::string> layers_outside_blocks(const Program& program, const std
 QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)) {
   sim.default_param_bw = kDefaultParamBits;
   sim.default_output_bw = kOffBits;
+  sim.fold_batch_norms = true;
 }
 
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
@@ -74,6 +76,8 @@ void check_flags(QuantizeFlags& flags) {
 }
 
 Setup set_up(Program program, const QuantizeFlags& flags) {
+  // Before ids are taken; the sim finds the rest once more and keeps the list.
+  if (flags.sim.fold_batch_norms) fold_batch_norms(program, flags.sim.in_place);
   const auto& globs = flags.training.blocks;
   std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
   const std::vector<std::string> outside = layers_outside_blocks(program, blocks);

@@ -74,6 +74,15 @@ std::string describe_left_out(const Setup& setup) {
   return text.empty() ? kNothing : text;
 }
 
+std::string describe_batch_norms(const Setup& setup) {
+  std::string text;
+  for (const FoldedBatchNorm& norm : setup.sim.program().folded_batch_norms)
+    text += fmt::format("  {}: folded into {}\n", norm.name, norm.into);
+  for (const KeptBatchNorm& norm : setup.sim.kept_batch_norms())
+    text += fmt::format("  {}: stays: {}\n", norm.name, norm.reason);
+  return text.empty() ? kNothing : text;
+}
+
 std::string summarize(const Setup& setup) {
   std::map<std::string, int> grids;
   for (const QuantizedWeight& weight : setup.sim.weights()) ++grids[to_string(weight.grid)];

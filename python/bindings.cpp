@@ -37,6 +37,7 @@ PYBIND11_MODULE(_C, module) {
   translate_errors();
   bind_report(module);
   bind_sim(module);
+  bind_parts(module);
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
   module.def("log_to", &log_to);

@@ -39,6 +39,12 @@ void bind_report(py::module_& module) {
       .def_readonly("not_trained", &AdaScaleReport::not_trained)
       .def_readonly("seconds", &AdaScaleReport::seconds)
       .def("__repr__", &to_text);
+  module.def("join_reports",
+             [](std::vector<AdaScaleReport> parts, const std::vector<std::string>& not_trained) {
+               AdaScaleReport all = join(parts);
+               all.not_trained.insert(all.not_trained.end(), not_trained.begin(), not_trained.end());
+               return all;
+             });
 }
 
 }  // namespace adascale::python

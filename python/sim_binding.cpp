@@ -10,7 +10,7 @@ namespace adascale::python {
 namespace {
 
 SimOptions read_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
-                            const py::dict& keywords) {
+                            const py::dict& keywords, bool is_part = false) {
   SimOptions options;
   KeywordReader reader("QuantizationSimModel", keywords);
   visit_sim_options(reader, options);
@@ -18,16 +18,27 @@ SimOptions read_sim_options(const std::string& scheme, const std::string& layer_
   options.quant_scheme = quant_scheme_from(scheme);
   options.layer_config = parse_layer_config(layer_config);
   options.in_place = in_place;
+  options.is_part = is_part;
   return options;
 }
 
 std::unique_ptr<QuantizationSimModel> make_sim(const std::string& graph,
                                                std::unordered_map<std::string, at::Tensor> tensors,
                                                const std::string& scheme, const std::string& layer_config,
-                                               bool in_place, const py::dict& keywords) {
-  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords);
+                                               bool in_place, const py::dict& keywords, bool is_part) {
+  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords, is_part);
   const py::gil_scoped_release no_gil;
   return std::make_unique<QuantizationSimModel>(parse_program(graph, std::move(tensors)), options);
+}
+
+py::list call_float(const QuantizationSimModel& sim, const py::list& inputs) {
+  const Inputs values = to_values(inputs);
+  Outputs outputs;
+  {
+    const py::gil_scoped_release no_gil;
+    outputs = sim.run(values, SimMode::kFloat);
+  }
+  return to_python(outputs);
 }
 
 py::list call_sim(QuantizationSimModel& sim, const py::list& inputs) {
@@ -38,6 +49,12 @@ py::list call_sim(QuantizationSimModel& sim, const py::list& inputs) {
     outputs = sim.call(values);
   }
   return to_python(outputs);
+}
+
+std::vector<std::string> state_names(const QuantizationSimModel& sim) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : sim.program().state) names.push_back(name);
+  return names;
 }
 
 void check_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
@@ -57,12 +74,27 @@ void check_adascale_options(const py::dict& keywords) {
   read_adascale_options(keywords);
 }
 
+std::vector<Inputs> to_batches(const std::vector<py::list>& batches) {
+  std::vector<Inputs> inputs;
+  for (const py::list& batch : batches) inputs.push_back(to_values(batch));
+  return inputs;
+}
+
+AdaScaleReport train_part(QuantizationSimModel& sim, const std::vector<py::list>& fp_batches,
+                          const std::vector<py::list>& quant_batches, const py::dict& keywords,
+                          const py::object& progress) {
+  AdaScaleOptions options = read_adascale_options(keywords);
+  options.progress = progress_to(progress);
+  const std::vector<Inputs> fp = to_batches(fp_batches), quant = to_batches(quant_batches);
+  const py::gil_scoped_release no_gil;
+  return apply_adascale_to_part(sim, fp, quant, options);
+}
+
 AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& batches,
                      const py::dict& keywords, const py::object& progress) {
   AdaScaleOptions options = read_adascale_options(keywords);
   options.progress = progress_to(progress);
-  std::vector<Inputs> inputs;
-  for (const py::list& batch : batches) inputs.push_back(to_values(batch));
+  const std::vector<Inputs> inputs = to_batches(batches);
   const py::gil_scoped_release no_gil;
   return apply_adascale(sim, inputs, options);
 }
@@ -75,13 +107,18 @@ void bind_sim(py::module_& module) {
   using Release = py::call_guard<py::gil_scoped_release>;
   py::class_<QuantizationSimModel>(module, "Sim")
       .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),
-           py::arg("layer_config"), py::arg("in_place"), py::arg("options"))
+           py::arg("layer_config"), py::arg("in_place"), py::arg("options"), py::arg("is_part") = false)
       .def("call", &call_sim, py::arg("inputs"))
       .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
+      .def("call_float", &call_float, py::arg("inputs"))
+      .def("apply_adascale_to_part", &train_part, py::arg("fp_batches"), py::arg("quant_batches"),
+           py::arg("options"), py::arg("progress"))
+      .def("has_match", &QuantizationSimModel::has_match, py::arg("pattern"))
       .def("begin_calibration", &QuantizationSimModel::begin_calibration, Release())
       .def("end_calibration", &QuantizationSimModel::end_calibration, Release())
       .def("abort_calibration", &QuantizationSimModel::abort_calibration, Release())
       .def("state", &QuantizationSimModel::state, py::arg("name"), Release())
+      .def("state_names", &state_names, Release())
       .def("describe", &QuantizationSimModel::describe, Release())
       .def(
           "export",

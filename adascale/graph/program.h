@@ -100,11 +100,20 @@ struct ProgramInput {
   c10::IValue constant;  ///< the constant's value, for a user input fixed at capture
 };
 
+/// A batch norm that became part of the layer before it; both by ModuleCall::label().
+struct FoldedBatchNorm {
+  std::string name, into;
+  /// What tensors of the model it came from, by their names, must be for it to compute the same with its norm
+  /// in place: the layer's, and a norm that is the identity or only adds the bias that the layer lacks.
+  std::unordered_map<std::string, at::Tensor> source_state;
+};
+
 /// A model as torch.export captured it: nodes in execution order, values, the tree of module calls, and the
 /// tensors.
 ///
-/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain data; nothing
-/// mutates the nodes after loading, and what holds ids stays valid as long as the Program lives.
+/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain data; only
+/// `fold_batch_norms` changes the nodes, before anything holds ids, which stay valid as long as the Program
+/// lives.
 struct Program {
   std::vector<Node> nodes;
   std::vector<Value> values;
@@ -116,6 +125,7 @@ struct Program {
   std::unordered_map<std::string, at::Tensor> state;
   /// The exported program it was read from, whole: what `save_program` edits and writes back.
   std::shared_ptr<const nlohmann::json> document;
+  std::vector<FoldedBatchNorm> folded_batch_norms;  ///< execution order
 
   std::vector<const ProgramInput*> user_inputs() const;  ///< those a caller must supply, constants included
   const ProgramInput* input_of(ValueId value) const;     ///< nullptr when the value is made by a node

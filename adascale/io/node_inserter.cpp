@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "adascale/core/error.h"
+#include "adascale/graph/document_names.h"
 #include "adascale/graph/operators.h"
 
 namespace adascale {
@@ -12,50 +13,6 @@ namespace {
 using nlohmann::json;
 
 constexpr int kPositional = 1, kKeyword = 2;  // torch/_export/serde/schema.py, class ArgumentKind
-
-/// Every name in the document, whatever it names: a fresh one must differ from all of them.
-void collect_names(const json& part, std::unordered_set<std::string>& names) {
-  if (part.is_object()) {
-    for (const auto& [key, held] : part.items()) {
-      names.insert(key);
-      collect_names(held, names);
-    }
-  } else if (part.is_array()) {
-    for (const json& item : part) collect_names(item, names);
-  } else if (part.is_string() && part.get_ref<const std::string&>().size() < 256) {
-    names.insert(part.get<std::string>());
-  }
-}
-
-/// Renames a tensor wherever an argument refers to it; a nested graph has names of its own.
-void rename(json& argument, const std::string& from, const std::string& to) {
-  if (argument.is_array()) {
-    for (json& item : argument) rename(item, from, to);
-  } else if (argument.is_object() && !argument.contains("as_graph")) {
-    for (auto& [key, held] : argument.items()) {
-      if (key == "name" && held == from) {
-        held = to;
-      } else {
-        rename(held, from, to);
-      }
-    }
-  }
-}
-
-void rename_in_node(json& node, const std::string& from, const std::string& to) {
-  for (json& operand : node.at("inputs")) rename(operand.at("arg"), from, to);
-}
-
-/// The program's own outputs are named in its signature too, and in the signatures of modules kept apart.
-void rename_in_signature(json& graph_module, const std::string& from, const std::string& to) {
-  for (json& spec : graph_module.at("signature").at("output_specs")) rename(spec, from, to);
-  for (json& entry : graph_module.at("module_call_graph")) {
-    json& signature = entry["signature"];
-    if (signature.is_null()) continue;
-    rename(signature.at("inputs"), from, to);
-    rename(signature.at("outputs"), from, to);
-  }
-}
 
 json float_argument(double number) {
   if (std::isfinite(number)) return {{"as_float", number}};
@@ -69,11 +26,16 @@ json literal_argument(const c10::IValue& value) {
   return float_argument(value.toDouble());
 }
 
+/// "torch.ops.aten.add.Scalar" -> "add".
+std::string base_name(const std::string& target) {
+  const size_t overload = target.rfind('.'), name = target.rfind('.', overload - 1);
+  return target.substr(name + 1, overload - name - 1);
+}
+
 }  // namespace
 
-NodeInserter::NodeInserter(const Program& program) : program_(program), document_(*program.document) {
-  collect_names(document_.at("graph_module"), names_);
-}
+NodeInserter::NodeInserter(const Program& program)
+    : program_(program), document_(*program.document), names_(names_in(document_.at("graph_module"))) {}
 
 void NodeInserter::insert(const std::vector<InsertedNode>& nodes) {
   // Last first: what is inserted never moves a node that a later insertion refers to by its position.
@@ -87,11 +49,10 @@ void NodeInserter::insert(const std::vector<InsertedNode>& nodes) {
 
 void NodeInserter::insert(const InsertedNode& node) {
   const Place place = place_of(node.value);
-  const std::string result = fresh_name(node.target);
+  const std::string result = fresh_name(base_name(node.target), names_);
   json& graph = document_[place.graph];
   json& nodes = graph.at("nodes");
-  for (size_t i = place.position; i < nodes.size(); ++i) rename_in_node(nodes[i], place.name, result);
-  rename(graph.at("outputs"), place.name, result);
+  rename_readers(graph, place.position, place.name, result);
   const bool is_top =
       program_.values[node.value].producer == kNone ||
       program_.nodes[program_.values[node.value].producer].graph_path == "/graph_module/graph";
@@ -140,14 +101,6 @@ json NodeInserter::describe(const InsertedNode& node, const std::string& operand
           {"outputs", {{{"as_tensor", {{"name", result}}}}}},
           {"metadata", {{"nn_module_stack", "L__self__,," + program_.calls[0].type}}},
           {"is_hop_single_tensor_return", nullptr}};
-}
-
-std::string NodeInserter::fresh_name(const std::string& target) {
-  const size_t overload = target.rfind('.'), name = target.rfind('.', overload - 1);
-  const std::string base = target.substr(name + 1, overload - name - 1);
-  std::string candidate = base;
-  for (int i = 1; !names_.insert(candidate).second; ++i) candidate = fmt::format("{}_{}", base, i);
-  return candidate;
 }
 
 }  // namespace adascale

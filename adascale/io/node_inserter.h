@@ -30,7 +30,6 @@ class NodeInserter {
   Place place_of(ValueId value) const;
   nlohmann::json describe(const InsertedNode& node, const std::string& operand,
                           const std::string& result) const;
-  std::string fresh_name(const std::string& target);
 
   const Program& program_;
   nlohmann::json document_;

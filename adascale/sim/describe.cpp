@@ -70,6 +70,10 @@ std::string describe_sim(const QuantizationSimModel& sim) {
   for (const auto& [owner, note] : notes) text += fmt::format("  {}\n    - {}\n", owner, note);
   for (const PassedOver& layer : sim.passed_over())
     text += fmt::format("  not quantized: {}: {}\n", layer.name, layer.reason);
+  for (const FoldedBatchNorm& norm : program.folded_batch_norms)
+    text += fmt::format("  batch norm: {} folded into {}\n", norm.name, norm.into);
+  for (const KeptBatchNorm& norm : sim.kept_batch_norms())
+    text += fmt::format("  batch norm: {} stays: {}\n", norm.name, norm.reason);
   return text;
 }
 

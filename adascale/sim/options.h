@@ -55,6 +55,8 @@ struct SimOptions {
   bool symmetric = true;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
+  bool fold_batch_norms = false;  ///< make them part of the layers they follow, before quantizers sit
+  bool is_part = false;   ///< of a model captured in parts: layer_config may name layers of the others
   bool in_place = false;  ///< fold into the program's own tensors instead of new ones
 };
 
@@ -72,6 +74,9 @@ void visit_sim_options(Visitor&& visit, Options& options) {
         "(8 for QNN); 0: a float itself",
         OptionRule{.min = 0, .max = 16});
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
+  visit("fold_batch_norms", options.fold_batch_norms,
+        "make batch norms part of the convolutions and linears they follow, as deployed models run",
+        OptionRule{});
   visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
         OptionRule{.alias = "config_file"});
 }

@@ -59,7 +59,7 @@ std::vector<int64_t> output_bits(const UnitGraph& graph, const std::vector<Super
       bits[unit] = *settings.output_bw;
       matches = matches || graph.units()[unit].role == DataRole::kComputes;
     }
-    if (!matches) refuse_pattern(pattern, graph);
+    if (!matches && !options.is_part) refuse_pattern(pattern, graph);
     for (const Supergroup& group : groups)
       for (const UnitId unit : group)
         if (names[unit].match(pattern)) bits[group.back()] = *settings.output_bw;

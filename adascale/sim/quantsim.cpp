@@ -2,10 +2,13 @@
 
 #include <ATen/core/grad_mode.h>
 
+#include <algorithm>
 #include <optional>
 
 #include "adascale/core/error.h"
+#include "adascale/core/glob.h"
 #include "adascale/core/progress.h"
+#include "adascale/graph/fold_batch_norms.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/sim/calibration.h"
 #include "adascale/sim/config.h"
@@ -58,6 +61,7 @@ void check_no_nan(const Program& program, const Inputs& inputs) {
 struct QuantizationSimModel::Body {
   Program program;
   SimOptions options;
+  std::vector<KeptBatchNorm> kept_batch_norms;
   LayerList layers;
   std::vector<QuantizedWeight> weights;
   std::vector<Layer> excluded;
@@ -85,6 +89,7 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   objections.raise();
   const SimConfig config =
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
+  if (options.fold_batch_norms) kept_batch_norms = fold_batch_norms(program, options.in_place);
   layers = find_layers(program);
   WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
   objections.raise();
@@ -157,6 +162,20 @@ const std::vector<Layer>& QuantizationSimModel::excluded() const {
 }
 const std::vector<PassedOver>& QuantizationSimModel::passed_over() const {
   return body_->layers.passed_over;
+}
+const std::vector<KeptBatchNorm>& QuantizationSimModel::kept_batch_norms() const {
+  return body_->kept_batch_norms;
+}
+bool QuantizationSimModel::has_match(const std::string& pattern) const {
+  const auto& calls = body_->program.calls;
+  const auto& layers = body_->layers.layers;
+  return std::any_of(calls.begin(), calls.end(),
+                     [&](const ModuleCall& call) {
+                       return glob_match(pattern, call.label()) || glob_match(pattern, call.path);
+                     }) ||
+         std::any_of(layers.begin(), layers.end(), [&](const Layer& layer) {
+           return pattern == layer.kind->name || glob_match(pattern, layer.name);
+         });
 }
 int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
   return body_->weight_by_value[parameter];

@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "adascale/graph/batch_norms.h"
 #include "adascale/graph/interpreter.h"
 #include "adascale/graph/program.h"
 #include "adascale/sim/activation_quantizer.h"
@@ -81,6 +82,10 @@ class QuantizationSimModel {
   /// Layers that the options or the config leave in full precision.
   const std::vector<Layer>& excluded() const;
   const std::vector<PassedOver>& passed_over() const;
+  /// Batch norms that could not be folded, with `fold_batch_norms`; those that were: Program's list.
+  const std::vector<KeptBatchNorm>& kept_batch_norms() const;
+  /// True if a pattern of a layer_config names a layer, a layer kind or a module of this program.
+  bool has_match(const std::string& pattern) const;
   /// Index into weights() of the parameter value's quantizer, or kNone.
   int32_t weight_of(ValueId parameter) const;
 

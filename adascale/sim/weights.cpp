@@ -93,7 +93,7 @@ void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config,
 WeightPlacement place_weight_quantizers(const Program& program, const std::vector<Layer>& layers,
                                         const SimConfig& config, const SimOptions& options,
                                         Objections& objections) {
-  check_patterns(layers, options.layer_config, objections);
+  if (!options.is_part) check_patterns(layers, options.layer_config, objections);
   const RangeScheme& scheme = range_scheme(to_string(options.quant_scheme));
   WeightPlacement placement;
   for (const Layer& layer : layers) {

@@ -192,11 +192,20 @@ std::string describe_folded(const AdaScaleReport& report) {
 
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options) {
+  return apply_adascale_to_part(sim, batches, batches, options);
+}
+
+AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vector<Inputs>& fp_batches,
+                                      const std::vector<Inputs>& quant_batches,
+                                      const AdaScaleOptions& options) {
   const auto start = Clock::now();
   const KeptMemory memory;
-  const Preflight plan = check_adascale(sim, batches, options);
+  const Preflight plan = check_adascale(sim, fp_batches, options);
+  ADA_CHECK(fp_batches.size() == quant_batches.size(),
+            "apply_adascale: got {} batches of the FP model and {} of the quantized one, expected as many",
+            fp_batches.size(), quant_batches.size());
   AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
-  ProgramWalk walk(sim, plan.blocks, batches, options.activation_memory << 20);
+  ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches, options.activation_memory << 20);
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i)
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));

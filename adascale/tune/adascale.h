@@ -65,6 +65,12 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 
+/// The same for a program that is part of a model run elsewhere, with the inputs it gets there: from the FP
+/// model, and from the one whose earlier parts are quantized. Batch by batch in the same order.
+AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vector<Inputs>& fp_batches,
+                                      const std::vector<Inputs>& quant_batches,
+                                      const AdaScaleOptions& options = {});
+
 /// Passes a batch (a tensor, positional tensors, named tensors) to the model.
 struct DefaultForward {
   template <class Batch>

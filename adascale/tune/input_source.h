@@ -10,8 +10,8 @@ namespace adascale {
 /// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp, run_quant
 /// as often as there are weights to try, leave.
 ///
-/// ProgramWalk walks an exported program. The seam is for a second source: a live model run with hooks, for
-/// models whose blocks export but which do not export whole.
+/// ProgramWalk walks an exported program: a whole model, or one block of a model that does not export whole,
+/// whose inputs were caught where that model runs.
 class InputSource {
  public:
   /// Sees what a node of a batch is about to read.

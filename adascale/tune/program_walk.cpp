@@ -10,7 +10,8 @@
 namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                         const std::vector<Inputs>& batches, int64_t memory_bytes)
+                         const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
+                         int64_t memory_bytes)
     : sim_(sim), blocks_(blocks), store_(memory_bytes) {
   fp_hooks_.load_state = [this](ValueId value) {
     const auto kept = kept_.find(sim_.program().input_of(value)->name);
@@ -21,11 +22,14 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
       folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
+  feed(fp_batches, fp_);
+  feed(quant_batches, quant_);
+}
+
+void ProgramWalk::feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream) {
   for (const Inputs& batch : batches) {
-    for (auto* stream : {&fp_, &quant_}) {
-      stream->emplace_back(sim.program());
-      feed_inputs(sim.program(), batch, stream->back());
-    }
+    stream.emplace_back(sim_.program());
+    feed_inputs(sim_.program(), batch, stream.back());
   }
 }
 

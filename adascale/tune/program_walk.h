@@ -18,7 +18,13 @@ class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches, int64_t memory_bytes);
+              const std::vector<Inputs>& batches, int64_t memory_bytes)
+      : ProgramWalk(sim, blocks, batches, batches, memory_bytes) {}
+  /// With inputs of their own for the two streams, as many of one as of the other: a program that is part of
+  /// a model run elsewhere.
+  ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+              const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
+              int64_t memory_bytes);
 
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
@@ -36,6 +42,7 @@ class ProgramWalk : public InputSource {
   };
 
   void plan_stages();
+  void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
   void run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks);
   void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks);
   void drop_dead(const Stage& stage);

@@ -4,6 +4,17 @@
 
 namespace adascale {
 
+AdaScaleReport join(const std::vector<AdaScaleReport>& parts) {
+  AdaScaleReport all;
+  for (const AdaScaleReport& part : parts) {
+    all.recipe = part.recipe;
+    all.blocks.insert(all.blocks.end(), part.blocks.begin(), part.blocks.end());
+    all.not_trained.insert(all.not_trained.end(), part.not_trained.begin(), part.not_trained.end());
+    all.seconds += part.seconds;
+  }
+  return all;
+}
+
 std::string to_string(const AdaScaleReport& report) {
   std::string text = fmt::format("AdaScale, recipe {}: {} blocks in {:.0f} s\n", report.recipe,
                                  report.blocks.size(), report.seconds);

@@ -33,6 +33,9 @@ struct AdaScaleReport {
   double seconds = 0;
 };
 
+/// The reports of a model's parts as one, in their order.
+AdaScaleReport join(const std::vector<AdaScaleReport>& parts);
+
 /// A table for people: a line per block and what was left.
 std::string to_string(const AdaScaleReport& report);
 

@@ -4,14 +4,14 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Unpack
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from . import _C
 from .errors import Error
 from .options import AdaScaleKeywords, document
 from .progress import Progress
 from .sim import QuantizationSimModel
-from .simulated_model import SimulatedModel, StopForward, recording, show_folded_weights
+from .simulated_model import StopForward, recording
 
 ForwardFn = Callable[[Any, Any], Any]
 
@@ -65,11 +65,11 @@ def apply_adascale(
         try:
             return qsim._core.apply_adascale(batches, keywords, show)
         finally:
-            show_folded_weights(qsim.model)
+            qsim._show_folded_weights()
 
 
-def _record(model: SimulatedModel, data_loader: Iterable[Any], forward_fn: ForwardFn) -> list[list[Any]]:
-    """The flat inputs that ``forward_fn`` calls the model with, one entry per batch."""
+def _record(model: nn.Module, data_loader: Iterable[Any], forward_fn: ForwardFn) -> list[Any]:
+    """The inputs that ``forward_fn`` calls the model with, one entry per batch."""
     with recording(model) as recorded:
         for index, batch in enumerate(data_loader):
             try:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("adascale")
 
 
+class ExportError(Error):
+    """The model cannot be captured as a whole; block by block it still may."""
+
+
 @dataclass(frozen=True)
 class Capture:
     """What C++ builds its program from, and how Python calls it."""
@@ -39,11 +43,22 @@ def capture(model: nn.Module, dummy_input: Any) -> Capture:
     ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model is
     captured in eval mode and put back. Errors: one line, naming the source line ``torch.export`` stopped at.
     """
+    check_example(model, dummy_input)
+    return capture_call(model, *call_of(dummy_input))
+
+
+def check_example(model: nn.Module, dummy_input: Any) -> None:
+    """Raises for what is no model, no example, or one that the model's signature does not take."""
     if not isinstance(model, nn.Module):
         raise Error(f"model: got {type(model).__name__}, expected a torch.nn.Module")
     args, kwargs = call_of(dummy_input)
     if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
         raise Error("dummy_input: no tensor in it; give an example of the model's input")
+    CallSignature(model.forward, args, kwargs)
+
+
+def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
+    """The same for an example given as the call's arguments, positional and named."""
     signature = CallSignature(model.forward, args, kwargs)
     with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
         program = _export_any_batch(model, signature)
@@ -124,7 +139,9 @@ def _export(
         with _quiet_torch():
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # boundary: whatever the model or torch raises becomes one line
-        raise Error(f"torch.export refuses the model{_user_line(error)}: {first_line(error)}") from error
+        raise ExportError(
+            f"torch.export refuses the model{_user_line(error)}: {first_line(error)}"
+        ) from error
 
 
 def _user_line(error: BaseException) -> str:
@@ -149,14 +166,16 @@ def _serialize(program: "ExportedProgram") -> bytes:
     except (
         Exception
     ) as error:  # boundary: torch's serializer raises many kinds, with whole tracebacks as text
-        raise Error(f"the captured graph does not fit torch's export schema: {first_line(error)}") from error
+        raise ExportError(
+            f"the captured graph does not fit torch's export schema: {first_line(error)}"
+        ) from error
 
 
 def _tensors_of(program: "ExportedProgram") -> dict[str, Tensor]:
     tensors = {**program.state_dict, **program.constants}
     for name, value in tensors.items():
         if not isinstance(value, Tensor):
-            raise Error(
+            raise ExportError(
                 f"{name}: the model holds a {type(value).__name__}, which has no place in a graph of tensors"
             )
     return tensors

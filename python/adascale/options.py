@@ -31,6 +31,7 @@ class SimKeywords(TypedDict, total=False):
     group_size: int
     decompressed_bw: int
     symmetric: bool
+    fold_batch_norms: bool
     config: str
     config_file: str | None
 

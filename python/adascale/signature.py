@@ -67,6 +67,15 @@ class CallSignature:
             _check_leaf(name, leaf, fixed)
         return leaves
 
+    def with_fixed(self, leaves: list[Any]) -> list[Any]:
+        """The leaves with what ``dummy_input`` fixed in its places."""
+        return [leaf if fixed is None else fixed[0] for leaf, fixed in zip(leaves, self._fixed, strict=True)]
+
+    def unflatten(self, leaves: list[Any]) -> Call:
+        """The arguments that ``leaves``, as from ``flatten``, stand for."""
+        args, kwargs = pytree.tree_unflatten(leaves, self._spec)
+        return args, kwargs
+
     def _named(self, where: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         try:
             named = dict(self._signature.bind(*args, **kwargs).arguments)

@@ -3,16 +3,19 @@
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Unpack
 
 import torch
 from torch import nn
 
 from . import _C
-from .capture import capture
+from .capture import Capture, ExportError, capture, check_example
 from .errors import Error
+from .live_export import FORMATS
+from .live_sim import LiveSim
 from .options import QuantScheme, SimKeywords, document
-from .signature import call_of
+from .signature import CallSignature, call_of
 from .simulated_model import SimulatedModel, show_folded_weights
 
 _NOT_GIVEN: Any = object()
@@ -21,12 +24,16 @@ _NOT_GIVEN: Any = object()
 class QuantizationSimModel:
     """Simulates ``model`` with quantized weights and activations; ``sim.model`` runs it.
 
-    model: any ``nn.Module`` that ``torch.export`` accepts; captured in eval mode and put back.
+    model: any ``nn.Module`` that ``torch.export`` accepts, whole or block by block; captured in eval mode and
+        put back.
     dummy_input: an example of its input: a tensor, a tuple or list of positional arguments, or a dict of
         named ones. Later inputs may have other sizes wherever the model allows it.
     quant_scheme: how ranges are found, a :class:`QuantScheme` or its name.
     in_place: fold quantized weights into the model's own tensors; otherwise the model stays as it is, and its
         weights are shared until they are folded: editing one meanwhile is refused at the next call.
+    blocks: globs over module names: simulate these modules alone, block by block, and do not capture the
+        whole. Without it that is done, with the blocks found, for a model that ``torch.export`` refuses as a
+        whole; a warning says so, and ``print(sim)`` lists what is left in full precision.
     layer_config: a glob over module names, or a layer kind such as ``"Embedding"``, to that layer's settings
         (``param_bw``, ``group_size``, ``decompressed_bw``, ``symmetric``, ``per_channel``, ``output_bw``);
         later entries win.
@@ -41,18 +48,55 @@ class QuantizationSimModel:
         quant_scheme: QuantScheme | str = QuantScheme.post_training_tf,
         *,
         in_place: bool = False,
+        blocks: Sequence[str] | None = None,
         layer_config: Mapping[str, Mapping[str, Any]] | None = None,
         **options: Unpack[SimKeywords],
     ) -> None:
         scheme = quant_scheme.value if isinstance(quant_scheme, QuantScheme) else quant_scheme
         layers = json.dumps(layer_config or {})
+        blocks = _pattern_list(blocks)
         keywords = {name: value for name, value in options.items() if value is not None}
         _C.check_sim_options(scheme, layers, in_place, keywords)  # before the capture, which may take long
+
+        def simulate(captured: Capture, is_part: bool) -> _C.Sim:
+            return _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords, is_part)
+
         with torch.inference_mode(False):  # what is made under it could not be trained on
-            captured = capture(model, dummy_input)
-            self._core = _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords)
-            self.model = SimulatedModel(model, captured, self._core)
-        self._signature = captured.signature
+            whole = _capture_whole(model, dummy_input, blocks)
+            if isinstance(whole, Capture):
+                self._simulate_whole(model, whole, simulate(whole, False))
+            else:
+                try:
+                    self._simulate_blocks(model, dummy_input, str(whole), in_place, blocks, simulate)
+                    self._live.check_patterns(list(layer_config or {}))
+                except Error as error:
+                    raise error from (error.__cause__ or whole.__cause__)
+
+    def _simulate_whole(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
+        self._core: _C.Sim | LiveSim = core
+        self.model: nn.Module = SimulatedModel(model, captured, core)
+        self._signature: CallSignature | None = captured.signature
+        self._show_folded_weights = partial(show_folded_weights, self.model)
+
+    def _simulate_blocks(
+        self,
+        model: nn.Module,
+        dummy_input: Any,
+        refusal: str,
+        in_place: bool,
+        blocks: list[str] | None,
+        simulate: Callable[[Capture, bool], _C.Sim],
+    ) -> None:
+        if in_place:
+            raise Error(
+                f"{refusal}; block by block, in_place=True would overwrite the weights that the blocks are "
+                "trained towards; leave it out"
+            )
+        live = LiveSim(model, call_of(dummy_input), refusal, lambda block: simulate(block, True), blocks)
+        self._core = self._live = live
+        self.model = live.model
+        self._signature = None
+        self._show_folded_weights = live.show_folded_weights
 
     def compute_encodings(
         self,
@@ -80,7 +124,7 @@ class QuantizationSimModel:
         except BaseException:
             self._core.abort_calibration()
             raise
-        show_folded_weights(self.model)
+        self._show_folded_weights()
 
     def export(
         self,
@@ -88,24 +132,46 @@ class QuantizationSimModel:
         filename_prefix: str,
         dummy_input: Any = None,
         *,
-        formats: Sequence[str] = ("pt2", "safetensors", "encodings"),
+        formats: Sequence[str] | None = None,
         encoding_version: str = "1.0.0",
     ) -> list[str]:
         """Writes the formats into the folder ``path``, made if missing, all or none; returns their paths.
 
         dummy_input: not needed; its arguments' names and kinds are checked against the captured ones.
-        formats: names as ``adascale list formats`` shows them.
+        formats: names as ``adascale list formats`` shows them; None for pt2, safetensors and encodings, or,
+            of a model simulated block by block, which has no whole program, the last two.
         encoding_version: "1.0.0" or "0.6.1".
         Raises :class:`adascale.Error` before anything is written.
         """
         if isinstance(formats, str):
             raise Error(f"export: formats: got the string {formats!r}, expected a list such as [{formats!r}]")
-        if dummy_input is not None:
+        if formats is None:
+            formats = FORMATS if self._signature is None else ("pt2", *FORMATS)
+        if dummy_input is not None and self._signature is not None:
             self._signature.flatten(*call_of(dummy_input))
         return self._core.export(os.fspath(path), filename_prefix, list(formats), encoding_version)
 
     def __repr__(self) -> str:
         return self._core.describe().rstrip()
+
+
+def _pattern_list(blocks: Sequence[str] | None) -> list[str] | None:
+    if blocks is None:
+        return None
+    if isinstance(blocks, str) or not blocks or not all(isinstance(pattern, str) for pattern in blocks):
+        raise Error(f"QuantizationSimModel: blocks: got {blocks!r}, expected a list of globs")
+    return list(blocks)
+
+
+def _capture_whole(model: nn.Module, dummy_input: Any, blocks: list[str] | None) -> Capture | Error:
+    """The model's program, or why there is none."""
+    check_example(model, dummy_input)
+    if blocks is not None:
+        return Error("not captured whole, as blocks= asks")
+    try:
+        return capture(model, dummy_input)
+    except ExportError as error:
+        return error
 
 
 def _one_of(name: str, value: Any, other_name: str, other: Any, missing: Any) -> Any:

@@ -65,6 +65,10 @@ class SimulatedModel(nn.Module):
         self.training = False
         _mirror_modules(model, self)
         _mirror_tensors(model, self)
+        if set(core.state_names()) != set(captured.tensors):  # batch norms were folded
+            follow_names(self, set(captured.tensors), core)
+            self._adascale.tensor_names = core.state_names()
+            show_folded_weights(self)
         for name in _SHOWN_ATTRIBUTES:
             if hasattr(model, name) and not hasattr(self, name):
                 setattr(self, name, getattr(model, name))
@@ -120,9 +124,9 @@ class SimulatedModel(nn.Module):
 
 
 @contextmanager
-def recording(model: SimulatedModel) -> Iterator[list[list[Any]]]:
-    """Within it calls store their flat inputs and raise ``StopForward`` instead of running."""
-    recorded: list[list[Any]] = []
+def recording(model: Any) -> Iterator[list[Any]]:
+    """Within it a ``sim.model``'s calls store their inputs and raise ``StopForward`` instead of running."""
+    recorded: list[Any] = []
     model._adascale.recorded = recorded
     try:
         yield recorded
@@ -139,6 +143,19 @@ def show_folded_weights(model: SimulatedModel) -> None:
             path, _, leaf = name.rpartition(".")
             place, now = model.get_submodule(path), model._adascale.core.state(name)
             place._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
+
+
+def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:
+    """Takes out of ``model`` what the program lost of its ``captured`` tensors; puts in what it gained."""
+    now = set(core.state_names())
+    for name in captured - now:
+        path, _, leaf = name.rpartition(".")
+        place = model.get_submodule(path)
+        place._parameters.pop(leaf, None)
+        place._buffers.pop(leaf, None)
+    for name in now - captured:
+        path, _, leaf = name.rpartition(".")
+        model.get_submodule(path).register_parameter(leaf, _without_grad(core.state(name)))
 
 
 def _snapshot(value: Any) -> Any:

@@ -50,6 +50,18 @@ TEST_F(Inspect, BlocksByName) {
   EXPECT_HAS(wrong.err, "'layer.*' matches no module");
 }
 
+TEST_F(Inspect, SaysWhatBecomesOfBatchNorms) {
+  const Ran ran = run_command({"inspect", model_file("cnn")});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  for (const char* text : {"2 blocks, 4 layers to quantize", "blocks.0.bn1: folded into blocks.0.conv1",
+                           "norm: stays: it follows (root) (add_2), which is no convolution or linear"})
+    EXPECT_HAS(ran.out, text);
+  const Ran off = run_command({"inspect", model_file("cnn"), "--no-fold-batch-norms"});
+  ASSERT_EQ(off.code, 0) << off.err;
+  EXPECT_HAS(off.out, "2 blocks, 4 layers to quantize");
+  EXPECT_EQ(off.out.find("folded into"), std::string::npos);
+}
+
 TEST_F(Inspect, AModelWithoutBlocksIsShownToo) {
   const Ran ran = run_command({"inspect", model_file("flat")});
   EXPECT_EQ(ran.code, 0) << ran.err;

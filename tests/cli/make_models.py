@@ -55,6 +55,32 @@ class LanguageModel(nn.Module):
         return self.head(x), x
 
 
+class ConvBlock(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(width, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
+        self.conv2, self.bn2 = nn.Conv2d(width, width, 3, padding=1), nn.BatchNorm2d(width)
+
+    def forward(self, x):
+        return torch.relu(self.bn2(self.conv2(torch.relu(self.bn1(self.conv1(x))))) + x)
+
+
+class Cnn(nn.Module):
+    """Two residual blocks whose batch norms fold, and one after an addition."""
+
+    def __init__(self, width=4):
+        super().__init__()
+        self.blocks = nn.Sequential(ConvBlock(width), ConvBlock(width))
+        self.norm = nn.BatchNorm2d(width)
+        for module in self.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.running_mean.uniform_(-1, 1)
+                module.running_var.uniform_(0.3, 3)
+
+    def forward(self, x):
+        return self.norm(self.blocks(x) + x)
+
+
 def save(folder, name, model, inputs, dims=Dim.AUTO):
     """`dims`: the batch dimension of every input."""
     dynamic = [{axis: dims if axis == 0 else Dim.AUTO for axis in range(x.dim())} for x in inputs]
@@ -72,6 +98,7 @@ def main(folder):
     save(folder, "flat", nn.Sequential(nn.Linear(16, 5)), (x,))
     ids = torch.randint(0, 24, (3, 7))
     save(folder, "language", LanguageModel(), (ids, torch.ones_like(ids)))
+    save(folder, "cnn", Cnn(), (torch.rand(2, 4, 6, 6),))
     broken = Blocks()
     broken.blocks[0].fc1.weight.data[0, 0] = torch.nan
     save(folder, "nan_weight", broken, (x,))

@@ -1,6 +1,8 @@
 #include <ATen/ops/_unique.h>
+#include <ATen/ops/rand.h>
 
 #include "adascale/io/pt2.h"
+#include "adascale/io/safetensors.h"
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -29,6 +31,24 @@ TEST_F(Quantize, PutsTheWeightsOnTheirGridAndLeavesTheRest) {
   const at::Tensor row = after.state.at("blocks.1.fc1.weight")[0];
   EXPECT_LE(std::get<0>(at::_unique(row)).numel(), 16);
   EXPECT_FALSE(row.equal(before.state.at("blocks.1.fc1.weight")[0]));
+}
+
+TEST_F(Quantize, FoldsBatchNormsUnlessToldNotTo) {
+  write_safetensors(path("images.safetensors"), {{"x", at::rand({16, 4, 6, 6})}}, {});
+  const auto norms_left = [&](const std::string& folder, const std::vector<std::string>& more) {
+    std::vector<std::string> args = {
+        "quantize", model_file("cnn"), "--data",    path("images.safetensors"), "--iterations",
+        "2",        "--output-dir",    path(folder)};
+    args.insert(args.end(), more.begin(), more.end());
+    const Ran ran = run_command(args);
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    const Program written = load_program(path(folder + "/cnn.pt2"));
+    EXPECT_EQ(written.state.contains("blocks.0.conv1.bias"), more.empty());
+    return std::count_if(written.nodes.begin(), written.nodes.end(),
+                         [](const Node& node) { return node.op() == "aten::batch_norm"; });
+  };
+  EXPECT_EQ(norms_left("folded", {}), 1);
+  EXPECT_EQ(norms_left("kept", {"--no-fold-batch-norms"}), 5);
 }
 
 TEST_F(Quantize, DryRunSaysAllAndLeavesNothing) {

@@ -133,6 +133,33 @@ TEST(ApplyAdaScale, InPlaceLeavesTheTargetsOfBlocksThatShareAWeight) {
   }
 }
 
+TEST(ApplyAdaScale, APartTakesItsInputsFromElsewhere) {
+  const auto loss_before = [](const std::vector<Inputs>& quant_batches) {
+    QuantizationSimModel sim = seed_sim();
+    const auto report =
+        apply_adascale_to_part(sim, seed_batches(2), quant_batches, AdaScaleOptions{.recipe = "rtn"});
+    return report.blocks[0].loss_before;
+  };
+  std::vector<Inputs> noisy = seed_batches(2);
+  for (Inputs& batch : noisy) batch[0] = batch[0].toTensor().add(0.5);
+  QuantizationSimModel whole = seed_sim();
+  const auto report = apply_adascale(whole, seed_batches(2), AdaScaleOptions{.recipe = "rtn"});
+  EXPECT_EQ(loss_before(seed_batches(2)), report.blocks[0].loss_before);
+  EXPECT_GT(loss_before(noisy), 2 * report.blocks[0].loss_before);
+  EXPECT_EQ(error_of([&] { loss_before(seed_batches(1)); }),
+            "apply_adascale: got 2 batches of the FP model and 1 of the quantized one, expected as many");
+}
+
+TEST(ApplyAdaScale, ReportsOfPartsJoin) {
+  AdaScaleReport first{.recipe = "fast", .blocks = {{.name = "a"}}, .not_trained = {"x"}, .seconds = 1};
+  const AdaScaleReport second{.recipe = "fast", .blocks = {{.name = "b"}}, .seconds = 2};
+  const AdaScaleReport both = join({first, second});
+  ASSERT_EQ(both.blocks.size(), 2u);
+  EXPECT_EQ(both.blocks[1].name, "b");
+  EXPECT_EQ(both.not_trained, first.not_trained);
+  EXPECT_EQ(both.seconds, 3);
+}
+
 TEST(ApplyAdaScale, ALayerOfOneVectorTrainsToo) {
   QuantizationSimModel sim(load_program(model_file("sequence")),
                            {.default_param_bw = 3, .default_output_bw = 32});

@@ -1,0 +1,200 @@
+"""What reaches the blocks of a live model, batch by batch, in the FP model and in the quantized one."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+from .errors import Error
+from .live_blocks import LiveBlock, copied, largest_difference
+from .signature import Call
+from .simulated_model import StopForward
+
+log = logging.getLogger("adascale")
+
+
+@dataclass
+class _Link:
+    """How a block's flat inputs follow from the block before it: its input or output of that number.
+
+    None in ``sources``: a number or flag, the same in every call.
+    """
+
+    before: str
+    sources: list[tuple[str, int] | None]
+
+
+@dataclass
+class _Stretch:
+    """The last block's flat inputs and outputs in one stream, by batch."""
+
+    inputs: dict[int, list[Any]] = field(default_factory=dict)
+    outputs: dict[int, list[Any]] = field(default_factory=dict)
+
+    def follow(self, link: _Link, batch: int) -> list[Any]:
+        inputs, outputs = self.inputs[batch], self.outputs[batch]
+        return [
+            None if source is None else (inputs if source[0] == "in" else outputs)[source[1]]
+            for source in link.sources
+        ]
+
+
+class LiveStreams:
+    """Hands out each block's inputs in turn, one block's at a time in memory.
+
+    Where, in the FP model, a block reads only what the one before it read or gave, the streams go on from
+    there; elsewhere the live models run anew up to the block.
+    """
+
+    def __init__(
+        self, float_model: nn.Module, quant_model: nn.Module, blocks: list[LiveBlock], batches: list[Call]
+    ) -> None:
+        self._models = {"fp": float_model, "quant": quant_model}
+        self._batches = batches
+        self._links = [_links_of(number, float_model, blocks, batch) for number, batch in enumerate(batches)]
+        self._at = ""  # path of the block that the stretches hold
+        self._stretches = {stream: _Stretch() for stream in self._models}
+
+    def reach(self, block: LiveBlock) -> tuple[list[list[Any]], list[list[Any]]]:
+        """The block's flat inputs, FP and quantized: those of the batches that come to it in both."""
+        reached = {stream: _Stretch() for stream in self._models}
+        for batch, links in enumerate(self._links):
+            if block.path not in links:
+                continue
+            pair = {stream: self._inputs(stream, block, batch) for stream in self._models}
+            if any(inputs is None for inputs in pair.values()):
+                log.warning("%s: batch %d does not reach it once quantized: left out", block.path, batch)
+                continue
+            for stream, inputs in pair.items():
+                reached[stream].inputs[batch] = inputs
+        self._at, self._stretches = block.path, reached
+        self._run_float(block)
+        return list(reached["fp"].inputs.values()), list(reached["quant"].inputs.values())
+
+    def leave(self, block: LiveBlock) -> None:
+        """Runs the block as it is now quantized."""
+        stretch = self._stretches["quant"]
+        for batch, inputs in stretch.inputs.items():
+            stretch.outputs[batch] = block.core.call(inputs)
+
+    def _inputs(self, stream: str, block: LiveBlock, batch: int) -> list[Any] | None:
+        link, stretch = self._links[batch][block.path], self._stretches[stream]
+        if link is not None and link.before == self._at and batch in stretch.outputs:
+            return block.with_fixed(stretch.follow(link, batch))
+        model, (args, kwargs) = self._models[stream], self._batches[batch]
+        with _catching(model.get_submodule(block.path)) as caught, torch.no_grad():
+            try:
+                model(*args, **kwargs)
+            except StopForward:
+                return block.flatten(caught[0])
+        return None
+
+    def _run_float(self, block: LiveBlock) -> None:
+        """The live block's outputs, and a check of the captured one's: it may have fixed what data decide."""
+        stretch = self._stretches["fp"]
+        module = self._models["fp"].get_submodule(block.path)
+        for batch, inputs in stretch.inputs.items():
+            args, kwargs = copied(block.captured.signature.unflatten(inputs))
+            with torch.no_grad():
+                outputs = pytree.tree_leaves(module(*args, **kwargs))
+            difference = largest_difference(block.core.call_float(inputs), outputs)
+            if difference:
+                raise Error(
+                    f"{block.path}: batch {batch}: captured alone it computes something else than live "
+                    f"({difference}): its way depends on the data; leave it out with blocks="
+                )
+            stretch.outputs[batch] = outputs
+
+
+def _links_of(number: int, model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, _Link | None]:
+    try:
+        return _links(model, blocks, batch)
+    except Error as error:
+        raise Error(f"batch {number}: {error}") from error
+
+
+def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, _Link | None]:
+    """Paths of the blocks that a batch comes to, and how each follows from the one before, if it does."""
+    links: dict[str, _Link | None] = {}
+    last: dict[str, Any] = {}
+
+    def enter(block: LiveBlock) -> Any:
+        def see(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+            if block.path not in links:
+                inputs = block.flatten((args, kwargs))
+                links[block.path] = _link(last, inputs)
+                last.clear()
+                last.update(path=block.path, inputs=_versioned(inputs))
+
+        return see
+
+    def leave(block: LiveBlock) -> Any:
+        def see(_module: nn.Module, _args: Any, _kwargs: Any, output: Any) -> None:
+            if last.get("path") == block.path and "outputs" not in last:
+                last["outputs"] = _versioned(pytree.tree_leaves(output))
+
+        return see
+
+    handles = []
+    for block in blocks:
+        module = model.get_submodule(block.path)
+        handles.append(module.register_forward_pre_hook(enter(block), with_kwargs=True))
+        handles.append(module.register_forward_hook(leave(block), with_kwargs=True))
+    try:
+        with torch.no_grad():
+            model(*batch[0], **batch[1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return links
+
+
+def _versioned(leaves: list[Any]) -> list[tuple[Any, int]]:
+    return [(leaf, _version(leaf)) for leaf in leaves]
+
+
+def _version(leaf: Any) -> int:
+    """How often it was written in place; inference tensors keep no count."""
+    return leaf._version if isinstance(leaf, Tensor) and not leaf.is_inference() else 0
+
+
+def _link(last: dict[str, Any], inputs: list[Any]) -> _Link | None:
+    """None where an input is neither what the last block read nor what it gave, or was written to since."""
+    if "outputs" not in last:
+        return None
+    sources: list[tuple[str, int] | None] = []
+    for leaf in inputs:
+        if not isinstance(leaf, Tensor):
+            sources.append(None)
+            continue
+        found = [
+            (kind, index)
+            for kind, known in (("out", last["outputs"]), ("in", last["inputs"]))
+            for index, (other, version) in enumerate(known)
+            if other is leaf and version == _version(leaf)
+        ]
+        if not found:
+            return None
+        sources.append(found[0])
+    return _Link(last["path"], sources)
+
+
+@contextmanager
+def _catching(block: nn.Module) -> Iterator[list[Call]]:
+    """Within it the block's next call leaves its inputs in the list and ends the forward pass."""
+    caught: list[Call] = []
+
+    def stop(_module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        caught.append((args, kwargs))
+        raise StopForward
+
+    handle = block.register_forward_pre_hook(stop, with_kwargs=True)
+    try:
+        yield caught
+    finally:
+        handle.remove()
