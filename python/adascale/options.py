@@ -43,6 +43,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     num_iterations: int | None
     blocks: list[str] | None
     recipe: str
+    keep_better: bool
     held_out_batches: int
     precision: str
     activation_memory: int
