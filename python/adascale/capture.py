@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .errors import Error, first_line
+from .recurrent import open_lengths
 from .signature import Call, CallSignature, call_of
 
 if TYPE_CHECKING:
@@ -121,7 +122,7 @@ def _export(
     arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
     shapes = pytree.tree_map(_open_dims, arguments)
     try:
-        with _quiet_torch():
+        with _quiet_torch(), open_lengths():
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # boundary: whatever the model or torch raises becomes one line
         raise Error(f"torch.export refuses the model{_user_line(error)}: {first_line(error)}") from error
