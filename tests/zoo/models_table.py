@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from adascale import AdaScaleReport
 
@@ -66,17 +66,25 @@ SCORES: dict[str, Score] = {}
 
 
 def titles_in_docs() -> list[str]:
-    table = PAGE.read_text().partition(BEGIN.format("models"))[2].partition(END.format("models"))[0]
-    return [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("|")][2:]
+    return list(_lines_in_docs("models"))
 
 
 def write_tables() -> None:
-    _replace("models", [*MODELS_HEAD, *map(str, ROWS.values())])
-    _replace("scores", [*SCORES_HEAD, *map(str, SCORES.values())])
+    """This run's lines take the place of those of the same title; the others stay."""
+    _replace("models", MODELS_HEAD, ROWS)
+    _replace("scores", SCORES_HEAD, SCORES)
 
 
-def _replace(name: str, lines: list[str]) -> None:
-    begin, end = BEGIN.format(name), END.format(name)
+def _lines_in_docs(table: str) -> dict[str, str]:
+    """By title, the head left out."""
+    text = PAGE.read_text().partition(BEGIN.format(table))[2].partition(END.format(table))[0]
+    lines = [line for line in text.splitlines() if line.startswith("|")][2:]
+    return {line.split("|")[1].strip(): line for line in lines}
+
+
+def _replace(table: str, head: list[str], found: dict[str, Any]) -> None:
+    begin, end = BEGIN.format(table), END.format(table)
+    lines = _lines_in_docs(table) | {row.title: str(row) for row in found.values()}
     before, _, rest = PAGE.read_text().partition(begin)
     after = rest.partition(end)[2]
-    PAGE.write_text("\n".join([f"{before}{begin}", *lines, f"{end}{after}"]))
+    PAGE.write_text("\n".join([f"{before}{begin}", *head, *lines.values(), f"{end}{after}"]))

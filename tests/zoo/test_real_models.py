@@ -111,7 +111,7 @@ def test_smollm2_keeps_its_perplexity() -> None:
         [(full,), (rounded,), (learned,)],
     )
     assert full == pytest.approx(12.67, abs=0.01) and rounded == pytest.approx(22.78, abs=0.05)
-    assert learned < 17.0  # AIMET's at twice the iterations: 16.07; at half of them 18.34
+    assert learned < 14.5  # AIMET's AdaScale comes to 16.07 in twice the iterations
 
 
 @pytest.mark.full
