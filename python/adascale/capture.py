@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 log = logging.getLogger("adascale")
+
+# An LSTM's or GRU's own list of its parameters, which it makes anew and torch takes for a side effect.
+_LSTM_REFRESHED = r"The tensor attributes (self\.[\w.]*_flat_weights\[\d+\](, )?)+ were assigned"
 
 
 @dataclass(frozen=True)
@@ -215,7 +219,8 @@ def _quiet_torch() -> Iterator[None]:
     disabled, said = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _LSTM_REFRESHED)
             yield
     finally:
         logging.disable(disabled)

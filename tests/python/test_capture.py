@@ -137,6 +137,7 @@ RECURRENT = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("name", RECURRENT)
 def test_recurrent_layers_take_any_length(name: str) -> None:
     model = RECURRENT[name].eval()
