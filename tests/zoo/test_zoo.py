@@ -169,6 +169,10 @@ def with_aliases(model: torch.nn.Module, names: set[str]) -> set[str]:
     return {name for name, tensor in state.items() if tensor.data_ptr() in addresses}
 
 
+def test_every_golden_is_an_architectures() -> None:
+    assert {path.stem for path in GOLDEN.iterdir()} == {row.name for row in ARCHITECTURES}
+
+
 def test_docs_list_every_architecture() -> None:
     trained = [row.title for row in ARCHITECTURES if not row.not_trained]
     assert [title for title in trained if title not in titles_in_docs()] == []
