@@ -81,12 +81,15 @@ def trainable(subject: Captured, request: pytest.FixtureRequest) -> Captured:
 
 def without_value_names(text: str) -> str:
     """Names and open sizes of values depend on the order of the nodes, which is not fixed for all models."""
-    text = re.sub(r"\w+\[([^\]]*)\]", lambda m: f"[{', '.join(map(fixed_or_star, m[1].split(', ')))}]", text)
+    text = re.sub(r"\w+\[([^\]]*)\]", lambda m: f"[{', '.join(fixed_sizes(m[1]))}]", text)
     return re.sub(r"side (in|out) ([^|\n]*)", lambda m: f"side {m[1]} {sort_values(m[2])}", text)
 
 
-def fixed_or_star(size: str) -> str:
-    return size if size.isdigit() or not size else "*"
+def fixed_sizes(sizes: str) -> list[str]:
+    """Of `2, s0, Mod(s0, 4) + 1` the fixed ones, and a star for any other."""
+    while "(" in sizes:
+        sizes = re.sub(r"\([^()]*\)", "", sizes)
+    return [size if size.isdigit() or not size else "*" for size in sizes.split(", ")]
 
 
 def sort_values(values: str) -> str:
