@@ -101,11 +101,13 @@ class Subject:
             return model(**batch) if self._kwargs else model(*batch)
 
     def _settle_batch_norms(self) -> None:
-        """Statistics as training leaves them: with a new model's, activations fade to 0."""
+        """As training has them. transformers starts EfficientNet's scales at 0.02: activations fade to 0, a
+        residual block's loss is its input's."""
         norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
         if not norms:
             return
         for norm in norms:
+            nn.init.ones_(norm.weight)
             norm.reset_running_stats()
             norm.momentum = None  # averages over what it sees
         self.model.train()
