@@ -121,6 +121,12 @@ void bind_sim(py::module_& module) {
       .def("state_names", &state_names, Release())
       .def("describe", &QuantizationSimModel::describe, Release())
       .def(
+          "describe_calls",
+          [](const QuantizationSimModel& sim) {
+            return describe_calls(sim.program(), find_blocks(sim.program()));
+          },
+          Release())
+      .def(
           "export",
           [](const QuantizationSimModel& sim, const std::string& folder, const std::string& prefix,
              const std::vector<std::string>& formats, const std::string& encoding_version) {

@@ -81,10 +81,18 @@ Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob
   return now;
 }
 
-/// Trains one block and folds the best of round-to-nearest, the start of the training and its result. Leaves
-/// that one's outputs in the quantized stream.
+/// Why the report is out of the ordinary; empty when the training helped and was kept.
+std::string explain_choice(const Candidate& trained, const Candidate& best_before, bool kept) {
+  if (!trained.is_finite()) return fmt::format("training diverged; {} stays", best_before.name);
+  if (trained.no_worse_than(best_before)) return {};
+  return kept ? fmt::format("training did not help and is kept all the same; {} was better", best_before.name)
+              : fmt::format("training did not help; {} stays", best_before.name);
+}
+
+/// Trains one block and folds the best of round-to-nearest, the start of the training and its result, or,
+/// with `keep_better` off, its result. Leaves the outputs of what is folded in the quantized stream.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
-                       const ProgressSink& progress) {
+                       const AdaScaleOptions& options) {
   const auto begin = Clock::now();
   BlockTrainer trainer(job);
   const Candidate rtn = round_to_nearest(trainer, job);
@@ -94,7 +102,7 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
     if (start.no_worse_than(best)) best = std::move(start);
   }
   trainer.train([&](int64_t step, double loss) {
-    if (progress) progress({stage, step, job.iterations, loss});
+    if (options.progress) options.progress({stage, step, job.iterations, loss});
   });
   const Candidate trained = present("trained", trainer, job);
   BlockReport report{.name = job.block.name,
@@ -102,14 +110,10 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
                      .loss_after = trained.losses.training,
                      .held_out_before = rtn.losses.held_out,
                      .held_out_after = trained.losses.held_out,
-                     .iterations = job.iterations,
-                     .kept = trained.no_worse_than(best)};
-  if (report.kept) {
-    best = trained;
-  } else {
-    report.note = fmt::format("{}; {} stays",
-                              trained.is_finite() ? "training did not help" : "training diverged", best.name);
-  }
+                     .iterations = job.iterations};
+  report.kept = trained.is_finite() && (!options.keep_better || trained.no_worse_than(best));
+  report.note = explain_choice(trained, best, report.kept);
+  if (report.kept) best = trained;
   sim.adascale_applied = true;
   for (size_t i = 0; i < best.encodings.size(); ++i) {
     report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
@@ -174,7 +178,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
                        .training_batches = plan.training_batches,
                        .seed = derive_seed(static_cast<uint64_t>(options.seed), index)};
     const auto stage = fmt::format("block {}/{} {}", index + 1, plan.blocks.size(), block.name);
-    report = tune_block(sim, job, stage, options.progress);
+    report = tune_block(sim, job, stage, options);
   }
   walk.leave(index);
   KeptMemory::give_back();

@@ -18,6 +18,7 @@ struct AdaScaleOptions {
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
   bool train_outside = false;             ///< each quantized layer outside the blocks, as one of its own
   std::string recipe = "fast";
+  bool keep_better = true;           ///< false: what was trained stays, better or not
   int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
   std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
   int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file
@@ -39,6 +40,10 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
         "train each quantized layer outside the blocks (embeddings, heads, stems) as a block of its own",
         OptionRule{});
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
+  visit("keep_better", options.keep_better,
+        "a block that was better before training stays as it was; otherwise what was trained stays, to study "
+        "it",
+        OptionRule{});
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
   visit(
@@ -58,10 +63,10 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 ///
 /// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are neither used
 /// nor changed. A trained block is kept only if its loss over all batches is no worse than
-/// round-to-nearest's; the report says so. Errors, before any work and all at once: no batches; NaN or
-/// infinity in a batch; inputs that do not fit; no block found; a layer that cannot be trained; epochs with
-/// iterations; sim already calibrated or already trained. A failure during
-/// the work names the blocks already folded, which stay so.
+/// round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any work and all at
+/// once: no batches; NaN or infinity in a batch; inputs that do not fit; no block found; a layer that cannot
+/// be trained; epochs with iterations; sim already calibrated or already trained. A failure during the work
+/// names the blocks already folded, which stay so.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 

@@ -22,7 +22,8 @@ struct BlockReport {
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
-  bool kept = true;  ///< false: over all batches round-to-nearest or the start was better, and stays
+  bool kept =
+      true;  ///< false: round-to-nearest or the start stays: better over all batches, or training diverged
   std::string note;  ///< why, when something is out of the ordinary
 };
 

@@ -4,6 +4,7 @@ import io
 import logging
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from dataclasses import dataclass
@@ -15,12 +16,16 @@ from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from .errors import Error, first_line
+from .recurrent import open_lengths
 from .signature import Call, CallSignature, call_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
 
 log = logging.getLogger("adascale")
+
+# An LSTM's or GRU's own list of its parameters, which it makes anew and torch takes for a side effect.
+_LSTM_REFRESHED = r"The tensor attributes (self\.[\w.]*_flat_weights\[\d+\](, )?)+ were assigned"
 
 
 class ExportError(Error):
@@ -136,7 +141,7 @@ def _export(
     arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
     shapes = pytree.tree_map(_open_dims, arguments)
     try:
-        with _quiet_torch():
+        with _quiet_torch(), open_lengths():
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # boundary: whatever the model or torch raises becomes one line
         raise ExportError(
@@ -233,7 +238,8 @@ def _quiet_torch() -> Iterator[None]:
     disabled, said = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:
-        with redirect_stderr(said):
+        with redirect_stderr(said), warnings.catch_warnings():
+            warnings.filterwarnings("ignore", _LSTM_REFRESHED)
             yield
     finally:
         logging.disable(disabled)

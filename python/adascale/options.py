@@ -45,6 +45,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     blocks: list[str] | None
     train_outside: bool
     recipe: str
+    keep_better: bool
     held_out_batches: int
     precision: str
     activation_memory: int

@@ -126,3 +126,30 @@ def test_train_mode_is_put_back_when_capture_fails() -> None:
     with pytest.raises(Error):
         QuantizationSimModel(model, torch.rand(2, 4))
     assert model.training
+
+
+RECURRENT = {
+    "lstm": nn.LSTM(6, 5, num_layers=2, bidirectional=True, batch_first=True),
+    "lstm with projections": nn.LSTM(6, 5, proj_size=3),
+    "gru": nn.GRU(6, 5, bidirectional=True),
+    "rnn": nn.RNN(6, 5, batch_first=True),
+    "rnn of relu": nn.RNN(6, 5, nonlinearity="relu"),
+}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("name", RECURRENT)
+def test_recurrent_layers_take_any_length(name: str) -> None:
+    model = RECURRENT[name].eval()
+    sim = QuantizationSimModel(model, torch.rand(3, 4, 6), param_bw=32, output_bw=32)
+    for shape in ((3, 4, 6), (2, 9, 6), (7, 1, 6)):
+        x = torch.rand(shape)
+        with torch.no_grad():
+            torch.testing.assert_close(sim.model(x), model(x))
+
+
+def test_capture_leaves_torchs_recurrent_kernels_alone() -> None:
+    lstm = torch.ops.aten.lstm.input
+    before = dict(lstm.py_kernels)
+    capture(RECURRENT["lstm"].eval(), torch.rand(3, 4, 6))
+    assert before and lstm.py_kernels == before

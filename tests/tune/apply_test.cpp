@@ -80,6 +80,21 @@ TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
                     .equal(rtn.dequantized_weight(static_cast<int32_t>(i))));
 }
 
+TEST(ApplyAdaScale, KeepsWhatWasTrainedWhenAskedThoughItIsWorse) {
+  QuantizationSimModel sim = seed_sim(8);
+  const auto report = apply_adascale(
+      sim, seed_batches(2),
+      AdaScaleOptions{.num_iterations = 3, .recipe = "aimet", .keep_better = false, .lr_scale = 1e4});
+  const BlockReport& first = report.blocks.front();  // later ones are fed by what it has become
+  EXPECT_GT(first.loss_after, first.loss_before);
+  EXPECT_EQ(first.note, "training did not help and is kept all the same; round-to-nearest was better");
+  for (const BlockReport& block : report.blocks) {
+    EXPECT_TRUE(block.kept) << block.name;
+    for (const LayerReport& layer : block.layers) EXPECT_GT(layer.codes_moved, 0) << layer.name;
+  }
+  for (const QuantizedWeight& weight : sim.weights()) EXPECT_TRUE(weight.trained);
+}
+
 TEST(ApplyAdaScale, EpochsCountTheBatchesTrainedOn) {
   QuantizationSimModel sim = seed_sim();
   const auto report =
@@ -204,10 +219,14 @@ TEST(ApplyAdaScale, HeldOutBatchesCountInTheDecision) {
 
 TEST(ApplyAdaScale, DivergenceIsCalledByItsName) {
   for (const auto& [recipe, stays] : {std::pair{"aimet", "round-to-nearest"}, {"fast", "the clip search"}}) {
-    QuantizationSimModel sim = seed_sim();
-    const AdaScaleOptions options{.num_iterations = 4, .recipe = recipe, .lr_scale = 1e8};
-    EXPECT_EQ(apply_adascale(sim, seed_batches(1), options).blocks[0].note,
-              fmt::format("training diverged; {} stays", stays));
+    for (const bool keep_better : {true, false}) {
+      QuantizationSimModel sim = seed_sim();
+      const AdaScaleOptions options{
+          .num_iterations = 4, .recipe = recipe, .keep_better = keep_better, .lr_scale = 1e8};
+      const BlockReport block = apply_adascale(sim, seed_batches(1), options).blocks[0];
+      EXPECT_FALSE(block.kept);
+      EXPECT_EQ(block.note, fmt::format("training diverged; {} stays", stays));
+    }
   }
 }
 

@@ -10,13 +10,9 @@ import os
 import sys
 import warnings
 
-os.environ["TRANSFORMERS_VERBOSITY"] = "error"
-warnings.filterwarnings("ignore")
-logging.disable(logging.CRITICAL)
-
-import torch  # noqa: E402
-from zoo_plain import PLAIN  # noqa: E402
-from zoo_transformers import TRANSFORMERS  # noqa: E402
+import torch
+from zoo_plain import PLAIN
+from zoo_transformers import TRANSFORMERS
 
 TRANSFORMERS_MISSING = 77
 
@@ -53,7 +49,14 @@ def export(name, make, path):
     torch.export.save(program, path)
 
 
+def be_quiet():
+    os.environ["TRANSFORMERS_VERBOSITY"] = "error"
+    warnings.filterwarnings("ignore")
+    logging.disable(logging.CRITICAL)
+
+
 def main(group, folder):
+    be_quiet()
     torch.set_num_threads(1)
     names, make = (PLAIN, make_plain) if group == "plain" else (TRANSFORMERS, make_transformers)
     if group == "transformers":

@@ -56,6 +56,20 @@ WHISPER = {
 }
 for side in ("encoder", "decoder"):
     WHISPER |= {f"{side}_layers": 2, f"{side}_attention_heads": 4, f"{side}_ffn_dim": 64}
+MOBILENET = {"image_size": 32, "depth_multiplier": 1.0, "finegrained_output": False}
+EFFICIENTNET = {
+    "image_size": 32,
+    "width_coefficient": 1.0,
+    "depth_coefficient": 1.0,
+    "hidden_dim": 1280,
+    "in_channels": [32, 16, 24],
+    "out_channels": [16, 24, 40],
+    "kernel_sizes": [3, 3, 5],
+    "strides": [1, 2, 2],
+    "expand_ratios": [1, 4, 4],
+    "num_block_repeats": [1, 2, 2],
+    "depthwise_padding": [],
+}
 CLIP = {"text_config": {**SIZES, "eos_token_id": 2}, "vision_config": VISION, "projection_dim": 16}
 
 IDS = {"input_ids": TOKENS, "use_cache": False}
@@ -67,6 +81,9 @@ TARGET = {"decoder_input_ids": TOKENS[:, :8], "use_cache": False}
 TRANSFORMERS = {
     "llama": ("LlamaConfig", "LlamaForCausalLM", DECODER, IDS),
     "llama_dynamic": ("LlamaConfig", "LlamaForCausalLM", DECODER, {**IDS, "attention_mask": MASK}),
+    "mistral": ("MistralConfig", "MistralForCausalLM", {**DECODER, "sliding_window": 8}, IDS),
+    "phi3": ("Phi3Config", "Phi3ForCausalLM", {**DECODER, "pad_token_id": 0}, IDS),
+    "qwen2": ("Qwen2Config", "Qwen2ForCausalLM", DECODER, IDS),
     "qwen3": ("Qwen3Config", "Qwen3ForCausalLM", {**DECODER, "head_dim": 8}, IDS),
     "qwen3moe": ("Qwen3MoeConfig", "Qwen3MoeForCausalLM", QWEN_MOE, IDS),
     "gemma3": ("Gemma3TextConfig", "Gemma3ForCausalLM", GEMMA, {**IDS, "attention_mask": MASK}),
@@ -76,6 +93,8 @@ TRANSFORMERS = {
     "bert_1layer": ("BertConfig", "BertModel", {**SIZES, "num_hidden_layers": 1}, MASKED),
     "t5": ("T5Config", "T5ForConditionalGeneration", T5, {**MASKED, **TARGET}),
     "vit": ("ViTConfig", "ViTForImageClassification", VISION, PIXELS),
+    "mobilenet": ("MobileNetV2Config", "MobileNetV2ForImageClassification", MOBILENET, PIXELS),
+    "efficientnet": ("EfficientNetConfig", "EfficientNetForImageClassification", EFFICIENTNET, PIXELS),
     "swin": ("SwinConfig", "SwinForImageClassification", SWIN, PIXELS),
     "whisper": (
         "WhisperConfig",

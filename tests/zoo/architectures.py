@@ -1,0 +1,134 @@
+"""The architectures of the zoo: one row each. The modules stand in tests/tune, where blocks are tested."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from make_zoo import make_plain, make_transformers
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from zoo_plain import PLAIN
+
+VOCABULARY = 128
+SPECIAL_TOKENS = 3  # the first few ids: padding, begin, end
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """`name`: as in PLAIN or TRANSFORMERS. `title`: as people call it."""
+
+    name: str
+    title: str
+    is_fast: bool = False  # of the subset that runs without --full
+    not_trained: str = ""  # why nothing of it is trained yet
+
+    @property
+    def is_plain(self) -> bool:
+        return self.name in PLAIN
+
+
+ADDMM = "addmm with a parameter is no layer kind yet"
+ARCHITECTURES = [
+    Architecture("llama", "Llama", is_fast=True),
+    Architecture("mistral", "Mistral, sliding window"),
+    Architecture("phi3", "Phi-3"),
+    Architecture("qwen2", "Qwen2"),
+    Architecture("qwen3", "Qwen3"),
+    Architecture("qwen3moe", "Qwen3-MoE"),
+    Architecture("gemma3", "Gemma 3", is_fast=True),
+    Architecture("gpt2", "GPT-2", is_fast=True, not_trained=ADDMM),
+    Architecture("opt", "OPT", is_fast=True),
+    Architecture("bert", "BERT", is_fast=True),
+    Architecture("t5", "T5", is_fast=True),
+    Architecture("whisper", "Whisper"),
+    Architecture("vit", "ViT", is_fast=True),
+    Architecture("swin", "Swin"),
+    Architecture("clip", "CLIP"),
+    Architecture("mobilenet", "MobileNetV2"),
+    Architecture("efficientnet", "EfficientNet"),
+    Architecture("efficientnet_tv", "MBConv stages in Sequentials", is_fast=True),
+    Architecture("resnet_bottleneck", "ResNet, bottlenecks", is_fast=True),
+    Architecture("densenet_4blocks", "DenseNet"),
+    Architecture("plain_cnn", "plain CNN", is_fast=True),
+    Architecture("unet", "U-Net, ConvTranspose", is_fast=True),
+    Architecture("unet_updown", "U-Net, Up and Down modules"),
+    Architecture("diffusion", "diffusion U-Net, time and context"),
+    Architecture("lstm", "LSTM language model", is_fast=True),
+    Architecture("crnn", "CRNN: Conv1d, bidirectional GRU"),
+    Architecture("tcn_weightnorm", "TCN, weight norm", not_trained="Conv1d is not trained yet"),
+    Architecture("mlp_mixer", "MLP-Mixer", is_fast=True),
+    Architecture("moe_modulelist", "mixture of experts in a ModuleList", is_fast=True),
+    Architecture("siamese_deep", "siamese: one encoder called twice", is_fast=True),
+    Architecture("trunk_two_heads", "trunk with two heads", is_fast=True),
+    Architecture("hetero_chain", "chain of unlike blocks", is_fast=True),
+    Architecture("seed_toy", "AIMET's example model", is_fast=True),
+    Architecture(
+        "functional_root",
+        "parameters and matmuls, no submodule",
+        is_fast=True,
+        not_trained="matmul with a parameter is no layer kind yet",
+    ),
+]
+
+
+class Subject:
+    """One architecture with random weights, and as much data as one wants."""
+
+    def __init__(self, architecture: Architecture) -> None:
+        torch.manual_seed(0)
+        make = make_plain if architecture.is_plain else make_transformers
+        self.model, self._args, self._kwargs = make(architecture.name)
+        self.example = self.batch(2)
+        self._settle_batch_norms()
+        self.model.eval()
+
+    def batch(self, samples: int, stretch: float = 1.0) -> Any:
+        """New random inputs; `stretch` multiplies the length of token sequences."""
+
+        def like(x: Tensor) -> Tensor:
+            shape = (samples, *x.shape[1:])
+            if x.dtype != torch.long:
+                return torch.randn(shape)
+            return _tokens(samples, round(x.shape[1] * stretch), is_mask=bool((x == 1).all()))
+
+        return pytree.tree_map_only(Tensor, like, self._kwargs or self._args)
+
+    def run(self, model: nn.Module, batch: Any) -> Any:
+        """What `model` gives; ours or PyTorch's."""
+        with torch.no_grad():
+            return model(**batch) if self._kwargs else model(*batch)
+
+    def _settle_batch_norms(self) -> None:
+        """As training has them. transformers starts EfficientNet's scales at 0.02: activations fade to 0, a
+        residual block's loss is its input's."""
+        norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
+        if not norms:
+            return
+        for norm in norms:
+            nn.init.ones_(norm.weight)
+            norm.reset_running_stats()
+            norm.momentum = None  # averages over what it sees
+        self.model.train()
+        for _ in range(4):
+            self.run(self.model, self.batch(16))
+
+
+def _tokens(samples: int, length: int, is_mask: bool) -> Tensor:
+    if not is_mask:
+        return torch.randint(SPECIAL_TOKENS, VOCABULARY, (samples, length))
+    lengths = torch.randint(length // 2, length + 1, (samples, 1))  # padded on the right, each its own way
+    return (torch.arange(length)[None] < lengths).long()
+
+
+@contextmanager
+def put_back(model: nn.Module) -> Iterator[dict[str, Tensor]]:
+    """Yields the model's tensors as they are; afterwards it has them again."""
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    try:
+        yield before
+    finally:
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                tensor.copy_(before[name])

@@ -1,0 +1,42 @@
+"""Options of the zoo, and the table of models that a whole run writes."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from models_table import write_tables
+
+sys.path.append(str(Path(__file__).parents[2] / "examples" / "python"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("zoo")
+    group.addoption("--full", action="store_true", help="all architectures and the real models, not a subset")
+    group.addoption("--update-golden", action="store_true", help="rewrite tests/zoo/golden")
+    group.addoption("--update-docs", action="store_true", help="write this run's lines into docs/models.md")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(1500))  # Swin's capture takes minutes, more on a busy machine
+    if not config.getoption("--full"):
+        slow = [item for item in items if item.get_closest_marker("full")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> Iterator[None]:
+    """Two threads on a busy machine wait for each other more than they work."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if session.config.getoption("--update-docs"):
+        write_tables()

