@@ -8,6 +8,7 @@
 #include "adascale/core/options.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
+#include "cli/setup.h"
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -45,9 +46,13 @@ TEST(CliMain, EveryOptionOfTheTablesIsInTheHelp) {
   AdaScaleOptions training;
   visit_sim_options(reader, sim);
   visit_adascale_options(reader, training);
-  EXPECT_GE(reader.options, 12);
-  for (const char* own : {"--data", "--batch-size", "--scheme", "--layer-config", "--outside-bw", "--threads",
-                          "--format", "--output-dir", "--dry-run", "--no-symmetric"})
+  QuantizeFlags setup;
+  DataOptions data;
+  visit_setup_options(reader, setup);
+  visit_data_options(reader, data);
+  EXPECT_GE(reader.options, 19);
+  for (const char* own :
+       {"--data", "--layer-config", "--threads", "--format", "--output-dir", "--dry-run", "--no-symmetric"})
     EXPECT_HAS(ran.out, own);
 }
 
@@ -101,7 +106,7 @@ Door failing_door(const std::function<void()>& failure) {
   return {.name = "failing",
           .description = "anything",
           .matches = [](const std::string&) { return true; },
-          .open = [failure](const std::string&) -> OpenedModel {
+          .open = [failure](const std::string&, const DataRequest&) -> OpenedModel {
             failure();
             return {};
           }};
@@ -120,7 +125,9 @@ TEST(CliMain, OtherFailuresAreOne) {
 TEST(CliMain, ADoorOfSomeoneElseOpensItsOwnKind) {
   Door folder = pt2_door();
   folder.matches = [](const std::string& model) { return model == "package.module:model"; };
-  folder.open = [](const std::string&) { return pt2_door().open(model_file("blocks")); };
+  folder.open = [](const std::string&, const DataRequest& data) {
+    return pt2_door().open(model_file("blocks"), data);
+  };
   const Ran ran = run_command({"inspect", "package.module:model"}, {pt2_door(), folder});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_HAS(ran.out, "blocks.1");
