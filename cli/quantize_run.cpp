@@ -34,7 +34,8 @@ std::string describe_activations(const Preflight& plan, const AdaScaleOptions& o
 }
 
 std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Preflight& plan,
-                          const Batches& batches, const OutputFiles& files) {
+                          const Batches& batches, const OutputFiles& files,
+                          const std::vector<std::string>& notes) {
   const AdaScaleOptions& training = run.quantize.training;
   std::string text = fmt::format("model     {}: {}\n", run.model, summarize(setup));
   text += fmt::format("data      {}: {} samples, {} batches of {}\n", run.data.where(), batches.samples,
@@ -45,6 +46,7 @@ std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Pref
   text += fmt::format("memory    {}\n", describe_activations(plan, training));
   text += fmt::format("size      {}\n", describe_size(setup.sim));
   text += fmt::format("files     {}\n", fmt::join(files.paths(), ", "));
+  for (const std::string& note : notes) text += fmt::format("note      {}\n", note);
   return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(setup));
 }
 
@@ -103,7 +105,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   check_has_blocks(setup, run.model);
   const Preflight plan = check_adascale(setup.sim, batches.inputs, options.training);
   check_formats(files, setup.sim);
-  run.say(describe_plan(run, setup, plan, batches, files));
+  run.say(describe_plan(run, setup, plan, batches, files, model.notes));
   if (run.dry_run) return std::nullopt;
 
   AdaScaleReport report = apply_adascale(setup.sim, batches.inputs, options.training);

@@ -70,6 +70,7 @@ OpenedModel to_model(const py::object& opened) {
       parse_program(graph, opened.attr("tensors").cast<std::unordered_map<std::string, at::Tensor>>());
   model.stem = opened.attr("stem").cast<std::string>();
   model.samples = opened.attr("samples").cast<Samples>();
+  model.notes = opened.attr("notes").cast<std::vector<std::string>>();
   model.is_shared = opened.attr("is_shared").cast<bool>();
   for (const py::handle format : opened.attr("formats"))
     model.formats.push_back(to_format(py::reinterpret_borrow<py::object>(format)));

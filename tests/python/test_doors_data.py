@@ -21,7 +21,7 @@ EOS = TOKENIZER.eos_token_id
 def rows(data: Any, causal: bool = True, longest: int = 64, **options: Any) -> dict[str, torch.Tensor]:
     files, given = sort_data(data)
     model = TextModel(TOKENIZER, causal, vocabulary=320, longest=longest)
-    return read_text(DataRequest(files, **options), given, model)
+    return read_text(DataRequest(files, **options), given, model).calls[0]
 
 
 def error(data: Any, **options: Any) -> str:

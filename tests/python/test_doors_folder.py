@@ -53,13 +53,18 @@ def test_the_folder_comes_out_with_our_logits(kind: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("kind", FOLDERS)
-def test_only_the_blocks_weights_change(kind: str, tmp_path: Path) -> None:
+def test_only_the_blocks_weights_change(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     source, out = llama_folder(tmp_path / "model", **FOLDERS[kind]), tmp_path / "out"
     (source / "1_Pooling").mkdir()
     (source / "1_Pooling" / "config.json").write_text("{}")
     (source / "pytorch_model.bin").write_bytes(b"not ours")
     before = {path: path.read_bytes() for path in source.rglob("*") if path.is_file()}
     adascale.quantize(source, out, [TEXT], param_bw=4, **QUICK)
+    said = capsys.readouterr().out
+    assert "texts are packed into samples of 16 tokens" in said
+    assert "hf leaves out the folder's other weights: pytorch_model.bin" in said
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
 
     names = {path.relative_to(source) for path in before} - {Path("pytorch_model.bin")}

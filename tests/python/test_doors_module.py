@@ -149,7 +149,7 @@ def test_a_function_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     for model, text in [
         ("my_models:plain", "nothing says what its input is; give --data, or return (module, example)"),
         ("my_models:wrong", "my_models:wrong: returned int, expected an nn.Module"),
-        ("my_models:broken", "the function raised ValueError: no such model"),
+        ("my_models:broken", "the function failed: ValueError: no such model"),
         ("my_models:none", "my_models:none: "),
         ("none:none", "No module named 'none'"),
     ]:

@@ -42,6 +42,7 @@ class OpenedModel:
     stem: str
     samples: dict[str, Tensor]
     formats: list[Format] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     is_shared: bool = False  # the tensors are the caller's, who keeps them as they are
 
 

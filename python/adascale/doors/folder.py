@@ -10,7 +10,7 @@ from .door import DataRequest, Format, OpenedModel
 from .folder_format import FolderFormat
 from .given import GivenData
 from .module import is_tensor_file, open_module, read_tensors, refuse_text_options
-from .text_data import read_text
+from .text_data import Batches, read_text
 from .transformers_model import (
     SAVED_FORMAT_ROW,
     SavedFormat,
@@ -59,32 +59,35 @@ class FolderDoor:
             kind = _model_class(source, config)
             batches, tokenizer = self._read(source, config, kind, data)
             module = _load_model(source, kind)
-        if batches:
-            check_inputs(module, batches[0])
+        if batches.calls:
+            check_inputs(module, batches.calls[0])
         opened = open_module(
-            module, Path(source.folder).resolve().name, batches, None if batches else example_of(module)
+            module, Path(source.folder).resolve().name, batches, None if batches.calls else example_of(module)
         )
         opened.is_shared = False
-        opened.formats = [self._format(source, module, tokenizer)]
+        opened.formats = [self._format(source, module, tokenizer, opened.notes)]
         return opened
 
-    def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[list[Any], Any]:
+    def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:
         """Batches and the tokenizer, before the weights, which take longer."""
         given = self._given
         if given is not None and given.batches:
             refuse_text_options(data)
-            return given.batches, self._tokenizer
+            return Batches(given.batches), self._tokenizer
         if is_tensor_file(data.files):
             refuse_text_options(data)
-            return [read_tensors(data.files[0])], self._tokenizer
+            return Batches([read_tensors(data.files[0])]), self._tokenizer
         if not data.files and given is None:
-            return [], self._tokenizer
+            return Batches(), self._tokenizer
         tokenizer = self._tokenizer or load_tokenizer(source)
-        return [read_text(data, given, text_model(config, tokenizer, [kind.__name__]))], tokenizer
+        return read_text(data, given, text_model(config, tokenizer, [kind.__name__])), tokenizer
 
-    def _format(self, source: Source, module: Any, tokenizer: Any) -> Format:
+    def _format(self, source: Source, module: Any, tokenizer: Any, notes: list[str]) -> Format:
         if source.gguf is None:
-            return FolderFormat(module, source.folder)
+            folder = FolderFormat(module, source.folder)
+            if folder.left_out:
+                notes.append(f"hf leaves out the folder's other weights: {', '.join(folder.left_out)}")
+            return folder
         return SavedFormat(module, tokenizer or load_tokenizer(source))
 
 
@@ -175,7 +178,8 @@ def _model_class(source: Source, config: Any) -> Any:
 def _load_model(source: Source, kind: Any) -> Any:
     where = source.gguf or source.folder
     try:
-        options = {} if source.gguf else {"use_safetensors": True}
+        # Other shapes are let through to be named below, where transformers would only print them.
+        options = {} if source.gguf else {"use_safetensors": True, "ignore_mismatched_sizes": True}
         model, info = kind.from_pretrained(
             source.folder, dtype="auto", output_loading_info=True, **options, **source.options
         )

@@ -28,7 +28,7 @@ class FolderFormat:
     def __init__(self, model: Any, source: str) -> None:
         self._model, self._source = model, Path(source)
         self._shards = [path.name for path in sorted(self._source.glob("*.safetensors"))]
-        self._copies = _other_files(self._source)
+        self._copies, self.left_out = _other_files(self._source, set(self._shards))
         self.files = [*self._shards, *self._copies]
 
     def check(self, folder: str, names: list[list[str]]) -> list[str]:
@@ -132,12 +132,14 @@ def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
     save_file(tensors, target, metadata=metadata)
 
 
-def _other_files(folder: Path) -> list[str]:
-    """Relative paths of all that is no weight and not hidden."""
-    found = []
+def _other_files(folder: Path, shards: set[str]) -> tuple[list[str], list[str]]:
+    """Relative paths of all that is not hidden and no shard: what is no weight, and what is."""
+    copies: list[str] = []
+    weights: list[str] = []
     for root, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(names):
-            if not name.startswith(".") and Path(name).suffix not in _WEIGHT_SUFFIXES:
-                found.append(str(Path(root, name).relative_to(folder)))
-    return found
+            path = str(Path(root, name).relative_to(folder))
+            if not name.startswith(".") and path not in shards:
+                (weights if Path(name).suffix in _WEIGHT_SUFFIXES else copies).append(path)
+    return copies, weights

@@ -39,7 +39,7 @@ class FunctionDoor:
         is_tokenizer = callable(beside) and hasattr(beside, "eos_token_id")
         tokenizer = beside if is_tokenizer else self._tokenizer
         batches = module_batches(module, tokenizer, data, self._given)
-        example = None if batches else _example(model, module, None if is_tokenizer else beside)
+        example = None if batches.calls else _example(model, module, None if is_tokenizer else beside)
         opened = open_module(module, model.rpartition(":")[2], batches, example)
         opened.is_shared = False
         if is_transformers(module):
@@ -60,7 +60,7 @@ def _call(model: str) -> tuple[nn.Module, Any]:
     try:
         made = function()
     except Exception as error:  # boundary: the user's own code, one line
-        raise Error(f"{model}: the function raised {type(error).__name__}: {first_line(error)}") from error
+        raise Error(f"{model}: the function failed: {first_line(error)}") from error
     module, beside = made if isinstance(made, tuple) and len(made) == 2 else (made, None)
     if not isinstance(module, nn.Module):
         raise Error(

@@ -11,7 +11,7 @@ from ..errors import Error, first_line
 from ..signature import call_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
-from .text_data import read_text
+from .text_data import Batches, read_text
 from .transformers_model import (
     SAVED_FORMAT_ROW,
     SavedFormat,
@@ -22,12 +22,19 @@ from .transformers_model import (
 )
 
 
-def open_module(model: nn.Module, stem: str, batches: list[Any], example: Any = None) -> OpenedModel:
+def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
     """Captures ``model`` on the first batch, or on ``example`` where there are none."""
-    shown = _two_samples(batches[0]) if batches else example
+    shown = _two_samples(batches.calls[0]) if batches.calls else example
     with batched_experts(model):
         captured = capture(model, shown)
-    return OpenedModel(captured.graph, captured.tensors, stem, _join(captured, batches), is_shared=True)
+    return OpenedModel(
+        captured.graph,
+        captured.tensors,
+        stem,
+        _join(captured, batches.calls),
+        notes=batches.notes,
+        is_shared=True,
+    )
 
 
 class ModuleDoor:
@@ -54,24 +61,24 @@ class ModuleDoor:
         return opened
 
 
-def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> list[Any]:
+def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> Batches:
     """Batches of tensors, read from safetensors or made of texts; empty without data."""
     if given is not None and given.batches:
         refuse_text_options(data)
-        batches = given.batches
+        batches = Batches(given.batches)
     elif is_tensor_file(data.files):
         refuse_text_options(data)
-        batches = [read_tensors(data.files[0])]
+        batches = Batches([read_tensors(data.files[0])])
     elif data.files or given is not None:
         if tokenizer is None:
             raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; give tokenizer=")
         if not is_transformers(model):
             raise Error(f"{type(model).__name__}: text data is for transformers models; give tensors")
-        return [read_text(data, given, text_model(model.config, tokenizer, [type(model).__name__]))]
+        return read_text(data, given, text_model(model.config, tokenizer, [type(model).__name__]))
     else:
-        return []
+        return Batches()
     if is_transformers(model):
-        check_inputs(model, batches[0])
+        check_inputs(model, batches.calls[0])
     return batches
 
 

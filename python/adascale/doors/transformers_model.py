@@ -73,20 +73,19 @@ def example_of(model: Any) -> dict[str, Tensor]:
 
 
 @contextmanager
-def batched_experts(model: nn.Module) -> Iterator[None]:
+def batched_experts(model: Any) -> Iterator[None]:
     """Mixtures of experts as one batched matmul: torch.export refuses the loop over experts."""
-    changed: dict[int, tuple[Any, str | None]] = {}
-    if is_transformers(model):
-        for module in model.modules():
-            config = getattr(module, "config", None)
-            if is_transformers(module) and module._can_set_experts_implementation():
-                changed.setdefault(id(config), (config, config._experts_implementation))
-                config._experts_implementation_internal = "batched_mm"
+    if not is_transformers(model):
+        yield
+        return
+    configs = [module.config for module in model.modules() if is_transformers(module)]
+    before = [getattr(config, "_experts_implementation_internal", None) for config in configs]
+    model.set_experts_implementation("batched_mm")  # no matter to a model without experts
     try:
         yield
     finally:
-        for config, before in changed.values():
-            config._experts_implementation_internal = before
+        for config, name in zip(configs, before, strict=True):
+            config._experts_implementation_internal = name
 
 
 @contextmanager
