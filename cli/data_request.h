@@ -33,7 +33,7 @@ void visit_data_options(Visitor&& visit, Options& options) {
         "text a row; auto, packed for causal language models",
         OptionRule{.choices = {"auto", "packed", "padded"}});
   visit("data_weights", options.data_weights,
-        "each data file's share of the samples; without it equal shares", OptionRule{.min = 0});
+        "each data file's share of the samples; without it the files are one text", OptionRule{.min = 0});
   visit("batch_size", options.batch_size,
         "samples per training iteration; without it 8, or what the model was exported for",
         OptionRule{.min = 1});

@@ -48,7 +48,8 @@ OpenedModel open_pt2(const std::string& model, const DataRequest& data) {
 
 std::string list_of(const Doors& doors, std::string Door::*text) {
   std::vector<std::string> texts;
-  for (const Door& door : doors) texts.push_back(door.*text);
+  for (const Door& door : doors)
+    if (!(door.*text).empty()) texts.push_back(door.*text);
   return fmt::format("{}", fmt::join(texts, ", or "));
 }
 

@@ -23,10 +23,10 @@ struct OpenedModel {
 /// A kind of MODEL that the command opens, with the kinds of data it takes. The C++ binary has the `.pt2`
 /// door; the Python package adds its own.
 struct Door {
-  std::string name;                   ///< ".pt2"
-  std::string description;            ///< for --help and for the message when no door fits
-  std::string data;                   ///< likewise, of the data it takes
-  std::vector<std::string> formats;   ///< what `quantize` writes unless --format says otherwise
+  std::string name;                  ///< ".pt2"
+  std::string description;           ///< for --help and for the message when no door fits
+  std::string data;                  ///< likewise, of the data it takes; empty: what the doors before it take
+  std::vector<std::string> formats;  ///< what `quantize` writes unless --format says otherwise
   std::vector<Row> own_formats = {};  ///< name, files, description: OpenedModel::formats, before there is one
   std::function<bool(const std::string& model)> matches;
   /// Reads the data too, first where that is cheaper. Throws (user) for data options that mean nothing to it.

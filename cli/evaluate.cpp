@@ -60,9 +60,11 @@ void evaluate(const EvaluateFlags& flags, const Doors& doors) {
   const std::string quantized_path = quantized_model(flags.folder, door);
   const OpenedModel fp = door.open(flags.model, flags.data);
   const Batches batches = cut_batches(fp, flags.data);
-  const Program quantized = quantized_path == flags.folder ? door.open(flags.folder, flags.data).program
-                                                           : load_program(quantized_path);
-  fmt::print("{} against {}, {} samples\n\n", quantized_path, flags.model, batches.samples);
+  const bool is_folder = quantized_path == flags.folder;
+  const Program quantized =
+      is_folder ? door.open(flags.folder, flags.data).program : load_program(quantized_path);
+  fmt::print("{} against {}, {} samples{}\n\n", quantized_path, flags.model, batches.samples,
+             is_folder ? "; weights alone, activations in full precision" : "");
 
   std::vector<Row> rows = {{"output", "SQNR dB", "cosine", "top-1 agreement", "KL divergence", "perplexity",
                             "quantized perplexity"}};

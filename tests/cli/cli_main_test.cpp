@@ -90,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"inspect"}, "MODEL is required"}, WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "four"}, "--param-bw"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"}, "--param-bw"},
-        WrongLine{{"inspect", "m.onnx"}, "m.onnx: not a model this command opens; expected a .pt2 file"},
+        WrongLine{{"inspect", "m.h5"}, "m.h5: not a model this command opens; expected a .pt2 file"},
         WrongLine{{"inspect", "no_such.pt2"}, "no_such.pt2"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "33"},
                   "--param-bw: got 33, expected 2 to 16, or 32 for off"},

@@ -146,6 +146,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "6 samples, 3 batches of 2" in made.stdout and "lm_head (Linear): outside" in made.stdout
     evaluated = run("evaluate", source, out, "--data", text, *sizes)
     assert evaluated.returncode == 0, evaluated.stderr
+    assert "6 samples; weights alone" in evaluated.stdout
     row = evaluated.stdout.splitlines()[-1].split()
     assert float(row[1]) > 0 and float(row[-1]) > 1 and float(row[-2]) > 1
     assert "hf " in run("list", "formats").stdout

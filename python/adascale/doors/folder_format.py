@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Error, first_line
-from .transformers_model import SAVED_FORMAT_ROW, stale_weights
+from .saved_format import SAVED_FORMAT_ROW, stale_weights
 
 # Weights of the unquantized model in other shapes, which the copy must not carry along.
 _WEIGHT_SUFFIXES = (

@@ -12,7 +12,8 @@ from ..errors import Error, first_line
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .module import module_batches, open_module
-from .transformers_model import SavedFormat, example_of, is_transformers
+from .saved_format import SavedFormat
+from .transformers_model import example_of, is_transformers
 
 
 class FunctionDoor:
@@ -24,7 +25,7 @@ class FunctionDoor:
 
     name = "function"
     description = "package.module:function, which returns an nn.Module (or it and a tokenizer or an example)"
-    data = "a .safetensors, tensors named as the module's arguments (with a tokenizer also .txt or .jsonl)"
+    data = ""
     formats = ["pt2", "safetensors", "encodings"]
     own_formats: list[list[str]] = []
 

@@ -11,15 +11,9 @@ from ..errors import Error, first_line
 from ..signature import call_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
+from .saved_format import SAVED_FORMAT_ROW, SavedFormat
 from .text_data import Batches, read_text
-from .transformers_model import (
-    SAVED_FORMAT_ROW,
-    SavedFormat,
-    batched_experts,
-    check_inputs,
-    is_transformers,
-    text_model,
-)
+from .transformers_model import batched_experts, check_inputs, is_transformers, text_model
 
 
 def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
