@@ -4,15 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 
 #include "adascale/core/error.h"
-#include "adascale/io/safetensors.h"
 
 namespace adascale {
 namespace {
-
-using Samples = std::map<std::string, at::Tensor>;  ///< by the program's input names
 
 struct TensorInput {
   std::string name;
@@ -87,15 +83,6 @@ void check_counts(const Samples& samples, Objections& objections) {
   if (!equal) objections.add("sample counts differ: {}", fmt::join(counts, ", "));
 }
 
-Samples read_samples(const std::vector<TensorInput>& inputs, const std::string& path) {
-  std::vector<NamedTensor> tensors = read_safetensors(path);
-  ADA_CHECK(!tensors.empty(), "{}: no tensors, so no samples", path);
-  if (inputs.size() == 1 && tensors.size() == 1) tensors[0].name = inputs[0].name;
-  Samples samples;
-  for (NamedTensor& tensor : tensors) samples[tensor.name] = tensor.tensor;
-  return samples;
-}
-
 void check_samples(const std::vector<TensorInput>& inputs, const Samples& samples, const std::string& path) {
   Objections objections;
   check_names(inputs, samples, objections);
@@ -128,20 +115,23 @@ Inputs batch_at(const Program& program, const Samples& samples, int64_t start, i
 
 }  // namespace
 
-Batches read_batches(const Program& program, const std::string& path, std::optional<int64_t> batch_size) {
-  ADA_CHECK(!batch_size || *batch_size >= 1, "--batch-size: got {}, expected 1 or more", *batch_size);
-  const std::vector<TensorInput> inputs = tensor_inputs(program, path);
-  const Samples samples = read_samples(inputs, path);
-  check_samples(inputs, samples, path);
+Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
+  const Program& program = model.program;
+  const std::string where = data.where();
+  const std::vector<TensorInput> inputs = tensor_inputs(program, where);
+  check_samples(inputs, model.samples, where);
 
   Batches batches;
   const Dim& dim = inputs[0].value->sizes[0];
-  batches.samples = samples.begin()->second.size(0);
-  batches.batch_size = batch_size.value_or(dim.is_fixed() ? dim.size : kDefaultBatchSize);
-  for (const TensorInput& input : inputs) check_batch_size(input, batches.samples, batches.batch_size, path);
+  const int64_t given = model.samples.begin()->second.size(0);
+  batches.samples = data.options.samples.value_or(given);
+  ADA_CHECK(batches.samples <= given, "{}: {} samples, but --samples asks for {}", where, given,
+            batches.samples);
+  batches.batch_size = data.options.batch_size.value_or(dim.is_fixed() ? dim.size : kDefaultBatchSize);
+  for (const TensorInput& input : inputs) check_batch_size(input, batches.samples, batches.batch_size, where);
   for (int64_t start = 0; start < batches.samples; start += batches.batch_size) {
     const int64_t count = std::min(batches.batch_size, batches.samples - start);
-    batches.inputs.push_back(batch_at(program, samples, start, count));
+    batches.inputs.push_back(batch_at(program, model.samples, start, count));
     check_inputs(program, batches.inputs.back());
   }
   return batches;

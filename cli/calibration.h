@@ -1,14 +1,11 @@
 #pragma once
 #include <cstdint>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
+#include "cli/door.h"
 
 namespace adascale {
-
-inline constexpr int64_t kDefaultBatchSize = 8;
 
 /// Samples cut into batches that the program takes.
 struct Batches {
@@ -17,11 +14,10 @@ struct Batches {
   int64_t batch_size = 0;  ///< the last batch may be shorter
 };
 
-/// Reads a .safetensors whose tensors are named like the program's inputs, samples along dim 0; the tensor of
-/// a program with one input may have any name. `batch_size`: none given means kDefaultBatchSize, or what the
-/// program was exported for. Batches are views of the mapped file. Errors, all at once: missing and unknown
-/// names, dtypes, shapes, no samples, unequal sample counts, NaN or infinity, a batch that the program does
-/// not take.
-Batches read_batches(const Program& program, const std::string& path, std::optional<int64_t> batch_size);
+/// Cuts the samples that the model was opened with, the first `samples` of them where that is given.
+/// `batch_size`: none given means kDefaultBatchSize, or what the program was exported for. Batches are views
+/// of the samples. Errors, all at once: missing and unknown names, dtypes, shapes, no samples, unequal sample
+/// counts, NaN or infinity, fewer samples than asked for, a batch that the program does not take.
+Batches cut_batches(const OpenedModel& model, const DataRequest& data);
 
 }  // namespace adascale

@@ -43,7 +43,7 @@ void run(const std::vector<std::string>& args, const Doors& doors) {
   app.footer("MODEL is " + describe(doors) +
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 1 anything else.");
   const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
-                                         evaluate_command(app, doors), list_command(app)};
+                                         evaluate_command(app, doors), list_command(app, doors)};
   check_command_name(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first

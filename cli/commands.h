@@ -19,6 +19,6 @@ struct Command {
 Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
 Command evaluate_command(CLI::App& app, const Doors& doors);
-Command list_command(CLI::App& app);
+Command list_command(CLI::App& app, const Doors& doors);
 
 }  // namespace adascale

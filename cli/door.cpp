@@ -7,31 +7,82 @@
 
 #include "adascale/core/error.h"
 #include "adascale/io/pt2.h"
+#include "adascale/io/safetensors.h"
 
 namespace adascale {
+namespace {
 
 namespace fs = std::filesystem;
+
+void check_no_text_options(const DataRequest& data) {
+  const DataOptions& options = data.options;
+  Objections objections;
+  if (data.files.size() > 1)
+    objections.add("--data: got {} files, expected one .safetensors with a .pt2", data.files.size());
+  if (options.seq_len) objections.add("--seq-len: for text only, and a .pt2 takes none");
+  if (options.packing != "auto") objections.add("--packing: for text only, and a .pt2 takes none");
+  if (!options.data_weights.empty())
+    objections.add("--data-weights: for several files, and a .pt2 takes one");
+  objections.raise();
+}
+
+/// The tensor of a program with one input may have any name.
+Samples read_samples(const Program& program, const std::string& path) {
+  std::vector<NamedTensor> tensors = read_safetensors(path);
+  ADA_CHECK(!tensors.empty(), "{}: no tensors, so no samples", path);
+  std::vector<std::string> names;
+  for (const ProgramInput* input : program.user_inputs())
+    if (input->value != kNone) names.push_back(input->name);
+  if (names.size() == 1 && tensors.size() == 1) tensors[0].name = names[0];
+  Samples samples;
+  for (NamedTensor& tensor : tensors) samples[tensor.name] = tensor.tensor;
+  return samples;
+}
+
+OpenedModel open_pt2(const std::string& model, const DataRequest& data) {
+  check_no_text_options(data);
+  OpenedModel opened{load_program(model), fs::path(model).stem().string(), {}};
+  if (!data.files.empty()) opened.samples = read_samples(opened.program, data.files[0]);
+  return opened;
+}
+
+std::string list_of(const Doors& doors, std::string Door::*text) {
+  std::vector<std::string> texts;
+  for (const Door& door : doors)
+    if (!(door.*text).empty()) texts.push_back(door.*text);
+  return fmt::format("{}", fmt::join(texts, ", or "));
+}
+
+}  // namespace
+
+std::string DataRequest::where() const {
+  return fmt::format("{}", fmt::join(files, ", "));
+}
 
 Door pt2_door() {
   return {.name = ".pt2",
           .description = "a .pt2 file saved by torch.export.save",
+          .data = "a .safetensors, tensors named like the model's inputs, samples along dim 0",
           .formats = {"pt2", "safetensors", "encodings"},
           .matches = [](const std::string& model) { return fs::path(model).extension() == ".pt2"; },
-          .open = [](const std::string& model) -> OpenedModel {
-            return {load_program(model), fs::path(model).stem().string()};
-          }};
+          .open = open_pt2};
 }
 
 const Door& door_for(const Doors& doors, const std::string& model) {
+  ADA_CHECK(fs::path(model).extension() != ".onnx",
+            "{}: ONNX models are not opened; give the PyTorch model it was made from, expected {}", model,
+            describe(doors));
   const auto door = std::find_if(doors.begin(), doors.end(), [&](const Door& d) { return d.matches(model); });
   ADA_CHECK(door != doors.end(), "{}: not a model this command opens; expected {}", model, describe(doors));
   return *door;
 }
 
 std::string describe(const Doors& doors) {
-  std::vector<std::string> descriptions;
-  for (const Door& door : doors) descriptions.push_back(door.description);
-  return fmt::format("{}", fmt::join(descriptions, ", or "));
+  return list_of(doors, &Door::description);
+}
+
+std::string describe_data(const Doors& doors) {
+  return list_of(doors, &Door::data);
 }
 
 }  // namespace adascale

@@ -7,6 +7,7 @@
 #include "adascale/io/pt2.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
+#include "cli/data_flags.h"
 #include "cli/evaluation.h"
 #include "cli/text.h"
 
@@ -16,16 +17,18 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvaluateFlags {
-  std::string model, folder, data;
-  std::optional<int64_t> batch_size;
+  std::string model, folder;
+  DataRequest data;
 };
 
-std::string quantized_program(const std::string& folder) {
+/// What `quantize` left in the folder: a .pt2, or a model of the same kind as the one it came from.
+std::string quantized_model(const std::string& folder, const Door& door) {
   ADA_CHECK(fs::is_directory(folder), "{}: not a folder; expected the --output-dir of adascale quantize",
             folder);
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".pt2") found.push_back(entry.path().string());
+  if (found.empty() && door.matches(folder)) return folder;
   ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model", folder,
             found.size());
   return found[0];
@@ -52,15 +55,20 @@ Row row_of(const OutputComparison& output) {
 }
 
 void evaluate(const EvaluateFlags& flags, const Doors& doors) {
-  const std::string quantized_path = quantized_program(flags.folder);
-  const Program fp = door_for(doors, flags.model).open(flags.model).program;
-  const Program quantized = load_program(quantized_path);
-  const Batches batches = read_batches(fp, flags.data, flags.batch_size);
-  fmt::print("{} against {}, {} samples\n\n", quantized_path, flags.model, batches.samples);
+  check_data_options(flags.data);
+  const Door& door = door_for(doors, flags.model);
+  const std::string quantized_path = quantized_model(flags.folder, door);
+  const OpenedModel fp = door.open(flags.model, flags.data);
+  const Batches batches = cut_batches(fp, flags.data);
+  const bool is_folder = quantized_path == flags.folder;
+  const Program quantized =
+      is_folder ? door.open(flags.folder, flags.data).program : load_program(quantized_path);
+  fmt::print("{} against {}, {} samples{}\n\n", quantized_path, flags.model, batches.samples,
+             is_folder ? "; weights alone, activations in full precision" : "");
 
   std::vector<Row> rows = {{"output", "SQNR dB", "cosine", "top-1 agreement", "KL divergence", "perplexity",
                             "quantized perplexity"}};
-  for (const OutputComparison& output : compare(fp, quantized, batches.inputs))
+  for (const OutputComparison& output : compare(fp.program, quantized, batches.inputs))
     rows.push_back(row_of(output));
   fmt::print("{}", format_table(rows));
 }
@@ -86,18 +94,11 @@ Command evaluate_command(CLI::App& app, const Doors& doors) {
   CLI::App* command =
       app.add_subcommand("evaluate", "compare a quantized folder with the model it came from");
   command->add_option("MODEL", flags->model, describe(doors))->required();
-  command->add_option("DIR", flags->folder, "what adascale quantize wrote: exactly one .pt2 is in it")
-      ->required();
   command
-      ->add_option("--data", flags->data,
-                   "held-out samples: .safetensors, tensors named like the model's inputs")
-      ->type_name("FILE")
+      ->add_option("DIR", flags->folder,
+                   "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind")
       ->required();
-  command
-      ->add_option("--batch-size", flags->batch_size,
-                   fmt::format("samples per run; without it {}, or what the model was exported for",
-                               kDefaultBatchSize))
-      ->type_name("N");
+  add_data_flags(*command, flags->data, doors)->required();
   command->footer(kMetricsHelp);
   return {command, [flags, &doors] { evaluate(*flags, doors); }};
 }

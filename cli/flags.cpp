@@ -34,6 +34,11 @@ void FlagAdder::add(const std::string& name, std::optional<int64_t>& value, cons
   app_.add_option(flags_of(name, rule), value, help)->type_name("N");
 }
 
+void FlagAdder::add(const std::string& name, std::vector<double>& value, const std::string& help,
+                    const OptionRule& rule) {
+  app_.add_option(flags_of(name, rule), value, help)->type_name("X");
+}
+
 void FlagAdder::add(const std::string& name, std::vector<std::string>& value, const std::string& help,
                     const OptionRule& rule) {
   app_.add_option(flags_of(name, rule), value, help)->type_name("TEXT");

@@ -30,6 +30,8 @@ class FlagAdder {
   void add(const std::string& name, std::string& value, const std::string& help, const OptionRule& rule);
   void add(const std::string& name, std::optional<int64_t>& value, const std::string& help,
            const OptionRule& rule);
+  void add(const std::string& name, std::vector<double>& value, const std::string& help,
+           const OptionRule& rule);
   void add(const std::string& name, std::vector<std::string>& value, const std::string& help,
            const OptionRule& rule);
 

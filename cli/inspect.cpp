@@ -3,15 +3,17 @@
 #include <CLI/CLI.hpp>
 
 #include "cli/commands.h"
+#include "cli/data_flags.h"
 #include "cli/setup.h"
 #include "cli/setup_text.h"
 
 namespace adascale {
 namespace {
 
-void inspect(const std::string& model, QuantizeFlags& flags, const Doors& doors) {
+void inspect(const std::string& model, const DataRequest& data, QuantizeFlags& flags, const Doors& doors) {
   check_flags(flags);
-  const Setup setup = set_up(door_for(doors, model).open(model).program, flags);
+  check_data_options(data);
+  const Setup setup = set_up(door_for(doors, model).open(model, data).program, flags);
   fmt::print("{}: {}\n", model, summarize(setup));
   fmt::print("\ninputs\n{}", describe_inputs(setup.sim.program()));
   fmt::print("\nblocks (*) among the module calls with layers\n{}",
@@ -30,8 +32,12 @@ Command inspect_command(CLI::App& app, const Doors& doors) {
   CLI::App* command =
       app.add_subcommand("inspect", "show a model's blocks and layers and what would be quantized");
   command->add_option("MODEL", *model, describe(doors))->required();
+  auto data = std::make_shared<DataRequest>();
+  add_data_flags(*command, *data, doors)
+      ->description(
+          "not needed, but for a model whose inputs cannot be guessed: what it would be quantized on");
   add_grid_flags(*command, *flags);
-  return {command, [flags, model, &doors] { inspect(*model, *flags, doors); }};
+  return {command, [flags, data, model, &doors] { inspect(*model, *data, *flags, doors); }};
 }
 
 }  // namespace adascale

@@ -1,4 +1,4 @@
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <map>
@@ -13,21 +13,22 @@
 namespace adascale {
 namespace {
 
-std::vector<Row> format_rows() {
+std::vector<Row> format_rows(const Doors& doors) {
   std::vector<Row> rows = {{"format", "files", "what it is"}};
   for (const ExportFormat& format : export_formats())
-    rows.push_back({format.name, format.files, format.description});
+    rows.push_back({format.name, fmt::format("{}", fmt::join(format.files, ", ")), format.description});
+  for (const Door& door : doors) rows.insert(rows.end(), door.own_formats.begin(), door.own_formats.end());
   return rows;
 }
 
-std::vector<Row> layer_rows() {
+std::vector<Row> layer_rows(const Doors&) {
   std::vector<Row> rows = {{"layer", "operator", "weight", "default scales"}};
   for (const LayerKind& kind : layer_kinds())
     rows.push_back({kind.name, kind.op, kind.weight, kind.per_channel ? "per channel" : "per tensor"});
   return rows;
 }
 
-std::vector<Row> recipe_rows() {
+std::vector<Row> recipe_rows(const Doors&) {
   std::vector<Row> rows = {{"recipe", "iterations", "rate of scales", "of rounding", "what it is"}};
   for (const Recipe& recipe : recipes())
     rows.push_back({recipe.name, std::to_string(recipe.iterations), fmt::format("{:g}", recipe.scale_rate),
@@ -35,28 +36,28 @@ std::vector<Row> recipe_rows() {
   return rows;
 }
 
-std::vector<Row> scheme_rows() {
+std::vector<Row> scheme_rows(const Doors&) {
   std::vector<Row> rows = {{"scheme", "what it is"}};
   for (const RangeScheme& scheme : range_schemes()) rows.push_back({scheme.name, scheme.description});
   return rows;
 }
 
-const std::map<std::string, std::vector<Row> (*)()> kTables = {
+const std::map<std::string, std::vector<Row> (*)(const Doors&)> kTables = {
     {"formats", format_rows}, {"layers", layer_rows}, {"recipes", recipe_rows}, {"schemes", scheme_rows}};
 
-void list(const std::string& what) {
+void list(const std::string& what, const Doors& doors) {
   const auto table = kTables.find(what);
   ADA_CHECK(table != kTables.end(), "list: got '{}', expected formats, layers, recipes or schemes", what);
-  fmt::print("{}", format_table(table->second()));
+  fmt::print("{}", format_table(table->second(doors)));
 }
 
 }  // namespace
 
-Command list_command(CLI::App& app) {
+Command list_command(CLI::App& app, const Doors& doors) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
   command->add_option("WHAT", *what, "formats, layers, recipes or schemes")->required();
-  return {command, [what] { list(*what); }};
+  return {command, [what, &doors] { list(*what, doors); }};
 }
 
 }  // namespace adascale

@@ -2,9 +2,9 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 
 #include "adascale/core/error.h"
-#include "adascale/formats/format.h"
 #include "adascale/io/staged_files.h"
 
 namespace adascale {
@@ -13,10 +13,20 @@ namespace {
 namespace fs = std::filesystem;
 
 // A format's row says "PREFIX.pt2".
-std::string file_name(const ExportFormat& format, const std::string& stem) {
+std::string file_name(std::string pattern, const std::string& stem) {
   const std::string placeholder = "PREFIX";
-  std::string name = format.files;
-  return name.replace(name.find(placeholder), placeholder.size(), stem);
+  const size_t place = pattern.find(placeholder);
+  return place == std::string::npos ? pattern : pattern.replace(place, placeholder.size(), stem);
+}
+
+void check_names_differ(const OutputFiles& files) {
+  std::map<std::string, std::string> formats;
+  for (const std::string& name : files.formats)
+    for (const std::string& pattern : export_format(name, files.more_formats).files) {
+      const auto [other, is_new] = formats.emplace(file_name(pattern, files.stem), name);
+      ADA_CHECK(is_new, "--format: {}: both {} and {} write it; choose one", other->first, other->second,
+                name);
+    }
 }
 
 bool is_same_file(const std::string& a, const std::string& b) {
@@ -28,16 +38,18 @@ bool is_same_file(const std::string& a, const std::string& b) {
 std::vector<std::string> OutputFiles::paths() const {
   std::vector<std::string> paths;
   for (const std::string& format : formats)
-    paths.push_back((fs::path(folder) / file_name(export_format(format), stem)).string());
+    for (const std::string& file : export_format(format, more_formats).files)
+      paths.push_back((fs::path(folder) / file_name(file, stem)).string());
   return paths;
 }
 
 void check_output(const OutputFiles& files, const std::vector<std::string>& sources) {
   for (const std::string& format : files.formats) {
-    export_format(format);
+    export_format(format, files.more_formats);
     ADA_CHECK(std::count(files.formats.begin(), files.formats.end(), format) == 1,
               "--format: '{}' is given twice", format);
   }
+  check_names_differ(files);
   for (const std::string& path : files.paths())
     for (const std::string& source : sources)
       ADA_CHECK(!is_same_file(path, source), "{}: would be overwritten; choose another --output-dir", source);
@@ -47,7 +59,7 @@ void check_output(const OutputFiles& files, const std::vector<std::string>& sour
 void check_formats(const OutputFiles& files, const QuantizationSimModel& sim) {
   Objections objections;
   for (const std::string& format : files.formats)
-    export_format(format).check({sim, files.stem, {}}, objections);
+    export_format(format, files.more_formats).check({sim, files.folder, files.stem, {}}, objections);
   objections.raise();
 }
 

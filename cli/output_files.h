@@ -2,6 +2,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/formats/format.h"
 #include "adascale/sim/quantsim.h"
 
 namespace adascale {
@@ -10,6 +11,7 @@ namespace adascale {
 struct OutputFiles {
   std::string folder, stem;
   std::vector<std::string> formats;
+  std::vector<ExportFormat> more_formats;  ///< those that only this model has
   std::vector<std::string> paths() const;
 };
 

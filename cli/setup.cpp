@@ -36,23 +36,17 @@ QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)
   sim.default_param_bw = kDefaultParamBits;
   sim.default_output_bw = kOffBits;
   sim.fold_batch_norms = true;
+  sim.in_place = true;  // nobody else has the program: a copy of its weights would be for nothing
 }
 
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
   visit_sim_options(FlagAdder(app), flags.sim);
   visit_adascale_options(FlagAdder(app, {"blocks", "train_outside"}), flags.training);
-  app.add_option("--scheme", flags.scheme, "how ranges are found; adascale list schemes")
-      ->type_name("NAME")
-      ->capture_default_str();
   app.add_option("--layer-config", flags.layer_config,
                  "JSON: globs over layer names, or layer kinds, to settings: "
                  "{\"encoder.0.*\": {\"param_bw\": 8, \"group_size\": 32}}; wins over all other options")
       ->type_name("FILE");
-  app.add_option("--outside-bw", flags.outside_bw,
-                 "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
-                 "32: full precision")
-      ->type_name("N")
-      ->capture_default_str();
+  visit_setup_options(FlagAdder(app), flags);
 }
 
 void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
@@ -64,8 +58,8 @@ void check_flags(QuantizeFlags& flags) {
   RuleChecker checker(objections, flag_of);
   visit_sim_options(checker, flags.sim);
   visit_adascale_options(checker, flags.training);
+  visit_setup_options(checker, flags);
   objections.raise();
-  check_rule("--outside-bw", static_cast<double>(flags.outside_bw), {.min = 2, .max = 16, .off = kOffBits});
   const bool epochs = flags.training.num_epochs.has_value(),
              iterations = flags.training.num_iterations.has_value();
   ADA_CHECK(!epochs || !iterations, "--epochs and --iterations: both are given, expected one of them");
@@ -82,7 +76,6 @@ Setup set_up(Program program, const QuantizeFlags& flags) {
   std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
   const std::vector<std::string> outside = layers_outside_blocks(program, blocks);
   SimOptions options = flags.sim;
-  options.in_place = true;  // nobody else has the program: a copy of its weights would be for nothing
   LayerConfig& settings = options.layer_config;
   for (const std::string& name : outside)
     settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw}});

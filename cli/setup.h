@@ -21,6 +21,16 @@ struct QuantizeFlags {
   int64_t outside_bw = kOffBits;
 };
 
+/// Beside those of the sim and of training: one line per option, for flags and Python keywords.
+template <class Visitor, class Flags>
+void visit_setup_options(Visitor&& visit, Flags& flags) {
+  visit("scheme", flags.scheme, "how ranges are found; `adascale list schemes`", OptionRule{});
+  visit("outside_bw", flags.outside_bw,
+        "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; 32: full "
+        "precision",
+        OptionRule{.min = 2, .max = 16, .off = kOffBits});
+}
+
 /// Grids, blocks and layer settings: what `inspect` and `quantize` share.
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags);
 /// How blocks are trained.

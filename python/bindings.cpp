@@ -6,6 +6,8 @@
 #include "adascale/tune/adascale.h"
 #include "callbacks.h"
 #include "cli/cli_main.h"
+#include "cli/setup.h"
+#include "doors.h"
 #include "keywords.h"
 
 namespace adascale::python {
@@ -25,8 +27,25 @@ py::list adascale_keywords() {
   return table.rows();
 }
 
-int run_command(const std::vector<std::string>& args) {
-  return cli_main(args, {pt2_door()});
+py::list setup_keywords() {
+  QuantizeFlags flags;
+  KeywordTable table;
+  visit_setup_options(table, flags);
+  return table.rows();
+}
+
+py::list data_keywords() {
+  DataOptions options;
+  KeywordTable table;
+  visit_data_options(table, options);
+  return table.rows();
+}
+
+int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors) {
+  Doors doors = {pt2_door()};
+  for (const py::object& door : python_doors) doors.push_back(to_door(door));
+  const py::gil_scoped_release no_gil;
+  return cli_main(args, doors);
 }
 
 }  // namespace
@@ -41,5 +60,8 @@ PYBIND11_MODULE(_C, module) {
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
   module.def("log_to", &log_to);
-  module.def("run_command", &run_command, py::call_guard<py::gil_scoped_release>());
+  module.def("setup_keywords", &setup_keywords);
+  module.def("data_keywords", &data_keywords);
+  module.def("run_command", &run_command, py::arg("args"), py::arg("doors"));
+  bind_quantize(module);
 }

@@ -7,20 +7,19 @@
 namespace adascale::python {
 namespace {
 
-/// A Python object that may be dropped by a thread without the GIL.
-std::shared_ptr<py::object> share(const py::object& object) {
-  return {new py::object(object), [](py::object* held) {
-            const py::gil_scoped_acquire gil;
-            delete held;
-          }};
-}
-
 void raise_in_python(const std::string& message) {
   const py::object error = py::module_::import("adascale.errors").attr("Error");
   PyErr_SetString(error.ptr(), message.c_str());
 }
 
 }  // namespace
+
+std::shared_ptr<py::object> share(const py::object& object) {
+  return {new py::object(object), [](py::object* held) {
+            const py::gil_scoped_acquire gil;
+            delete held;
+          }};
+}
 
 ProgressSink progress_to(const py::object& callback) {
   return [shared = share(callback)](const ProgressEvent& event) {

@@ -50,10 +50,18 @@ void KeywordReader::read(const std::string& name, const OptionRule& rule, int64_
   check_rule(name, static_cast<double>(value), rule);
 }
 
+namespace {
+
+bool is_number(const py::handle& given) {
+  const bool number = PyFloat_Check(given.ptr()) != 0 || PyIndex_Check(given.ptr()) != 0;
+  return number && !py::isinstance<py::bool_>(given);
+}
+
+}  // namespace
+
 void KeywordReader::read(const std::string& name, const OptionRule& rule, double& value) const {
   const py::object given = keywords_[name.c_str()];
-  const bool number = PyFloat_Check(given.ptr()) != 0 || PyIndex_Check(given.ptr()) != 0;
-  if (py::isinstance<py::bool_>(given) || !number) refuse(name, "a number");
+  if (!is_number(given)) refuse(name, "a number");
   value = py::float_(given).cast<double>();
   check_rule(name, value, rule);
 }
@@ -74,6 +82,18 @@ void KeywordReader::read(const std::string& name, const OptionRule& rule,
   for (const py::handle item : given) {
     if (!py::isinstance<py::str>(item)) refuse(name, "a list of strings");
     value.push_back(item.cast<std::string>());
+    check_rule(name, value.back(), rule);
+  }
+}
+
+void KeywordReader::read(const std::string& name, const OptionRule& rule, std::vector<double>& value) const {
+  const py::object given = keywords_[name.c_str()];
+  if (!py::isinstance<py::list>(given) && !py::isinstance<py::tuple>(given))
+    refuse(name, "a list of numbers");
+  value.clear();
+  for (const py::handle item : given) {
+    if (!is_number(item)) refuse(name, "a list of numbers");
+    value.push_back(py::float_(py::reinterpret_borrow<py::object>(item)).cast<double>());
     check_rule(name, value.back(), rule);
   }
 }

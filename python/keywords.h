@@ -35,6 +35,7 @@ class __attribute__((visibility("hidden"))) KeywordReader {
   void read(const std::string& name, const OptionRule& rule, double& value) const;
   void read(const std::string& name, const OptionRule& rule, std::string& value) const;
   void read(const std::string& name, const OptionRule& rule, std::vector<std::string>& value) const;
+  void read(const std::string& name, const OptionRule& rule, std::vector<double>& value) const;
   void read(const std::string& name, const OptionRule& rule, std::optional<int64_t>& value) const;
   [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
 
@@ -63,9 +64,10 @@ class __attribute__((visibility("hidden"))) KeywordTable {
   static py::object to_default(const std::optional<int64_t>& value) {
     return value ? py::cast(*value) : py::none();
   }
-  static py::object to_default(const std::vector<std::string>& values) {
+  template <class Value>
+  static py::object to_default(const std::vector<Value>& values) {
     py::list items;
-    for (const std::string& value : values) items.append(value);
+    for (const Value& value : values) items.append(value);
     return items;
   }
 

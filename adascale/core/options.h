@@ -53,6 +53,10 @@ class RuleChecker {
                   const OptionRule& rule) {
     check(name, value, rule);
   }
+  void operator()(const std::string& name, const std::vector<double>& values, const std::string& help,
+                  const OptionRule& rule) {
+    for (const double value : values) check(name, value, rule);
+  }
   void operator()(const std::string& name, const std::vector<std::string>& values, const std::string& help,
                   const OptionRule& rule) {
     for (const std::string& value : values) check(name, value, rule);

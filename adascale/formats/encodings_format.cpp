@@ -161,7 +161,7 @@ void check(const ExportRequest& request, Objections& objections) {
 ExportFormat encodings_format() {
   return {.name = "encodings",
           .description = "AIMET's encodings by module name (encoding_version 1.0.0 or 0.6.1)",
-          .files = "PREFIX_torch.encodings",
+          .files = {"PREFIX_torch.encodings"},
           .holds_activations = true,
           .check = check,
           .write = write_encodings_file};

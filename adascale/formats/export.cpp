@@ -10,12 +10,13 @@ namespace {
 
 using Formats = std::vector<const ExportFormat*>;
 
-Formats choose_formats(const std::vector<std::string>& names, Objections& objections) {
+Formats choose_formats(const std::vector<std::string>& names, const std::vector<ExportFormat>& more,
+                       Objections& objections) {
   if (names.empty()) objections.add("export: no format is named; `adascale list formats` lists them");
   Formats chosen;
   for (const std::string& name : names) {
     try {
-      const ExportFormat& format = export_format(name);
+      const ExportFormat& format = export_format(name, more);
       if (std::find(chosen.begin(), chosen.end(), &format) == chosen.end())
         chosen.push_back(&format);
       else
@@ -67,8 +68,8 @@ std::vector<std::string> export_model(const QuantizationSimModel& sim, const std
                                       const ExportOptions& options) {
   sim.check_unchanged();
   Objections objections;
-  const Formats chosen = choose_formats(formats, objections);
-  const ExportRequest request{sim, prefix, options};
+  const Formats chosen = choose_formats(formats, options.more_formats, objections);
+  const ExportRequest request{sim, folder, prefix, options};
   check_prefix(prefix, objections);
   check_calibrated(sim, chosen, objections);
   check_scales(sim, objections);

@@ -17,12 +17,13 @@ const std::vector<ExportFormat>& export_formats() {
   return formats;
 }
 
-const ExportFormat& export_format(const std::string& name) {
+const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more) {
   std::vector<std::string> known;
-  for (const ExportFormat& format : export_formats()) {
-    if (format.name == name) return format;
-    known.push_back(format.name);
-  }
+  for (const auto* formats : {&export_formats(), &more})
+    for (const ExportFormat& format : *formats) {
+      if (format.name == name) return format;
+      known.push_back(format.name);
+    }
   fail("export: unknown format '{}'; known formats: {}", name, fmt::join(known, ", "));
 }
 

@@ -9,22 +9,13 @@
 
 namespace adascale {
 
-struct ExportOptions {
-  std::string encoding_version = "1.0.0";  ///< or "0.6.1"
-};
-
-/// What a format's writer is given.
-struct ExportRequest {
-  const QuantizationSimModel& sim;
-  std::string prefix;  ///< file names begin with it
-  ExportOptions options;
-};
+struct ExportRequest;
 
 /// One export format. One file and one row each.
 struct ExportFormat {
-  std::string name;         ///< "pt2"
-  std::string description;  ///< for `adascale list formats`
-  std::string files;        ///< "PREFIX.pt2"
+  std::string name;                ///< "pt2"
+  std::string description;         ///< for `adascale list formats`
+  std::vector<std::string> files;  ///< "PREFIX.pt2"
   /// It says how activations are quantized, so that compute_encodings must come first where there are any.
   bool holds_activations = false;
   /// Adds what this format cannot hold; nothing is written when any format objects.
@@ -32,9 +23,22 @@ struct ExportFormat {
   std::function<void(const ExportRequest&, StagedFiles&)> write;
 };
 
+struct ExportOptions {
+  std::string encoding_version = "1.0.0";  ///< or "0.6.1"
+  std::vector<ExportFormat> more_formats;  ///< beside those of export_formats(): what only this model has
+};
+
+/// What a format's writer is given.
+struct ExportRequest {
+  const QuantizationSimModel& sim;
+  std::string folder;
+  std::string prefix;  ///< file names begin with it
+  ExportOptions options;
+};
+
 const std::vector<ExportFormat>& export_formats();
-/// Throws (user) listing the known names.
-const ExportFormat& export_format(const std::string& name);
+/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the known names.
+const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more = {});
 
 /// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths.
 ///

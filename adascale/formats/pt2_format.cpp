@@ -39,7 +39,7 @@ void write_pt2_file(const ExportRequest& request, StagedFiles& files) {
 ExportFormat pt2_format() {
   return {.name = "pt2",
           .description = "the program with weights on their grid and fake-quantize nodes for activations",
-          .files = "PREFIX.pt2",
+          .files = {"PREFIX.pt2"},
           .holds_activations = true,
           .check = [](const ExportRequest&, Objections&) {},
           .write = write_pt2_file};

@@ -43,7 +43,7 @@ void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
 ExportFormat safetensors_format() {
   return {.name = "safetensors",
           .description = "every parameter and buffer by name, quantized weights on their grid",
-          .files = "PREFIX.safetensors",
+          .files = {"PREFIX.safetensors"},
           .holds_activations = false,
           .check = [](const ExportRequest&, Objections&) {},
           .write = write_safetensors_file};

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -22,6 +23,14 @@ std::string random_tag() {
   std::string tag;
   for (int i = 0; i < 8; ++i) tag += kLetters[device() % (sizeof(kLetters) - 1)];
   return tag;
+}
+
+/// A file's name, or a path that only goes down.
+bool stays_inside(const std::string& name) {
+  const fs::path path(name);
+  return path.is_relative() && path.has_filename() &&
+         std::none_of(path.begin(), path.end(),
+                      [](const fs::path& part) { return part == "." || part == ".."; });
 }
 
 /// Waits until the file's or folder's content is on the disk.
@@ -59,11 +68,11 @@ StagedFiles::~StagedFiles() {
 }
 
 std::string StagedFiles::path(const std::string& name) {
-  ADA_CHECK(!name.empty() && name != "." && name != ".." && name.find('/') == std::string::npos,
-            "'{}': expected a file name without a folder", name);
+  ADA_CHECK(stays_inside(name), "'{}': expected a file name, or a path within the output folder", name);
   const std::string final = folder_ + "/" + name;
   ADA_CHECK(!fs::is_directory(final), "{}: is a folder, expected a file name", final);
-  files_.push_back({folder_ + "/.adascale-" + random_tag() + "." + name, final});
+  files_.push_back(
+      {folder_ + "/.adascale-" + random_tag() + "." + fs::path(name).filename().string(), final});
   return files_.back().aside;
 }
 
@@ -72,6 +81,8 @@ std::vector<std::string> StagedFiles::commit() {
   std::vector<std::string> finished;
   for (const File& file : files_) {
     std::error_code error;
+    fs::create_directories(fs::path(file.final).parent_path(), error);
+    ADA_CHECK(!error, "{}: its folder cannot be made: {}", file.final, error.message());
     fs::rename(file.aside, file.final, error);
     ADA_CHECK(!error, "{}: cannot be put in place: {}", file.final, error.message());
     finished.push_back(file.final);

@@ -15,7 +15,8 @@ class StagedFiles {
   explicit StagedFiles(const std::string& folder);
   ~StagedFiles();
   StagedFiles(const StagedFiles&) = delete;
-  /// Where to write the file that will be `folder/name`.
+  /// Where to write the file that will be `folder/name`; a name such as "tokenizer/vocab.txt" makes folders
+  /// too.
   std::string path(const std::string& name);
   /// Syncs and renames all of them; returns their final paths.
   std::vector<std::string> commit();

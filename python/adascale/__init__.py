@@ -11,6 +11,7 @@ from ._C import AdaScaleReport
 from .apply import apply_adascale, default_forward_fn
 from .errors import Error
 from .options import QuantScheme
+from .quantize import quantize
 from .sim import QuantizationSimModel
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "apply_adascale",
     "cmake_prefix_path",
     "default_forward_fn",
+    "quantize",
 ]
 
 __version__: str = version("adascale")

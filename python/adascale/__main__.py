@@ -1,16 +1,17 @@
-"""The ``adascale`` command that pip installs: the C++ binary's own, called through the extension."""
+"""The ``adascale`` command that pip installs: the C++ binary's own, with the doors that Python adds."""
 
 import signal
 import sys
 
 from . import _C
+from .doors import python_doors
 
 
 def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
     # C++ runs without the interpreter, whose own handler would keep Ctrl-C waiting until the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _C.run_command(sys.argv[1:])
+    return _C.run_command(sys.argv[1:], python_doors())
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Capture:
     tensors: dict[str, Tensor]  # every parameter, buffer and constant: the live module's own
     signature: CallSignature
     out_spec: pytree.TreeSpec
+    input_names: list[str | None]  # the graph's names of the flat inputs; None: a constant fixed at capture
 
 
 def capture(model: nn.Module, dummy_input: Any) -> Capture:
@@ -72,6 +73,7 @@ def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
         tensors=_tensors_of(program),
         signature=signature,
         out_spec=program.call_spec.out_spec,
+        input_names=_input_names(program),
     )
 
 
@@ -184,6 +186,13 @@ def _tensors_of(program: "ExportedProgram") -> dict[str, Tensor]:
                 f"{name}: the model holds a {type(value).__name__}, which has no place in a graph of tensors"
             )
     return tensors
+
+
+def _input_names(program: "ExportedProgram") -> list[str | None]:
+    from torch.export.graph_signature import InputKind, TensorArgument
+
+    given = [spec.arg for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
+    return [argument.name if isinstance(argument, TensorArgument) else None for argument in given]
 
 
 @contextmanager

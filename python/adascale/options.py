@@ -53,6 +53,19 @@ class AdaScaleKeywords(TypedDict, total=False):
     seed: int
 
 
+class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
+    """What :func:`quantize` takes by name: the command's flags; two spellings stand side by side."""
+
+    num_epochs: int | None
+    scheme: str
+    outside_bw: int
+    samples: int | None
+    seq_len: int | None
+    packing: str
+    data_weights: list[float]
+    batch_size: int | None
+
+
 def document(docstring: str | None, rows: list[Keyword]) -> str:
     """A docstring with the options of C++'s table as its last section."""
     lines = [f"    {_describe(*row)}" for row in rows]

@@ -74,6 +74,21 @@ TEST_F(BadInput, Batches) {
   expect_data_error("blocks", ten, "--batch-size: got 0", {"--batch-size", "0"});
 }
 
+TEST_F(BadInput, DataOptions) {
+  const std::vector<NamedTensor> ten = {{"x", at::randn({10, 16})}};
+  expect_data_error("blocks", ten, "10 samples, but --samples asks for 11", {"--samples", "11"});
+  expect_data_error("blocks", ten, "--data-weights: got 2 numbers for 1 files", {"--data-weights", "1", "2"});
+  expect_data_error("blocks", ten,
+                    "--seq-len: for text only, and a .pt2 takes none; --packing: for text only, and a .pt2 "
+                    "takes none; --data-weights: for several files, and a .pt2 takes one",
+                    {"--seq-len", "8", "--packing", "padded", "--data-weights", "1"});
+  expect_error({model_file("blocks"), "--data", samples(4), samples(4)}, "got 2 files, expected one");
+}
+
+TEST_F(BadInput, OnnxIsNoModelOfOurs) {
+  expect_error({"model.onnx", "--data", samples(4)}, "model.onnx: ONNX models are not opened");
+}
+
 TEST_F(BadInput, Options) {
   const auto expect_option_error = [&](const std::vector<std::string>& more, const std::string& text) {
     expect_data_error("blocks", {{"x", at::randn({16, 16})}}, text, more);

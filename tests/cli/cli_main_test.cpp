@@ -8,6 +8,7 @@
 #include "adascale/core/options.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
+#include "cli/setup.h"
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -45,9 +46,13 @@ TEST(CliMain, EveryOptionOfTheTablesIsInTheHelp) {
   AdaScaleOptions training;
   visit_sim_options(reader, sim);
   visit_adascale_options(reader, training);
-  EXPECT_GE(reader.options, 12);
-  for (const char* own : {"--data", "--batch-size", "--scheme", "--layer-config", "--outside-bw", "--threads",
-                          "--format", "--output-dir", "--dry-run", "--no-symmetric"})
+  QuantizeFlags setup;
+  DataOptions data;
+  visit_setup_options(reader, setup);
+  visit_data_options(reader, data);
+  EXPECT_GE(reader.options, 19);
+  for (const char* own :
+       {"--data", "--layer-config", "--threads", "--format", "--output-dir", "--dry-run", "--no-symmetric"})
     EXPECT_HAS(ran.out, own);
 }
 
@@ -85,7 +90,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"inspect"}, "MODEL is required"}, WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "four"}, "--param-bw"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"}, "--param-bw"},
-        WrongLine{{"inspect", "m.onnx"}, "m.onnx: not a model this command opens; expected a .pt2 file"},
+        WrongLine{{"inspect", "m.h5"}, "m.h5: not a model this command opens; expected a .pt2 file"},
         WrongLine{{"inspect", "no_such.pt2"}, "no_such.pt2"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "33"},
                   "--param-bw: got 33, expected 2 to 16, or 32 for off"},
@@ -101,7 +106,7 @@ Door failing_door(const std::function<void()>& failure) {
   return {.name = "failing",
           .description = "anything",
           .matches = [](const std::string&) { return true; },
-          .open = [failure](const std::string&) -> OpenedModel {
+          .open = [failure](const std::string&, const DataRequest&) -> OpenedModel {
             failure();
             return {};
           }};
@@ -120,7 +125,9 @@ TEST(CliMain, OtherFailuresAreOne) {
 TEST(CliMain, ADoorOfSomeoneElseOpensItsOwnKind) {
   Door folder = pt2_door();
   folder.matches = [](const std::string& model) { return model == "package.module:model"; };
-  folder.open = [](const std::string&) { return pt2_door().open(model_file("blocks")); };
+  folder.open = [](const std::string&, const DataRequest& data) {
+    return pt2_door().open(model_file("blocks"), data);
+  };
   const Ran ran = run_command({"inspect", "package.module:model"}, {pt2_door(), folder});
   EXPECT_EQ(ran.code, 0) << ran.err;
   EXPECT_HAS(ran.out, "blocks.1");

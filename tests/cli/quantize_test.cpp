@@ -116,6 +116,13 @@ TEST_F(Quantize, TheOneInputsTensorMayHaveAnyName) {
   EXPECT_EQ(ran.code, 0) << ran.err;
 }
 
+TEST_F(Quantize, TheFirstSamplesAlone) {
+  const Ran ran = run_command({"quantize", model_file("blocks"), "--data", samples(40), "--output-dir",
+                               path("out"), "--samples", "12", "--dry-run"});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "12 samples, 2 batches of 8");
+}
+
 TEST_F(Quantize, AFixedBatchIsTakenWithoutAsking) {
   const Ran ran = run_command(
       {"quantize", model_file("fixed"), "--data", samples(12), "--output-dir", path("out"), "--dry-run"});

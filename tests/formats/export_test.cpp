@@ -59,8 +59,11 @@ TEST(ExportFormats, EveryRowIsWholeAndNamedOnce) {
   std::set<std::string> names, files;
   for (const ExportFormat& format : export_formats()) {
     EXPECT_TRUE(names.insert(format.name).second) << format.name;
-    EXPECT_TRUE(files.insert(format.files).second) << format.files;
-    EXPECT_TRUE(format.files.starts_with("PREFIX")) << format.files;
+    ASSERT_FALSE(format.files.empty());
+    for (const std::string& file : format.files) {
+      EXPECT_TRUE(files.insert(file).second) << file;
+      EXPECT_TRUE(file.starts_with("PREFIX")) << file;
+    }
     EXPECT_FALSE(format.description.empty());
     EXPECT_TRUE(format.check && format.write);
     EXPECT_EQ(&export_format(format.name), &format);
@@ -71,11 +74,12 @@ TEST(ExportFormats, EachWritesTheFileItsRowNames) {
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
   for (const ExportFormat& format : export_formats()) {
     const Folder folder;
-    const std::string file = std::regex_replace(format.files, std::regex("PREFIX"), "model");
-    EXPECT_EQ(export_model(sim, folder.path(), "model", {format.name}),
-              std::vector<std::string>{folder.path(file)});
-    EXPECT_TRUE(exists(folder.path(file)));
-    EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), 1);
+    std::vector<std::string> files;
+    for (const std::string& file : format.files)
+      files.push_back(folder.path(std::regex_replace(file, std::regex("PREFIX"), "model")));
+    EXPECT_EQ(export_model(sim, folder.path(), "model", {format.name}), files);
+    for (const std::string& file : files) EXPECT_TRUE(exists(file));
+    EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), files.size());
   }
 }
 
@@ -89,6 +93,22 @@ TEST(Version, IsTheProjects) {
   std::smatch version;
   ASSERT_TRUE(std::regex_search(cmake, version, std::regex("project\\(adascale VERSION ([0-9.]+)")));
   EXPECT_EQ(version[1], kVersion);
+}
+
+TEST(ExportFormats, AModelMayBringItsOwn) {
+  const Folder folder;
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  const ExportFormat own = {
+      .name = "own",
+      .description = "a note in a folder",
+      .files = {"notes/note.txt"},
+      .check = [](const ExportRequest&, Objections&) {},
+      .write = [](const ExportRequest& request,
+                  StagedFiles& files) { std::ofstream(files.path("notes/note.txt")) << request.folder; }};
+  export_model(sim, folder.path(), "model", {"safetensors", "own"}, {.more_formats = {own}});
+  EXPECT_EQ(text_of(folder.path("notes/note.txt")), folder.path());
+  EXPECT_EQ(error_of([&] { export_format("onnx2", {own}); }),
+            "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings, own");
 }
 
 TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {

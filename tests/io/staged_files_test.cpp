@@ -65,6 +65,14 @@ TEST_F(StagedFilesTest, an_older_file_stays_until_the_commit_replaces_it) {
   EXPECT_EQ(read(folder / "a.txt"), "new");
 }
 
+TEST_F(StagedFilesTest, a_path_makes_its_folders_on_commit) {
+  StagedFiles files(folder);
+  write(files.path("deep/er/a.txt"), "A");
+  EXPECT_FALSE(fs::exists(folder / "deep"));
+  EXPECT_EQ(files.commit(), (std::vector<std::string>{folder / "deep/er/a.txt"}));
+  EXPECT_EQ(read(folder / "deep/er/a.txt"), "A");
+}
+
 TEST_F(StagedFilesTest, objections_name_the_path) {
   const auto text = [](auto work) -> std::string {
     try {
@@ -81,7 +89,7 @@ TEST_F(StagedFilesTest, objections_name_the_path) {
   EXPECT_EQ(text([&] { StagedFiles("/proc/none"); }),
             "/proc/none: the folder cannot be made: No such file or directory");
   EXPECT_EQ(text([&] { StagedFiles(folder).path("../out"); }),
-            "'../out': expected a file name without a folder");
+            "'../out': expected a file name, or a path within the output folder");
   EXPECT_EQ(text([&] { StagedFiles(folder).path("sub"); }),
             (folder / "sub").string() + ": is a folder, expected a file name");
   StagedFiles files(folder);

@@ -5,7 +5,7 @@ import typing
 
 import pytest
 import torch
-from adascale.options import AdaScaleKeywords, SimKeywords
+from adascale.options import AdaScaleKeywords, QuantizeKeywords, SimKeywords
 from small_models import ConsecutiveBlocks
 
 import adascale
@@ -14,6 +14,11 @@ from adascale import _C, QuantizationSimModel, QuantScheme
 TABLES = {
     "sim": (_C.sim_keywords(), SimKeywords, adascale.QuantizationSimModel),
     "adascale": (_C.adascale_keywords(), AdaScaleKeywords, adascale.apply_adascale),
+    "quantize": (
+        [*_C.sim_keywords(), *_C.adascale_keywords(), *_C.setup_keywords(), *_C.data_keywords()],
+        QuantizeKeywords,
+        adascale.quantize,
+    ),
 }
 
 

@@ -1,0 +1,125 @@
+#include "cli/quantize_run.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/ranges.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <chrono>
+
+#include "adascale/core/error.h"
+#include "adascale/io/scratch_file.h"
+#include "adascale/tune/preflight.h"
+#include "cli/calibration.h"
+#include "cli/data_flags.h"
+#include "cli/output_files.h"
+#include "cli/setup_text.h"
+#include "cli/text.h"
+
+namespace adascale {
+namespace {
+
+void check_has_blocks(const Setup& setup, const std::string& model) {
+  ADA_CHECK(!setup.blocks.empty(),
+            "{}: no block found: none of its {} module calls has two layers; adascale inspect shows them",
+            model, setup.sim.program().calls.size());
+}
+
+std::string describe_activations(const Preflight& plan, const AdaScaleOptions& options) {
+  const int64_t limit = options.activation_memory << 20;
+  const std::string about = fmt::format("about {} of activations", format_bytes(plan.activation_bytes));
+  if (plan.activation_bytes <= limit) return about;
+  return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
+                     scratch_room().folder);
+}
+
+std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Preflight& plan,
+                          const Batches& batches, const OutputFiles& files,
+                          const std::vector<std::string>& notes) {
+  const AdaScaleOptions& training = run.quantize.training;
+  std::string text = fmt::format("model     {}: {}\n", run.model, summarize(setup));
+  text += fmt::format("data      {}: {} samples, {} batches of {}\n", run.data.where(), batches.samples,
+                      batches.inputs.size(), batches.batch_size);
+  text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads{}\n",
+                      plan.recipe.name, plan.iterations, training.seed, at::get_num_threads(),
+                      plan.compute_type == c10::ScalarType::BFloat16 ? ", bf16 matmuls up to 4 bits" : "");
+  text += fmt::format("memory    {}\n", describe_activations(plan, training));
+  text += fmt::format("size      {}\n", describe_size(setup.sim));
+  text += fmt::format("files     {}\n", fmt::join(files.paths(), ", "));
+  for (const std::string& note : notes) text += fmt::format("note      {}\n", note);
+  return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(setup));
+}
+
+void find_activation_ranges(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
+                            const ProgressSink& progress) {
+  sim.compute_encodings([&](QuantizationSimModel& model) {
+    int64_t done = 0;
+    for (const Inputs& batch : batches) {
+      model.call(batch);
+      progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
+    }
+  });
+}
+
+int64_t peak_memory_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return usage.ru_maxrss * 1024;  // Linux counts kilobytes
+}
+
+/// The door's formats hold the model; its activations' encodings too only if one of them says so.
+std::vector<std::string> default_formats(const Door& door, const OpenedModel& model,
+                                         const QuantizeFlags& flags) {
+  const auto& settings = flags.sim.layer_config;
+  const bool has_activations = flags.sim.default_output_bw != kOffBits ||
+                               std::any_of(settings.begin(), settings.end(), [](const auto& entry) {
+                                 return entry.second.output_bw.value_or(kOffBits) != kOffBits;
+                               });
+  const bool is_held = std::any_of(door.formats.begin(), door.formats.end(), [&](const std::string& name) {
+    return export_format(name, model.formats).holds_activations;
+  });
+  std::vector<std::string> formats = door.formats;
+  if (has_activations && !is_held) formats.push_back("encodings");
+  return formats;
+}
+
+}  // namespace
+
+std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
+  const auto start = std::chrono::steady_clock::now();
+  QuantizeFlags& options = run.quantize;
+  check_flags(options);
+  check_data_options(run.data);
+  run.data.seed = options.training.seed;
+  OpenedModel model = door.open(run.model, run.data);
+  const OutputFiles files{run.output_dir, model.stem,
+                          run.formats.empty() ? default_formats(door, model, options) : run.formats,
+                          model.formats};
+  std::vector<std::string> sources = run.data.files;
+  sources.push_back(run.model);
+  check_output(files, sources);
+
+  const Batches batches = cut_batches(model, run.data);
+  options.sim.in_place = !model.is_shared;
+  Setup setup = set_up(std::move(model.program), options);
+  check_has_blocks(setup, run.model);
+  const Preflight plan = check_adascale(setup.sim, batches.inputs, options.training);
+  check_formats(files, setup.sim);
+  run.say(describe_plan(run, setup, plan, batches, files, model.notes));
+  if (run.dry_run) return std::nullopt;
+
+  AdaScaleReport report = apply_adascale(setup.sim, batches.inputs, options.training);
+  if (!setup.sim.activations().empty())
+    find_activation_ranges(setup.sim, batches.inputs, options.training.progress);
+  const auto paths =
+      export_model(setup.sim, files.folder, files.stem, files.formats, {.more_formats = files.more_formats});
+
+  run.say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(setup.sim)));
+  for (const std::string& path : paths) run.say(fmt::format("wrote     {}\n", path));
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  run.say(fmt::format("took      {:.1f} s, peak memory {}\n", seconds.count(),
+                      format_bytes(peak_memory_bytes())));
+  return report;
+}
+
+}  // namespace adascale

@@ -1,0 +1,27 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adascale/tune/report.h"
+#include "cli/door.h"
+#include "cli/setup.h"
+
+namespace adascale {
+
+/// One run of `adascale quantize`, which Python's `quantize()` is too.
+struct QuantizeRun {
+  QuantizeFlags quantize;
+  DataRequest data;
+  std::string model, output_dir;
+  std::vector<std::string> formats;  ///< empty: the door's
+  bool dry_run = false;
+  std::function<void(const std::string& text)> say;  ///< what the user is told: whole lines
+};
+
+/// Checks everything, opens the model and its data, says what will happen, trains and exports. No report
+/// after a dry run. Throws as the parts do; the output folder is then as it was.
+std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door);
+
+}  // namespace adascale

@@ -1,0 +1,62 @@
+"""What a door is: C++'s ``cli/door.h`` in Python's words."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class DataRequest:
+    """The data that a model is opened for, as the options say; no files: none, or data given in memory."""
+
+    files: list[str]
+    samples: int | None = None
+    seq_len: int | None = None
+    packing: str = "auto"
+    data_weights: list[float] = field(default_factory=list)
+    seed: int = 0
+
+
+class Format(Protocol):
+    """An export format that only the model opened has."""
+
+    name: str
+    description: str
+    files: list[str]
+
+    def check(self, folder: str, names: list[list[str]]) -> list[str]:
+        """Objections to writing the weights of these names (tied ones together) into ``folder``."""
+
+    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
+        """Writes each file of the folder to ``path(its name)``, which all appear later or none does."""
+
+
+@dataclass
+class OpenedModel:
+    """A captured model and its data; ``samples`` by the graph's input names, along dimension 0."""
+
+    graph: bytes
+    tensors: dict[str, Tensor]
+    stem: str
+    samples: dict[str, Tensor]
+    formats: list[Format] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what the user should know, a line each
+    is_shared: bool = False  # the tensors are the caller's, who keeps them as they are
+
+
+class Door(Protocol):
+    """A kind of MODEL. The texts end up in ``--help``."""
+
+    name: str
+    description: str
+    data: str
+    formats: list[str]
+    own_formats: list[list[str]]
+
+    def matches(self, model: str) -> bool:
+        """Whether the path or name is of this kind; looks, opens nothing."""
+
+    def open(self, model: str, data: DataRequest) -> OpenedModel:
+        """Opens the model with its data. Raises :class:`adascale.Error`."""

@@ -1,0 +1,78 @@
+"""The door of transformers folders: config, weights as safetensors or one GGUF, and a tokenizer for text."""
+
+from pathlib import Path
+from typing import Any
+
+from .door import DataRequest, Format, OpenedModel
+from .folder_format import FolderFormat
+from .folder_source import (
+    Source,
+    check_config,
+    find_source,
+    load_config,
+    load_model,
+    load_tokenizer,
+    model_class,
+    need_packages,
+)
+from .given import GivenData
+from .module import is_tensor_file, open_module, read_tensors, refuse_text_options
+from .saved_format import SAVED_FORMAT_ROW, SavedFormat
+from .text_data import Batches, read_text
+from .transformers_model import check_inputs, example_of, quiet_transformers, text_model
+
+
+class FolderDoor:
+    """Opens a folder as transformers itself does, with the class that its config names."""
+
+    name = "folder"
+    description = "a transformers model folder or its .gguf"
+    data = "for a folder also .txt or .jsonl files, through its tokenizer"
+    formats = ["hf"]
+    own_formats = [SAVED_FORMAT_ROW]
+
+    def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
+        self._given, self._tokenizer = given, tokenizer
+
+    def matches(self, model: str) -> bool:
+        return Path(model).is_dir() or Path(model).suffix == ".gguf"
+
+    def open(self, model: str, data: DataRequest) -> OpenedModel:
+        source = find_source(model)
+        need_packages("transformers", "safetensors", *(("gguf", "accelerate") if source.gguf else ()))
+        with quiet_transformers():
+            config = load_config(source)
+            check_config(source, config)
+            kind = model_class(source, config)
+            batches, tokenizer = self._read(source, config, kind, data)
+            module = load_model(source, kind)
+        if batches.calls:
+            check_inputs(module, batches.calls[0])
+        opened = open_module(
+            module, Path(source.folder).resolve().name, batches, None if batches.calls else example_of(module)
+        )
+        opened.is_shared = False
+        opened.formats = [self._format(source, module, tokenizer, opened.notes)]
+        return opened
+
+    def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:
+        """Batches and the tokenizer, before the weights, which take longer."""
+        given = self._given
+        if given is not None and given.batches:
+            refuse_text_options(data)
+            return Batches(given.batches), self._tokenizer
+        if is_tensor_file(data.files):
+            refuse_text_options(data)
+            return Batches([read_tensors(data.files[0])]), self._tokenizer
+        if not data.files and given is None:
+            return Batches(), self._tokenizer
+        tokenizer = self._tokenizer or load_tokenizer(source)
+        return read_text(data, given, text_model(config, tokenizer, [kind.__name__])), tokenizer
+
+    def _format(self, source: Source, module: Any, tokenizer: Any, notes: list[str]) -> Format:
+        if source.gguf is None:
+            folder = FolderFormat(module, source.folder)
+            if folder.left_out:
+                notes.append(f"hf leaves out the folder's other weights: {', '.join(folder.left_out)}")
+            return folder
+        return SavedFormat(module, tokenizer or load_tokenizer(source))

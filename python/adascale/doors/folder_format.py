@@ -1,0 +1,145 @@
+"""The ``hf`` format of a safetensors folder: the same folder, quantized weights in place of the old ones."""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import Error, first_line
+from .saved_format import SAVED_FORMAT_ROW, stale_weights
+
+# Weights of the unquantized model in other shapes, which the copy must not carry along.
+_WEIGHT_SUFFIXES = (
+    *(".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt"),
+    *(".onnx", ".onnx_data", ".data", ".h5", ".msgpack", ".ot", ".pb", ".tflite", ".mlmodel"),
+)
+
+
+class FolderFormat:
+    """Shards, names, dtypes and metadata stay the source's; every other file is copied."""
+
+    name = "hf"
+    description = SAVED_FORMAT_ROW[2]
+
+    def __init__(self, model: Any, source: str) -> None:
+        self._model, self._source = model, Path(source)
+        self._shards = [path.name for path in sorted(self._source.glob("*.safetensors"))]
+        self._copies, self.left_out = _other_files(self._source, set(self._shards))
+        self.files = [*self._shards, *self._copies]
+
+    def check(self, folder: str, names: list[list[str]]) -> list[str]:
+        """Objections: the source's own folder, older weights there, weights without a place in the source."""
+        if os.path.isdir(folder) and os.path.samefile(folder, self._source):
+            return [f"{folder}: is the model's own folder; choose another --output-dir"]
+        objections = stale_weights(folder, self.files)
+        lost = SourceNames(self._model, self._stored_names()).lost(names)
+        if lost:
+            objections.append(
+                f"hf: no tensor of {self._source} holds {', '.join(lost[:5])}; use --format safetensors"
+            )
+        return objections
+
+    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
+        values = {name: value for names, value in weights for name in names}
+        changed = SourceNames(self._model, self._stored_names()).rename(values)
+        try:
+            for shard in self._shards:
+                _rewrite(self._source / shard, path(shard), changed)
+            for name in self._copies:
+                shutil.copyfile(self._source / name, path(name))
+        except OSError as error:
+            raise Error(f"hf: cannot be written: {first_line(error)}") from error
+
+    def _stored_names(self) -> set[str]:
+        return {name for shard in self._shards for name in _names_in(self._source / shard)}
+
+
+class SourceNames:
+    """A model's tensors by the names, and in the pieces, that its files have: transformers' own reversal."""
+
+    def __init__(self, model: Any, stored: set[str]) -> None:
+        self._model, self._stored = model, stored
+
+    def lost(self, names: list[list[str]]) -> list[str]:
+        """Pieces that the files do not have; of names tied together one is enough."""
+        stored_twins = {
+            name for tied in names if any(self._stored_name(twin) for twin in tied) for name in tied
+        }
+        touched = self._touched({name for tied in names for name in tied})
+        return sorted(name for name in touched - stored_twins if self._stored_name(name) is None)
+
+    def rename(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``values`` by stored name; what the files do not have (tied names) is left out."""
+        renamed: dict[str, Tensor] = {}
+        touched = self._touched(set(values))
+        for name, tensor in self._reverse({**self._state(), **values}).items():
+            stored = self._stored_name(name)
+            if name in touched and stored is not None:
+                renamed[stored] = tensor
+        return renamed
+
+    def _touched(self, names: set[str]) -> set[str]:
+        """The reversed names that hold anything of ``names``: marked elements, followed through."""
+        marks = {
+            name: torch.tensor(name in names).expand(tensor.shape) for name, tensor in self._state().items()
+        }
+        return {
+            name
+            for name, mark in self._reverse(dict(marks)).items()
+            if (name in names if mark is marks.get(name) else bool(mark.any()))
+        }
+
+    def _reverse(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
+        from transformers.core_model_loading import revert_weight_conversion
+
+        return dict(revert_weight_conversion(self._model, state))
+
+    def _state(self) -> dict[str, Tensor]:
+        return dict(self._model.state_dict())
+
+    def _stored_name(self, name: str) -> str | None:
+        """A base model's files lack, or have, the prefix that its head's have."""
+        prefix = f"{self._model.base_model_prefix}."
+        for candidate in (name, prefix + name, name.removeprefix(prefix)):
+            if candidate in self._stored:
+                return candidate
+        return None
+
+
+def _names_in(path: Path) -> list[str]:
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as shard:
+        return list(shard.keys())
+
+
+def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
+    from safetensors import safe_open
+    from safetensors.torch import save_file
+
+    with safe_open(source, "pt") as shard:
+        metadata = shard.metadata()
+        tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
+    for name in tensors.keys() & changed.keys():
+        old, new = tensors[name], changed[name]
+        if old.shape != new.shape:
+            raise Error(f"hf: {name} is {tuple(old.shape)} in {source}, but {tuple(new.shape)} in the model")
+        tensors[name] = new.to(old.dtype).contiguous()
+    save_file(tensors, target, metadata=metadata)
+
+
+def _other_files(folder: Path, shards: set[str]) -> tuple[list[str], list[str]]:
+    """Relative paths of all that is not hidden and no shard: what is no weight, and what is."""
+    copies: list[str] = []
+    weights: list[str] = []
+    for root, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for name in sorted(names):
+            path = str(Path(root, name).relative_to(folder))
+            if not name.startswith(".") and path not in shards:
+                (weights if Path(name).suffix in _WEIGHT_SUFFIXES else copies).append(path)
+    return copies, weights

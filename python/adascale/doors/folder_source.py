@@ -1,0 +1,123 @@
+"""What transformers reads from a model folder: config, tokenizer and weights, each failure in one line."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import Error, first_line
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model folder; ``gguf``: the file in it that holds the model."""
+
+    folder: str
+    gguf: str | None
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """What every ``from_pretrained`` of it is given: no network, no code of the folder's."""
+        gguf = {"gguf_file": self.gguf} if self.gguf else {}
+        return {"local_files_only": True, "trust_remote_code": False, **gguf}
+
+
+def find_source(model: str) -> Source:
+    """Errors: no config, no weights that are read (safetensors, one GGUF), no such file."""
+    path = Path(model)
+    if not path.exists():
+        raise Error(f"{model}: there is no such file or folder")
+    if path.is_file():
+        return Source(str(path.parent), path.name)
+    names = sorted(entry.name for entry in path.iterdir())
+    gguf = [name for name in names if name.endswith(".gguf")]
+    if any(name.endswith(".safetensors") for name in names):
+        if "config.json" not in names:
+            raise Error(f"{model}: no config.json, so no transformers model folder")
+        return Source(model, None)
+    if len(gguf) == 1:
+        return Source(model, gguf[0])
+    if gguf:
+        raise Error(f"{model}: holds {len(gguf)} .gguf files ({', '.join(gguf)}); give the path of one")
+    if any(name.endswith(".onnx") for name in names):
+        raise Error(f"{model}: holds ONNX, which is not opened; give the PyTorch model it was made from")
+    pickled = [name for name in names if name.endswith((".bin", ".pt", ".pth", ".ckpt"))]
+    if pickled:
+        raise Error(
+            f"{model}: its weights are pickled ({pickled[0]}), which is never loaded; save them as "
+            "safetensors with save_pretrained"
+        )
+    raise Error(f"{model}: no weights in it, expected .safetensors or a .gguf beside config.json")
+
+
+def need_packages(*packages: str) -> None:
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise Error(f"model folders need the packages {', '.join(packages)}; pip install {' '.join(missing)}")
+
+
+def load_tokenizer(source: Source) -> Any:
+    """Errors: none there, or none that transformers can load."""
+    from transformers import AutoTokenizer
+
+    known = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
+    if source.gguf is None and not any((Path(source.folder) / name).exists() for name in known):
+        raise Error(
+            f"{source.folder}: no tokenizer in it (such as tokenizer.json), which text data needs; save one "
+            "there with save_pretrained, or give a .safetensors of token ids"
+        )
+    try:
+        return AutoTokenizer.from_pretrained(source.folder, **source.options)
+    except Exception as error:  # boundary: transformers raises many kinds
+        raise Error(f"{source.folder}: its tokenizer cannot be loaded: {first_line(error)}") from error
+
+
+def load_config(source: Source) -> Any:
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source.folder, **source.options)
+    except Exception as error:  # boundary: as above
+        raise Error(f"{source.folder}: its config cannot be loaded: {first_line(error)}") from error
+
+
+def check_config(source: Source, config: Any) -> None:
+    if getattr(config, "quantization_config", None) is not None:
+        raise Error(
+            f"{source.folder}: is quantized already (config.json has a quantization_config); give the "
+            "model it was made from"
+        )
+
+
+def model_class(source: Source, config: Any) -> Any:
+    import transformers
+
+    if source.gguf is not None:
+        return transformers.AutoModelForCausalLM
+    names = config.architectures or []
+    if len(names) != 1:
+        raise Error(f"{source.folder}: config.json names {len(names)} architectures, expected one class name")
+    found = getattr(transformers, names[0], None)
+    if found is None:
+        raise Error(
+            f"{source.folder}: transformers {transformers.__version__} has no {names[0]}, and no code of the "
+            "folder's is run; load it yourself and call adascale.quantize on the module"
+        )
+    return found
+
+
+def load_model(source: Source, kind: Any) -> Any:
+    where = source.gguf or source.folder
+    try:
+        # Other shapes are let through to be named below, where transformers would only print them.
+        options = {} if source.gguf else {"use_safetensors": True, "ignore_mismatched_sizes": True}
+        model, info = kind.from_pretrained(
+            source.folder, dtype="auto", output_loading_info=True, **options, **source.options
+        )
+    except Exception as error:  # boundary: as above
+        raise Error(f"{where}: transformers cannot load it: {first_line(error)}") from error
+    missing = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
+    if missing:
+        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        raise Error(f"{where}: {kind.__name__} lacks weights there, or they have other shapes: {shown}")
+    return model

@@ -1,0 +1,151 @@
+"""A live module and its data, captured: what every Python door ends in."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..capture import Capture, capture
+from ..errors import Error, first_line
+from ..signature import call_of
+from .door import DataRequest, OpenedModel
+from .given import GivenData
+from .saved_format import SAVED_FORMAT_ROW, SavedFormat
+from .text_data import Batches, read_text
+from .transformers_model import batched_experts, check_inputs, is_transformers, text_model
+
+
+def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
+    """Captures ``model`` on the first batch, or on ``example`` where there are none."""
+    shown = _two_samples(batches.calls[0]) if batches.calls else example
+    with batched_experts(model):
+        captured = capture(model, shown)
+    return OpenedModel(
+        captured.graph,
+        captured.tensors,
+        stem,
+        _join(captured, batches.calls),
+        notes=batches.notes,
+        is_shared=True,
+    )
+
+
+class ModuleDoor:
+    """A module in memory: any one with batches of tensors, a transformers one with texts too."""
+
+    name = "module"
+    description = "an nn.Module"
+    data = "a .safetensors, tensors or texts"
+    own_formats = [SAVED_FORMAT_ROW]
+
+    def __init__(self, model: nn.Module, given: GivenData | None, tokenizer: Any) -> None:
+        self._model, self._given, self._tokenizer = model, given, tokenizer
+        self.formats = ["hf"] if is_transformers(model) else ["pt2", "safetensors", "encodings"]
+
+    def matches(self, model: str) -> bool:
+        return True
+
+    def open(self, model: str, data: DataRequest) -> OpenedModel:
+        stem = type(self._model).__name__
+        batches = module_batches(self._model, self._tokenizer, data, self._given)
+        opened = open_module(self._model, stem, batches)
+        if is_transformers(self._model):
+            opened.formats = [SavedFormat(self._model, self._tokenizer)]
+        return opened
+
+
+def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> Batches:
+    """Batches of tensors, read from safetensors or made of texts; empty without data."""
+    if given is not None and given.batches:
+        refuse_text_options(data)
+        batches = Batches(given.batches)
+    elif is_tensor_file(data.files):
+        refuse_text_options(data)
+        batches = Batches([read_tensors(data.files[0])])
+    elif data.files or given is not None:
+        if tokenizer is None:
+            raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; give tokenizer=")
+        if not is_transformers(model):
+            raise Error(f"{type(model).__name__}: text data is for transformers models; give tensors")
+        return read_text(data, given, text_model(model.config, tokenizer, [type(model).__name__]))
+    else:
+        return Batches()
+    if is_transformers(model):
+        check_inputs(model, batches.calls[0])
+    return batches
+
+
+def is_tensor_file(files: list[str]) -> bool:
+    """Whether the data is a ``.safetensors``. Errors: one beside other files."""
+    tensor_files = [file for file in files if file.endswith(".safetensors")]
+    if tensor_files and len(files) > 1:
+        raise Error(
+            f"{tensor_files[0]}: got {len(files)} files, expected one .safetensors or several of text"
+        )
+    return bool(tensor_files)
+
+
+def read_tensors(path: str) -> dict[str, Tensor]:
+    """All tensors of a ``.safetensors``, by name."""
+    from safetensors.torch import load_file
+
+    try:
+        tensors = load_file(path)
+    except Exception as error:  # boundary: the library's own errors, one line
+        raise Error(f"{path}: not a readable .safetensors: {first_line(error)}") from error
+    if not tensors:
+        raise Error(f"{path}: no tensors, so no samples")
+    for name, tensor in tensors.items():
+        if tensor.dim() == 0 or tensor.shape[0] == 0:
+            raise Error(f"{path}: '{name}' has no samples along dimension 0")
+    return tensors
+
+
+def refuse_text_options(data: DataRequest) -> None:
+    """Errors where an option is given that means nothing to tensors."""
+    given = {
+        "--seq-len": data.seq_len is not None,
+        "--packing": data.packing != "auto",
+        "--data-weights": bool(data.data_weights),
+    }
+    wrong = [name for name, is_given in given.items() if is_given]
+    if wrong:
+        raise Error(f"{', '.join(wrong)}: for text, and the data is tensors")
+
+
+def _two_samples(batch: Any) -> Any:
+    """The first samples of a batch, or all of it where the tensors' first sizes differ."""
+    args, kwargs = call_of(batch)
+    sizes = {t.shape[0] for t in (*args, *kwargs.values()) if isinstance(t, Tensor) and t.dim()}
+    if len(sizes) != 1 or sizes.pop() < 2:
+        return batch
+    if isinstance(batch, Mapping):
+        return {name: value[:2] for name, value in batch.items()}
+    return tuple(value[:2] for value in args)
+
+
+def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
+    """The batches' tensors by the graph's input names, one after another along dimension 0."""
+    parts: dict[str, list[Tensor]] = {}
+    for index, batch in enumerate(batches):
+        try:
+            leaves = captured.signature.flatten(*call_of(batch))
+        except (Error, TypeError) as error:
+            raise Error(f"data: batch {index}: {first_line(error)}") from error
+        for name, leaf in zip(captured.input_names, leaves, strict=True):
+            if name is not None:
+                parts.setdefault(name, []).append(leaf)
+    return {name: _cat(name, tensors) for name, tensors in parts.items()}
+
+
+def _cat(name: str, tensors: list[Tensor]) -> Tensor:
+    if len(tensors) == 1:
+        return tensors[0].detach().contiguous()
+    shapes = {tuple(tensor.shape[1:]) for tensor in tensors}
+    if len(shapes) > 1 or any(tensor.dim() == 0 for tensor in tensors):
+        raise Error(
+            f"data: '{name}' has shapes {sorted({tuple(t.shape) for t in tensors})}, expected batches that "
+            "differ along dimension 0 alone"
+        )
+    return torch.cat([tensor.detach() for tensor in tensors])

@@ -1,0 +1,57 @@
+"""The ``hf`` format of a transformers model that came from no safetensors folder."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+
+from ..errors import Error, first_line
+from .transformers_model import quiet_transformers
+
+SAVED_FORMAT_ROW = ["hf", "config.json, *.safetensors, ...", "a transformers folder, weights on their grid"]
+
+
+class SavedFormat:
+    """``hf`` of a model without a safetensors folder: what ``save_pretrained`` writes, tokenizer too."""
+
+    name = "hf"
+    description = SAVED_FORMAT_ROW[2]
+    files = ["config.json", "model.safetensors"]
+
+    def __init__(self, model: Any, tokenizer: Any) -> None:
+        self._model, self._tokenizer = model, tokenizer
+
+    def check(self, folder: str, names: list[list[str]]) -> list[str]:
+        return stale_weights(folder, self.files)
+
+    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
+        state = dict(self._model.state_dict())
+        state.update((name, value) for names, value in weights for name in names)
+        first = path("config.json")
+        with tempfile.TemporaryDirectory(dir=os.path.dirname(first), prefix=".adascale-") as aside:
+            try:
+                with quiet_transformers():
+                    self._model.save_pretrained(aside, state_dict=state)
+                    if self._tokenizer is not None:
+                        self._tokenizer.save_pretrained(aside)
+            except OSError as error:
+                raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
+            for name in sorted(os.listdir(aside)):
+                os.replace(os.path.join(aside, name), first if name == "config.json" else path(name))
+
+
+def stale_weights(folder: str, files: list[str]) -> list[str]:
+    """Objections to weights of another run in the folder, which transformers might load instead of ours."""
+    if not os.path.isdir(folder):
+        return []
+    stale = [
+        name
+        for name in sorted(os.listdir(folder))
+        if name not in files
+        and (name.startswith(("model.safetensors", "model-", "pytorch_model", "adapter_model")))
+    ]
+    if not stale:
+        return []
+    return [f"{folder}: holds {', '.join(stale)} of another model; choose another --output-dir"]

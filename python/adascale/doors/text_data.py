@@ -1,0 +1,31 @@
+"""Data as batches of named tensors: text files and texts as rows of tokens, tensors as they are."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from .door import DataRequest
+from .given import GivenData
+from .rows import TextModel, is_packed, token_rows
+from .texts import Documents, read_documents
+
+
+@dataclass(frozen=True)
+class Batches:
+    """What a module is called with, batch by batch (none: no data), and how that came about."""
+
+    calls: list[Any] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def read_text(data: DataRequest, given: GivenData | None, model: TextModel) -> Batches:
+    """One batch of named inputs, samples along dimension 0: see :func:`token_rows`."""
+    packed = is_packed(data, model)
+    if data.files:
+        sources = [read_documents(file, by_line=not packed) for file in data.files]
+    else:
+        assert given is not None and given.texts is not None
+        sources = [Documents("data", given.texts)]
+    rows = token_rows(sources, data, model)
+    tokens = rows["input_ids"].shape[1]
+    how = f"packed into samples of {tokens}" if packed else f"a text a sample, padded to {tokens}"
+    return Batches([rows], [f"texts are {how} tokens"])

@@ -1,0 +1,108 @@
+"""Documents out of files, lists and Datasets: strings, or chat messages that become strings."""
+
+import json
+import random
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import Error, first_line
+from .given import FILE_SUFFIXES
+
+
+class Documents:
+    """Records of one source in a seeded order, where it has an order to choose; strings when read."""
+
+    def __init__(self, name: str, records: Iterable[Any]) -> None:
+        self.name = name
+        self._records = records
+
+    def texts(self, tokenizer: Any, seed: int) -> Iterator[tuple[str, bool]]:
+        """(text, whether the tokenizer's special tokens are still to be added)."""
+        for where, record in self._in_order(seed):
+            if isinstance(record, str):
+                yield record, True
+            elif "messages" in record:
+                yield _chat_text(tokenizer, record["messages"], where), False
+            else:
+                yield _checked_text(record.get("text"), where), True
+
+    def _in_order(self, seed: int) -> Iterator[tuple[str, Any]]:
+        if not (hasattr(self._records, "__len__") and hasattr(self._records, "__getitem__")):
+            for index, record in enumerate(self._records):
+                yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+            return
+        order = list(range(len(self._records)))
+        random.Random(seed).shuffle(order)
+        for index in order:
+            record = self._records[index]
+            yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+
+
+def read_documents(path: str, by_line: bool) -> Documents:
+    """A ``.txt``: the whole is one document, or every line that is not blank; a ``.jsonl``: a line each.
+
+    Errors: unknown extension, not UTF-8, nothing in it, and by line what is not an object with text or
+    messages.
+    """
+    suffix = Path(path).suffix
+    if suffix not in FILE_SUFFIXES:
+        raise Error(f"{path}: got {suffix or 'no extension'}, expected {', '.join(FILE_SUFFIXES)}")
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Error(f"{path}: cannot be read as UTF-8 text: {first_line(error)}") from error
+    if not text.strip():
+        raise Error(f"{path}: no text in it")
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    if suffix == ".jsonl":
+        return Documents(path, [_parse(path, number, line) for number, line in lines])
+    return Documents(path, [line for _, line in lines] if by_line else [text])
+
+
+def _parse(path: str, number: int, line: str) -> Any:
+    try:
+        record = json.loads(line)
+    except json.JSONDecodeError as error:
+        raise Error(f"{path}:{number}: not JSON: {error.msg}") from error
+    return _checked(record, f"{path}:{number}")
+
+
+def _checked_record(record: Any, name: str, index: int) -> Any:
+    return record if isinstance(record, str) else _checked(record, f"{name}: record {index + 1}")
+
+
+def _checked(record: Any, where: str) -> Mapping[str, Any]:
+    if not isinstance(record, Mapping):
+        raise Error(f'{where}: got {type(record).__name__}, expected an object with "text" or "messages"')
+    if "text" not in record and "messages" not in record:
+        raise Error(f'{where}: got keys {", ".join(map(str, record))}, expected "text" or "messages"')
+    if "messages" in record:
+        _check_messages(record["messages"], where)
+    else:
+        _checked_text(record["text"], where)
+    return record
+
+
+def _check_messages(messages: Any, where: str) -> None:
+    # A template would print what is missing as nothing.
+    if not isinstance(messages, list) or not messages:
+        raise Error(f'{where}: "messages" is {type(messages).__name__}, expected a list of messages')
+    for message in messages:
+        if not isinstance(message, Mapping) or "role" not in message or "content" not in message:
+            raise Error(f'{where}: a message is {message!r}, expected an object with "role" and "content"')
+
+
+def _checked_text(text: Any, where: str) -> str:
+    if not isinstance(text, str):
+        raise Error(f'{where}: "text" is {type(text).__name__}, expected a string')
+    return text
+
+
+def _chat_text(tokenizer: Any, messages: Any, where: str) -> str:
+    if not getattr(tokenizer, "chat_template", None):
+        raise Error(f'{where}: chat messages, but the tokenizer has no chat template; give "text" instead')
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False))
+    except Exception as error:  # boundary: a template raises whatever it likes
+        raise Error(f"{where}: the tokenizer's chat template refuses it: {first_line(error)}") from error

@@ -1,0 +1,100 @@
+"""What is known of a transformers model: what text it takes, its inputs, its experts."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import Error
+from .rows import TextModel
+
+
+def is_transformers(model: nn.Module) -> bool:
+    """Without importing transformers, which takes seconds."""
+    transformers = sys.modules.get("transformers")
+    return transformers is not None and isinstance(model, transformers.PreTrainedModel)
+
+
+def text_model(config: Any, tokenizer: Any, architectures: list[str]) -> TextModel:
+    """``architectures``: class names of the model. Errors: encoder-decoders, which need more than a text."""
+    if getattr(config, "is_encoder_decoder", False):
+        raise Error(
+            f"{config.model_type}: an encoder-decoder takes no plain text; give a .safetensors with "
+            "input_ids and decoder_input_ids"
+        )
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    text = config.get_text_config()
+    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
+    names = (causal,) if isinstance(causal, str) else causal or ()
+    longest = getattr(text, "max_position_embeddings", None)
+    return TextModel(
+        tokenizer=tokenizer,
+        is_causal=any(name in (*names, "AutoModelForCausalLM") for name in architectures),
+        vocabulary=getattr(text, "vocab_size", None),
+        longest=longest if isinstance(longest, int) and longest > 0 else None,
+    )
+
+
+def check_inputs(model: nn.Module, batch: Any) -> None:
+    """transformers' forward swallows any name; one that it does not know would be no input at all."""
+    if not isinstance(batch, dict):
+        return
+    known = [
+        p.name for p in inspect.signature(model.forward).parameters.values() if p.kind is not p.VAR_KEYWORD
+    ]
+    unknown = [name for name in batch if name not in known]
+    if unknown:
+        names = ", ".join(map(repr, unknown))
+        raise Error(f"data: {names}: none of {type(model).__name__}'s inputs ({', '.join(known)})")
+
+
+def example_of(model: Any) -> dict[str, Tensor]:
+    """An input made of the config alone, to look at a model without data. Errors: what it cannot guess."""
+    config = model.config
+    if model.main_input_name == "input_ids" and not getattr(config, "is_encoder_decoder", False):
+        vocabulary = config.get_text_config().vocab_size
+        return {"input_ids": torch.randint(vocabulary, (2, 16))}
+    size, channels = getattr(config, "image_size", None), getattr(config, "num_channels", 3)
+    if model.main_input_name == "pixel_values" and isinstance(size, int):
+        return {"pixel_values": torch.zeros(2, channels, size, size, dtype=model.dtype)}
+    raise Error(
+        f"{type(model).__name__}: its inputs ({model.main_input_name} first) cannot be guessed; give --data "
+        "with a .safetensors of them"
+    )
+
+
+@contextmanager
+def batched_experts(model: Any) -> Iterator[None]:
+    """Mixtures of experts as one batched matmul: torch.export refuses the loop over experts."""
+    if not is_transformers(model):
+        yield
+        return
+    configs = [module.config for module in model.modules() if is_transformers(module)]
+    before = [getattr(config, "_experts_implementation_internal", None) for config in configs]
+    model.set_experts_implementation("batched_mm")  # no matter to a model without experts
+    try:
+        yield
+    finally:
+        for config, name in zip(configs, before, strict=True):
+            config._experts_implementation_internal = name
+
+
+@contextmanager
+def quiet_transformers() -> Iterator[None]:
+    """Its progress bars and hints off: what fails is raised, what matters we say."""
+    from transformers.utils import logging
+
+    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,99 @@
+#include "doors.h"
+
+#include <pybind11/stl.h>
+
+#include "adascale/core/error.h"
+#include "adascale/formats/saved_state.h"
+#include "adascale/io/pt2.h"
+#include "callbacks.h"
+
+namespace adascale::python {
+namespace {
+
+/// Runs `work` with the GIL.
+template <class Work>
+auto in_python(const Work& work) {
+  const py::gil_scoped_acquire gil;
+  try {
+    return work();
+  } catch (py::error_already_set& error) {  // boundary: the package's one exception is ours too
+    if (!error.matches(py::module_::import("adascale.errors").attr("Error"))) throw;
+    fail("{}", std::string(py::str(error.value())));
+  }
+}
+
+py::object to_python(const DataRequest& data) {
+  const DataOptions& options = data.options;
+  return py::module_::import("adascale.doors.door")
+      .attr("DataRequest")(data.files, options.samples, options.seq_len, options.packing,
+                           options.data_weights, data.seed);
+}
+
+/// Names of the quantized weights, tied ones together, with their values where asked for.
+py::list quantized_weights(const QuantizationSimModel& sim, bool with_values) {
+  py::list weights;
+  for (const SavedTensor& saved : saved_state(sim)) {
+    if (saved.weight == kNone) continue;
+    weights.append(with_values ? py::object(py::make_tuple(saved.names, values_of(sim, saved)))
+                               : py::object(py::cast(saved.names)));
+  }
+  return weights;
+}
+
+/// `format`: `check(folder, names) -> objections` and `write(weights, path)`.
+ExportFormat to_format(const py::object& format) {
+  const std::shared_ptr<py::object> held = share(format);
+  return {.name = format.attr("name").cast<std::string>(),
+          .description = format.attr("description").cast<std::string>(),
+          .files = format.attr("files").cast<std::vector<std::string>>(),
+          .check =
+              [held](const ExportRequest& request, Objections& objections) {
+                in_python([&] {
+                  const py::object said =
+                      held->attr("check")(request.folder, quantized_weights(request.sim, false));
+                  for (const auto& text : said.cast<std::vector<std::string>>()) objections.add("{}", text);
+                });
+              },
+          .write =
+              [held](const ExportRequest& request, StagedFiles& files) {
+                in_python([&] {
+                  const py::cpp_function path([&](const std::string& name) { return files.path(name); });
+                  held->attr("write")(quantized_weights(request.sim, true), path);
+                });
+              }};
+}
+
+OpenedModel to_model(const py::object& opened) {
+  OpenedModel model;
+  const auto graph = opened.attr("graph").cast<std::string>();
+  model.program =
+      parse_program(graph, opened.attr("tensors").cast<std::unordered_map<std::string, at::Tensor>>());
+  model.stem = opened.attr("stem").cast<std::string>();
+  model.samples = opened.attr("samples").cast<Samples>();
+  model.notes = opened.attr("notes").cast<std::vector<std::string>>();
+  model.is_shared = opened.attr("is_shared").cast<bool>();
+  for (const py::handle format : opened.attr("formats"))
+    model.formats.push_back(to_format(py::reinterpret_borrow<py::object>(format)));
+  return model;
+}
+
+}  // namespace
+
+Door to_door(const py::object& door) {
+  const std::shared_ptr<py::object> held = share(door);
+  return {.name = door.attr("name").cast<std::string>(),
+          .description = door.attr("description").cast<std::string>(),
+          .data = door.attr("data").cast<std::string>(),
+          .formats = door.attr("formats").cast<std::vector<std::string>>(),
+          .own_formats = door.attr("own_formats").cast<std::vector<Row>>(),
+          .matches =
+              [held](const std::string& model) {
+                return in_python([&] { return held->attr("matches")(model).cast<bool>(); });
+              },
+          .open =
+              [held](const std::string& model, const DataRequest& data) {
+                return in_python([&] { return to_model(held->attr("open")(model, to_python(data))); });
+              }};
+}
+
+}  // namespace adascale::python

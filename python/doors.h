@@ -1,0 +1,12 @@
+#pragma once
+#include <torch/csrc/utils/pybind.h>
+
+#include "cli/door.h"
+
+namespace adascale::python {
+
+/// A door written in Python (`adascale.doors.door.Door`). What it does runs with the GIL, from whichever
+/// thread; its adascale.Error becomes an Error of the library. Needs the GIL.
+Door to_door(const py::object& door);
+
+}  // namespace adascale::python

@@ -1,0 +1,59 @@
+#include <pybind11/stl.h>
+
+#include "adascale/core/error.h"
+#include "bindings.h"
+#include "callbacks.h"
+#include "cli/quantize_run.h"
+#include "doors.h"
+#include "keywords.h"
+
+namespace adascale::python {
+namespace {
+
+QuantizeRun read_run(const std::string& layer_config, const py::dict& keywords) {
+  QuantizeRun run;
+  KeywordReader reader("quantize", keywords);
+  visit_sim_options(reader, run.quantize.sim);
+  visit_adascale_options(reader, run.quantize.training);
+  visit_setup_options(reader, run.quantize);
+  visit_data_options(reader, run.data.options);
+  reader.check_all_known();
+  run.quantize.sim.layer_config = parse_layer_config(layer_config);
+  return run;
+}
+
+void check_quantize_options(const std::string& layer_config, const py::dict& keywords) {
+  QuantizeRun run = read_run(layer_config, keywords);
+  check_flags(run.quantize);
+}
+
+AdaScaleReport quantize_through(const std::vector<py::object>& python_doors, const std::string& model,
+                                const std::vector<std::string>& files, const std::string& output_dir,
+                                const std::vector<std::string>& formats, const std::string& layer_config,
+                                const py::dict& keywords, const py::object& say, const py::object& progress) {
+  QuantizeRun run = read_run(layer_config, keywords);
+  run.model = model;
+  run.data.files = files;
+  run.output_dir = output_dir;
+  run.formats = formats;
+  run.say = [shared = share(say)](const std::string& text) {
+    const py::gil_scoped_acquire gil;
+    (*shared)(text);
+  };
+  run.quantize.training.progress = progress_to(progress);
+  Doors doors = {pt2_door()};
+  for (const py::object& door : python_doors) doors.push_back(to_door(door));
+  const py::gil_scoped_release no_gil;
+  return quantize(run, door_for(doors, model)).value();
+}
+
+}  // namespace
+
+void bind_quantize(py::module_& module) {
+  module.def("check_quantize_options", &check_quantize_options);
+  module.def("quantize", &quantize_through, py::arg("doors"), py::arg("model"), py::arg("files"),
+             py::arg("output_dir"), py::arg("formats"), py::arg("layer_config"), py::arg("options"),
+             py::arg("say"), py::arg("progress"));
+}
+
+}  // namespace adascale::python
