@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <set>
+
 #include "adascale/core/error.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/pt2.h"
@@ -29,15 +31,21 @@ py::object to_python(const DataRequest& data) {
                            options.data_weights, data.seed);
 }
 
-/// Names of the quantized weights, tied ones together, with their values where asked for.
-py::list quantized_weights(const QuantizationSimModel& sim, bool with_values) {
-  py::list weights;
-  for (const SavedTensor& saved : saved_state(sim)) {
-    if (saved.weight == kNone) continue;
-    weights.append(with_values ? py::object(py::make_tuple(saved.names, values_of(sim, saved)))
-                               : py::object(py::cast(saved.names)));
-  }
-  return weights;
+/// Names of the tensors that are not as they came, tied ones together, with their values where asked for: the
+/// quantized weights, and those that batch norms were folded into, with the norms.
+py::list changed_tensors(const QuantizationSimModel& sim, bool with_values) {
+  py::list tensors;
+  std::set<std::string> seen;
+  const auto add = [&](const std::vector<std::string>& names, const at::Tensor& value) {
+    tensors.append(with_values ? py::object(py::make_tuple(names, value)) : py::object(py::cast(names)));
+    seen.insert(names.begin(), names.end());
+  };
+  for (const SavedTensor& saved : saved_state(sim))
+    if (saved.weight != kNone) add(saved.names, with_values ? values_of(sim, saved) : at::Tensor());
+  for (const FoldedBatchNorm& folded : sim.program().folded_batch_norms)
+    for (const auto& [name, value] : folded.source_state)
+      if (!seen.contains(name)) add({name}, value.detach());
+  return tensors;
 }
 
 /// `format`: `check(folder, names) -> objections` and `write(weights, path)`.
@@ -50,7 +58,7 @@ ExportFormat to_format(const py::object& format) {
               [held](const ExportRequest& request, Objections& objections) {
                 in_python([&] {
                   const py::object said =
-                      held->attr("check")(request.folder, quantized_weights(request.sim, false));
+                      held->attr("check")(request.folder, changed_tensors(request.sim, false));
                   for (const auto& text : said.cast<std::vector<std::string>>()) objections.add("{}", text);
                 });
               },
@@ -58,7 +66,7 @@ ExportFormat to_format(const py::object& format) {
               [held](const ExportRequest& request, StagedFiles& files) {
                 in_python([&] {
                   const py::cpp_function path([&](const std::string& name) { return files.path(name); });
-                  held->attr("write")(quantized_weights(request.sim, true), path);
+                  held->attr("write")(changed_tensors(request.sim, true), path);
                 });
               }};
 }

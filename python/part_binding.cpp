@@ -6,7 +6,7 @@
 #include "adascale/formats/version.h"
 #include "adascale/io/safetensors.h"
 #include "adascale/io/staged_files.h"
-#include "adascale/tune/preflight.h"
+#include "adascale/tune/trained_layers.h"
 #include "bindings.h"
 
 // What Python needs to run a model that is simulated in parts, and to write its files.
@@ -32,7 +32,8 @@ void write_tensors(const std::string& path, const std::map<std::string, at::Tens
 }
 
 int64_t count_trainable(const QuantizationSimModel& sim) {
-  return std::count_if(sim.weights().begin(), sim.weights().end(), is_trainable);
+  const auto& weights = sim.weights();
+  return std::count_if(weights.begin(), weights.end(), is_trainable);
 }
 
 size_t count_activations(const QuantizationSimModel& sim) {

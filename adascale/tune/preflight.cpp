@@ -117,7 +117,7 @@ void add_layers_outside(const QuantizationSimModel& sim, std::vector<Block>& blo
 bool any_takes_bfloat16(const QuantizationSimModel& sim) {
   const auto& weights = sim.weights();
   return std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
-    return weight.grid.bits <= kMaxTrainedBits && weight.may_train && takes_bfloat16(sim, weight);
+    return is_trainable(weight) && takes_bfloat16(sim, weight);
   });
 }
 

@@ -66,6 +66,10 @@ Block block_of(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
 
 }  // namespace
 
+bool is_trainable(const QuantizedWeight& weight) {
+  return own_reason(weight).empty();
+}
+
 std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                                const std::vector<Block>& blocks) {
   for (const Block& block : blocks) {
@@ -83,7 +87,7 @@ std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Blo
   std::vector<int32_t> found;
   for (size_t i = 0; i < sim.weights().size(); ++i) {
     const QuantizedWeight& weight = sim.weights()[i];
-    const bool is_open = !weight.encoding && own_reason(weight).empty();
+    const bool is_open = !weight.encoding && is_trainable(weight);
     if (is_open && is_inside(weight.layer, inside) && !is_seen_from(sim.program(), weight.layer, inside))
       found.push_back(static_cast<int32_t>(i));
   }

@@ -9,6 +9,9 @@ namespace adascale {
 
 inline constexpr int kMaxTrainedBits = 8;
 
+/// Whether a block would train the weight: its bits and its settings say so.
+bool is_trainable(const QuantizedWeight& weight);
+
 /// Why AdaScale leaves a quantized weight at round-to-nearest: its bits, its settings, or where it stands;
 /// empty when one of the blocks trains it.
 std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,

@@ -1,4 +1,4 @@
-"""A small model for every row of the layer table, as ``adascale list layers`` names its operator and weight."""
+"""A model for every row of the layer table, named as `adascale list layers` has its operator and weight."""
 
 from __future__ import annotations
 
@@ -100,7 +100,8 @@ def bias(*sizes: int) -> Tensor:
 SQUARE, STACK = (WIDTH, WIDTH), (3, WIDTH, WIDTH)
 ROWS = [
     Row("aten::linear", "weight", twice(lambda: nn.Linear(WIDTH, WIDTH)), (8, 12, WIDTH)),
-    Row("aten::conv1d", "weight", twice(lambda: nn.Conv1d(WIDTH, WIDTH, 3, padding=1, groups=2)), (8, WIDTH, 9)),
+    Row("aten::conv1d", "weight", twice(lambda: nn.Conv1d(WIDTH, WIDTH, 3, padding=1, groups=2)),
+        (8, WIDTH, 9)),
     Row("aten::conv2d", "weight", twice(lambda: nn.Conv2d(WIDTH, WIDTH, 3, padding=1)), (4, WIDTH, 6, 6)),
     Row("aten::conv3d", "weight", twice(lambda: nn.Conv3d(WIDTH, WIDTH, 3, padding=1)), (4, WIDTH, 4, 4, 4)),
     Row("aten::conv_transpose1d", "weight", twice(lambda: nn.ConvTranspose1d(WIDTH, WIDTH, 3)), (8, WIDTH, 9),
@@ -110,7 +111,8 @@ ROWS = [
     Row("aten::conv_transpose3d", "weight", twice(lambda: nn.ConvTranspose3d(WIDTH, WIDTH, 2)),
         (4, WIDTH, 3, 3, 3), axes=(1,)),
     Row("aten::embedding", "weight", lambda: Looked(nn.Embedding(50, WIDTH)), (8, 12), rows=50, axes=()),
-    Row("aten::embedding_bag", "weight", lambda: Looked(nn.EmbeddingBag(50, WIDTH)), (8, 12), rows=50, axes=()),
+    Row("aten::embedding_bag", "weight", lambda: Looked(nn.EmbeddingBag(50, WIDTH)),
+        (8, 12), rows=50, axes=()),
     *products("aten::matmul", SQUARE, (8, 12, WIDTH), (1,), "self", "other", torch.matmul),
     *products("aten::mm", SQUARE, (96, WIDTH), (1,), "self", "mat2", torch.mm),
     *products("aten::bmm", STACK, (3, 32, WIDTH), (0, 2), "self", "mat2", torch.bmm),
@@ -122,9 +124,12 @@ ROWS = [
         lambda: Block(Product((WIDTH, 4, 4), lambda x, w: torch.einsum("bsd, dhk -> bshk", x, w)),
                       Product((4, 4, WIDTH), lambda x, w: torch.einsum("bshk,hkd->bsd", x, w))),
         (8, 12, WIDTH), axes=(1, 2)),
-    Row("aten::lstm", "params", twice(lambda: First(nn.LSTM(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
-    Row("aten::gru", "params", twice(lambda: First(nn.GRU(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
-    Row("aten::rnn_tanh", "params", twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True))), (8, 12, WIDTH)),
+    Row("aten::lstm", "params", twice(lambda: First(nn.LSTM(WIDTH, WIDTH, batch_first=True))),
+        (8, 12, WIDTH)),
+    Row("aten::gru", "params", twice(lambda: First(nn.GRU(WIDTH, WIDTH, batch_first=True))),
+        (8, 12, WIDTH)),
+    Row("aten::rnn_tanh", "params", twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True))),
+        (8, 12, WIDTH)),
     Row("aten::rnn_relu", "params",
         twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True, nonlinearity="relu"))), (8, 12, WIDTH)),
 ]  # fmt: skip

@@ -177,6 +177,33 @@ def test_vision_models_take_tensors(tmp_path: Path) -> None:
     ViTForImageClassification.from_pretrained(tmp_path / "out")
 
 
+def test_folded_norms_come_out_in_the_folder_too(tmp_path: Path) -> None:
+    """The quantized convolutions hold their norms' factors: with the old norms behind them they would be
+    wrong."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    config = ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[2, 2], num_labels=3)
+    model = ResNetForImageClassification(config).eval()
+    randomize_batch_norms(model)
+    model.save_pretrained(tmp_path / "resnet")
+    images = torch.rand(6, 3, 32, 32)
+    save_file({"pixel_values": images}, tmp_path / "x.safetensors")
+    for source, out in ((tmp_path / "resnet", "folder"), (model, "module")):
+        adascale.quantize(
+            source,
+            tmp_path / out,
+            tmp_path / "x.safetensors",
+            formats=["hf", "safetensors"],
+            **{**FEW, "batch_size": 2},
+            param_bw=8,
+        )
+        loaded = ResNetForImageClassification.from_pretrained(tmp_path / out).eval()
+        with torch.no_grad():
+            expected, got = model(images).logits, loaded(images).logits
+        assert not torch.equal(got, expected), "it is quantized"
+        assert (got - expected).norm() < 0.05 * expected.norm()
+
+
 def test_encoders_are_padded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from transformers import BertConfig, BertModel
 

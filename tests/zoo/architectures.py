@@ -29,7 +29,6 @@ class Architecture:
         return self.name in PLAIN
 
 
-ADDMM = "addmm with a parameter is no layer kind yet"
 ARCHITECTURES = [
     Architecture("llama", "Llama", is_fast=True),
     Architecture("mistral", "Mistral, sliding window"),
@@ -38,7 +37,7 @@ ARCHITECTURES = [
     Architecture("qwen3", "Qwen3"),
     Architecture("qwen3moe", "Qwen3-MoE"),
     Architecture("gemma3", "Gemma 3", is_fast=True),
-    Architecture("gpt2", "GPT-2", is_fast=True, not_trained=ADDMM),
+    Architecture("gpt2", "GPT-2", is_fast=True),
     Architecture("opt", "OPT", is_fast=True),
     Architecture("bert", "BERT", is_fast=True),
     Architecture("t5", "T5", is_fast=True),
@@ -57,7 +56,7 @@ ARCHITECTURES = [
     Architecture("diffusion", "diffusion U-Net, time and context"),
     Architecture("lstm", "LSTM language model", is_fast=True),
     Architecture("crnn", "CRNN: Conv1d, bidirectional GRU"),
-    Architecture("tcn_weightnorm", "TCN, weight norm", not_trained="Conv1d is not trained yet"),
+    Architecture("tcn_weightnorm", "TCN, weight norm", not_trained="weight_norm computes its weights"),
     Architecture("mlp_mixer", "MLP-Mixer", is_fast=True),
     Architecture("moe_modulelist", "mixture of experts in a ModuleList", is_fast=True),
     Architecture("siamese_deep", "siamese: one encoder called twice", is_fast=True),
@@ -68,7 +67,6 @@ ARCHITECTURES = [
         "functional_root",
         "parameters and matmuls, no submodule",
         is_fast=True,
-        not_trained="matmul with a parameter is no layer kind yet",
     ),
 ]
 
