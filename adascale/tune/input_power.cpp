@@ -56,13 +56,10 @@ std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
     const auto& layer = sim_.weights()[seen.weight].layer;
-    if (!seen.sum.defined()) {  // a kind without such an input, or a tied weight's other call
+    if (seen.count == 0) {  // a kind without such an input, or a tied weight's other call
       found.push_back(at::ones({}));
       continue;
     }
-    ADA_CHECK(seen.count > 0,
-              "{}: no batch reached it, so its inputs are unknown; give data that does, or exclude it",
-              layer.name);
     found.push_back(against_weight(seen.sum.div(static_cast<double>(seen.count)),
                                    sim_.state(layer.parameters.front()), layer.axes));
   }

@@ -14,8 +14,7 @@ class InputPower {
   InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
   /// Before each node of the FP model.
   void watch(NodeId node, const Environment& environment);
-  /// For each of the weights, fp32, of a shape that broadcasts to the weight's; one where no node with
-  /// an input ran. Throws (user) when no sample reached a layer.
+  /// For each of the weights, fp32, of a shape that broadcasts to the weight's; one where none was seen.
   std::vector<at::Tensor> mean_squares() const;
 
  private:
