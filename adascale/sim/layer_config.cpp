@@ -40,6 +40,11 @@ const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&
       {"per_channel", [](const JsonReader& json, LayerSettings& into) { into.per_channel = json.boolean(); }},
       {"trained", [](const JsonReader& json, LayerSettings& into) { into.trained = json.boolean(); }},
       {"output_bw", [](const JsonReader& json, LayerSettings& into) { into.output_bw = read_bits(json, 4); }},
+      {"output_symmetric",
+       [](const JsonReader& json, LayerSettings& into) { into.output_symmetric = json.boolean(); }},
+      {"input_bw", [](const JsonReader& json, LayerSettings& into) { into.input_bw = read_bits(json, 4); }},
+      {"input_symmetric",
+       [](const JsonReader& json, LayerSettings& into) { into.input_symmetric = json.boolean(); }},
   };
   return table;
 }

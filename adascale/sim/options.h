@@ -35,6 +35,9 @@ struct LayerSettings {
   std::optional<bool> per_channel;   ///< false: one scale for the whole weight
   std::optional<bool> trained;       ///< false: round-to-nearest, whatever the recipe
   std::optional<int64_t> output_bw;  ///< 4..16, or 32: off, for the layer's output
+  std::optional<bool> output_symmetric;
+  std::optional<int64_t> input_bw;  ///< likewise for what it reads, whoever else reads it
+  std::optional<bool> input_symmetric;
 };
 
 /// Glob over layer names, or a layer kind ("Embedding"), to settings; later entries win.

@@ -1,9 +1,11 @@
 #include "adascale/sim/placement.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
-#include "adascale/sim/output_bits.h"
+#include "adascale/core/error.h"
+#include "adascale/sim/activation_settings.h"
 #include "adascale/sim/supergroups.h"
 #include "adascale/sim/units.h"
 
@@ -23,7 +25,7 @@ class Placer {
       for (const UnitId unit : group) place_of_group_[unit] = GroupPlace::kInside;
       place_of_group_[group.back()] = GroupPlace::kEnd;
     }
-    bits_ = output_bits(graph_, groups, options);
+    settings_ = activation_settings(graph_, groups, options);
   }
 
   std::vector<ActivationQuantizer> place() {
@@ -33,6 +35,8 @@ class Placer {
     for (UnitId unit = 0; unit < unit_count(); ++unit)
       if (op_config(config_, type(unit)).is_input_quantized.value_or(false)) place_uncovered_inputs(unit);
     if (config_.quantize_model_output) place_uncovered_model_outputs();
+    for (UnitId unit = 0; unit < unit_count(); ++unit) set_inputs(unit);
+    std::erase_if(placed_, [](const ActivationQuantizer& quantizer) { return quantizer.bits == kOffBits; });
     std::stable_sort(placed_.begin(), placed_.end(), [&](const auto& a, const auto& b) {
       return program_.values[a.value].producer < program_.values[b.value].producer;
     });
@@ -73,7 +77,8 @@ class Placer {
   }
 
   void add_output(ValueId value, UnitId unit, int index, int64_t bits) {
-    add(value, unit, "output", index, bits, op_config(config_, type(unit)).is_symmetric);
+    const auto asked = settings_[unit].output_symmetric;
+    add(value, unit, "output", index, bits, asked ? asked : op_config(config_, type(unit)).is_symmetric);
   }
 
   void add_input(ValueId value, const Reading& reading, int64_t bits, std::optional<bool> symmetric) {
@@ -84,7 +89,7 @@ class Placer {
 
   void place_outputs(UnitId unit) {
     for (const auto& [value, index] : graph_.units()[unit].outputs)
-      add_output(value, unit, index, bits_[unit]);
+      add_output(value, unit, index, settings_[unit].output_bw);
   }
 
   void place_model_inputs() {
@@ -141,7 +146,7 @@ class Placer {
 
   int64_t bits_of_source(ValueId value) const {
     const NodeId producer = program_.values[graph_.flow().source(value)].producer;
-    return producer == kNone ? options_.default_output_bw : bits_[graph_.unit_of(producer)];
+    return producer == kNone ? options_.default_output_bw : settings_[graph_.unit_of(producer)].output_bw;
   }
 
   /// "is_input_quantized" of an op type: what reaches such a unit bare gets a quantizer, seen by its other
@@ -150,6 +155,41 @@ class Placer {
     for (const ValueId value : graph_.inputs(unit))
       if (!is_covered(value))
         add_input(value, {unit, value}, bits_of_source(value), op_config(config_, type(unit)).is_symmetric);
+  }
+
+  /// What layer_config asks of the values that a unit reads, of the quantizers that they have or get.
+  void set_inputs(UnitId unit) {
+    const UnitSettings& asked = settings_[unit];
+    if (!asked.input_bw && !asked.input_symmetric) return;
+    for (const ValueId value : graph_.inputs(unit)) {
+      const ValueId holder = holder_of(value);
+      if (holder == kNone) {
+        add_input(value, {unit, value}, asked.input_bw.value_or(kOffBits), asked.input_symmetric);
+      } else {
+        set_input(unit, holder);
+      }
+      asked_by_[holder == kNone ? value : holder].push_back(unit);
+    }
+  }
+
+  void set_input(UnitId unit, ValueId value) {
+    const UnitSettings& asked = settings_[unit];
+    for (const UnitId other : asked_by_[value])
+      ADA_CHECK(
+          asked.input_bw == settings_[other].input_bw &&
+              asked.input_symmetric == settings_[other].input_symmetric,
+          "layer_config: {} and {} read one value and ask different things of their input; ask the same",
+          graph_.units()[other].name, graph_.units()[unit].name);
+    const auto quantizer = std::find_if(placed_.begin(), placed_.end(),
+                                        [&](const ActivationQuantizer& q) { return q.value == value; });
+    quantizer->bits = static_cast<int>(asked.input_bw.value_or(quantizer->bits));
+    quantizer->symmetric = asked.input_symmetric.value_or(quantizer->symmetric);
+  }
+
+  /// The value, or the one it was moved from, that has a quantizer; kNone when there is none.
+  ValueId holder_of(ValueId value) const {
+    while (value != kNone && !has_quantizer_.contains(value)) value = graph_.flow().moved_from(value);
+    return value;
   }
 
   void place_uncovered_model_outputs() {
@@ -163,8 +203,9 @@ class Placer {
   const SimConfig& config_;
   const SimOptions& options_;
   UnitGraph graph_;
-  std::vector<GroupPlace> place_of_group_;  // by unit
-  std::vector<int64_t> bits_;               // by unit
+  std::vector<GroupPlace> place_of_group_;           // by unit
+  std::vector<UnitSettings> settings_;               // by unit
+  std::map<ValueId, std::vector<UnitId>> asked_by_;  // units whose input_bw or input_symmetric it follows
   std::set<ValueId> has_quantizer_;
   std::vector<ActivationQuantizer> placed_;
 };

@@ -260,6 +260,33 @@ TEST(OutputBits, ThirtyTwoIsOff) {
   EXPECT_EQ(seed_bits({{"softmax", {.output_bw = 8}}}, kOffBits).size(), 1u);
 }
 
+TEST(InputBits, AreThoseOfWhatTheLayerReads) {
+  const auto bits = seed_bits({{"linear_blocks.1.fc2", {.input_bw = 8}}, {"*.0.fc1", {.input_bw = 6}}});
+  EXPECT_EQ(bits.at("linear_blocks.1.relu1.output"), 8);
+  EXPECT_EQ(bits.at("linear_blocks.2.relu1.output"), 16);
+  EXPECT_EQ(bits.at("linear_blocks.0.fc1.input"), 6) << "the model's input";
+}
+
+TEST(InputBits, MakeAQuantizerWhereThereWasNone) {
+  const auto bits = seed_bits({{"linear_blocks.1.fc2", {.input_bw = 8}}}, kOffBits);
+  EXPECT_EQ(bits, (std::map<std::string, int>{{"linear_blocks.1.fc2.input", 8}}));
+}
+
+TEST(InputBits, ThirtyTwoTakesTheQuantizerAway) {
+  EXPECT_EQ(seed_bits({{"linear_blocks.1.fc2", {.input_bw = 32}}}).count("linear_blocks.1.relu1.output"), 0u);
+}
+
+TEST(InputBits, SymmetryGoesWithThem) {
+  const SimOptions options = {
+      .default_output_bw = 16,
+      .layer_config = {{"*.fc2", {.output_symmetric = true}}, {"*.fc1", {.input_symmetric = true}}}};
+  for (const auto& quantizer :
+       place_activation_quantizers(placement_model("seed"), default_sim_config(), options)) {
+    const bool asked = quantizer.module.ends_with("fc2") || quantizer.port == "input";
+    EXPECT_EQ(quantizer.symmetric, asked) << quantizer.module;
+  }
+}
+
 TEST(OutputBits, StayOffWhereTheConfigAsksForModelOutputs) {
   const SimConfig config = config_with([](SimConfig& c) { c.quantize_model_output = true; });
   const SimOptions options = {.default_output_bw = 16, .layer_config = {{"softmax", {.output_bw = 32}}}};
