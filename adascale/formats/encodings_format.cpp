@@ -8,6 +8,7 @@
 #include "adascale/formats/format.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/formats/version.h"
+#include "adascale/quant/row_layout.h"
 
 // The layout is AIMET's: `<prefix>_torch.encodings` has the same maps in versions 0.6.1 and 1.0.0
 // (aimet-torch 2.42).
@@ -43,10 +44,12 @@ json activation_entries(const QuantizationSimModel& sim) {
   return entries;
 }
 
-/// One entry a line: channels, or blocks of a channel side by side, the output channel outermost.
+/// One entry a line: channels, or blocks of a channel side by side, the output channel outermost; outside it
+/// the matrices of a stack.
 void write_weight(std::ostream& out, const Encoding& encoding) {
-  const at::Tensor scale = scale_of_codes(encoding).contiguous();
-  const at::Tensor offset = encoding.offset.to(at::kLong).contiguous();
+  const RowLayout layout(encoding.codes.sizes(), encoding.grid);
+  const at::Tensor scale = layout.to_rows(scale_of_codes(encoding)).contiguous();
+  const at::Tensor offset = layout.to_rows(encoding.offset.to(at::kLong)).contiguous();
   const float* scales = scale.const_data_ptr<float>();
   const int64_t* offsets = offset.const_data_ptr<int64_t>();
   const Grid& grid = encoding.grid;
@@ -131,11 +134,6 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   std::vector<std::string> grouped;
   for (const QuantizedWeight& weight : request.sim.weights()) {
     if (weight.grid.per_group()) grouped.push_back(weight.layer.name);
-    if (!weight.grid.stack_axes.empty())
-      objections.add(
-          "encodings: {}: a scale for each channel of each matrix of a stack has no form in the file; choose "
-          "other formats, or set per_channel false for it in the layer settings",
-          weight.layer.name);
     const auto& kept = weight.encoding;
     if (kept && (kept->minimum || kept->d))
       objections.add(
