@@ -82,6 +82,16 @@ LayerKind linear() {
           .onnx_type = "Gemm"};
 }
 
+/// x1 W x2, a matrix a channel: [out, in1, in2].
+LayerKind bilinear() {
+  LayerKind kind = linear();
+  kind.name = "Bilinear";
+  kind.op = "aten::bilinear";
+  kind.input = "input1";
+  kind.onnx_type = "Einsum";
+  return kind;
+}
+
 }  // namespace
 
 const std::vector<LayerKind>& layer_kinds() {
@@ -105,6 +115,7 @@ const std::vector<LayerKind>& layer_kinds() {
       product_from_left("aten::addmm", "mat1", "mat2", "Gemm"),
       product("aten::baddbmm", "batch1", "batch2"),
       product_from_left("aten::baddbmm", "batch1", "batch2"),
+      bilinear(),
       product("aten::einsum", "", "tensors", "Einsum"),
       recurrent("LSTM", "aten::lstm"),
       recurrent("GRU", "aten::gru"),

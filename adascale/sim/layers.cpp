@@ -16,8 +16,7 @@ namespace adascale {
 namespace {
 
 /// Operators that multiply by a parameter but have no row in the layer table.
-constexpr std::array<std::string_view, 3> kOtherLayerOps = {"aten::bilinear", "aten::_grouped_mm",
-                                                            "aten::convolution"};
+constexpr std::array<std::string_view, 2> kOtherLayerOps = {"aten::_grouped_mm", "aten::convolution"};
 
 bool is_other_layer_op(const std::string& op) {
   return std::find(kOtherLayerOps.begin(), kOtherLayerOps.end(), op) != kOtherLayerOps.end();

@@ -26,7 +26,7 @@ const std::vector<Row>& rows() {
       {"Conv", kComputes, {"conv1d", "conv2d", "conv3d", "convolution"}},
       {"ConvTranspose", kComputes, {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}},
       {"MatMul", kComputes, {"matmul", "mm", "bmm", "baddbmm", "mv", "outer"}},
-      {"Einsum", kComputes, {"einsum"}},
+      {"Einsum", kComputes, {"einsum", "bilinear"}},
       {"Attention", kComputes, {"scaled_dot_product_attention"}},
       {"LSTM", kComputes, {"lstm"}},
       {"GRU", kComputes, {"gru"}},

@@ -15,8 +15,8 @@ void add(Table& table, OpRole role, const std::vector<std::string>& weights,
 Table make_table() {
   Table table;
   add(table, OpRole::kWeighted, {"weight"},
-      {"linear", "conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d", "conv_transpose2d",
-       "conv_transpose3d"});
+      {"linear", "bilinear", "conv1d", "conv2d", "conv3d", "convolution", "conv_transpose1d",
+       "conv_transpose2d", "conv_transpose3d"});
   add(table, OpRole::kWeighted, {"tensors"}, {"einsum"});
   add(table, OpRole::kWeighted, {"params"}, {"lstm", "gru", "rnn_tanh", "rnn_relu"});
   add(table, OpRole::kWeighted, {"mat2"}, {"_grouped_mm"});
