@@ -16,7 +16,6 @@ from models_table import ROWS, Row, titles_in_docs
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-import adascale
 from adascale import AdaScaleReport, QuantizationSimModel, apply_adascale
 
 GOLDEN = Path(__file__).parent / "golden"
