@@ -39,12 +39,12 @@ void visit_data_options(Visitor&& visit, Options& options) {
         OptionRule{.min = 1});
 }
 
-/// The data that a model is opened for; no files: none, just the model.
+/// The data that a model is opened for; no files: none, or data that the door has in memory.
 struct DataRequest {
   std::vector<std::string> files;
   DataOptions options;
   int64_t seed = 0;  ///< of the choice of samples
-  /// "a.txt, b.txt", as messages name it.
+  /// "a.txt, b.txt", as messages name it; "data" without files.
   std::string where() const;
 };
 

@@ -56,7 +56,7 @@ std::string list_of(const Doors& doors, std::string Door::*text) {
 }  // namespace
 
 std::string DataRequest::where() const {
-  return fmt::format("{}", fmt::join(files, ", "));
+  return files.empty() ? "data" : fmt::format("{}", fmt::join(files, ", "));
 }
 
 Door pt2_door() {

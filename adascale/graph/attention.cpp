@@ -145,7 +145,8 @@ std::vector<NodeId> find_attention(const Program& program, const std::vector<Nod
 
 std::optional<at::Tensor> attend_by_products(const std::vector<c10::IValue>& operands, c10::ScalarType type) {
   const Attention attention(operands);
-  if (attention.dropout != 0 || attention.pairs() > kMostPairs) return std::nullopt;
+  const bool masked_twice = attention.is_causal && attention.mask.defined();  // the operator's own objection
+  if (attention.dropout != 0 || masked_twice || attention.pairs() > kMostPairs) return std::nullopt;
   const at::Tensor bias = bias_of(attention, type);
   if (some_query_sees_nothing(bias)) return std::nullopt;
   at::Tensor key = attention.key.to(type), value = attention.value.to(type);

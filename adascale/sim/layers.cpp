@@ -16,7 +16,19 @@ namespace adascale {
 namespace {
 
 /// Operators that multiply by a parameter but have no row in the layer table.
-constexpr std::array<std::string_view, 2> kOtherLayerOps = {"aten::_grouped_mm", "aten::convolution"};
+constexpr std::array<std::string_view, 13> kOtherLayerOps = {"aten::_grouped_mm",
+                                                             "aten::convolution",
+                                                             "aten::mv",
+                                                             "aten::addmv",
+                                                             "aten::addbmm",
+                                                             "aten::inner",
+                                                             "aten::dot",
+                                                             "aten::tensordot",
+                                                             "aten::lstm_cell",
+                                                             "aten::gru_cell",
+                                                             "aten::rnn_tanh_cell",
+                                                             "aten::rnn_relu_cell",
+                                                             "aten::linalg_multi_dot"};
 
 bool is_other_layer_op(const std::string& op) {
   return std::find(kOtherLayerOps.begin(), kOtherLayerOps.end(), op) != kOtherLayerOps.end();
@@ -62,7 +74,8 @@ void check_no_overlap(const Program& program, const std::vector<Layer>& layers) 
 
 class LayerFinder {
  public:
-  explicit LayerFinder(const Program& program) : program_(program) {}
+  explicit LayerFinder(const Program& program)
+      : program_(program), parameter_behind_(parameters_behind(program)) {}
 
   LayerList find() {
     for (NodeId id = 0; id < static_cast<NodeId>(program_.nodes.size()); ++id) visit(id);
@@ -83,10 +96,9 @@ class LayerFinder {
 
   void visit_other(NodeId id) {
     for (const ValueId value : program_.nodes[id].reads()) {
-      const WeightSource source = weight_source(program_, value);
-      if (source.parameter == kNone) continue;
+      if (parameter_behind_[value] == kNone) continue;
       return pass_over(id, fmt::format("{} with parameter {} is no layer kind that adascale quantizes",
-                                       program_.nodes[id].op(), name_of(source.parameter)));
+                                       program_.nodes[id].op(), name_of(parameter_behind_[value])));
     }
   }
 
@@ -95,6 +107,10 @@ class LayerFinder {
     const auto consider = [&](const LayerKind* kind, size_t position, const Argument& operand) {
       if (operand.kind != Argument::Kind::kValue) return;
       WeightSource source = weight_source(program_, operand.value);
+      const ValueId computed_from = parameter_behind_[operand.value];
+      if (source.parameter == kNone && computed_from != kNone)
+        source = {.parameter = computed_from,
+                  .obstacle = fmt::format("its weight is computed from {}", name_of(computed_from))};
       if (source.parameter != kNone && !is_bias(*kind, source))
         found.push_back({kind, position, std::move(source)});
     };
@@ -120,8 +136,12 @@ class LayerFinder {
       return pass_over(id, fmt::format("its input and output channels cannot be told apart in {}",
                                        name_of(source.parameter)));
     Layer& layer = layer_of(source.parameter, *candidate.kind, *axes);
-    if (!layer.kind->per_channel) layer.kind = candidate.kind, layer.axes = *axes;
+    if (!layer.kind->per_channel && candidate.kind != layer.kind) {
+      layer.kind = candidate.kind, layer.axes = *axes;
+      layer.alike.clear();
+    }
     add_once(layer.nodes, id);
+    if (layer.kind == candidate.kind && layer.axes == *axes) add_once(layer.alike, id);
     for (const NodeId view : source.views) add_once(layer.views, view);
   }
 
@@ -150,6 +170,7 @@ class LayerFinder {
   }
 
   const Program& program_;
+  std::vector<ValueId> parameter_behind_;  // by value
   LayerList found_;
   std::map<View, size_t> by_view_;
 };

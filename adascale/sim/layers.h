@@ -11,7 +11,8 @@ namespace adascale {
 struct WeightAxes {
   int64_t channel = kNone;      ///< output channels
   std::vector<int64_t> stack;   ///< axes of output channels beside it, outermost first: experts, heads
-  std::vector<int64_t> inputs;  ///< input channels; groups go along the last
+  std::vector<int64_t> inputs;  ///< input channels, in the operator's order; groups go along the last
+  bool operator==(const WeightAxes&) const = default;
 };
 
 /// Calls of a layer kind that read one weight. Tied weights are one Layer with several nodes and parameter
@@ -21,6 +22,7 @@ struct Layer {
   const LayerKind* kind = nullptr;  ///< of the first node; one with a scale a channel wins over one without
   WeightAxes axes;
   std::vector<NodeId> nodes;            ///< execution order
+  std::vector<NodeId> alike;            ///< those that read the weight as `kind` and `axes` say
   std::vector<NodeId> views;            ///< between the parameter and the nodes: transposes, slices, casts
   std::vector<ValueId> weights;         ///< the parameter values of the one tensor
   std::vector<std::string> parameters;  ///< their names; the first is what files call it

@@ -81,6 +81,18 @@ struct QuantizationSimModel::Body {
   at::Tensor simulate_activation(ValueId value, const at::Tensor& x) const;
 };
 
+namespace {
+
+/// A model whose weights are refused must not have been folded into.
+void check_folded(Program program, const SimConfig& config, const SimOptions& options) {
+  Objections objections;
+  fold_batch_norms(program, /*in_place=*/false);
+  place_weight_quantizers(program, find_layers(program).layers, config, options, objections);
+  objections.raise();
+}
+
+}  // namespace
+
 QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     : program(std::move(program_in)), options(std::move(options_in)) {
   Objections objections;
@@ -89,7 +101,10 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   objections.raise();
   const SimConfig config =
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
-  if (options.fold_batch_norms) kept_batch_norms = fold_batch_norms(program, options.in_place);
+  if (options.fold_batch_norms) {
+    if (options.in_place) check_folded(program, config, options);
+    kept_batch_norms = fold_batch_norms(program, options.in_place);
+  }
   layers = find_layers(program);
   WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
   objections.raise();

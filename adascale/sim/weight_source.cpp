@@ -157,11 +157,6 @@ const std::map<std::string, Follow>& steps() {
   return table;
 }
 
-/// Operators that make a weight out of a parameter by computing.
-bool computes_weight(const std::string& op) {
-  return op == "aten::_weight_norm" || op == "aten::_weight_norm_interface";
-}
-
 /// The values from a parameter to `value`; empty when it does not come from one.
 std::vector<ValueId> way_from_parameter(const Program& program, ValueId value) {
   std::vector<ValueId> way{value};
@@ -169,8 +164,7 @@ std::vector<ValueId> way_from_parameter(const Program& program, ValueId value) {
     const NodeId producer = program.values[way.back()].producer;
     if (producer == kNone) return {};
     const Node& node = program.nodes[producer];
-    const bool is_known = steps().contains(node.op()) || computes_weight(node.op());
-    if (!is_known || node.reads().empty()) return {};
+    if (!steps().contains(node.op()) || node.reads().empty()) return {};
     way.push_back(node.reads().front());
   }
   std::reverse(way.begin(), way.end());
@@ -196,13 +190,33 @@ WeightSource weight_source(const Program& program, ValueId value) {
     const NodeId node = program.values[way[i]].producer;
     const ViewStep step{program.nodes[node], sizes_of(program.values[way[i - 1]]),
                         sizes_of(program.values[way[i]])};
-    const auto follow = steps().find(step.node.op());
-    const auto axes = follow == steps().end() ? std::optional<Axes>() : follow->second(step, source.axes);
+    const auto axes = steps().at(step.node.op())(step, source.axes);
     if (!axes) source.obstacle = fmt::format("its weight is computed from {} by {}", name, step.node.op());
     source.axes = axes.value_or(Axes());
     source.views.push_back(node);
   }
   return source;
+}
+
+std::vector<ValueId> parameters_behind(const Program& program) {
+  std::vector<ValueId> behind(program.values.size(), kNone);
+  std::vector<bool> is_fed(program.values.size());
+  for (ValueId value = 0; value < static_cast<ValueId>(behind.size()); ++value) {
+    if (program.values[value].producer != kNone) continue;
+    if (program.is_parameter(value)) behind[value] = value;
+    is_fed[value] = program.is_user_input(value);
+  }
+  for (const Node& node : program.nodes) {
+    ValueId parameter = kNone;
+    bool fed = false;
+    for (const ValueId read : node.reads()) {
+      fed = fed || is_fed[read];
+      if (parameter == kNone) parameter = behind[read];
+    }
+    for (const ValueId written : node.writes())
+      is_fed[written] = fed, behind[written] = fed ? kNone : parameter;
+  }
+  return behind;
 }
 
 }  // namespace adascale

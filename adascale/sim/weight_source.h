@@ -19,4 +19,8 @@ struct WeightSource {
 /// The parameter behind a value; `parameter` is kNone when there is none.
 WeightSource weight_source(const Program& program, ValueId value);
 
+/// By value: a parameter that it is computed from, whatever the computation, where nothing that the user
+/// feeds in goes into it; kNone elsewhere.
+std::vector<ValueId> parameters_behind(const Program& program);
+
 }  // namespace adascale

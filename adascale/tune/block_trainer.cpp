@@ -6,6 +6,7 @@
 #include <ATen/ops/where.h>
 
 #include <algorithm>
+#include <set>
 
 #include "adascale/core/error.h"
 #include "adascale/graph/attention.h"
@@ -32,8 +33,9 @@ BlockTrainer::BlockTrainer(BlockJob job)
     for (const NodeId node : weight.layer.nodes) lowered_[node] = type_of(i);
   }
   if (lowered_.empty()) return;
+  const std::set<NodeId> layers(job_.block.layers.begin(), job_.block.layers.end());
   for (const NodeId node : find_attention(job_.sim.program(), job_.block.nodes))
-    lowered_[node] = job_.compute_type;
+    if (!layers.contains(node)) lowered_[node] = job_.compute_type;
 }
 
 /// What the weight's layers compute in.

@@ -4,6 +4,7 @@
 #include <ATen/ops/ones.h>
 
 #include <algorithm>
+#include <numeric>
 
 #include "adascale/core/error.h"
 
@@ -13,15 +14,22 @@ namespace {
 /// [channels] as it stands against the weight: the input channels of a group belong to that group's outputs.
 /// Where a layer reads a part of its parameter, all inputs count the same.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
-  std::vector<int64_t> shape(weight.dim(), 1);
-  int64_t inputs = 1;
-  for (const int64_t axis : axes.inputs) inputs *= shape[axis] = weight.size(axis);
-  const int64_t groups = power.numel() / inputs;
-  if (groups * inputs != power.numel()) return at::ones({});
-  if (groups == 1) return power.view(shape);
-  const int64_t outputs = shape[axes.channel] = weight.size(axes.channel);
-  if (outputs % groups != 0) return at::ones({});
-  return power.view({groups, inputs}).repeat_interleave(outputs / groups, 0).view(shape);
+  std::vector<int64_t> sizes, shape(weight.dim(), 1), order = axes.inputs;
+  for (const int64_t axis : axes.inputs) sizes.push_back(shape[axis] = weight.size(axis));
+  const int64_t inputs = c10::multiply_integers(sizes), groups = power.numel() / inputs;
+  const int64_t outputs = weight.size(axes.channel);
+  if (groups * inputs != power.numel() || outputs % groups != 0) return at::ones({});
+  at::Tensor spread = power;
+  if (groups > 1) {
+    spread = power.view({groups, inputs}).repeat_interleave(outputs / groups, 0);
+    sizes.insert(sizes.begin(), shape[axes.channel] = outputs);
+    order.insert(order.begin(), axes.channel);
+  }
+  // `order` tells the parameter's axis of each axis of `sizes`.
+  std::vector<int64_t> ascending(order.size());
+  std::iota(ascending.begin(), ascending.end(), 0);
+  std::sort(ascending.begin(), ascending.end(), [&](int64_t a, int64_t b) { return order[a] < order[b]; });
+  return spread.reshape(sizes).permute(ascending).reshape(shape);
 }
 
 }  // namespace
@@ -29,9 +37,8 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) : sim_(sim) {
   for (const int32_t weight : weights) {
     const auto& layer = sim.weights()[weight].layer;
-    for (const NodeId node : layer.nodes)  // a tied embedding's has no such input
-      if (!layer.kind->input.empty() && sim.program().nodes[node].op() == layer.kind->op)
-        layer_of_[node] = layers_.size();
+    if (!layer.kind->input.empty())
+      for (const NodeId node : layer.alike) layer_of_[node] = layers_.size();
     layers_.push_back({.weight = weight});
   }
 }
