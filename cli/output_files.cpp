@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <vector>
 
 #include "adascale/core/error.h"
 #include "adascale/io/staged_files.h"
@@ -29,6 +30,24 @@ void check_names_differ(const OutputFiles& files) {
     }
 }
 
+/// Files of an earlier run that this one would leave beside its own: a runtime would take old encodings for
+/// the new weights'.
+void check_no_leftovers(const OutputFiles& files) {
+  std::vector<ExportFormat> known = export_formats();
+  known.insert(known.end(), files.more_formats.begin(), files.more_formats.end());
+  const std::vector<std::string> written = files.paths();
+  for (const ExportFormat& format : known) {
+    for (const std::string& pattern : format.files) {
+      const std::string path = (fs::path(files.folder) / file_name(pattern, files.stem)).string();
+      const bool is_replaced = std::find(written.begin(), written.end(), path) != written.end();
+      ADA_CHECK(is_replaced || pattern.find("PREFIX") == std::string::npos || !fs::exists(path),
+                "{}: is of an earlier run and would stay beside the new files; remove it, or choose another "
+                "--output-dir",
+                path);
+    }
+  }
+}
+
 bool is_same_file(const std::string& a, const std::string& b) {
   return fs::exists(a) && fs::exists(b) && fs::equivalent(a, b);
 }
@@ -53,6 +72,7 @@ void check_output(const OutputFiles& files, const std::vector<std::string>& sour
   for (const std::string& path : files.paths())
     for (const std::string& source : sources)
       ADA_CHECK(!is_same_file(path, source), "{}: would be overwritten; choose another --output-dir", source);
+  check_no_leftovers(files);
   const StagedFiles probe(files.folder);
 }
 

@@ -6,7 +6,6 @@
 #include "adascale/tune/adascale.h"
 #include "callbacks.h"
 #include "cli/cli_main.h"
-#include "cli/setup.h"
 #include "doors.h"
 #include "keywords.h"
 
@@ -24,20 +23,6 @@ py::list adascale_keywords() {
   AdaScaleOptions options;
   KeywordTable table;
   visit_adascale_options(table, options);
-  return table.rows();
-}
-
-py::list setup_keywords() {
-  QuantizeFlags flags;
-  KeywordTable table;
-  visit_setup_options(table, flags);
-  return table.rows();
-}
-
-py::list data_keywords() {
-  DataOptions options;
-  KeywordTable table;
-  visit_data_options(table, options);
   return table.rows();
 }
 
@@ -60,8 +45,6 @@ PYBIND11_MODULE(_C, module) {
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
   module.def("log_to", &log_to);
-  module.def("setup_keywords", &setup_keywords);
-  module.def("data_keywords", &data_keywords);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"));
   bind_quantize(module);
 }

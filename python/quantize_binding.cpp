@@ -10,13 +10,26 @@
 namespace adascale::python {
 namespace {
 
+template <class Visitor>
+void visit_quantize_options(Visitor& visit, QuantizeRun& run) {
+  visit_sim_options(visit, run.quantize.sim);
+  visit_adascale_options(visit, run.quantize.training);
+  visit_setup_options(visit, run.quantize);
+  visit_data_options(visit, run.data.options);
+}
+
+// The defaults are quantize()'s own, which differ from the sim's.
+py::list quantize_keywords() {
+  QuantizeRun run;
+  KeywordTable table;
+  visit_quantize_options(table, run);
+  return table.rows();
+}
+
 QuantizeRun read_run(const std::string& layer_config, const py::dict& keywords) {
   QuantizeRun run;
   KeywordReader reader("quantize", keywords);
-  visit_sim_options(reader, run.quantize.sim);
-  visit_adascale_options(reader, run.quantize.training);
-  visit_setup_options(reader, run.quantize);
-  visit_data_options(reader, run.data.options);
+  visit_quantize_options(reader, run);
   reader.check_all_known();
   run.quantize.sim.layer_config = parse_layer_config(layer_config);
   return run;
@@ -50,6 +63,7 @@ AdaScaleReport quantize_through(const std::vector<py::object>& python_doors, con
 }  // namespace
 
 void bind_quantize(py::module_& module) {
+  module.def("quantize_keywords", &quantize_keywords);
   module.def("check_quantize_options", &check_quantize_options);
   module.def("quantize", &quantize_through, py::arg("doors"), py::arg("model"), py::arg("files"),
              py::arg("output_dir"), py::arg("formats"), py::arg("layer_config"), py::arg("options"),

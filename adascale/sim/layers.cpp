@@ -141,6 +141,10 @@ class LayerFinder {
       layer.alike.clear();
     }
     add_once(layer.nodes, id);
+    add_once(layer.kinds, candidate.kind->name);
+    const CallId call = program_.nodes[id].call;
+    if (call != kNone && !program_.calls[call].path.empty() && program_.calls[call].path != layer.name)
+      add_once(layer.aliases, program_.calls[call].path);
     if (layer.kind == candidate.kind && layer.axes == *axes) add_once(layer.alike, id);
     for (const NodeId view : source.views) add_once(layer.views, view);
   }
@@ -157,9 +161,10 @@ class LayerFinder {
     return layer;
   }
 
-  static bool add_once(std::vector<int32_t>& ids, int32_t id) {
-    if (std::find(ids.begin(), ids.end(), id) != ids.end()) return false;
-    ids.push_back(id);
+  template <class T>
+  static bool add_once(std::vector<T>& all, const T& one) {
+    if (std::find(all.begin(), all.end(), one) != all.end()) return false;
+    all.push_back(one);
     return true;
   }
 

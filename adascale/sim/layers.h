@@ -19,7 +19,9 @@ struct WeightAxes {
 /// names.
 struct Layer {
   std::string name;  ///< the module's path, "encoder.layer.0.fc1"; a parameter of another name keeps its own
-  const LayerKind* kind = nullptr;  ///< of the first node; one with a scale a channel wins over one without
+  std::vector<std::string> aliases;  ///< paths of the modules that apply it, where they are called otherwise
+  std::vector<std::string> kinds;    ///< names of all its nodes' kinds
+  const LayerKind* kind = nullptr;   ///< of the first node; one with a scale a channel wins over one without
   WeightAxes axes;
   std::vector<NodeId> nodes;            ///< execution order
   std::vector<NodeId> alike;            ///< those that read the weight as `kind` and `axes` say

@@ -17,7 +17,9 @@ struct Decision {
 };
 
 bool matches(const std::string& pattern, const Layer& layer) {
-  return pattern == layer.kind->name || glob_match(pattern, layer.name);
+  const auto names_it = [&](const std::string& name) { return glob_match(pattern, name); };
+  return std::find(layer.kinds.begin(), layer.kinds.end(), pattern) != layer.kinds.end() ||
+         names_it(layer.name) || std::any_of(layer.aliases.begin(), layer.aliases.end(), names_it);
 }
 
 Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& options) {

@@ -107,8 +107,11 @@ Recipe find_recipe(const std::string& name, Objections& objections) {
   }
 }
 
-void add_layers_outside(const QuantizationSimModel& sim, std::vector<Block>& blocks) {
+void add_layers_outside(const QuantizationSimModel& sim, std::vector<Block>& blocks, Objections& objections) {
   const std::vector<Block> outside = blocks_of_layers_outside(sim, blocks);
+  if (outside.empty())
+    objections.add(
+        "train_outside: no layer outside the blocks is quantized; give them bits (outside_bw, layer_config)");
   blocks.insert(blocks.end(), outside.begin(), outside.end());
   std::stable_sort(blocks.begin(), blocks.end(),
                    [](const Block& a, const Block& b) { return a.nodes.front() < b.nodes.front(); });
@@ -160,7 +163,7 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   plan.recipe.rounding_rate *= options.lr_scale;
   plan.blocks =
       options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
-  if (options.train_outside) add_layers_outside(sim, plan.blocks);
+  if (options.train_outside) add_layers_outside(sim, plan.blocks, objections);
   if (plan.blocks.empty())
     objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
                    list_calls(sim.program()));

@@ -2,8 +2,8 @@
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from functools import wraps
 from typing import Any
 
@@ -14,12 +14,14 @@ from torch.utils import _pytree as pytree
 from . import _C
 from .capture import Capture
 from .errors import Error, first_line
-from .live_blocks import LiveBlock, capture_block, find_live_blocks, largest_difference
+from .live_blocks import LiveBlock, capture_block, copied, find_live_blocks, largest_difference
 from .live_export import export_live
+from .live_plan import LivePlan
 from .live_streams import LiveStreams
+from .live_ties import check_ties
 from .signature import Call
 from .simulated_model import StopForward, follow_names
-from .twin import FixedModule, twin_of
+from .twin import FixedModule, SharedTensors, twin_of
 
 log = logging.getLogger("adascale")
 
@@ -50,7 +52,9 @@ class LiveSim:
     ) -> None:
         self._refusal = refusal
         self._float_model = twin_of(model)
+        self._shared = SharedTensors(self._float_model)
         found = self._find(example, patterns)
+        self._shared.forget_changed()
         if not found:
             raise Error(
                 f"{refusal}; nor are there blocks to capture alone: no two modules of one class with two "
@@ -63,7 +67,9 @@ class LiveSim:
         if not self.blocks:
             path, reason = next(iter(self.left_out.items()))
             raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {path}: {reason}")
-        self.model = _simulated(twin_of(model), self.blocks)
+        check_ties(self._float_model, self.blocks)
+        self._shared.forget({name for block in self.blocks for name in block.captured.tensors})
+        self.model = _simulated(twin_of(model), self.blocks, self._shared)
         self.show_folded_weights()  # batch norms were folded
         log.warning(
             "%s; simulated block by block: %d of %d blocks, all else runs live in full precision",
@@ -98,10 +104,11 @@ class LiveSim:
 
     def _difference(self, block: LiveBlock, call: Call) -> str:
         """Empty when the captured block computes what the live one does."""
+        args, kwargs = copied(call)  # the block may write to its inputs
         with torch.no_grad():
-            expected = self._float_model.get_submodule(block.path)(*call[0], **call[1])
+            expected = self._float_model.get_submodule(block.path)(*args, **kwargs)
         try:
-            got = block.core.call_float(block.flatten(call))
+            got = block.core.call_float(block.flatten(copied(call)))
         except Error as error:
             return str(error)
         difference = largest_difference(got, pytree.tree_leaves(expected))
@@ -120,33 +127,36 @@ class LiveSim:
         self, batches: list[Call], keywords: dict[str, Any], progress: Progress | None
     ) -> _C.AdaScaleReport:
         """Trains block after block on what reaches it in the FP model and in the one quantized so far."""
-        patterns = keywords.get("blocks")
-        names = _chosen(self.blocks, patterns) if patterns else {block.path for block in self.blocks}
-        self._check_state()
+        self._check_state(keywords)
         streams = LiveStreams(self._float_model, self.model, self.blocks, batches)
-        reports, idle = [], [f"{path}: {reason}" for path, reason in self.left_out.items()]
+        plan = LivePlan(self.blocks, streams.count_reaching(), keywords)
+        idle = [f"{path}: {reason}" for path, reason in self.left_out.items()] + plan.idle
+        reports: list[_C.AdaScaleReport] = []
         for index, block in enumerate(self.blocks):
-            if block.path not in names:
-                idle.append(f"{block.path}: not among the blocks named, round-to-nearest")
+            if block.path not in plan.options:
                 continue
-            if not _C.count_trainable(block.core):
-                idle.append(f"{block.path}: none of its layers has 2 to 8 bits to train")
-                continue
-            fp, quant = streams.reach(block)
-            if not fp:
-                idle.append(f"{block.path}: no batch reaches it, round-to-nearest")
-                continue
-            own = keywords | {"blocks": [block.path], "seed": keywords.get("seed", 0) + index}
-            stage = f"block {index + 1}/{len(self.blocks)} {block.path}"
-            reports.append(block.core.apply_adascale_to_part(fp, quant, own, _renamed(progress, stage)))
-            self.show_folded_weights()
-            streams.leave(block)
+            stage = _renamed(progress, f"block {index + 1}/{len(self.blocks)} {block.path}")
+            with _telling_of_folded(block, reports):
+                fp, quant = streams.reach(block)
+                if not fp:
+                    idle.append(f"{block.path}: no batch reaches it once quantized, round-to-nearest")
+                    continue
+                own = plan.options[block.path]
+                reports.append(block.core.apply_adascale_to_part(fp, quant, own, stage))
+                self.show_folded_weights()
+                streams.leave(block)
         if not reports:
-            raise Error("apply_adascale: no batch reaches a block; give batches that the model runs through")
+            raise Error(f"apply_adascale: no block can be trained: {'; '.join(idle)}")
         outside = [f"{name}: outside every block, full precision" for name in self.outside()]
         return _C.join_reports(reports, idle + outside)
 
-    def _check_state(self) -> None:
+    def _check_state(self, keywords: dict[str, Any]) -> None:
+        self._shared.check()
+        if keywords.get("train_outside"):
+            raise Error(
+                "train_outside: got True, but of a model simulated block by block the blocks alone are "
+                "quantized and trained; leave it out, or name more modules in QuantizationSimModel's blocks="
+            )
         if any(_C.is_calibrated(block.core) for block in self.blocks):
             raise Error(
                 "apply_adascale: called after compute_encodings, which froze the weights; call it before"
@@ -210,7 +220,7 @@ class LiveSim:
         return export_live(self.model, cores, list(self.outside()), folder, prefix, formats, encoding_version)
 
 
-def _simulated(twin: nn.Module, blocks: list[LiveBlock]) -> nn.Module:
+def _simulated(twin: nn.Module, blocks: list[LiveBlock], shared: SharedTensors) -> nn.Module:
     """The twin with the blocks' forwards replaced, refusing what would make them wrong."""
     for block in blocks:
         module = twin.get_submodule(block.path)
@@ -223,6 +233,7 @@ def _simulated(twin: nn.Module, blocks: list[LiveBlock]) -> nn.Module:
         if self._adascale.recorded is not None:
             self._adascale.recorded.append(_snapshot((args, kwargs)))
             raise StopForward
+        shared.check()
         with torch.no_grad():
             return own.forward(self, *args, **kwargs)
 
@@ -246,14 +257,17 @@ def _snapshot(call: Call) -> Call:
         return args, kwargs
 
 
-def _chosen(blocks: list[LiveBlock], patterns: Sequence[str]) -> set[str]:
-    for pattern in patterns:
-        if not any(fnmatchcase(block.path, pattern) for block in blocks):
-            raise Error(
-                f"blocks: '{pattern}' matches none of the blocks captured: "
-                f"{', '.join(block.path for block in blocks)}"
-            )
-    return {b.path for b in blocks if any(fnmatchcase(b.path, pattern) for pattern in patterns)}
+@contextmanager
+def _telling_of_folded(block: LiveBlock, reports: list[_C.AdaScaleReport]) -> Iterator[None]:
+    """Errors within it name the block and say what was folded before."""
+    try:
+        yield
+    except Exception as error:  # boundary: the live model runs up to the block as well
+        text = str(error) if isinstance(error, Error) else first_line(error)
+        where = "" if text.startswith(block.path) else f"{block.path}: "
+        names = [done.name for report in reports for done in report.blocks]
+        folded = f"; folded already, and kept so: {', '.join(names)}" if names else ""
+        raise Error(f"{where}{text}{folded}") from error
 
 
 def _renamed(progress: Progress | None, stage: str) -> Progress | None:

@@ -1,6 +1,7 @@
 """What reaches the blocks of a live model, batch by batch, in the FP model and in the quantized one."""
 
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from .errors import Error
 from .live_blocks import LiveBlock, copied, largest_difference
 from .signature import Call
 from .simulated_model import StopForward
+from .twin import version_of
 
 log = logging.getLogger("adascale")
 
@@ -59,6 +61,10 @@ class LiveStreams:
         self._links = [_links_of(number, float_model, blocks, batch) for number, batch in enumerate(batches)]
         self._at = ""  # path of the block that the stretches hold
         self._stretches = {stream: _Stretch() for stream in self._models}
+
+    def count_reaching(self) -> dict[str, int]:
+        """How many batches come to a block in the FP model, by its path."""
+        return Counter(path for links in self._links for path in links)
 
     def reach(self, block: LiveBlock) -> tuple[list[list[Any]], list[list[Any]]]:
         """The block's flat inputs, FP and quantized: those of the batches that come to it in both."""
@@ -155,12 +161,7 @@ def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, 
 
 
 def _versioned(leaves: list[Any]) -> list[tuple[Any, int]]:
-    return [(leaf, _version(leaf)) for leaf in leaves]
-
-
-def _version(leaf: Any) -> int:
-    """How often it was written in place; inference tensors keep no count."""
-    return leaf._version if isinstance(leaf, Tensor) and not leaf.is_inference() else 0
+    return [(leaf, version_of(leaf) if isinstance(leaf, Tensor) else 0) for leaf in leaves]
 
 
 def _link(last: dict[str, Any], inputs: list[Any]) -> _Link | None:
@@ -176,7 +177,7 @@ def _link(last: dict[str, Any], inputs: list[Any]) -> _Link | None:
             (kind, index)
             for kind, known in (("out", last["outputs"]), ("in", last["inputs"]))
             for index, (other, version) in enumerate(known)
-            if other is leaf and version == _version(leaf)
+            if other is leaf and version == version_of(leaf)
         ]
         if not found:
             return None

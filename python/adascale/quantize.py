@@ -52,6 +52,8 @@ def quantize(
     layers = json.dumps(layer_config or {})
     _C.check_quantize_options(layers, keywords)  # before the data, which may take long
     files, given = sort_data(data)
+    if given is not None and keywords.get("data_weights"):
+        raise Error("data_weights: data in memory takes no weights; they share samples among data files")
     name, doors = _doors(model, given, tokenizer)
     with Progress(progress) as show, torch.inference_mode(False):
         return _C.quantize(
@@ -74,7 +76,4 @@ def _say(text: str) -> None:
     print(text, end="", flush=True)
 
 
-quantize.__doc__ = document(
-    quantize.__doc__,
-    [*_C.sim_keywords(), *_C.adascale_keywords(), *_C.setup_keywords(), *_C.data_keywords()],
-)
+quantize.__doc__ = document(quantize.__doc__, _C.quantize_keywords())

@@ -1,7 +1,7 @@
 """A second module tree over a model's own tensors, to run it otherwise without touching the model."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from typing import Any, Self
 
 from torch import Tensor, nn
@@ -26,6 +26,36 @@ def twin_of(model: nn.Module) -> nn.Module:
         if getattr(config, "use_cache", False):
             config.use_cache = False
     return twin.eval()
+
+
+class SharedTensors:
+    """The tensors of a twin, to notice when they are edited."""
+
+    def __init__(self, twin: nn.Module) -> None:
+        tensors = (*twin.named_parameters(), *twin.named_buffers())
+        self._seen = {name: (tensor, version_of(tensor)) for name, tensor in tensors}
+
+    def forget_changed(self) -> None:
+        """Lets be what was written to up to now: the model writes it itself as it runs, a counter say."""
+        self._seen = {name: seen for name, seen in self._seen.items() if version_of(seen[0]) == seen[1]}
+
+    def forget(self, names: Container[str]) -> None:
+        """Others look after these."""
+        self._seen = {name: seen for name, seen in self._seen.items() if name not in names}
+
+    def check(self) -> None:
+        """Raises for one that was edited."""
+        for name, (tensor, version) in self._seen.items():
+            if version_of(tensor) != version:
+                raise Error(
+                    f"{name}: the tensor was changed after the simulation was made, and they share it; "
+                    "make a new one"
+                )
+
+
+def version_of(tensor: Tensor) -> int:
+    """How often it was written in place; inference tensors keep no count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 class FixedModule:

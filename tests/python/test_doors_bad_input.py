@@ -8,9 +8,13 @@ from typing import Any
 
 import pytest
 import torch
+from adascale.doors import FolderDoor
+from adascale.doors.folder_source import Source
+from adascale.doors.saved_format import SavedFormat
 from safetensors.torch import load_file, save_file
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer, write_text
 from test_doors_folder import run
+from transformers import AutoModelForCausalLM
 
 import adascale
 from adascale import _C
@@ -111,12 +115,27 @@ def test_exit_codes(folder: Path, tmp_path: Path) -> None:
 
 def test_the_output_folder(folder: Path, tmp_path: Path) -> None:
     fails(folder, "is the model's own folder", folder)
+    loaded = AutoModelForCausalLM.from_pretrained(folder)
+    fails(loaded, "is the model's own folder", folder, tokenizer=tiny_tokenizer())
     sharded = llama_folder(tmp_path / "sharded", max_shard_size="20KB")
     fails(sharded, "holds model.safetensors of another model", shutil.copytree(folder, tmp_path / "other"))
     (tmp_path / "file").write_text("mine")
     with pytest.raises(adascale.Error, match="is a file, expected a folder"):
         adascale.quantize(folder, tmp_path / "file", [TEXT], **QUICK)
     assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_the_folder_of_a_gguf_is_its_own(folder: Path, tmp_path: Path) -> None:
+    model = tiny_llama()
+    saved = SavedFormat(model, None, str(folder))
+    assert saved.check(str(folder), []) == [
+        f"{folder}: is the model's own folder; choose another --output-dir"
+    ]
+    (tmp_path / "link").symlink_to(folder)
+    assert saved.check(str(tmp_path / "link"), []) != []
+    assert saved.check(str(tmp_path / "new"), []) == []
+    source = Source(str(folder), "model.gguf")
+    assert FolderDoor()._format(source, model, tiny_tokenizer(), []).check(str(folder), []) != []
 
 
 def test_two_formats_of_one_file(folder: Path, tmp_path: Path) -> None:
@@ -156,6 +175,18 @@ def test_text_options_for_tensors(folder: Path, tmp_path: Path) -> None:
         [{"tokens": batch["input_ids"]}],
         seq_len=None,
     )
+
+
+def test_data_in_memory_takes_no_weights(folder: Path, tmp_path: Path) -> None:
+    for data in ([TEXT], torch.rand(4, 4)):
+        fails(
+            folder,
+            "data in memory takes no weights",
+            tmp_path / "out",
+            data,
+            data_weights=[1.0],
+            seq_len=None,
+        )
 
 
 def test_text_without_a_tokenizer(tmp_path: Path) -> None:

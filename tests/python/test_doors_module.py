@@ -1,5 +1,6 @@
 """Modules in memory and out of functions: transformers models with texts, any other with tensors."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -94,11 +95,37 @@ def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
     model, out = Cnn().eval(), tmp_path / "out"
     with pytest.raises(adascale.Error, match="'image' has shapes .* differ along dimension 0 alone"):
         adascale.quantize(model, out, [torch.rand(2, 3, 9, 9), torch.rand(2, 3, 12, 12)], **FEW)
-    with pytest.raises(adascale.Error, match="'image' holds NaN or infinity"):
+    with pytest.raises(adascale.Error, match="^data: 'image' holds NaN or infinity$"):
         adascale.quantize(model, out, torch.full((2, 3, 9, 9), torch.nan), **FEW)
-    with pytest.raises((adascale.Error, TypeError), match="picture"):
-        adascale.quantize(model, out, [{"picture": torch.rand(2, 3, 9, 9)}], **FEW)
+    image = torch.rand(2, 3, 9, 9)
+    for data, text in [
+        ([{"picture": image}], "^data: missing .* 'image' .*picture.*; the model's arguments are image$"),
+        ([(image, image)], "^data: too many positional arguments"),
+        ([image, (image, image)], "^data: batch 1: too many positional arguments"),
+    ]:
+        with pytest.raises(adascale.Error, match=text):
+            adascale.quantize(model, out, data, **FEW)
     assert not out.exists()
+
+
+def test_data_in_memory_has_a_name_in_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    adascale.quantize(Cnn().eval(), tmp_path, torch.rand(4, 3, 9, 9), **FEW)
+    assert "data      data: 4 samples" in capsys.readouterr().out
+
+
+class Branching(Cnn):
+    def forward(self, image: Tensor) -> Tensor:
+        return super().forward(image if image.sum().item() > 0 else image + 1)
+
+
+def test_a_model_that_does_not_export_is_sent_on(tmp_path: Path) -> None:
+    model, images = Branching().eval(), torch.rand(4, 3, 9, 9)
+    with pytest.raises(
+        adascale.Error, match="adascale.QuantizationSimModel takes it block by block$"
+    ) as raised:
+        adascale.quantize(model, tmp_path / "out", images, **FEW)
+    assert "test_doors_module.py" in str(raised.value) and "\n" not in str(raised.value)
+    assert adascale.QuantizationSimModel(model, images, param_bw=4).model(images).shape == (4, 5)
 
 
 def test_a_pt2_by_its_path(tmp_path: Path) -> None:
@@ -133,7 +160,7 @@ def broken(): raise ValueError("no such model")
 def test_a_function_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_models.py").write_text(FUNCTIONS)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
     save_file({"x": torch.rand(8, 16)}, tmp_path / "x.safetensors")
     (tmp_path / "a.txt").write_text(TEXT)
     few = ["--iterations", 2, "--output-dir"]
@@ -146,7 +173,11 @@ def test_a_function_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     AutoModelForCausalLM.from_pretrained(tmp_path / "language")
 
     assert run("inspect", "my_models:example").returncode == 0
+    (tmp_path / "fails.py").write_text('raise RuntimeError("two")')
+    (tmp_path / "misspelt.py").write_text("def model() return 3")
     for model, text in [
+        ("fails:model", "adascale: error: fails:model: cannot be imported: two"),
+        ("misspelt:model", "misspelt:model: cannot be imported: SyntaxError: "),
         ("my_models:plain", "nothing says what its input is; give --data, or return (module, example)"),
         ("my_models:wrong", "my_models:wrong: returned int, expected an nn.Module"),
         ("my_models:broken", "the function failed: ValueError: no such model"),

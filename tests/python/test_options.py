@@ -2,6 +2,7 @@
 
 import inspect
 import typing
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,7 +16,7 @@ TABLES = {
     "sim": (_C.sim_keywords(), SimKeywords, adascale.QuantizationSimModel),
     "adascale": (_C.adascale_keywords(), AdaScaleKeywords, adascale.apply_adascale),
     "quantize": (
-        [*_C.sim_keywords(), *_C.adascale_keywords(), *_C.setup_keywords(), *_C.data_keywords()],
+        _C.quantize_keywords(),
         QuantizeKeywords,
         adascale.quantize,
     ),
@@ -28,13 +29,27 @@ def test_every_cpp_option_is_a_keyword(name: str) -> None:
     spellings = {spelling for option, alias, _, _ in rows for spelling in (option, alias) if spelling}
     named = set(typing.get_type_hints(keywords)) | (spellings & set(inspect.signature(function).parameters))
     assert spellings == named
-    for option, _, _, text in rows:
-        assert option in (function.__doc__ or "") and text in (function.__doc__ or "")
+    lines = [line.strip() for line in (function.__doc__ or "").splitlines()]
+    for option, _, default, text in rows:
+        assert any(
+            line.startswith(option) and line.endswith(f": {text}; default {default!r}") for line in lines
+        )
 
 
 def test_defaults_are_aimets() -> None:
     defaults = {name: default for name, _, default, _ in _C.sim_keywords()}
     assert (defaults["param_bw"], defaults["output_bw"]) == (8, 8)
+
+
+def test_defaults_of_quantize_are_its_own(tmp_path: Path) -> None:
+    defaults = {name: default for name, _, default, _ in _C.quantize_keywords()}
+    assert (defaults["param_bw"], defaults["output_bw"], defaults["fold_batch_norms"]) == (4, 32, True)
+    plain, spelled = tmp_path / "plain", tmp_path / "spelled"
+    model, data = ConsecutiveBlocks(16, 2).eval(), torch.rand(8, 16)
+    for out, options in ((plain, {}), (spelled, defaults)):
+        adascale.quantize(model, out, data, **{**options, "iterations": 1}, progress=False)
+    files = {path.name: path.read_bytes() for path in plain.iterdir()}
+    assert files == {path.name: path.read_bytes() for path in spelled.iterdir()}
 
 
 @pytest.mark.parametrize("scheme", list(QuantScheme))

@@ -162,6 +162,107 @@ class Tied(nn.Module):
         return self.head(self.block(x, torch.eye(WIDTH)))
 
 
+class Autoencoder(nn.Module):
+    """One weight, read both ways."""
+
+    def __init__(self, by_matmul: bool) -> None:
+        super().__init__()
+        self.weight, self.by_matmul = nn.Parameter(torch.randn(WIDTH, 2 * WIDTH) / 4), by_matmul
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.by_matmul:
+            return torch.tanh(x @ self.weight) @ self.weight.t()
+        return functional.linear(torch.tanh(functional.linear(x, self.weight.t())), self.weight)
+
+
+@pytest.mark.parametrize("by_matmul", [False, True])
+def test_a_weight_read_both_ways_trains(by_matmul: bool) -> None:
+    data = [torch.randn(8, 12, WIDTH) for _ in range(8)]
+    sim = adascale.QuantizationSimModel(
+        Autoencoder(by_matmul).eval(), dummy_input=data[0], default_param_bw=2, default_output_bw=32
+    )
+    report = adascale.apply_adascale(sim, data, num_iterations=80, lr_scale=0.3, progress=False)
+    assert report.blocks[0].loss_after < report.blocks[0].loss_before
+
+
+class Heads(nn.Module):
+    """Heads joined in the order of the parameter's axes, or in the other."""
+
+    def __init__(self, weight: Tensor, permuted: bool) -> None:
+        super().__init__()
+        self.weight, self.permuted = nn.Parameter(weight.transpose(0, 1) if permuted else weight), permuted
+        self.out = nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight.permute(1, 0, 2) if self.permuted else self.weight
+        return self.out(x @ weight.reshape(WIDTH, WIDTH))
+
+
+def test_inputs_count_for_the_weights_they_meet() -> None:
+    """The clip search weighs errors by the inputs: the parameter's own layout must not matter."""
+    data = [torch.randn(8, 12, WIDTH) * torch.logspace(-1, 1, WIDTH) for _ in range(4)]
+    weight = torch.randn(2, WIDTH // 2, WIDTH)
+    losses = []
+    for permuted in (False, True):
+        torch.manual_seed(0)
+        model = Heads(weight.clone(), permuted).eval()
+        sim = adascale.QuantizationSimModel(model, data[0], param_bw=3, output_bw=32)
+        report = adascale.apply_adascale(sim, data, recipe="clip", keep_better=False, progress=False)
+        losses.append(report.blocks[0].loss_after)
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
+
+
+class Computed(nn.Module):
+    """Weights that are made of parameters, and a cell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.low = nn.Parameter(torch.randn(WIDTH, WIDTH)), nn.Parameter(torch.randn(WIDTH, 2))
+        self.cell = nn.LSTMCell(WIDTH, WIDTH)
+        self.a, self.b = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.b(torch.tanh(self.a(x)))
+        x = functional.linear(x, (self.weight - self.weight.mean()) / self.weight.std())
+        x = functional.linear(x, self.weight + self.low @ self.low.t())
+        return self.cell(x)[0]
+
+
+def test_weights_that_are_computed_are_reported() -> None:
+    data = [torch.randn(4, WIDTH) for _ in range(2)]
+    sim = adascale.QuantizationSimModel(Computed().eval(), data[0], param_bw=4, output_bw=32)
+    report = adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
+    reasons = " | ".join(report.not_trained)
+    assert reasons.count("its weight is computed from weight") == 2
+    assert "aten::lstm_cell with parameter cell.weight_ih" in reasons
+
+
+def test_a_tied_weight_answers_to_each_of_its_names_and_kinds() -> None:
+    ids = torch.randint(0, 20, (2, 6))
+    for pattern in ("embed", "head", "Embedding", "Linear"):
+        sim = adascale.QuantizationSimModel(
+            Tied().eval(), dummy_input=ids, param_bw=4, output_bw=32, layer_config={pattern: {"param_bw": 32}}
+        )
+        state = sim.model.state_dict()["embed.weight"]
+        assert state.unique().numel() > 16 * 20, pattern
+
+
+def test_train_outside_without_such_layers_is_refused() -> None:
+    data = [torch.randn(2, 5, WIDTH)]
+    sim = adascale.QuantizationSimModel(Reads2().eval(), data[0], param_bw=4, output_bw=32)
+    with pytest.raises(adascale.Error, match="train_outside: no layer outside the blocks is quantized"):
+        adascale.apply_adascale(sim, data, num_iterations=2, train_outside=True, progress=False)
+
+
+class Reads2(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(WIDTH, WIDTH), nn.Linear(WIDTH, WIDTH)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.b(torch.tanh(self.a(x)))
+
+
 def test_layers_outside_train_as_blocks_of_their_own() -> None:
     data = [torch.randint(0, 20, (8, 12)) for _ in range(8)]
     sim = adascale.QuantizationSimModel(

@@ -75,4 +75,4 @@ class FolderDoor:
             if folder.left_out:
                 notes.append(f"hf leaves out the folder's other weights: {', '.join(folder.left_out)}")
             return folder
-        return SavedFormat(module, tokenizer or load_tokenizer(source))
+        return SavedFormat(module, tokenizer or load_tokenizer(source), source.folder)

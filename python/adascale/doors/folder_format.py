@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Error, first_line
-from .saved_format import SAVED_FORMAT_ROW, stale_weights
+from .saved_format import SAVED_FORMAT_ROW, own_folder, stale_weights
 
 # Weights of the unquantized model in other shapes, which the copy must not carry along.
 _WEIGHT_SUFFIXES = (
@@ -33,8 +33,8 @@ class FolderFormat:
 
     def check(self, folder: str, names: list[list[str]]) -> list[str]:
         """Objections: the source's own folder, older weights there, weights without a place in the source."""
-        if os.path.isdir(folder) and os.path.samefile(folder, self._source):
-            return [f"{folder}: is the model's own folder; choose another --output-dir"]
+        if own := own_folder(folder, str(self._source)):
+            return own
         objections = stale_weights(folder, self.files)
         lost = SourceNames(self._model, self._stored_names()).lost(names)
         if lost:

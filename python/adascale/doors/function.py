@@ -44,7 +44,7 @@ class FunctionDoor:
         opened = open_module(module, model.rpartition(":")[2], batches, example)
         opened.is_shared = False
         if is_transformers(module):
-            opened.formats = [SavedFormat(module, tokenizer)]
+            opened.formats = [SavedFormat(module, tokenizer, module.name_or_path)]
         return opened
 
 
@@ -54,8 +54,8 @@ def _call(model: str) -> tuple[nn.Module, Any]:
         sys.path.insert(0, os.getcwd())  # as `python -m` has it, and a script of pip's does not
     try:
         function = getattr(importlib.import_module(place), name)
-    except (ImportError, AttributeError) as error:
-        raise Error(f"{model}: {first_line(error)}") from error
+    except Exception as error:  # boundary: the user's own code, one line
+        raise Error(f"{model}: cannot be imported: {first_line(error)}") from error
     if not callable(function):
         raise Error(f"{model}: is a {type(function).__name__}, expected a function without arguments")
     try:

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..capture import Capture, capture
+from ..capture import Capture, ExportError, capture, check_example
 from ..errors import Error, first_line
 from ..signature import call_of
 from .door import DataRequest, OpenedModel
@@ -19,8 +19,9 @@ from .transformers_model import batched_experts, check_inputs, is_transformers, 
 def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
     """Captures ``model`` on the first batch, or on ``example`` where there are none."""
     shown = _two_samples(batches.calls[0]) if batches.calls else example
+    _check_example(model, shown, "data" if batches.calls else "example")
     with batched_experts(model):
-        captured = capture(model, shown)
+        captured = _capture_whole(model, shown)
     return OpenedModel(
         captured.graph,
         captured.tensors,
@@ -29,6 +30,28 @@ def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = No
         notes=batches.notes,
         is_shared=True,
     )
+
+
+def _check_example(model: nn.Module, example: Any, where: str) -> None:
+    try:
+        check_example(model, example)
+    except (Error, TypeError) as error:
+        raise Error(f"{where}: {_without_dummy_input(error)}") from error
+
+
+def _capture_whole(model: nn.Module, example: Any) -> Capture:
+    try:
+        return capture(model, example)
+    except ExportError as error:
+        raise ExportError(
+            f"{error}; if the model runs on this input, adascale.QuantizationSimModel takes it block by block"
+        ) from error
+
+
+def _without_dummy_input(error: Error | TypeError) -> str:
+    """What a call's signature says, in words of the data: nobody here gave a ``dummy_input``."""
+    text = str(error).removeprefix("dummy_input: ").removeprefix("sim.model: ")
+    return text.replace("dummy_input", "the first batch")
 
 
 class ModuleDoor:
@@ -51,7 +74,7 @@ class ModuleDoor:
         batches = module_batches(self._model, self._tokenizer, data, self._given)
         opened = open_module(self._model, stem, batches)
         if is_transformers(self._model):
-            opened.formats = [SavedFormat(self._model, self._tokenizer)]
+            opened.formats = [SavedFormat(self._model, self._tokenizer, self._model.name_or_path)]
         return opened
 
 
@@ -132,7 +155,7 @@ def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
         try:
             leaves = captured.signature.flatten(*call_of(batch))
         except (Error, TypeError) as error:
-            raise Error(f"data: batch {index}: {first_line(error)}") from error
+            raise Error(f"data: batch {index}: {_without_dummy_input(error)}") from error
         for name, leaf in zip(captured.input_names, leaves, strict=True):
             if name is not None:
                 parts.setdefault(name, []).append(leaf)

@@ -20,11 +20,13 @@ class SavedFormat:
     description = SAVED_FORMAT_ROW[2]
     files = ["config.json", "model.safetensors"]
 
-    def __init__(self, model: Any, tokenizer: Any) -> None:
-        self._model, self._tokenizer = model, tokenizer
+    def __init__(self, model: Any, tokenizer: Any, source: str | None) -> None:
+        """``source``: the folder that the model came from, where it came from one."""
+        self._model, self._tokenizer, self._source = model, tokenizer, source
 
     def check(self, folder: str, names: list[list[str]]) -> list[str]:
-        return stale_weights(folder, self.files)
+        """Objections: the source's own folder, older weights there."""
+        return own_folder(folder, self._source) or stale_weights(folder, self.files)
 
     def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
         state = dict(self._model.state_dict())
@@ -40,6 +42,13 @@ class SavedFormat:
                 raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
             for name in sorted(os.listdir(aside)):
                 os.replace(os.path.join(aside, name), first if name == "config.json" else path(name))
+
+
+def own_folder(folder: str, source: str | None) -> list[str]:
+    """An objection to writing where the model came from: its config and tokenizer would be replaced."""
+    if not (source and os.path.isdir(folder) and os.path.isdir(source) and os.path.samefile(folder, source)):
+        return []
+    return [f"{folder}: is the model's own folder; choose another --output-dir"]
 
 
 def stale_weights(folder: str, files: list[str]) -> list[str]:
