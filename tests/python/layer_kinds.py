@@ -45,15 +45,15 @@ class First(nn.Module):
         return self.layer(x)[0]
 
 
-class Squared(nn.Module):
-    """A layer of two inputs, given one twice."""
+class Halves(nn.Module):
+    """A layer of two inputs, given two parts of one."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.layer(x, x)
+        return self.layer(x[..., :4], x[..., 4:8])
 
 
 class Looked(nn.Module):
@@ -131,7 +131,7 @@ ROWS = [
               lambda a, b: torch.addmm(bias(1, 1), a, b)),
     *products("aten::baddbmm", STACK, (3, 32, WIDTH), (0, 2), "batch1", "batch2",
               lambda a, b: torch.baddbmm(bias(1, 1, 1), a, b)),
-    Row("aten::bilinear", "weight", twice(lambda: Squared(nn.Bilinear(WIDTH, WIDTH, WIDTH))),
+    Row("aten::bilinear", "weight", twice(lambda: Halves(nn.Bilinear(4, 4, WIDTH))),
         (8, 12, WIDTH)),
     Row("aten::einsum", "tensors",
         lambda: Block(Product((WIDTH, 4, 4), lambda x, w: torch.einsum("bsd, dhk -> bshk", x, w)),
