@@ -1,74 +1,11 @@
 #include "adascale/quant/layer_kind.h"
 
+#include <utility>
+
 namespace adascale {
 namespace {
 
-/// Weights are [out, in / groups, ...], transposed ones [in, out / groups, ...].
-LayerKind convolution(const std::string& name, const std::string& op, int64_t channel_dim, bool transposed) {
-  return {.name = name,
-          .op = op,
-          .weight = "weight",
-          .input = "input",
-          .channel_axis = transposed ? 1 : 0,
-          .input_axis = transposed ? 0 : 1,
-          .channel_dim = channel_dim,
-          .has_s4 = true,
-          .per_channel = true,
-          .onnx_type = transposed ? "ConvTranspose" : "Conv"};
-}
-
-/// Weights are [rows, features]. One scale for all rows, as AIMET has it.
-LayerKind table(const std::string& name, const std::string& op) {
-  return {.name = name,
-          .op = op,
-          .weight = "weight",
-          .input = "",
-          .channel_axis = 0,
-          .input_axis = 1,
-          .channel_dim = 0,
-          .has_s4 = false,
-          .per_channel = false,
-          .onnx_type = "Gather"};
-}
-
-/// x @ W: W is [..., in, out].
-LayerKind product(const std::string& op, const std::string& x, const std::string& weight,
-                  const std::string& onnx_type = "MatMul") {
-  return {.name = "MatMul",
-          .op = op,
-          .weight = weight,
-          .input = x,
-          .channel_axis = -1,
-          .input_axis = -2,
-          .channel_dim = -1,
-          .has_s4 = false,
-          .per_channel = true,
-          .onnx_type = onnx_type};
-}
-
-/// W @ x: W is [..., out, in].
-LayerKind product_from_left(const std::string& op, const std::string& weight, const std::string& x,
-                            const std::string& onnx_type = "MatMul") {
-  LayerKind kind = product(op, x, weight, onnx_type);
-  kind.channel_axis = kind.channel_dim = -2;
-  kind.input_axis = -1;
-  return kind;
-}
-
-/// A list of weights [gates x hidden, in] and biases.
-LayerKind recurrent(const std::string& name, const std::string& op) {
-  return {.name = name,
-          .op = op,
-          .weight = "params",
-          .input = "",
-          .channel_axis = 0,
-          .input_axis = 1,
-          .channel_dim = -1,
-          .has_s4 = false,
-          .per_channel = true,
-          .onnx_type = name};
-}
-
+/// What the other kinds differ from: weights are [out, in].
 LayerKind linear() {
   return {.name = "Linear",
           .op = "aten::linear",
@@ -82,13 +19,71 @@ LayerKind linear() {
           .onnx_type = "Gemm"};
 }
 
+LayerKind named(const std::string& name, const std::string& op, const std::string& onnx_type) {
+  LayerKind kind = linear();
+  kind.name = name;
+  kind.op = op;
+  kind.onnx_type = onnx_type;
+  return kind;
+}
+
+/// Weights are [out, in / groups, ...].
+LayerKind convolution(const std::string& name, const std::string& op, int64_t channel_dim) {
+  LayerKind kind = named(name, op, "Conv");
+  kind.channel_dim = channel_dim;
+  kind.has_s4 = true;
+  return kind;
+}
+
+/// Weights are [in, out / groups, ...].
+LayerKind transposed_convolution(const std::string& name, const std::string& op, int64_t channel_dim) {
+  LayerKind kind = convolution(name, op, channel_dim);
+  kind.onnx_type = "ConvTranspose";
+  std::swap(kind.channel_axis, kind.input_axis);
+  return kind;
+}
+
+/// Weights are [rows, features]. One scale for all rows, as AIMET has it.
+LayerKind table(const std::string& name, const std::string& op) {
+  LayerKind kind = named(name, op, "Gather");
+  kind.input = "";
+  kind.channel_dim = 0;
+  kind.per_channel = false;
+  return kind;
+}
+
+/// x @ W: W is [..., in, out].
+LayerKind product(const std::string& op, const std::string& x, const std::string& weight,
+                  const std::string& onnx_type = "MatMul") {
+  LayerKind kind = named("MatMul", op, onnx_type);
+  kind.weight = weight;
+  kind.input = x;
+  kind.channel_axis = -1;
+  kind.input_axis = -2;
+  return kind;
+}
+
+/// W @ x: W is [..., out, in].
+LayerKind product_from_left(const std::string& op, const std::string& weight, const std::string& x,
+                            const std::string& onnx_type = "MatMul") {
+  LayerKind kind = product(op, x, weight, onnx_type);
+  kind.channel_axis = kind.channel_dim = -2;
+  kind.input_axis = -1;
+  return kind;
+}
+
 /// x1 W x2, a matrix a channel: [out, in1, in2].
 LayerKind bilinear() {
-  LayerKind kind = linear();
-  kind.name = "Bilinear";
-  kind.op = "aten::bilinear";
+  LayerKind kind = named("Bilinear", "aten::bilinear", "Einsum");
   kind.input = "input1";
-  kind.onnx_type = "Einsum";
+  return kind;
+}
+
+/// A list of weights [gates x hidden, in] and biases.
+LayerKind recurrent(const std::string& name, const std::string& op) {
+  LayerKind kind = named(name, op, name);
+  kind.weight = "params";
+  kind.input = "";
   return kind;
 }
 
@@ -97,12 +92,12 @@ LayerKind bilinear() {
 const std::vector<LayerKind>& layer_kinds() {
   static const std::vector<LayerKind> kinds = {
       linear(),
-      convolution("Conv1d", "aten::conv1d", -2, false),
-      convolution("Conv2d", "aten::conv2d", -3, false),
-      convolution("Conv3d", "aten::conv3d", -4, false),
-      convolution("ConvTranspose1d", "aten::conv_transpose1d", -2, true),
-      convolution("ConvTranspose2d", "aten::conv_transpose2d", -3, true),
-      convolution("ConvTranspose3d", "aten::conv_transpose3d", -4, true),
+      convolution("Conv1d", "aten::conv1d", -2),
+      convolution("Conv2d", "aten::conv2d", -3),
+      convolution("Conv3d", "aten::conv3d", -4),
+      transposed_convolution("ConvTranspose1d", "aten::conv_transpose1d", -2),
+      transposed_convolution("ConvTranspose2d", "aten::conv_transpose2d", -3),
+      transposed_convolution("ConvTranspose3d", "aten::conv_transpose3d", -4),
       table("Embedding", "aten::embedding"),
       table("EmbeddingBag", "aten::embedding_bag"),
       product("aten::matmul", "self", "other"),

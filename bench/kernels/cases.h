@@ -47,5 +47,6 @@ inline void add_benchmark(const std::string& name, const std::function<void(benc
 void add_copy();
 void add_weight_pass();
 void add_clip_search();
+void add_attention();
 
 }  // namespace adascale::bench

@@ -8,6 +8,7 @@ int main(int argc, char** argv) {
   adascale::bench::add_copy();
   adascale::bench::add_weight_pass();
   adascale::bench::add_clip_search();
+  adascale::bench::add_attention();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

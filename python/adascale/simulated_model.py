@@ -1,6 +1,6 @@
 """``sim.model``: the user's module in shape and names, the C++ graph in deed."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Self
@@ -12,6 +12,7 @@ from torch.utils import _pytree as pytree
 from . import _C
 from .capture import Capture
 from .errors import Error
+from .shared_weights import SharedWeights
 from .signature import CallSignature
 
 # What training and evaluation loops ask of a model beside calling it.
@@ -49,7 +50,7 @@ class _Simulation:
     recorded: list[list[Any]] | None = None  # flat inputs, one entry per call, while they are recorded
 
 
-class SimulatedModel(nn.Module):
+class SimulatedModel(SharedWeights, nn.Module):
     """Runs the quantized graph: the model's own arguments by position or name, its own outputs.
 
     Parameters and buffers have the user's names; quantized ones take their quantized values when AdaScale
@@ -94,10 +95,6 @@ class SimulatedModel(nn.Module):
             raise Error("sim.model.requires_grad_(): the simulated graph gives its parameters no gradients")
         return self
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
-        """Refused: weights are shared with the user's model and their grids are decided."""
-        raise Error("sim.model.load_state_dict(): load the weights into the model, then simulate it anew")
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         # half(), to(), cuda() and their kin all come here; what leaves every tensor as it is may pass.
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
@@ -112,12 +109,6 @@ class SimulatedModel(nn.Module):
                     "convert the model first, then simulate it"
                 )
         return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        raise Error("sim.model cannot be copied; make another QuantizationSimModel")
-
-    def __reduce__(self) -> Any:
-        raise Error("sim.model cannot be pickled; sim.export() writes files")
 
     def _get_name(self) -> str:
         return f"SimulatedModel of {self._adascale.shown_as}"

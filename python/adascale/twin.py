@@ -7,6 +7,7 @@ from typing import Any, Self
 from torch import Tensor, nn
 
 from .errors import Error, first_line
+from .shared_weights import SharedWeights
 
 
 def twin_of(model: nn.Module) -> nn.Module:
@@ -58,7 +59,7 @@ def version_of(tensor: Tensor) -> int:
     return 0 if tensor.is_inference() else tensor._version
 
 
-class FixedModule:
+class FixedModule(SharedWeights):
     """What a simulated live model refuses: whatever would change its mode, dtype, device or weights."""
 
     def train(self, mode: bool = True) -> Self:
@@ -71,9 +72,6 @@ class FixedModule:
             raise Error("sim.model.requires_grad_(): simulated blocks give their parameters no gradients")
         return self
 
-    def load_state_dict(self, *_args: Any, **_kwargs: Any) -> Any:
-        raise Error("sim.model.load_state_dict(): load the weights into the model, then simulate it anew")
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         for name, tensor in self.state_dict(keep_vars=True).items():  # type: ignore[attr-defined]
             now = fn(tensor)
@@ -83,9 +81,3 @@ class FixedModule:
                     "convert the model first, then simulate it"
                 )
         return self
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        raise Error("sim.model cannot be copied; make another QuantizationSimModel")
-
-    def __reduce__(self) -> Any:
-        raise Error("sim.model cannot be pickled; sim.export() writes files")

@@ -10,7 +10,15 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from small_folders import QUICK, TEXT, llama_folder, save_folder, tiny_llama, tiny_tokenizer, write_text
+from small_folders import (
+    QUICK,
+    SIZES,
+    TEXT,
+    llama_folder,
+    save_folder,
+    tiny_tokenizer,
+    write_text,
+)
 from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import adascale
@@ -96,18 +104,7 @@ def test_a_base_model_of_a_head_s_folder(tmp_path: Path) -> None:
 def test_experts_are_exported_and_stored_as_they_were(tmp_path: Path) -> None:
     from transformers import MixtralConfig, MixtralForCausalLM
 
-    small = tiny_llama().config
-    config = MixtralConfig(
-        vocab_size=320,
-        hidden_size=32,
-        intermediate_size=48,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=small.max_position_embeddings,
-        num_local_experts=4,
-        initializer_range=0.2,
-    )
+    config = MixtralConfig(**SIZES, num_local_experts=4)
     source, out = save_folder(MixtralForCausalLM(config), tmp_path / "model"), tmp_path / "out"
     adascale.quantize(source, out, [TEXT], formats=["hf", "pt2"], **QUICK)
     assert stored(out).keys() == stored(source).keys()

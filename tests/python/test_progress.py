@@ -43,6 +43,8 @@ def test_silence() -> None:
 
 
 def test_ctrl_c_stops_training() -> None:
+    # Whoever starts the tests in the background (nohup) has the signal ignored, and Python leaves it so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     loader = seed_loader(16)
     sim = seed_sim(ConsecutiveBlocks(16, 3).eval(), loader[0])
     timer = threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGINT))
@@ -50,4 +52,5 @@ def test_ctrl_c_stops_training() -> None:
     with pytest.raises(KeyboardInterrupt):
         apply_adascale(sim, loader, num_iterations=1_000_000, progress=False)
     timer.join()
+    signal.signal(signal.SIGINT, before)
     assert torch.isfinite(sim.model(loader[0])).all()
