@@ -15,6 +15,7 @@ struct OpenedModel {
   Program program;
   std::string stem;  ///< what the files made from it are called: "model" of "dir/model.pt2"
   Samples samples;   ///< of the data it was opened for; none without data
+  ModelSource source = {};
   std::vector<ExportFormat> formats = {};  ///< that only this model has, beside those of export_formats()
   std::vector<std::string> notes = {};     ///< what the user should know of model and data, a line each
   bool is_shared = false;                  ///< its tensors are someone else's too, and stay as they are

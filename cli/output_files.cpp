@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <map>
+#include <set>
 #include <vector>
 
 #include "adascale/core/error.h"
@@ -23,7 +24,7 @@ std::string file_name(std::string pattern, const std::string& stem) {
 void check_names_differ(const OutputFiles& files) {
   std::map<std::string, std::string> formats;
   for (const std::string& name : files.formats)
-    for (const std::string& pattern : export_format(name, files.more_formats).files) {
+    for (const std::string& pattern : export_format(name, files.options.more_formats).files) {
       const auto [other, is_new] = formats.emplace(file_name(pattern, files.stem), name);
       ADA_CHECK(is_new, "--format: {}: both {} and {} write it; choose one", other->first, other->second,
                 name);
@@ -34,7 +35,7 @@ void check_names_differ(const OutputFiles& files) {
 /// the new weights'.
 void check_no_leftovers(const OutputFiles& files) {
   std::vector<ExportFormat> known = export_formats();
-  known.insert(known.end(), files.more_formats.begin(), files.more_formats.end());
+  known.insert(known.end(), files.options.more_formats.begin(), files.options.more_formats.end());
   const std::vector<std::string> written = files.paths();
   for (const ExportFormat& format : known) {
     for (const std::string& pattern : format.files) {
@@ -57,16 +58,16 @@ bool is_same_file(const std::string& a, const std::string& b) {
 std::vector<std::string> OutputFiles::paths() const {
   std::vector<std::string> paths;
   for (const std::string& format : formats)
-    for (const std::string& file : export_format(format, more_formats).files)
+    for (const std::string& file : export_format(format, options.more_formats).files)
       paths.push_back((fs::path(folder) / file_name(file, stem)).string());
   return paths;
 }
 
 void check_output(const OutputFiles& files, const std::vector<std::string>& sources) {
+  std::set<std::string> names;
   for (const std::string& format : files.formats) {
-    export_format(format, files.more_formats);
-    ADA_CHECK(std::count(files.formats.begin(), files.formats.end(), format) == 1,
-              "--format: '{}' is given twice", format);
+    const std::string& name = export_format(format, files.options.more_formats).name;
+    ADA_CHECK(names.insert(name).second, "--format: '{}' is given twice", name);
   }
   check_names_differ(files);
   for (const std::string& path : files.paths())
@@ -78,8 +79,10 @@ void check_output(const OutputFiles& files, const std::vector<std::string>& sour
 
 void check_formats(const OutputFiles& files, const QuantizationSimModel& sim) {
   Objections objections;
-  for (const std::string& format : files.formats)
-    export_format(format, files.more_formats).check({sim, files.folder, files.stem, {}}, objections);
+  for (const std::string& name : files.formats) {
+    const auto [format, target] = choose_format(name, files.options.more_formats);
+    format->check({sim, files.folder, files.stem, files.options, target}, objections);
+  }
   objections.raise();
 }
 

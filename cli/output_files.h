@@ -11,7 +11,7 @@ namespace adascale {
 struct OutputFiles {
   std::string folder, stem;
   std::vector<std::string> formats;
-  std::vector<ExportFormat> more_formats;  ///< those that only this model has
+  ExportOptions options = {};  ///< with those formats that only this model has
   std::vector<std::string> paths() const;
 };
 

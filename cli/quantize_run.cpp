@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 
 #include "adascale/core/error.h"
 #include "adascale/io/scratch_file.h"
@@ -33,6 +34,21 @@ std::string describe_activations(const Preflight& plan, const AdaScaleOptions& o
                      scratch_room().folder);
 }
 
+/// What the formats made of grids -> the layers they did it to.
+std::map<std::string, std::vector<std::string>> grid_notes(const QuantizationSimModel& sim) {
+  std::map<std::string, std::vector<std::string>> layers;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (!weight.note.empty()) layers[weight.note].push_back(weight.layer.name);
+  return layers;
+}
+
+std::string shortened(const std::vector<std::string>& layers) {
+  constexpr size_t kShown = 2;
+  if (layers.size() <= kShown + 1) return fmt::format("{}", fmt::join(layers, ", "));
+  return fmt::format("{}, ... {} layers", fmt::join(layers.begin(), layers.begin() + kShown, ", "),
+                     layers.size());
+}
+
 std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Preflight& plan,
                           const Batches& batches, const OutputFiles& files,
                           const std::vector<std::string>& notes) {
@@ -46,6 +62,8 @@ std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Pref
   text += fmt::format("memory    {}\n", describe_activations(plan, training));
   text += fmt::format("size      {}\n", describe_size(setup.sim));
   text += fmt::format("files     {}\n", fmt::join(files.paths(), ", "));
+  for (const auto& [note, layers] : grid_notes(setup.sim))
+    text += fmt::format("note      {} ({})\n", note, shortened(layers));
   for (const std::string& note : notes) text += fmt::format("note      {}\n", note);
   return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(setup));
 }
@@ -92,15 +110,17 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   check_data_options(run.data);
   run.data.seed = options.training.seed;
   OpenedModel model = door.open(run.model, run.data);
-  const OutputFiles files{run.output_dir, model.stem,
+  const OutputFiles files{run.output_dir,
+                          model.stem,
                           run.formats.empty() ? default_formats(door, model, options) : run.formats,
-                          model.formats};
+                          {.more_formats = model.formats, .source = model.source}};
   std::vector<std::string> sources = run.data.files;
   sources.push_back(run.model);
   check_output(files, sources);
 
   const Batches batches = cut_batches(model, run.data);
   options.sim.in_place = !model.is_shared;
+  options.sim.fit_grid = fit_grids(files.formats, model.formats);
   Setup setup = set_up(std::move(model.program), options);
   check_has_blocks(setup, run.model);
   const Preflight plan = check_adascale(setup.sim, batches.inputs, options.training);
@@ -111,8 +131,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   AdaScaleReport report = apply_adascale(setup.sim, batches.inputs, options.training);
   if (!setup.sim.activations().empty())
     find_activation_ranges(setup.sim, batches.inputs, options.training.progress);
-  const auto paths =
-      export_model(setup.sim, files.folder, files.stem, files.formats, {.more_formats = files.more_formats});
+  const auto paths = export_model(setup.sim, files.folder, files.stem, files.formats, files.options);
 
   run.say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(setup.sim)));
   for (const std::string& path : paths) run.say(fmt::format("wrote     {}\n", path));

@@ -79,6 +79,8 @@ OpenedModel to_model(const py::object& opened) {
   model.stem = opened.attr("stem").cast<std::string>();
   model.samples = opened.attr("samples").cast<Samples>();
   model.notes = opened.attr("notes").cast<std::vector<std::string>>();
+  model.source = {opened.attr("source").cast<std::string>(),
+                  opened.attr("stored_names").cast<std::map<std::string, std::string>>()};
   model.is_shared = opened.attr("is_shared").cast<bool>();
   for (const py::handle format : opened.attr("formats"))
     model.formats.push_back(to_format(py::reinterpret_borrow<py::object>(format)));

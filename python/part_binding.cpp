@@ -48,7 +48,7 @@ void bind_parts(py::module_& module) {
   module.def("count_trainable", &count_trainable, py::arg("sim"));
   module.def("count_activations", &count_activations, py::arg("sim"));
   module.def("is_calibrated", &QuantizationSimModel::is_calibrated);
-  module.def("was_trained", [](const QuantizationSimModel& sim) { return sim.adascale_applied; });
+  module.def("was_trained", [](const QuantizationSimModel& sim) { return !sim.training.empty(); });
   module.def("write_safetensors", &write_tensors, py::arg("path"), py::arg("tensors"), py::arg("metadata"),
              Release());
   py::class_<StagedFiles>(module, "StagedFiles")

@@ -8,7 +8,7 @@
 namespace adascale {
 namespace {
 
-using Formats = std::vector<const ExportFormat*>;
+using Formats = std::vector<ChosenFormat>;
 
 Formats choose_formats(const std::vector<std::string>& names, const std::vector<ExportFormat>& more,
                        Objections& objections) {
@@ -16,11 +16,12 @@ Formats choose_formats(const std::vector<std::string>& names, const std::vector<
   Formats chosen;
   for (const std::string& name : names) {
     try {
-      const ExportFormat& format = export_format(name, more);
-      if (std::find(chosen.begin(), chosen.end(), &format) == chosen.end())
-        chosen.push_back(&format);
+      const ChosenFormat one = choose_format(name, more);
+      const auto is_same = [&](const ChosenFormat& other) { return other.format == one.format; };
+      if (std::none_of(chosen.begin(), chosen.end(), is_same))
+        chosen.push_back(one);
       else
-        objections.add("export: format '{}' is named twice", name);
+        objections.add("export: format '{}' is named twice", one.format->name);
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());
     }
@@ -39,7 +40,7 @@ void check_prefix(const std::string& prefix, Objections& objections) {
 void check_calibrated(const QuantizationSimModel& sim, const Formats& formats, Objections& objections) {
   if (sim.is_calibrated() || sim.activations().empty()) return;
   std::vector<std::string> names;
-  for (const ExportFormat* format : formats)
+  for (const auto& [format, target] : formats)
     if (format->holds_activations) names.push_back(format->name);
   if (names.empty()) return;
   objections.add(
@@ -69,15 +70,17 @@ std::vector<std::string> export_model(const QuantizationSimModel& sim, const std
   sim.check_unchanged();
   Objections objections;
   const Formats chosen = choose_formats(formats, options.more_formats, objections);
-  const ExportRequest request{sim, folder, prefix, options};
+  const auto request = [&](const std::string& target) {
+    return ExportRequest{sim, folder, prefix, options, target};
+  };
   check_prefix(prefix, objections);
   check_calibrated(sim, chosen, objections);
   check_scales(sim, objections);
-  for (const ExportFormat* format : chosen) format->check(request, objections);
+  for (const auto& [format, target] : chosen) format->check(request(target), objections);
   objections.raise();
 
   StagedFiles files(folder);
-  for (const ExportFormat* format : chosen) format->write(request, files);
+  for (const auto& [format, target] : chosen) format->write(request(target), files);
   return files.commit();
 }
 

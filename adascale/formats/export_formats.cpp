@@ -1,5 +1,7 @@
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "adascale/formats/format.h"
 
 namespace adascale {
@@ -10,21 +12,32 @@ ExportFormat encodings_format();
 
 const std::vector<ExportFormat>& export_formats() {
   static const std::vector<ExportFormat> formats = {
-      safetensors_format(),
-      pt2_format(),
-      encodings_format(),
   };
   return formats;
 }
 
-const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more) {
+ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more) {
+  const size_t colon = name.find(':');
+  const std::string bare = name.substr(0, colon);
+  const std::string target = colon == std::string::npos ? "" : name.substr(colon + 1);
   std::vector<std::string> known;
   for (const auto* formats : {&export_formats(), &more})
     for (const ExportFormat& format : *formats) {
-      if (format.name == name) return format;
       known.push_back(format.name);
+      if (format.name != bare) continue;
+      ADA_CHECK(colon == std::string::npos || !format.targets.empty(),
+                "export: '{}': {} has no grids of its own to ask for; write {}", name, bare, bare);
+      ADA_CHECK(
+          colon == std::string::npos || std::count(format.targets.begin(), format.targets.end(), target),
+          "export: '{}': {} has no grid '{}'; it has {}", name, bare, target,
+          fmt::join(format.targets, ", "));
+      return {&format, target};
     }
-  fail("export: unknown format '{}'; known formats: {}", name, fmt::join(known, ", "));
+  fail("export: unknown format '{}'; known formats: {}", bare, fmt::join(known, ", "));
+}
+
+const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more) {
+  return *choose_format(name, more).format;
 }
 
 }  // namespace adascale

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <string>
 #include <vector>
 
@@ -16,16 +17,27 @@ struct ExportFormat {
   std::string name;                ///< "pt2"
   std::string description;         ///< for `adascale list formats`
   std::vector<std::string> files;  ///< "PREFIX.pt2"
+  /// Grids that may be asked for by name: "gguf:Q4_K".
+  std::vector<std::string> targets = {};
   /// It says how activations are quantized, so that compute_encodings must come first where there are any.
   bool holds_activations = false;
+  /// What it makes of the grids asked for, given one of `targets` or nothing; empty: it takes any as it is.
+  std::function<FitGrid(const std::string& target)> fit = {};
   /// Adds what this format cannot hold; nothing is written when any format objects.
   std::function<void(const ExportRequest&, Objections&)> check;
   std::function<void(const ExportRequest&, StagedFiles&)> write;
 };
 
+/// Where a model came from, for formats that are its own folder or file with other weights in it.
+struct ModelSource {
+  std::string path;                          ///< a transformers folder or a .gguf; empty: unknown
+  std::map<std::string, std::string> names;  ///< a parameter -> the tensor there that holds just it
+};
+
 struct ExportOptions {
   std::string encoding_version = "1.0.0";  ///< or "0.6.1"
   std::vector<ExportFormat> more_formats;  ///< beside those of export_formats(): what only this model has
+  ModelSource source = {};
 };
 
 /// What a format's writer is given.
@@ -34,11 +46,24 @@ struct ExportRequest {
   std::string folder;
   std::string prefix;  ///< file names begin with it
   ExportOptions options;
+  std::string target = {};  ///< one of the format's, or none
 };
 
 const std::vector<ExportFormat>& export_formats();
-/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the known names.
+/// Row and target of "gguf" or "gguf:Q4_K".
+struct ChosenFormat {
+  const ExportFormat* format;
+  std::string target;
+};
+/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the known names and
+/// targets.
+ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more = {});
+/// The row alone.
 const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more = {});
+
+/// What the formats named, together, make of grids; empty when each takes any. Where two want different grids
+/// for a layer, it throws (user) naming them, the layer and both grids.
+FitGrid fit_grids(const std::vector<std::string>& formats, const std::vector<ExportFormat>& more = {});
 
 /// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths.
 ///

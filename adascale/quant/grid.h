@@ -33,6 +33,7 @@ struct Grid {
   /// The channel axis behind the stack axes; none per tensor.
   std::vector<int64_t> scaled_axes() const;
   int64_t steps() const { return (int64_t{1} << bits) - 1; }  ///< qmax - qmin
+  bool operator==(const Grid&) const = default;
 };
 
 /// "int4 symmetric per channel", "int4 asymmetric per group of 64", "int4 symmetric LPBQ per group of 64".

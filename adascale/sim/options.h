@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adascale/core/options.h"
+#include "adascale/sim/fit_grid.h"
 
 namespace adascale {
 
@@ -58,6 +59,7 @@ struct SimOptions {
   bool symmetric = true;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
+  FitGrid fit_grid;  ///< of the files it is made for (formats/format.h, fit_grids); empty: grids as asked for
   bool fold_batch_norms = false;  ///< make them part of the layers they follow, before quantizers sit
   bool is_part = false;   ///< of a model captured in parts: layer_config may name layers of the others
   bool in_place = false;  ///< fold into the program's own tensors instead of new ones

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <optional>
+#include <string>
 
 #include "adascale/quant/encoding.h"
 #include "adascale/sim/layers.h"
@@ -15,6 +16,7 @@ struct QuantizedWeight {
   std::optional<Encoding> encoding;  ///< set when folded: codes, scale and offset are the truth from then on
   bool may_train = true;             ///< unless layer_config says round-to-nearest
   bool trained = false;              ///< by AdaScale, as opposed to round-to-nearest
+  std::string note = {};             ///< why its grid is not the one asked for (fit_grid.h)
 };
 
 }  // namespace adascale

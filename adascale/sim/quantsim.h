@@ -100,8 +100,8 @@ class QuantizationSimModel {
 
   /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
   void fold(int32_t weight, Encoding encoding, bool trained);
-  /// Set by apply_adascale, which runs once.
-  bool adascale_applied = false;
+  /// How apply_adascale, which runs once, trained it: recipe, iterations, seed. Empty: not at all.
+  std::map<std::string, std::string> training = {};
 
   /// The module tree with its quantizers, as print(sim) shows it.
   std::string describe() const;

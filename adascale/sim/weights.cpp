@@ -105,17 +105,21 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
       continue;
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
-    Grid grid;
+    FittedGrid fitted;
     try {
-      grid = grid_of(layer, decision);
-      check_grid(layer.name, grid, weight.sizes());
+      fitted.grid = grid_of(layer, decision);
+      if (options.fit_grid) fitted = options.fit_grid(layer, weight, fitted.grid);
+      check_grid(layer.name, fitted.grid, weight.sizes());
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());
       continue;
     }
     if (!is_quantizable(layer, weight, objections)) continue;
-    placement.quantized.push_back(
-        {layer, grid, scheme.weight_range(weight.to(at::kFloat), grid), std::nullopt, decision.trained});
+    placement.quantized.push_back({.layer = layer,
+                                   .grid = fitted.grid,
+                                   .range = scheme.weight_range(weight.to(at::kFloat), fitted.grid),
+                                   .may_train = decision.trained,
+                                   .note = fitted.note});
   }
   return placement;
 }

@@ -114,7 +114,9 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
   report.kept = trained.is_finite() && (!options.keep_better || trained.no_worse_than(best));
   report.note = explain_choice(trained, best, report.kept);
   if (report.kept) best = trained;
-  sim.adascale_applied = true;
+  sim.training = {{"recipe", job.recipe.name},
+                  {"iterations", std::to_string(job.iterations)},
+                  {"seed", std::to_string(options.seed)}};
   for (size_t i = 0; i < best.encodings.size(); ++i) {
     report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
     sim.fold(job.weights[i], best.encodings[i], report.kept && job.recipe.trains());

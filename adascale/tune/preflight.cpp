@@ -25,7 +25,7 @@ void check_state(const QuantizationSimModel& sim, Objections& objections) {
   } catch (const Error& error) {  // boundary: one objection among others
     objections.add("{}", error.what());
   }
-  if (sim.adascale_applied) objections.add("apply_adascale: called twice on one simulation; make a new one");
+  if (!sim.training.empty()) objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
 void check_options(const AdaScaleOptions& options, Objections& objections) {

@@ -43,6 +43,8 @@ class OpenedModel:
     samples: dict[str, Tensor]
     formats: list[Format] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
+    source: str = ""  # the folder or .gguf that it came from
+    stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> the tensor there that is it
     is_shared: bool = False  # the tensors are the caller's, who keeps them as they are
 
 

@@ -52,7 +52,11 @@ class FolderDoor:
             module, Path(source.folder).resolve().name, batches, None if batches.calls else example_of(module)
         )
         opened.is_shared = False
-        opened.formats = [self._format(source, module, tokenizer, opened.notes)]
+        own_format = self._format(source, module, tokenizer, opened.notes)
+        opened.formats = [own_format]
+        opened.source = str(Path(source.folder, source.gguf or ""))
+        if isinstance(own_format, FolderFormat):
+            opened.stored_names = own_format.stored_names()
         return opened
 
     def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:

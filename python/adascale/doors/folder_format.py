@@ -54,6 +54,10 @@ class FolderFormat:
         except OSError as error:
             raise Error(f"hf: cannot be written: {first_line(error)}") from error
 
+    def stored_names(self) -> dict[str, str]:
+        """Each parameter that the folder holds as one tensor of its shape -> what it calls it."""
+        return SourceNames(self._model, self._stored_names()).whole()
+
     def _stored_names(self) -> set[str]:
         return {name for shard in self._shards for name in _names_in(self._source / shard)}
 
@@ -81,6 +85,16 @@ class SourceNames:
             if name in touched and stored is not None:
                 renamed[stored] = tensor
         return renamed
+
+    def whole(self) -> dict[str, str]:
+        """Each parameter that the files hold as one tensor of its shape -> what they call it."""
+        marks = {name: torch.empty(tensor.shape, device="meta") for name, tensor in self._state().items()}
+        originals = {id(mark): name for name, mark in marks.items()}
+        return {
+            originals[id(mark)]: stored
+            for name, mark in self._reverse(dict(marks)).items()
+            if id(mark) in originals and (stored := self._stored_name(name)) is not None
+        }
 
     def _touched(self, names: set[str]) -> set[str]:
         """The reversed names that hold anything of ``names``: marked elements, followed through."""

@@ -1,0 +1,22 @@
+#include "adascale/formats/metadata.h"
+
+#include <nlohmann/json.hpp>
+
+#include "adascale/formats/saved_state.h"
+#include "adascale/formats/version.h"
+
+namespace adascale {
+
+std::map<std::string, std::string> producer_metadata(const QuantizationSimModel& sim) {
+  nlohmann::json grids = nlohmann::json::object();
+  for (const SavedTensor& saved : saved_state(sim))
+    if (saved.weight != kNone) grids[saved.names.front()] = to_string(sim.weights()[saved.weight].grid);
+  std::map<std::string, std::string> metadata = {
+      {"adascale.version", kVersion},
+      {"adascale.quant_scheme", to_string(sim.options().quant_scheme)},
+      {"adascale.weights", grids.dump()}};
+  for (const auto& [name, value] : sim.training) metadata["adascale." + name] = value;
+  return metadata;
+}
+
+}  // namespace adascale
