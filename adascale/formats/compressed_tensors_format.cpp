@@ -1,0 +1,98 @@
+#include <ATen/ops/tensor.h>
+
+#include <map>
+#include <tuple>
+
+#include "adascale/formats/bit_packing.h"
+#include "adascale/formats/linear_codes.h"
+#include "adascale/formats/packed_folder.h"
+
+// The layout is compressed-tensors' "pack-quantized" (0.20): codes of 1 to 8 bits, packed densely along the
+// rows; of its integer types the lowest code stands for -2^(bits-1), symmetric or not.
+namespace adascale {
+namespace {
+
+using nlohmann::ordered_json;
+
+const PackedFolder& kind() {
+  static const PackedFolder kind{
+      .format = "compressed-tensors", .layers = {"Linear", "Embedding"}, .bits = {2, 3, 4, 5, 6, 7, 8}};
+  return kind;
+}
+
+std::vector<NamedTensor> pack(const Encoding& encoding) {
+  const Grid& grid = encoding.grid;
+  const LinearCodes linear = linear_codes(encoding);
+  std::vector<NamedTensor> tensors = {{"weight_packed", pack_bits(linear.codes, grid.bits)},
+                                      {"weight_scale", linear.scale.to(grid.scale_dtype)},
+                                      {"weight_shape", at::tensor(linear.codes.sizes(), at::kLong)}};
+  // Packed down the columns.
+  if (!grid.symmetric) tensors.push_back({"weight_zero_point", pack_bits(linear.zero.t(), grid.bits).t()});
+  return tensors;
+}
+
+/// What layers of one group of the config have in common.
+using Scheme = std::tuple<int, bool, int64_t>;
+
+ordered_json scheme_json(const Scheme& scheme, const std::vector<std::string>& targets) {
+  const auto& [bits, symmetric, group_size] = scheme;
+  ordered_json weights = {{"num_bits", bits},
+                          {"type", "int"},
+                          {"symmetric", symmetric},
+                          {"strategy", group_size > 0 ? "group" : "channel"},
+                          {"group_size", group_size > 0 ? ordered_json(group_size) : ordered_json(nullptr)},
+                          {"dynamic", false},
+                          {"actorder", nullptr},
+                          {"block_structure", nullptr}};
+  return {{"targets", targets},
+          {"weights", weights},
+          {"input_activations", nullptr},
+          {"output_activations", nullptr}};
+}
+
+/// One scheme for Linears is asked for by class, as every reader understands it; several by module names.
+ordered_json config_groups(const ExportRequest& request) {
+  std::map<Scheme, std::vector<std::string>> schemes;
+  bool only_linear = true;
+  for (const PackedLayer& layer : packed_layers(request)) {
+    const QuantizedWeight& weight = request.sim.weights()[layer.weight];
+    auto& targets = schemes[{weight.grid.bits, weight.grid.symmetric, weight.grid.group_size}];
+    targets.insert(targets.end(), layer.modules.begin(), layer.modules.end());
+    only_linear = only_linear && weight.layer.kinds == std::vector<std::string>{"Linear"};
+  }
+  if (schemes.size() == 1 && only_linear) schemes.begin()->second = {"Linear"};
+  ordered_json groups = ordered_json::object();
+  for (const auto& [scheme, targets] : schemes)
+    groups["group_" + std::to_string(groups.size())] = scheme_json(scheme, targets);
+  return groups;
+}
+
+void write(const ExportRequest& request, StagedFiles& files) {
+  const ordered_json config = {
+      {"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},
+      {"quantization_status", "compressed"},  {"global_compression_ratio", nullptr},
+      {"kv_cache_scheme", nullptr},           {"config_groups", config_groups(request)},
+      {"ignore", unpacked_modules(request)}};
+  write_packed_folder(request, config, pack, files);
+}
+
+/// Its readers load scales in the dtype of the weights.
+FittedGrid fit(const Layer&, const at::Tensor& weight, const Grid& asked) {
+  FittedGrid fitted{asked};
+  fitted.grid.scale_dtype = weight.scalar_type();
+  return fitted;
+}
+
+}  // namespace
+
+ExportFormat compressed_tensors_format() {
+  return {.name = "compressed-tensors",
+          .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
+          .files = {"model.safetensors", "config.json"},
+          .fit = [](const std::string&) -> FitGrid { return fit; },
+          .check = [](const ExportRequest& request,
+                      Objections& objections) { check_packed_folder(kind(), request, objections); },
+          .write = write};
+}
+
+}  // namespace adascale

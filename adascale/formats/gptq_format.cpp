@@ -1,0 +1,134 @@
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+
+#include <algorithm>
+#include <fstream>
+#include <regex>
+
+#include "adascale/formats/bit_packing.h"
+#include "adascale/formats/linear_codes.h"
+#include "adascale/formats/packed_folder.h"
+#include "adascale/formats/version.h"
+
+// AutoGPTQ's layout, which GPTQModel and ExLlama go on with: codes packed down the columns of [in, out], zero
+// points along their rows. In checkpoints of the first kind ("gptq") they are stored less one.
+namespace adascale {
+namespace {
+
+using nlohmann::ordered_json;
+
+constexpr int64_t kWordBits = 32;
+
+const PackedFolder& kind() {
+  static const PackedFolder kind{.format = "gptq", .layers = {"Linear"}, .bits = {2, 3, 4, 8}};
+  return kind;
+}
+
+/// "v1" or "v2"; without a target v1, the older and more widely read, where it can hold the model.
+std::string version_of(const ExportRequest& request) {
+  if (!request.target.empty()) return request.target;
+  const auto& weights = request.sim.weights();
+  const bool symmetric =
+      std::all_of(weights.begin(), weights.end(), [](const auto& weight) { return weight.grid.symmetric; });
+  return symmetric ? "v1" : "v2";
+}
+
+std::vector<NamedTensor> pack(const Encoding& encoding, bool is_v1) {
+  const Grid& grid = encoding.grid;
+  const LinearCodes linear = linear_codes(encoding);
+  const int64_t in = linear.codes.size(1), groups = linear.scale.size(1);
+  return {{"qweight", pack_bits(linear.codes, grid.bits).t()},
+          {"qzeros", pack_bits(linear.zero.t() - (is_v1 ? 1 : 0), grid.bits)},
+          {"scales", linear.scale.t().to(at::kHalf)},
+          {"g_idx", at::arange(in, at::kLong).floor_divide(in / groups).to(at::kInt)}};
+}
+
+/// GPTQ's size of a whole row is -1.
+int64_t group_size_of(const Grid& grid) {
+  return grid.per_group() ? grid.group_size : -1;
+}
+
+std::string pattern_of(const std::string& module) {
+  static const std::regex special(R"([.^$|()\[\]{}*+?\\])");
+  return "^" + std::regex_replace(module, special, R"(\$&)") + "$";
+}
+
+/// What is not like the first weight: other grids, and modules left in full precision.
+ordered_json exceptions(const ExportRequest& request, const Grid& common) {
+  ordered_json dynamic = ordered_json::object();
+  for (const std::string& module : unpacked_modules(request))
+    dynamic["-:" + pattern_of(module)] = ordered_json::object();
+  for (const PackedLayer& layer : packed_layers(request)) {
+    const Grid& grid = request.sim.weights()[layer.weight].grid;
+    if (grid.bits == common.bits && grid.symmetric == common.symmetric &&
+        group_size_of(grid) == group_size_of(common))
+      continue;
+    dynamic["+:" + pattern_of(layer.modules.front())] = {
+        {"bits", grid.bits}, {"group_size", group_size_of(grid)}, {"sym", grid.symmetric}};
+  }
+  return dynamic;
+}
+
+void write(const ExportRequest& request, StagedFiles& files) {
+  const bool is_v1 = version_of(request) == "v1";
+  const Grid& common = request.sim.weights().front().grid;
+  const ordered_json config = {
+      {"quant_method", "gptq"},
+      {"bits", common.bits},
+      {"group_size", group_size_of(common)},
+      {"sym", common.symmetric},
+      {"desc_act", false},
+      {"true_sequential", true},
+      {"lm_head", false},
+      {"checkpoint_format", is_v1 ? "gptq" : "gptq_v2"},
+      {"pack_dtype", "int32"},
+      {"dynamic", exceptions(request, common)},
+      {"meta", {{"quantizer", std::vector<std::string>{std::string("adascale:") + kVersion}}}}};
+  const auto pack_one = [&](const Encoding& encoding) { return pack(encoding, is_v1); };
+  write_packed_folder(request, config, pack_one, files);
+  std::ofstream out(files.path("quantize_config.json"));
+  out << config.dump(2) << "\n";
+}
+
+void check(const ExportRequest& request, Objections& objections) {
+  check_packed_folder(kind(), request, objections);
+  if (request.sim.weights().empty()) objections.add("gptq: no weight is quantized; give the layers bits");
+  const bool is_v1 = version_of(request) == "v1";
+  for (const QuantizedWeight& weight : request.sim.weights()) {
+    const std::string& name = weight.layer.name;
+    const at::Tensor values = request.sim.state(weight.layer.parameters.front());
+    if (values.dim() != 2) continue;
+    if (is_v1 && !weight.grid.symmetric)
+      objections.add(
+          "gptq:v1: {}: an asymmetric grid may have the zero point 0, which v1 cannot hold; use "
+          "gptq:v2 or a symmetric grid",
+          name);
+    for (const int64_t axis : {0, 1})
+      if (values.size(axis) * weight.grid.bits % kWordBits != 0)
+        objections.add(
+            "gptq: {}: its {} {} of {} bits fill no whole words of 32 bits; exclude it "
+            "(layer_config, param_bw 32)",
+            name, values.size(axis), axis == 0 ? "outputs" : "inputs", weight.grid.bits);
+  }
+}
+
+/// Scales are float16, whatever the model's dtype.
+FittedGrid fit(const Layer&, const at::Tensor&, const Grid& asked) {
+  FittedGrid fitted{asked};
+  fitted.grid.scale_dtype = at::kHalf;
+  return fitted;
+}
+
+}  // namespace
+
+ExportFormat gptq_format() {
+  return {.name = "gptq",
+          .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
+          .files = {"model.safetensors", "config.json", "quantize_config.json"},
+          .targets = {"v1", "v2"},
+          .fit = [](const std::string&) -> FitGrid { return fit; },
+          .check = check,
+          .write = write};
+}
+
+}  // namespace adascale

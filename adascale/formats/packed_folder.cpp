@@ -1,0 +1,148 @@
+#include "adascale/formats/packed_folder.h"
+
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <set>
+
+#include "adascale/formats/metadata.h"
+#include "adascale/formats/saved_state.h"
+#include "adascale/formats/source_folder.h"
+
+namespace adascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::string_view kWeight = ".weight";
+
+std::string module_of(const std::string& parameter) {
+  return parameter.substr(0, parameter.size() - kWeight.size());
+}
+
+/// What the source calls the first of these names that it holds whole; empty: none.
+std::string stored_name(const ModelSource& source, const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (const auto found = source.names.find(name); found != source.names.end()) return found->second;
+  return "";
+}
+
+std::string objection_to(const QuantizedWeight& weight, const PackedFolder& kind) {
+  const Layer& layer = weight.layer;
+  const Grid& grid = weight.grid;
+  for (const std::string& name : layer.kinds)
+    if (std::find(kind.layers.begin(), kind.layers.end(), name) == kind.layers.end())
+      return fmt::format("is a {} layer, and it packs {} alone; exclude it (layer_config, param_bw 32)", name,
+                         fmt::join(kind.layers, ", "));
+  if (layer.axes.channel != 0 || !layer.axes.stack.empty() || layer.axes.inputs != std::vector<int64_t>{1})
+    return "its weight is not [out, in]; exclude it (layer_config, param_bw 32)";
+  if (std::find(kind.bits.begin(), kind.bits.end(), grid.bits) == kind.bits.end())
+    return fmt::format("has {} bits, expected {}", grid.bits, fmt::join(kind.bits, ", "));
+  if (grid.integer_block_scales())
+    return "has LPBQ scales, which it has no place for; leave decompressed_bw out";
+  if (weight.encoding && (weight.encoding->minimum || weight.encoding->d))
+    return "has a float minimum or superblocks, which it has no place for; use a grid of plain scales";
+  return "";
+}
+
+void check_names(const std::string& format, const ModelSource& source, const std::vector<std::string>& names,
+                 Objections& objections) {
+  const std::string stored = stored_name(source, names);
+  if (stored.empty())
+    objections.add("{}: {}: {} does not store it as one tensor; write --format hf", format, names[0],
+                   source.path);
+  else if (!stored.ends_with(kWeight))
+    objections.add("{}: {} is no module's weight in {}; write --format hf", format, stored, source.path);
+  if (names.size() > 1)
+    objections.add(
+        "{}: {} is tied to {}, and its readers do not tie packed weights; leave it in full precision", format,
+        names[0], fmt::join(names.begin() + 1, names.end(), ", "));
+}
+
+bool is_same_folder(const std::string& a, const std::string& b) {
+  return fs::is_directory(a) && fs::is_directory(b) && fs::equivalent(a, b);
+}
+
+void write_json(const nlohmann::ordered_json& json, const std::string& path) {
+  std::ofstream out(path);
+  out << json.dump(2) << "\n";
+  out.close();
+  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+}  // namespace
+
+void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections) {
+  const ModelSource& source = request.options.source;
+  for (const QuantizedWeight& weight : request.sim.weights())
+    if (const std::string why = objection_to(weight, kind); !why.empty())
+      objections.add("{}: {} {}", kind.format, weight.layer.name, why);
+  for (const FoldedBatchNorm& folded : request.sim.program().folded_batch_norms)
+    objections.add("{}: {} was folded, which the folder's own layers do not know; use --no-fold-batch-norms",
+                   kind.format, folded.name);
+  if (!fs::is_directory(source.path) || source.names.empty()) {
+    objections.add(
+        "{}: is the model's own transformers folder with packed weights, and {} is none; quantize a folder "
+        "of safetensors",
+        kind.format, source.path.empty() ? "what the model came from" : source.path);
+    return;
+  }
+  if (is_same_folder(request.folder, source.path))
+    objections.add("{}: {}: is the model's own folder; choose another --output-dir", kind.format,
+                   request.folder);
+  for (const SavedTensor& saved : saved_state(request.sim))
+    if (saved.weight != kNone) check_names(kind.format, source, saved.names, objections);
+}
+
+std::vector<PackedLayer> packed_layers(const ExportRequest& request) {
+  std::vector<PackedLayer> layers;
+  for (const SavedTensor& saved : saved_state(request.sim)) {
+    if (saved.weight == kNone) continue;
+    PackedLayer layer{saved.weight, module_of(stored_name(request.options.source, saved.names)), {}};
+    for (const std::string& name : saved.names) layer.modules.push_back(module_of(name));
+    layers.push_back(std::move(layer));
+  }
+  return layers;
+}
+
+std::vector<std::string> unpacked_modules(const ExportRequest& request) {
+  std::vector<std::string> modules;
+  for (const SavedTensor& saved : saved_state(request.sim))
+    for (const std::string& name : saved.names)
+      if (saved.weight == kNone && name.ends_with(kWeight) && request.sim.state(name).dim() == 2)
+        modules.push_back(module_of(name));
+  return modules;
+}
+
+void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
+                         const std::function<std::vector<NamedTensor>(const Encoding&)>& pack,
+                         StagedFiles& files) {
+  const SourceFolder source(request.options.source.path);
+  std::map<std::string, int32_t> packed;
+  for (const PackedLayer& layer : packed_layers(request)) packed[layer.stored] = layer.weight;
+  std::vector<NamedTensor> tensors;
+  for (const NamedTensor& tensor : source.tensors()) {
+    const bool is_weight = tensor.name.ends_with(kWeight);
+    const auto found = is_weight ? packed.find(module_of(tensor.name)) : packed.end();
+    if (found == packed.end()) {
+      tensors.push_back(tensor);
+      continue;
+    }
+    for (NamedTensor& part : pack(request.sim.weight_encoding(found->second)))
+      tensors.push_back({found->first + "." + part.name, part.tensor.contiguous()});
+  }
+  std::map<std::string, std::string> metadata = producer_metadata(request.sim);
+  metadata["format"] = "pt";
+  write_safetensors(files.path("model.safetensors"), tensors, metadata);
+  nlohmann::ordered_json config = source.config();
+  config["quantization_config"] = quantization_config;
+  write_json(config, files.path("config.json"));
+  for (const std::string& name : source.companions())
+    fs::copy_file(fs::path(source.path()) / name, files.path(name), fs::copy_options::overwrite_existing);
+}
+
+}  // namespace adascale

@@ -1,0 +1,30 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "adascale/io/safetensors.h"
+
+namespace adascale {
+
+/// A transformers folder that a model came from: config.json, safetensors and the files beside them.
+class SourceFolder {
+ public:
+  /// Throws (user) when it is no such folder or one of its files cannot be read.
+  explicit SourceFolder(const std::string& path);
+
+  const std::string& path() const { return path_; }
+  const nlohmann::ordered_json& config() const { return config_; }
+  /// Views of the mapped files, in the files' order, sorted by file.
+  const std::vector<NamedTensor>& tensors() const { return tensors_; }
+  /// Relative paths of what belongs to the model and is no weight: tokenizer, generation config, licence.
+  const std::vector<std::string>& companions() const { return companions_; }
+
+ private:
+  std::string path_;
+  nlohmann::ordered_json config_;
+  std::vector<NamedTensor> tensors_;
+  std::vector<std::string> companions_;
+};
+
+}  // namespace adascale
