@@ -89,6 +89,7 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = {"model.safetensors", "config.json"},
+          .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .check = [](const ExportRequest& request,
                       Objections& objections) { check_packed_folder(kind(), request, objections); },

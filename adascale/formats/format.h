@@ -21,6 +21,8 @@ struct ExportFormat {
   std::vector<std::string> targets = {};
   /// It says how activations are quantized, so that compute_encodings must come first where there are any.
   bool holds_activations = false;
+  /// It is the model's own folder or file with other weights in it: for models with an ExportOptions::source.
+  bool needs_source = false;
   /// What it makes of the grids asked for, given one of `targets` or nothing; empty: it takes any as it is.
   std::function<FitGrid(const std::string& target)> fit = {};
   /// Adds what this format cannot hold; nothing is written when any format objects.

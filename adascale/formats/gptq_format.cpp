@@ -2,10 +2,10 @@
 #include <ATen/ops/arange.h>
 
 #include <algorithm>
-#include <fstream>
 #include <regex>
 
 #include "adascale/formats/bit_packing.h"
+#include "adascale/formats/folder_files.h"
 #include "adascale/formats/linear_codes.h"
 #include "adascale/formats/packed_folder.h"
 #include "adascale/formats/version.h"
@@ -86,8 +86,7 @@ void write(const ExportRequest& request, StagedFiles& files) {
       {"meta", {{"quantizer", std::vector<std::string>{std::string("adascale:") + kVersion}}}}};
   const auto pack_one = [&](const Encoding& encoding) { return pack(encoding, is_v1); };
   write_packed_folder(request, config, pack_one, files);
-  std::ofstream out(files.path("quantize_config.json"));
-  out << config.dump(2) << "\n";
+  write_json(files.path("quantize_config.json"), config);
 }
 
 void check(const ExportRequest& request, Objections& objections) {
@@ -126,6 +125,7 @@ ExportFormat gptq_format() {
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = {"model.safetensors", "config.json", "quantize_config.json"},
           .targets = {"v1", "v2"},
+          .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .check = check,
           .write = write};

@@ -3,12 +3,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <filesystem>
-#include <fstream>
-#include <set>
 
+#include "adascale/formats/folder_files.h"
 #include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/formats/source_folder.h"
@@ -65,13 +62,6 @@ void check_names(const std::string& format, const ModelSource& source, const std
 
 bool is_same_folder(const std::string& a, const std::string& b) {
   return fs::is_directory(a) && fs::is_directory(b) && fs::equivalent(a, b);
-}
-
-void write_json(const nlohmann::ordered_json& json, const std::string& path) {
-  std::ofstream out(path);
-  out << json.dump(2) << "\n";
-  out.close();
-  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
 }
 
 }  // namespace
@@ -140,9 +130,9 @@ void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_j
   write_safetensors(files.path("model.safetensors"), tensors, metadata);
   nlohmann::ordered_json config = source.config();
   config["quantization_config"] = quantization_config;
-  write_json(config, files.path("config.json"));
+  write_json(files.path("config.json"), config);
   for (const std::string& name : source.companions())
-    fs::copy_file(fs::path(source.path()) / name, files.path(name), fs::copy_options::overwrite_existing);
+    copy_file((fs::path(source.path()) / name).string(), files.path(name));
 }
 
 }  // namespace adascale

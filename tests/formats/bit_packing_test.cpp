@@ -11,6 +11,8 @@
 namespace adascale {
 namespace {
 
+using testing::error_of;
+
 TEST(BitPacking, RowsComeBackWhateverTheirBitsAndLength) {
   for (int bits = 2; bits <= 8; ++bits)
     for (const int64_t n : {1, 7, 10, 11, 31, 32, 33, 96, 130}) {

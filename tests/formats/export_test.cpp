@@ -55,14 +55,20 @@ class NotRoot {
   uid_t before_;
 };
 
+std::string known_formats() {
+  std::string names;
+  for (const ExportFormat& format : export_formats()) names += (names.empty() ? "" : ", ") + format.name;
+  return names;
+}
+
 TEST(ExportFormats, EveryRowIsWholeAndNamedOnce) {
   std::set<std::string> names, files;
   for (const ExportFormat& format : export_formats()) {
     EXPECT_TRUE(names.insert(format.name).second) << format.name;
     ASSERT_FALSE(format.files.empty());
     for (const std::string& file : format.files) {
-      EXPECT_TRUE(files.insert(file).second) << file;
-      EXPECT_TRUE(file.starts_with("PREFIX")) << file;
+      EXPECT_TRUE(files.insert(file).second || format.needs_source) << file;
+      EXPECT_NE(file.starts_with("PREFIX"), format.needs_source) << file;
     }
     EXPECT_FALSE(format.description.empty());
     EXPECT_TRUE(format.check && format.write);
@@ -73,6 +79,7 @@ TEST(ExportFormats, EveryRowIsWholeAndNamedOnce) {
 TEST(ExportFormats, EachWritesTheFileItsRowNames) {
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
   for (const ExportFormat& format : export_formats()) {
+    if (format.needs_source) continue;  // tests/python/test_packed_folders.py
     const Folder folder;
     std::vector<std::string> files;
     for (const std::string& file : format.files)
@@ -85,7 +92,53 @@ TEST(ExportFormats, EachWritesTheFileItsRowNames) {
 
 TEST(ExportFormats, AnUnknownNameListsTheKnown) {
   EXPECT_EQ(error_of([] { export_format("onnx2"); }),
-            "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings");
+            "export: unknown format 'onnx2'; known formats: " + known_formats());
+}
+
+TEST(ExportFormats, ATargetIsOneOfTheFormats) {
+  EXPECT_EQ(choose_format("gptq:v2").target, "v2");
+  EXPECT_EQ(choose_format("gptq:v2").format, &export_format("gptq"));
+  EXPECT_EQ(choose_format("gptq").target, "");
+  EXPECT_EQ(error_of([] { choose_format("gptq:"); }), "export: 'gptq:': gptq has no grid ''; it has v1, v2");
+  EXPECT_EQ(error_of([] { choose_format("pt2:int4"); }),
+            "export: 'pt2:int4': pt2 has no grids of its own to ask for; write pt2");
+}
+
+/// A format that stores scales in that dtype.
+ExportFormat storing(const std::string& name, c10::ScalarType dtype) {
+  ExportFormat format = {.name = name};
+  format.fit = [dtype](const std::string&) -> FitGrid {
+    return [dtype](const Layer&, const at::Tensor&, const Grid& asked) {
+      FittedGrid fitted{asked, "scales of its own"};
+      fitted.grid.scale_dtype = dtype;
+      return fitted;
+    };
+  };
+  return format;
+}
+
+TEST(FitGrids, WhatTheFormatHoldsIsTrained) {
+  SimOptions options = w4a16();
+  options.fit_grid = fit_grids({"pt2", "half"}, {storing("half", at::kHalf)});
+  const QuantizationSimModel sim(load_program(model_file("seed")), options);
+  for (const QuantizedWeight& weight : sim.weights()) {
+    EXPECT_EQ(weight.grid.scale_dtype, at::kHalf);
+    EXPECT_EQ(weight.note, "scales of its own");
+  }
+  EXPECT_FALSE(fit_grids({"pt2", "safetensors"}));
+}
+
+TEST(FitGrids, TwoFormatsThatWantDifferentGridsAreRefused) {
+  SimOptions options = w4a16();
+  options.fit_grid =
+      fit_grids({"half", "bf16"}, {storing("half", at::kHalf), storing("bf16", at::kBFloat16)});
+  const std::string error =
+      error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); });
+  EXPECT_NE(
+      error.find("half holds int4 symmetric per channel with Half scales, bf16 holds int4 symmetric per "
+                 "channel with BFloat16 scales: no grid is both; write one of the formats"),
+      std::string::npos)
+      << error;
 }
 
 TEST(Version, IsTheProjects) {
@@ -108,7 +161,7 @@ TEST(ExportFormats, AModelMayBringItsOwn) {
   export_model(sim, folder.path(), "model", {"safetensors", "own"}, {.more_formats = {own}});
   EXPECT_EQ(text_of(folder.path("notes/note.txt")), folder.path());
   EXPECT_EQ(error_of([&] { export_format("onnx2", {own}); }),
-            "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings, own");
+            "export: unknown format 'onnx2'; known formats: " + known_formats() + ", own");
 }
 
 TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
@@ -118,14 +171,15 @@ TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
     export_model(sim, folder.path("made"), "a/b", {"onnx2", "pt2", "pt2", "encodings"},
                  {.encoding_version = "3"});
   });
-  EXPECT_EQ(
-      error,
-      "export: unknown format 'onnx2'; known formats: safetensors, pt2, encodings; "
-      "export: format 'pt2' is named twice; "
-      "export: prefix 'a/b' is no bare file name; give the folder as the path, and a name without slashes; "
-      "export to pt2, encodings: 12 activation quantizers have no encodings; run compute_encodings first, or "
-      "make the simulation with output_bw 32 (activations off); "
-      "encodings: got encoding_version '3', expected 1.0.0 or 0.6.1");
+  EXPECT_EQ(error, "export: unknown format 'onnx2'; known formats: " + known_formats() +
+                       "; "
+                       "export: format 'pt2' is named twice; "
+                       "export: prefix 'a/b' is no bare file name; give the folder as the path, and a name "
+                       "without slashes; "
+                       "export to pt2, encodings: 12 activation quantizers have no encodings; run "
+                       "compute_encodings first, or "
+                       "make the simulation with output_bw 32 (activations off); "
+                       "encodings: got encoding_version '3', expected 1.0.0 or 0.6.1");
   EXPECT_TRUE(folder.is_empty());
 }
 
@@ -188,6 +242,7 @@ TEST(Export, AFolderThatMayNotBeWritten) {
 TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
   const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
   for (const ExportFormat& format : export_formats()) {
+    if (format.needs_source) continue;  // tests/python/test_packed_folders.py
     const Folder folder;
     std::string error;
     {
