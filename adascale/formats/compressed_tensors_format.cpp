@@ -8,7 +8,8 @@
 #include "adascale/formats/packed_folder.h"
 
 // The layout is compressed-tensors' "pack-quantized" (0.20): codes of 1 to 8 bits, packed densely along the
-// rows; of its integer types the lowest code stands for -2^(bits-1), symmetric or not.
+// rows; of its integer types the lowest code stands for -2^(bits-1), symmetric or not. Its Embeddings are
+// left out: transformers 5.7 does not load packed ones.
 namespace adascale {
 namespace {
 
@@ -16,7 +17,7 @@ using nlohmann::ordered_json;
 
 const PackedFolder& kind() {
   static const PackedFolder kind{
-      .format = "compressed-tensors", .layers = {"Linear", "Embedding"}, .bits = {2, 3, 4, 5, 6, 7, 8}};
+      .format = "compressed-tensors", .layers = {"Linear"}, .bits = {2, 3, 4, 5, 6, 7, 8}};
   return kind;
 }
 
@@ -50,17 +51,15 @@ ordered_json scheme_json(const Scheme& scheme, const std::vector<std::string>& t
           {"output_activations", nullptr}};
 }
 
-/// One scheme for Linears is asked for by class, as every reader understands it; several by module names.
+/// One scheme is asked for by class, as every reader understands it; several by module names.
 ordered_json config_groups(const ExportRequest& request) {
   std::map<Scheme, std::vector<std::string>> schemes;
-  bool only_linear = true;
   for (const PackedLayer& layer : packed_layers(request)) {
     const QuantizedWeight& weight = request.sim.weights()[layer.weight];
     auto& targets = schemes[{weight.grid.bits, weight.grid.symmetric, weight.grid.group_size}];
     targets.insert(targets.end(), layer.modules.begin(), layer.modules.end());
-    only_linear = only_linear && weight.layer.kinds == std::vector<std::string>{"Linear"};
   }
-  if (schemes.size() == 1 && only_linear) schemes.begin()->second = {"Linear"};
+  if (schemes.size() == 1) schemes.begin()->second = {"Linear"};
   ordered_json groups = ordered_json::object();
   for (const auto& [scheme, targets] : schemes)
     groups["group_" + std::to_string(groups.size())] = scheme_json(scheme, targets);

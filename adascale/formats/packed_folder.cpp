@@ -33,7 +33,7 @@ std::string objection_to(const QuantizedWeight& weight, const PackedFolder& kind
   const Grid& grid = weight.grid;
   for (const std::string& name : layer.kinds)
     if (std::find(kind.layers.begin(), kind.layers.end(), name) == kind.layers.end())
-      return fmt::format("is a {} layer, and it packs {} alone; exclude it (layer_config, param_bw 32)", name,
+      return fmt::format("is of kind {}, and it packs {} alone; exclude it (layer_config, param_bw 32)", name,
                          fmt::join(kind.layers, ", "));
   if (layer.axes.channel != 0 || !layer.axes.stack.empty() || layer.axes.inputs != std::vector<int64_t>{1})
     return "its weight is not [out, in]; exclude it (layer_config, param_bw 32)";

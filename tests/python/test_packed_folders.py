@@ -181,6 +181,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"formats": ["compressed-tensors"], "group_size": 16, "decompressed_bw": 8},
         "q_proj has LPBQ scales",
     ),
+    "an embedding": (
+        {"formats": ["compressed-tensors"], "outside_bw": 8},
+        "model.embed_tokens is of kind Embedding, and it packs Linear alone; exclude it",
+    ),
     "tied": (
         {"formats": ["compressed-tensors"], "tied": True, "outside_bw": 8},
         "model.embed_tokens.weight is tied to lm_head.weight",

@@ -1,0 +1,34 @@
+"""The table that ends a run of tests/runtimes: a row for each file that a runtime loaded."""
+
+import importlib.metadata
+import sys
+from dataclasses import astuple
+from pathlib import Path
+
+import pytest
+from table import AddRow, Row
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "python"))  # small_folders and its like
+
+
+_ROWS: list[Row] = []
+
+
+@pytest.fixture
+def add_row() -> AddRow:
+    return _ROWS.append
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    if not _ROWS:
+        return
+    lines = [("format", "runtime", "model", "agreement", "size", "speed")]
+    for row in _ROWS:
+        version = importlib.metadata.version(row.runtime)
+        lines.append((row.format, f"{row.runtime} {version}", *astuple(row)[2:]))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    terminalreporter.section("files in their runtimes")
+    for line in lines:
+        terminalreporter.write_line(
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+        )
