@@ -81,10 +81,42 @@ Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob
   return now;
 }
 
+struct Training {
+  Candidate result;
+  double step_length = 1;  ///< of the last attempt, as a share of the recipe's
+};
+
+using OnIteration = std::function<void(double step_length, int64_t step, double loss)>;
+
+/// Trains with the recipe's steps and, where that ends worse than it began and the recipe says so, anew with
+/// shorter ones: a block of few weights or little data can need them. `trainer` is the last attempt's.
+Training train(std::optional<BlockTrainer>& trainer, BlockJob job, const Candidate& start,
+               const OnIteration& on_iteration) {
+  constexpr double kShorter = 0.25;
+  constexpr int kAttempts = 3;
+  Training training;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    trainer->train([&](int64_t step, double loss) { on_iteration(training.step_length, step, loss); });
+    training.result = present("trained", *trainer, job);
+    const bool helped = training.result.is_finite() && training.result.no_worse_than(start);
+    if (helped || !job.recipe.shortens_steps || attempt + 1 == kAttempts) break;
+    job.recipe.scale_rate *= kShorter;
+    job.recipe.rounding_rate *= kShorter;
+    training.step_length *= kShorter;
+    trainer.reset();  // before the next one takes as much memory
+    trainer.emplace(job);
+  }
+  return training;
+}
+
 /// Why the report is out of the ordinary; empty when the training helped and was kept.
-std::string explain_choice(const Candidate& trained, const Candidate& best_before, bool kept) {
+std::string explain_choice(const Training& training, const Candidate& best_before, bool kept) {
+  const Candidate& trained = training.result;
   if (!trained.is_finite()) return fmt::format("training diverged; {} stays", best_before.name);
-  if (trained.no_worse_than(best_before)) return {};
+  if (trained.no_worse_than(best_before))
+    return training.step_length == 1
+               ? ""
+               : fmt::format("with steps {} times as long; longer ones did not help", training.step_length);
   return kept ? fmt::format("training did not help and is kept all the same; {} was better", best_before.name)
               : fmt::format("training did not help; {} stays", best_before.name);
 }
@@ -94,17 +126,18 @@ std::string explain_choice(const Candidate& trained, const Candidate& best_befor
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const AdaScaleOptions& options) {
   const auto begin = Clock::now();
-  BlockTrainer trainer(job);
-  const Candidate rtn = round_to_nearest(trainer, job);
+  std::optional<BlockTrainer> trainer(job);
+  const Candidate rtn = round_to_nearest(*trainer, job);
   Candidate best = rtn;
   if (job.recipe.start != StartRange::kScheme && job.recipe.trains()) {
-    Candidate start = present("the clip search", trainer, job);
+    Candidate start = present("the clip search", *trainer, job);
     if (start.no_worse_than(best)) best = std::move(start);
   }
-  trainer.train([&](int64_t step, double loss) {
-    if (options.progress) options.progress({stage, step, job.iterations, loss});
+  const Training training = train(trainer, job, best, [&](double length, int64_t step, double loss) {
+    const std::string name = length == 1 ? stage : fmt::format("{}, {} of the step", stage, length);
+    if (options.progress) options.progress({name, step, job.iterations, loss});
   });
-  const Candidate trained = present("trained", trainer, job);
+  const Candidate& trained = training.result;
   BlockReport report{.name = job.block.name,
                      .loss_before = rtn.losses.training,
                      .loss_after = trained.losses.training,
@@ -112,7 +145,7 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
                      .held_out_after = trained.losses.held_out,
                      .iterations = job.iterations};
   report.kept = trained.is_finite() && (!options.keep_better || trained.no_worse_than(best));
-  report.note = explain_choice(trained, best, report.kept);
+  report.note = explain_choice(training, best, report.kept);
   if (report.kept) best = trained;
   sim.training = {{"recipe", job.recipe.name},
                   {"iterations", std::to_string(job.iterations)},

@@ -14,6 +14,7 @@ const std::vector<Recipe>& recipes() {
        .scale_rate = 0.128,
        .rounding_rate = 1,
        .takes_bfloat16 = true,
+       .shortens_steps = true,
        .iterations = 200},
       {.name = "aimet",
        .description = "AIMET 2.42's: Adam, cosine decay, squared error, half of each input from the FP model",

@@ -37,7 +37,9 @@ struct Recipe {
   double fp_input_share = 0;    ///< probability that an element of the input comes from the FP model, redrawn
                                 ///< each iteration
   bool takes_bfloat16 = false;  ///< precision auto may run the layers' matmuls in bf16
-  int64_t iterations = 0;       ///< the budget when neither epochs nor iterations are given to the command
+  bool shortens_steps =
+      false;               ///< trains a block anew with shorter steps where its own end worse than they began
+  int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command
 
   bool trains() const { return update != UpdateRule::kStay; }
 };

@@ -22,15 +22,11 @@ class Architecture:
     name: str
     title: str
     is_fast: bool = False  # of the subset that runs without --full
-    gets_worse: str = ""  # why 30 iterations leave one of its blocks worse than round-to-nearest
 
     @property
     def is_plain(self) -> bool:
         return self.name in PLAIN
 
-
-# keep_better, which the zoo turns off, leaves such a block at round-to-nearest.
-SHORTCUT = "weight_norm leaves one 1x1 shortcut to train: its few weights are best as they are"
 
 ARCHITECTURES = [
     Architecture("llama", "Llama", is_fast=True),
@@ -59,7 +55,7 @@ ARCHITECTURES = [
     Architecture("diffusion", "diffusion U-Net, time and context"),
     Architecture("lstm", "LSTM language model", is_fast=True),
     Architecture("crnn", "CRNN: Conv1d, bidirectional GRU"),
-    Architecture("tcn_weightnorm", "TCN, weight norm", gets_worse=SHORTCUT),
+    Architecture("tcn_weightnorm", "TCN, weight norm"),
     Architecture("mlp_mixer", "MLP-Mixer", is_fast=True),
     Architecture("moe_modulelist", "mixture of experts in a ModuleList", is_fast=True),
     Architecture("siamese_deep", "siamese: one encoder called twice", is_fast=True),
