@@ -21,11 +21,9 @@ const GgufGrid& choose_type(const std::string& target, const Layer& layer, const
   const GgufGrid* named = gguf_grid_named(target);
   if (named != nullptr && named->bits == asked.bits) return *named;
   const GgufGrid* type = gguf_type_for(asked.bits, asked.symmetric);
-  if (type != nullptr) return *type;
-  const bool other_way = gguf_type_for(asked.bits, !asked.symmetric) != nullptr;
-  fail("{}: GGUF has no type of {} bits{}; use {}", layer.name, asked.bits,
-       other_way ? (asked.symmetric ? " around zero" : " with a minimum") : "",
-       other_way ? fmt::format("symmetric {}", !asked.symmetric) : "4, 5 or 8 bits, or 2, 3 or 6");
+  ADA_CHECK(type != nullptr, "{}: GGUF has no type of {} bits; use 4, 5 or 8, or 2, 3 or 6", layer.name,
+            asked.bits);
+  return *type;
 }
 
 /// What the user should know of the choice.
@@ -36,9 +34,9 @@ std::string describe(const std::string& target, const GgufGrid& wanted, const Gg
     text += fmt::format(" instead of {}, rows of {} being no multiple of 256", wanted.name, row);
   else if (!target.empty() && target != type.name)
     text += fmt::format(", not {}, for {} bits", target, asked.bits);
-  if (asked.group_size != grid.group_size)
-    text += fmt::format("{}: a scale for {} weights", asked.group_size == 0 ? "" : ", its own groups",
-                        grid.group_size);
+  if (target != wanted.name && asked.symmetric != type.symmetric)
+    text += type.symmetric ? ", around zero" : ", with a minimum";
+  if (asked.group_size != grid.group_size) text += fmt::format(", a scale for {} weights", grid.group_size);
   return text;
 }
 

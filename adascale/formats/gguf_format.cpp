@@ -22,9 +22,10 @@ void check_target(const ExportRequest& request, Objections& objections) {
   const GgufGrid* target = gguf_grid_named(request.target);
   if (target == nullptr) return;
   const auto& weights = request.sim.weights();
+  const GgufGrid* fallback = target->fallback == nullptr ? target : gguf_grid_named(target->fallback);
   const bool is_met = std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
     const GgufGrid* type = gguf_type_of(weight.grid);
-    return type == target || (type != nullptr && target->fallback == std::string(type->name));
+    return type == target || type == fallback;
   });
   if (!is_met)
     objections.add("gguf:{}: no layer has its {} bits; use --param-bw {}", target->name, target->bits,

@@ -53,13 +53,13 @@ const GgufGrid* gguf_type_of(const Grid& grid) {
 }
 
 const GgufGrid* gguf_type_for(int bits, bool symmetric) {
-  const GgufGrid* superblock = nullptr;
+  const GgufGrid* found = nullptr;
   for (const GgufGrid& type : gguf_grids()) {
     if (type.bits != bits) continue;
     if (!type.has_superblocks() && type.symmetric == symmetric) return &type;
-    if (type.has_superblocks()) superblock = &type;
+    if (found == nullptr) found = &type;
   }
-  return superblock != nullptr && superblock->symmetric == symmetric ? superblock : nullptr;
+  return found;
 }
 
 const GgmlType& ggml_type_of(const GgufGrid& type) {

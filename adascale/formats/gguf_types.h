@@ -34,7 +34,7 @@ const GgmlType& unquantized_type(const at::Tensor& values);
 Grid grid_of(const GgufGrid& type);
 /// The type whose grid that is, groups of several of its own with one scale among them; nullptr: none.
 const GgufGrid* gguf_type_of(const Grid& grid);
-/// The 32-block type of those bits and symmetry; for bits that have none, the superblock type; nullptr: none.
+/// The type of those bits: the 32-block type of that symmetry, else the only one there is; nullptr: none.
 const GgufGrid* gguf_type_for(int bits, bool symmetric);
 /// ggml's row of it.
 const GgmlType& ggml_type_of(const GgufGrid& type);

@@ -11,7 +11,8 @@
 namespace adascale {
 namespace {
 
-constexpr int kRounds = 3;
+// How many codes the range is widened by before each fit: other codes, other fits.
+constexpr double kEnds[] = {0, 0.4, -0.4, 0.8, -0.8, 1.2, -1.2, 0};
 
 /// Sums over what shares a scale, with the importance.
 class Sums {
@@ -46,8 +47,10 @@ Range refine_range(const Range& range, const at::Tensor& w, const at::Tensor& im
   const Sums sums(split_groups(importance.expand_as(w), grid), shared_axes(grid, values));
   Range best = range;
   at::Tensor least = error(best);
-  for (int round = 0; round < kRounds; ++round) {
-    const Range fitted = fit(values, nearest_codes(values, affine_of(best, grid), grid), sums, grid);
+  for (const double ends : kEnds) {
+    const double part = 1 + ends / static_cast<double>(grid.steps());
+    const Range start{best.min * part, best.max * part};
+    const Range fitted = fit(values, nearest_codes(values, affine_of(start, grid), grid), sums, grid);
     // Codes that are all alike fit no scale; a range from the other side is none.
     const at::Tensor is_range = at::isfinite(fitted.min) & at::isfinite(fitted.max) &
                                 ((fitted.max - fitted.min) * (best.max - best.min) > 0);

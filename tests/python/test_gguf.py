@@ -64,7 +64,7 @@ def gguf_name(name: str) -> str:
 
 def folder_of(config: Any, kind: Any, folder: Path, **changes: Any) -> Path:
     torch.manual_seed(1)
-    sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 96, **changes}
+    sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 96, "eos_token_id": 0, **changes}
     return save_folder(kind(config(**sizes)).eval(), folder, CHAT_TEMPLATE)
 
 
@@ -154,6 +154,7 @@ def test_short_rows_fall_back_as_llama_cpp_does(
 @pytest.mark.parametrize(
     ("options", "kind"),
     [
+        ({"param_bw": 8, "symmetric": False}, "Q8_0"),
         ({"param_bw": 4}, "Q4_0"),
         ({"param_bw": 4, "symmetric": False}, "Q4_1"),
         ({"param_bw": 5, "symmetric": False}, "Q5_1"),
@@ -163,7 +164,12 @@ def test_short_rows_fall_back_as_llama_cpp_does(
 )
 def test_plain_gguf_chooses_by_bits_and_symmetry(options: dict[str, Any], kind: str, tmp_path: Path) -> None:
     adascale.quantize(
-        llama(tmp_path / "model"), tmp_path / "out", [TEXT], formats=["gguf", "safetensors"], **options, **QUICK
+        llama(tmp_path / "model"),
+        tmp_path / "out",
+        [TEXT],
+        formats=["gguf", "safetensors"],
+        **options,
+        **QUICK,
     )
     tensors = expect_is_ours(tmp_path / "out")
     assert {tensors[f"blk.{i}.attn_q.weight"].tensor_type.name for i in (0, 1)} == {kind}
@@ -224,9 +230,7 @@ def test_a_gguf_has_its_tensors_replaced(tmp_path: Path) -> None:
             assert tensor.data.tobytes() == before[name].data.tobytes()
     for name, weight in ours.items():
         if "_proj" in name:
-            expect_same_bits(
-                as_llama_cpp(gguf_name(name), weight), values_in(after[gguf_name(name)]), name
-            )
+            expect_same_bits(as_llama_cpp(gguf_name(name), weight), values_in(after[gguf_name(name)]), name)
 
 
 def objection(source: Path, tmp_path: Path, formats: list[str], **options: Any) -> str:
@@ -238,9 +242,8 @@ def objection(source: Path, tmp_path: Path, formats: list[str], **options: Any) 
 
 def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
     source = llama(tmp_path / "model")
-    assert "GGUF has no type of 7 bits" in objection(source, tmp_path, ["gguf"], param_bw=7)
-    assert "GGUF has no type of 8 bits with a minimum; use symmetric true" in objection(
-        source, tmp_path, ["gguf"], param_bw=8, symmetric=False
+    assert "GGUF has no type of 7 bits; use 4, 5 or 8, or 2, 3 or 6" in objection(
+        source, tmp_path, ["gguf"], param_bw=7
     )
     assert "gguf:Q6_K: no layer has its 6 bits; use --param-bw 6" in objection(
         source, tmp_path, ["gguf:Q6_K"], param_bw=4
@@ -259,7 +262,15 @@ def test_unknown_architectures_and_tokenizers_are_refused(tmp_path: Path) -> Non
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=64, n_embd=64, n_layer=2, n_head=4)).eval()
     source = save_folder(gpt2, tmp_path / "gpt2")
     assert "architecture GPT2LMHeadModel is not written, only LlamaForCausalLM" in objection(
-        source, tmp_path, ["gguf"], param_bw=4, layer_config={"*": {"param_bw": 4}}
+        source,
+        tmp_path,
+        ["gguf"],
+        layer_config={"*": {"param_bw": 32}, "*lm_head": {"param_bw": 4}},
+        recipe="rtn",
+        iterations=None,
+    )
+    assert "a MatMul is no matrix that a GGUF holds; exclude the layer (param_bw 32)" in objection(
+        source, tmp_path, ["gguf"], param_bw=4
     )
     scaled = llama(tmp_path / "scaled")
     config = json.loads((scaled / "config.json").read_text())

@@ -12,6 +12,14 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float32]
 
 
+@llama_cpp.llama_log_callback
+def _say_nothing(_level: int, _text: bytes, _data: object) -> None:
+    pass
+
+
+llama_cpp.llama_log_set(_say_nothing, ctypes.c_void_p(0))
+
+
 def logits_of(path: Path, rows: Iterable[npt.NDArray[np.int64]], threads: int = 1) -> list[Floats]:
     """[tokens, vocabulary] of each row, each from an empty context."""
     rows = list(rows)
@@ -40,7 +48,8 @@ def log_softmax(logits: Floats) -> Floats:
 
 def perplexity(logits: list[Floats], rows: Iterable[npt.NDArray[np.int64]]) -> float:
     losses = [
-        -log_softmax(found[:-1])[np.arange(len(row) - 1), row[1:]] for found, row in zip(logits, rows, strict=True)
+        -log_softmax(found[:-1])[np.arange(len(row) - 1), row[1:]]
+        for found, row in zip(logits, rows, strict=True)
     ]
     return math.exp(float(np.concatenate(losses).mean()))
 
