@@ -61,7 +61,8 @@ void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
   GgufMetadata metadata = source.metadata;
   set_value(metadata, "general.file_type", file_type(plan));
   set_value(metadata, "general.quantization_version", uint32_t{2});
-  for (const auto& [key, value] : producer_metadata(request.sim)) set_value(metadata, key, value);
+  for (const auto& [key, value] : producer_metadata(request.sim))
+    if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types say it
   std::vector<GgufEntry> entries;
   for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
   write_gguf(files.path(request.prefix + ".gguf"), metadata, entries);

@@ -1,11 +1,13 @@
-"""KL divergence to the FP model of our .gguf files and of llama.cpp's own, in llama.cpp: gguf_quality.py OUT_DIR.
+"""KL divergence to the FP model of our .gguf files and of llama.cpp's own, as llama.cpp runs them.
 
-SmolLM2-135M-Instruct (bench/prepare.py), 8 rows of 512 held-out tokens; llama.cpp quantizes with and without an
-importance matrix from the calibration rows that ours train on. The reference are transformers' fp32 logits.
+python gguf_quality.py OUT_DIR [Q4_0 Q4_K] [--iterations N]
+
+SmolLM2-135M-Instruct (bench/prepare.py), 8 rows of 512 held-out tokens. llama.cpp quantizes with and without
+an importance matrix from the rows that ours train on. The reference are transformers' fp32 logits.
 """
 
+import argparse
 import importlib.util
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -70,9 +72,13 @@ def importance_of(model: Any, rows: Any) -> dict[str, Floats]:
 
 
 def main() -> None:
-    out = Path(sys.argv[1])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("out", type=Path)
+    parser.add_argument("kinds", nargs="*", default=list(OURS))
+    parser.add_argument("--iterations", type=int, help="of ours, per block; without it the recipe's own")
+    arguments = parser.parse_args()
+    out, chosen = arguments.out, arguments.kinds
     out.mkdir(exist_ok=True)
-    chosen = sys.argv[2:] or list(OURS)
     held_out, calibration = np.load(DATA / "heldout.npy")[:8], np.load(DATA / "calib.npy")[:16]
     model = AutoModelForCausalLM.from_pretrained(SMOLLM2).eval()
     with torch.no_grad():
@@ -105,6 +111,7 @@ def main() -> None:
             torch.from_numpy(calibration),
             outside_bw=8,
             batch_size=1,
+            iterations=arguments.iterations,
             **OURS[kind],
         )
         report(f"adascale gguf:{kind}", next((out / kind).glob("*.gguf")), time.time() - start)

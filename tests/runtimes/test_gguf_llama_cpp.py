@@ -1,5 +1,7 @@
-"""llama.cpp runs our .gguf and finds the perplexity of our simulation. Its matmuls round activations to 8 bits."""
+"""llama.cpp runs our .gguf and finds our simulation's perplexity; its matmuls round activations to 8 bits."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,13 +9,20 @@ import numpy as np
 import pytest
 import torch
 from llama_cpp_logits import logits_of, perplexity
+from table import AddRow, Row
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 import adascale
 
 DATA = Path(__file__).parents[2] / "bench" / "data"
 SMOLLM2 = DATA / "smollm2"
-needs_smollm2 = pytest.mark.skipif(not SMOLLM2.exists(), reason="bench/prepare.py has not made SmolLM2")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def smollm2() -> None:
+    """SmolLM2 as a folder, and token rows, as the benchmark has them."""
+    if not (DATA / "heldout.npy").exists():
+        subprocess.run([sys.executable, str(DATA.parent / "prepare.py")], check=True)
 
 
 def our_logits(folder: Path, rows: list[Any]) -> list[Any]:
@@ -22,7 +31,6 @@ def our_logits(folder: Path, rows: list[Any]) -> list[Any]:
         return [model(torch.tensor([row])).logits[0].float().numpy() for row in rows]
 
 
-@needs_smollm2
 @pytest.mark.parametrize(
     ("target", "options"),
     [
@@ -32,7 +40,9 @@ def our_logits(folder: Path, rows: list[Any]) -> list[Any]:
         ("Q4_K", {"param_bw": 4}),
     ],
 )
-def test_smollm2_has_our_perplexity(target: str, options: dict[str, Any], tmp_path: Path) -> None:
+def test_smollm2_has_our_perplexity(
+    target: str, options: dict[str, Any], tmp_path: Path, add_row: AddRow
+) -> None:
     rows = list(np.load(DATA / "heldout.npy")[:4])
     adascale.quantize(
         SMOLLM2,
@@ -45,15 +55,19 @@ def test_smollm2_has_our_perplexity(target: str, options: dict[str, Any], tmp_pa
         **options,
     )
     ours = perplexity(our_logits(tmp_path, rows), rows)
-    theirs = perplexity(logits_of(next(tmp_path.glob("*.gguf")), rows), rows)
-    print(f"\n{target}: ours {ours:.3f}, llama.cpp {theirs:.3f}")
+    made = next(tmp_path.glob("*.gguf"))
+    theirs = perplexity(logits_of(made, rows), rows)
+    agreement, size = f"perplexity {ours:.3f} / {theirs:.3f}", f"{made.stat().st_size / 1e6:.1f} MB"
+    add_row(Row(f"gguf:{target}", "llama-cpp-python", "SmolLM2-135M", agreement, size))
     assert theirs == pytest.approx(ours, rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("target", "bits"), [("Q2_K", 2), ("Q3_K", 3), ("Q4_K", 4), ("Q5_K", 5), ("Q6_K", 6)]
 )
-def test_a_llama_of_whole_superblocks_gives_our_logits(target: str, bits: int, tmp_path: Path) -> None:
+def test_a_llama_of_whole_superblocks_gives_our_logits(
+    target: str, bits: int, tmp_path: Path, add_row: AddRow
+) -> None:
     torch.manual_seed(0)
     config = LlamaConfig(
         vocab_size=49152,
@@ -66,8 +80,6 @@ def test_a_llama_of_whole_superblocks_gives_our_logits(target: str, bits: int, t
     )
     source = tmp_path / "model"
     LlamaForCausalLM(config).save_pretrained(source)
-    if not SMOLLM2.exists():
-        pytest.skip("bench/prepare.py has not made SmolLM2, whose tokenizer this takes")
     AutoTokenizer.from_pretrained(SMOLLM2).save_pretrained(source)
     rows = [np.random.default_rng(1).integers(0, 49152, 64)]
     adascale.quantize(
@@ -84,13 +96,13 @@ def test_a_llama_of_whole_superblocks_gives_our_logits(target: str, bits: int, t
     ours = our_logits(tmp_path / "out", rows)[0]
     theirs = logits_of(tmp_path / "out" / "model.gguf", rows)[0]
     off = float(np.abs(theirs - ours).mean() / ours.std())
-    print(f"\n{target}: mean |difference| {off:.4f} of the logits' deviation")
+    agreement = f"mean abs diff {off:.3f} of the logits' deviation"
+    add_row(Row(f"gguf:{target}", "llama-cpp-python", "random Llama of 256", agreement))
     # Of a model with random weights fp16 matmuls alone make 0.012, 8-bit activations 0.02 to 0.04.
     assert off < 0.05
     assert float(np.corrcoef(ours.flatten(), theirs.flatten())[0, 1]) > 0.998
 
 
-@needs_smollm2
 def test_text_becomes_the_same_tokens(tmp_path: Path) -> None:
     import llama_cpp
 
