@@ -24,16 +24,29 @@ int64_t state_bytes(const Program& program) {
 
 }  // namespace
 
-int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid) {
-  const int64_t ranges = c10::multiply_integers(scale_sizes(weight_sizes, grid));
+namespace {
+
+/// Scales, and the offsets or minima beside them, of that many ranges.
+int64_t scale_bytes(int64_t ranges, int64_t elements, int64_t channels, const Grid& grid) {
   const auto float_bytes = static_cast<int64_t>(c10::elementSize(grid.scale_dtype));
+  if (grid.has_superblocks()) {
+    const int64_t kinds = grid.float_minimum ? 2 : 1, superblocks = elements / grid.superblock_size;
+    return kinds * (bytes_of_bits(ranges, grid.block_scale_bits) + superblocks * float_bytes);
+  }
+  if (grid.integer_block_scales())
+    return bytes_of_bits(ranges, grid.block_scale_bits) + channels * float_bytes;
+  if (grid.float_minimum) return 2 * ranges * float_bytes;
+  return ranges * float_bytes + (grid.symmetric ? 0 : bytes_of_bits(ranges, grid.bits));
+}
+
+}  // namespace
+
+int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid) {
+  const int64_t elements = c10::multiply_integers(weight_sizes);
+  const int64_t ranges = c10::multiply_integers(scale_sizes(weight_sizes, grid));
   int64_t channels = 1;
   for (const int64_t axis : grid.scaled_axes()) channels *= weight_sizes[axis];
-  const int64_t scales = grid.integer_block_scales()
-                             ? bytes_of_bits(ranges, grid.block_scale_bits) + channels * float_bytes
-                             : ranges * float_bytes;
-  const int64_t offsets = grid.symmetric ? 0 : bytes_of_bits(ranges, grid.bits);
-  return bytes_of_bits(c10::multiply_integers(weight_sizes), grid.bits) + scales + offsets;
+  return bytes_of_bits(elements, grid.bits) + scale_bytes(ranges, elements, channels, grid);
 }
 
 ModelSize size_of(const QuantizationSimModel& sim) {

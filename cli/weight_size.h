@@ -15,8 +15,8 @@ struct ModelSize {
 };
 
 ModelSize size_of(const QuantizationSimModel& sim);
-/// Codes at `grid`'s bits, packed, plus one scale in its dtype and, when asymmetric, one offset at its bits
-/// per range.
+/// Codes at `grid`'s bits, packed, plus per range one scale in its dtype and, when asymmetric, one offset at
+/// its bits or one minimum in the scale's dtype; integers at their bits and floats of LPBQ and superblocks.
 int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid);
 
 }  // namespace adascale

@@ -134,8 +134,7 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   std::vector<std::string> grouped;
   for (const QuantizedWeight& weight : request.sim.weights()) {
     if (weight.grid.per_group()) grouped.push_back(weight.layer.name);
-    const auto& kept = weight.encoding;
-    if (kept && (kept->minimum || kept->d))
+    if (weight.grid.float_minimum || weight.grid.has_superblocks())
       objections.add(
           "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; use "
           "a "

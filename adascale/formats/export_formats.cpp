@@ -11,10 +11,12 @@ ExportFormat pt2_format();
 ExportFormat encodings_format();
 ExportFormat compressed_tensors_format();
 ExportFormat gptq_format();
+ExportFormat gguf_format();
 
 const std::vector<ExportFormat>& export_formats() {
   static const std::vector<ExportFormat> formats = {
-      safetensors_format(), pt2_format(), encodings_format(), compressed_tensors_format(), gptq_format(),
+      safetensors_format(),        pt2_format(),  encodings_format(),
+      compressed_tensors_format(), gptq_format(), gguf_format(),
   };
   return formats;
 }

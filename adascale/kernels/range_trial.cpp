@@ -21,12 +21,13 @@ void find_errors_here(const RangeTrial& t, int64_t first, int64_t last) {
       const int64_t column = k * t.group, begin = row * t.cols + column,
                     at = t.one_scale ? 0 : row * groups + k;
       const float *w = t.w + begin, *importance = t.importance + (t.importance_by_row ? begin : column);
-      const float lowest = t.grid.symmetric ? t.grid.qmin : t.offset[at];
+      const float minimum = t.minimum == nullptr ? 0 : t.minimum[at];
+      const float lowest = t.minimum != nullptr ? 0 : t.grid.symmetric ? t.grid.qmin : t.offset[at];
       const V scale = set(t.scale[at]), per_unit = set(1 / t.scale[at]);
-      const V low = set(lowest), high = set(lowest + t.grid.steps);
+      const V from = set(minimum), low = set(lowest), high = set(lowest + t.grid.steps);
       V total = hn::Zero(Floats());
       for_vectors(HWY_MIN(t.group, t.cols - column), [&](int64_t i, auto width) HWY_ATTR {
-        const V value = load(w + i, width);
+        const V value = hn::Sub(load(w + i, width), from);
         const V code = hn::Min(hn::Max(hn::Round(hn::Mul(value, per_unit)), low), high);
         const V error = hn::NegMulAdd(code, scale, value);
         total = hn::MulAdd(hn::Mul(error, error), load(importance + i, width), total);

@@ -90,6 +90,7 @@ struct RangeTrial {
   bool one_scale = false;
   RowGrid grid;
   const float *w = nullptr, *scale = nullptr, *offset = nullptr;
+  const float* minimum = nullptr;     ///< instead of the offset: What = scale * code + minimum
   const float* importance = nullptr;  ///< of each squared error: [cols] for all rows, or [rows, cols]
   bool importance_by_row = false;
   float* error = nullptr;  ///< [rows, groups]: sum of importance (What - w)^2; with one_scale [rows]

@@ -101,21 +101,22 @@ at::Tensor AdaScaleQuantizer::divide() const {
                             state_.s4.defined() ? std::optional(state_.s4) : std::nullopt);
 }
 
-AdaScaleQuantizer::Affine AdaScaleQuantizer::affine() const {
+Affine AdaScaleQuantizer::affine() const {
+  const Grid& grid = state_.grid;
   const at::Tensor min = state_.beta.exp() * state_.start.min, max = state_.gamma.exp() * state_.start.max;
-  const at::Tensor ideal = (max - min) / state_.grid.steps();
-  const at::Tensor scale = state_.grid.integer_block_scales()
-                               ? shared_scale(ideal, state_.grid)
-                               : straight_through(ideal, storable_scale(ideal.detach(), state_.grid));
-  if (state_.grid.symmetric) return {scale, at::Tensor()};
-  const at::Tensor position = min / scale;
-  return {scale, straight_through(position, offset_from(position.detach(), state_.grid))};
+  const at::Tensor ideal = (max - min) / grid.steps();
+  Affine affine = storable_affine({min.detach(), max.detach()}, grid);
+  affine.scale =
+      grid.integer_block_scales() ? shared_scale(ideal, grid) : straight_through(ideal, affine.scale);
+  if (grid.float_minimum) affine.minimum = straight_through(min, affine.minimum);
+  if (affine.offset.defined()) affine.offset = straight_through(min / affine.scale, affine.offset);
+  return affine;
 }
 
 FakeQuantized AdaScaleQuantizer::quantized() const {
   if (!at::GradMode::is_enabled() && kernels_take(state_)) return quantize_by_rows(state_);
-  const auto [scale, offset] = affine();
-  return {fake_quantize(divide(), scale, offset, state_.grid), scale, offset};
+  const Affine now = affine();
+  return {fake_quantize(divide(), now, state_.grid), now};
 }
 
 at::Tensor AdaScaleQuantizer::quantized_weight() const {
@@ -129,7 +130,7 @@ std::vector<at::Tensor> AdaScaleQuantizer::rounding_learnables() const {
 
 std::vector<at::Tensor> AdaScaleQuantizer::code_steps() const {
   const at::NoGradGuard no_grad;
-  const at::Tensor scale = scale_of(state_.start, state_.grid);
+  const at::Tensor scale = scale_of(state_.start, state_.grid).abs();
   const at::Tensor weight = state_.w.to(scale.scalar_type()).abs().clamp_min_(kLeastWeight);
   std::vector<at::Tensor> steps{scale.div(weight).clamp_max_(kLongestStep)};
   steps.resize(rounding_learnables().size(), at::full({}, kSharedStep, scale.options()));
@@ -160,16 +161,17 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   const at::NoGradGuard no_grad;
   check_finite(name + ", trained weight", divide());
   const FakeQuantized result = quantized();
-  check_finite(name + ", trained scale", result.scale);
+  check_finite(name + ", trained scale", result.affine.scale);
+  if (result.affine.minimum.defined()) check_finite(name + ", trained minimum", result.affine.minimum);
   // On its grid already: its codes are what it is made of.
   Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
-                                    result.scale, result.offset, state_.grid);
+                                    result.affine, state_.grid);
   encoding.grid = source_grid_;
-  encoding.codes = layout_.from_rows(encoding.codes).contiguous();
-  encoding.scale = layout_.from_rows(encoding.scale).contiguous();
-  encoding.offset = layout_.from_rows(encoding.offset).contiguous();
-  if (encoding.block_scale_int)
-    encoding.block_scale_int = layout_.from_rows(*encoding.block_scale_int).contiguous();
+  for (at::Tensor* kept : {&encoding.codes, &encoding.scale, &encoding.offset})
+    *kept = layout_.from_rows(*kept).contiguous();
+  for (auto* kept :
+       {&encoding.minimum, &encoding.block_scale_int, &encoding.block_min_int, &encoding.d, &encoding.dmin})
+    if (*kept) *kept = layout_.from_rows(**kept).contiguous();
   return encoding;
 }
 

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/quant/affine.h"
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/grid.h"
 #include "adascale/quant/row_layout.h"
@@ -25,7 +26,8 @@ struct AdaScaleState {
 
 /// A weight on its grid, fp32 (fp64 for an fp64 weight), split in groups, with the affine that put it there.
 struct FakeQuantized {
-  at::Tensor weight, scale, offset;  ///< offset undefined when symmetric
+  at::Tensor weight;
+  Affine affine;
 };
 
 /// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's
@@ -36,7 +38,11 @@ struct FakeQuantized {
 ///   What  = scale * clamp(round(W'/scale), qmin, qmax)                             symmetric
 ///   offset = round(exp(beta)*min/scale), clamp to offset..offset + 2^b - 1         asymmetric
 ///
-/// LPBQ's scales share one float per channel (grid.h, block_scales).
+///   minimum = exp(beta)*min, What = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
+///                                                                                  with a float minimum
+///
+/// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per superblock.
+/// Gradients pass straight through the rounding to what is stored.
 ///
 /// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and
 /// offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are
@@ -78,9 +84,6 @@ class AdaScaleQuantizer {
   Grid source_grid_;
   RowLayout layout_;
 
-  struct Affine {
-    at::Tensor scale, offset;  ///< offset undefined when symmetric
-  };
   Affine affine() const;
   FakeQuantized quantized() const;
   at::Tensor divide() const;  ///< W', split in groups

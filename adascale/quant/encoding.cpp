@@ -26,35 +26,54 @@ double sum_of_squares(const at::Tensor& x) {
 }  // namespace
 
 at::Tensor scale_of_codes(const Encoding& encoding) {
-  return encoding.block_scale_int ? *encoding.block_scale_int * encoding.scale : encoding.scale;
+  return encoding.grid.integer_block_scales() ? *encoding.block_scale_int * encoding.scale : encoding.scale;
 }
 
 at::Tensor dequantize(const Encoding& encoding) {
-  ADA_ASSERT(!encoding.minimum && !encoding.d, "not an affine encoding: " + encoding.name);
   at::Tensor values = split_groups(encoding.codes, encoding.grid).to(at::toOpMathType(encoding.source_dtype));
-  if (!encoding.grid.symmetric) values.add_(encoding.offset);
+  if (!encoding.grid.symmetric && !encoding.minimum) values.add_(encoding.offset);
   values.mul_(scale_of_codes(encoding));
+  if (encoding.minimum) values.add_(*encoding.minimum);
   return join_groups(values, encoding.codes.sizes()).to(encoding.source_dtype);
 }
 
+namespace {
+
+at::Tensor as_kept(const at::Tensor& floats, const Grid& grid) {
+  return grid.scale_dtype == c10::ScalarType::Double ? floats : floats.to(c10::ScalarType::Float);
+}
+
+void keep_superblocks(const Affine& affine, Encoding& encoding) {
+  encoding.block_scale_int = affine.scale_parts.integers.to(c10::ScalarType::Short);
+  encoding.d = as_kept(affine.scale_parts.floats, encoding.grid);
+  if (!affine.minimum.defined()) return;
+  encoding.block_min_int = affine.minimum_parts.integers.to(c10::ScalarType::Short);
+  encoding.dmin = as_kept(affine.minimum_parts.floats, encoding.grid);
+}
+
+void keep_block_scales(Encoding& encoding) {
+  const auto [per_block, per_channel] = block_scales(encoding.scale, encoding.grid);
+  ADA_CHECK(at::equal(per_block * per_channel, encoding.scale),
+            "{}: values are too small for LPBQ with scales stored as {}; use float32 scales", encoding.name,
+            c10::toString(encoding.grid.scale_dtype));
+  encoding.block_scale_int = per_block.to(c10::ScalarType::Short);
+  encoding.scale = per_channel;
+}
+
+}  // namespace
+
 Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
-                       const at::Tensor& scale, const at::Tensor& offset, const Grid& grid) {
-  at::Tensor codes = nearest_steps(values, scale, offset, grid);
-  if (!grid.symmetric) codes.sub_(offset);
+                       const Affine& affine, const Grid& grid) {
   Encoding encoding;
   encoding.name = name;
   encoding.grid = grid;
-  encoding.codes = join_groups(codes.to(code_dtype(grid)), source.sizes());
-  encoding.scale = grid.scale_dtype == c10::ScalarType::Double ? scale : scale.to(c10::ScalarType::Float);
-  if (grid.integer_block_scales()) {
-    const auto [per_block, per_channel] = block_scales(encoding.scale, grid);
-    ADA_CHECK(at::equal(per_block * per_channel, encoding.scale),
-              "{}: values are too small for LPBQ with scales stored as {}; use float32 scales", name,
-              c10::toString(grid.scale_dtype));
-    encoding.block_scale_int = per_block.to(c10::ScalarType::Short);
-    encoding.scale = per_channel;
-  }
-  encoding.offset = (grid.symmetric ? at::zeros_like(scale) : offset).to(c10::ScalarType::Int);
+  encoding.codes = join_groups(nearest_codes(values, affine, grid).to(code_dtype(grid)), source.sizes());
+  encoding.scale = as_kept(affine.scale, grid);
+  if (affine.minimum.defined()) encoding.minimum = as_kept(affine.minimum, grid);
+  if (grid.has_superblocks()) keep_superblocks(affine, encoding);
+  if (grid.integer_block_scales()) keep_block_scales(encoding);
+  encoding.offset =
+      (affine.offset.defined() ? affine.offset : at::zeros_like(affine.scale)).to(c10::ScalarType::Int);
   encoding.source_dtype = source.scalar_type();
   encoding.sqnr_db = sqnr_db(source, dequantize(encoding));
   return encoding;
@@ -63,8 +82,7 @@ Encoding encode_affine(const std::string& name, const at::Tensor& source, const 
 Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range) {
   check_grid(name, grid, w.sizes());
   check_finite(name, w);
-  const at::Tensor scale = scale_of(range, grid, name);
-  return encode_affine(name, w, split_groups(w, grid), scale, offset_of(range, scale, grid), grid);
+  return encode_affine(name, w, split_groups(w, grid), affine_of(range, grid, name), grid);
 }
 
 double sqnr_db(const at::Tensor& x, const at::Tensor& y) {

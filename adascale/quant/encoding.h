@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/quant/affine.h"
 #include "adascale/quant/grid.h"
 
 namespace adascale {
@@ -13,7 +14,8 @@ namespace adascale {
 ///
 ///   x = scale * (code + offset)              affine; offset 0 when symmetric
 ///   x = scale * code + minimum               with a float minimum (Q4_1, Q5_1)
-///   scale = block_scale_int * channel scale  LPBQ and GGUF's superblocks, where block_scale_int is set
+///   scale = block_scale_int * channel scale  LPBQ
+///   scale = block_scale_int * d, minimum = -block_min_int * dmin   superblocks
 struct Encoding {
   std::string name;  ///< fully qualified parameter name, or the activation's name
   Grid grid;
@@ -22,31 +24,29 @@ struct Encoding {
   at::Tensor
       scale;  ///< fp32 (fp64 if stored so) values representable in grid.scale_dtype, shape Q of scale_sizes()
   at::Tensor offset;                          ///< int32, shape Q
-  std::optional<at::Tensor> minimum;          ///< float minimum instead of the offset
-  std::optional<at::Tensor> block_scale_int;  ///< integer scale per block; `scale` is then per channel
-  std::optional<at::Tensor> block_min_int;
-  int64_t superblock_size = 0;
-  std::optional<at::Tensor> d, dmin;  ///< the float pair of a superblock
+  std::optional<at::Tensor> minimum;          ///< float minimum of shape Q, the offset is then 0
+  std::optional<at::Tensor> block_scale_int;  ///< int16 scale per block; LPBQ's `scale` is then per channel
+  std::optional<at::Tensor> block_min_int;    ///< int16, of superblocks with a minimum
+  std::optional<at::Tensor> d, dmin;  ///< fp32, one a superblock, of shape Q with superblocks for groups;
+                                      ///< `scale` and `minimum` are then the products
   c10::ScalarType source_dtype = c10::ScalarType::Float;
   double sqnr_db = 0;  ///< of the dequantized weight against the source
 };
 
-/// scale * (codes + offset), computed in fp32 (fp64 for an fp64 source), in `encoding.source_dtype` and the
-/// weight's shape. For encodings with an integer offset; those with a minimum or superblocks belong to their
-/// formats.
+/// scale * (codes + offset), or scale * codes + minimum, computed in fp32 (fp64 for an fp64 source), in
+/// `encoding.source_dtype` and the weight's shape.
 at::Tensor dequantize(const Encoding& encoding);
-/// The scale that codes are multiplied by, one per group: `scale`, times `block_scale_int` where there is
-/// one.
+/// The scale that codes are multiplied by, one per group: `scale`, times `block_scale_int` of LPBQ.
 at::Tensor scale_of_codes(const Encoding& encoding);
 
 /// Codes of `w` on the grid of that range: round-to-nearest, half to even. Throws (user) on a grid that does
 /// not fit and on NaN or infinity in `w`.
 Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range);
 
-/// Codes of `values` (split in groups) with that scale and offset (undefined when symmetric), as the encoding
-/// of `source`, whose shape, dtype and SQNR are recorded.
+/// Codes of `values` (split in groups) with that affine, as the encoding of `source`, whose shape, dtype and
+/// SQNR are recorded.
 Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
-                       const at::Tensor& scale, const at::Tensor& offset, const Grid& grid);
+                       const Affine& affine, const Grid& grid);
 
 /// 10 log10(sum x^2 / sum (x - y)^2); +inf when equal.
 double sqnr_db(const at::Tensor& x, const at::Tensor& y);

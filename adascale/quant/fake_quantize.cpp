@@ -10,6 +10,7 @@
 #include <ATen/ops/maximum.h>
 #include <ATen/ops/minimum.h>
 #include <ATen/ops/round.h>
+#include <ATen/ops/zeros_like.h>
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "adascale/core/error.h"
@@ -32,7 +33,7 @@ at::Tensor clamp_to_grid(const at::Tensor& rounded, const at::Tensor& offset, co
 
 // -0.0 + 0 = +0.0: a code knows one zero, so that dequantized codes give the very same bits.
 at::Tensor scaled(at::Tensor c, const at::Tensor& scale) {
-  return c.mul_(scale).add_(0);
+  return c.add_(0).mul_(scale);
 }
 
 // The gradients need only, per element, the mask m and r = c - m*x. Both are kept as floats: a product with a
@@ -93,6 +94,31 @@ at::Tensor nearest_steps(const at::Tensor& w, const at::Tensor& scale, const at:
                          const Grid& grid) {
   const at::NoGradGuard no_grad;
   return clamp_to_grid(in_steps(w, scale).round_(), offset, grid);
+}
+
+namespace {
+
+// What is above the minimum has its codes from zero on.
+at::Tensor above(const at::Tensor& w, const at::Tensor& minimum) {
+  return w.to(at::toOpMathType(w.scalar_type())) - minimum;
+}
+
+}  // namespace
+
+at::Tensor fake_quantize(const at::Tensor& w, const Affine& affine, const Grid& grid) {
+  if (!grid.float_minimum) return fake_quantize(w, affine.scale, affine.offset, grid);
+  const at::Tensor from = at::zeros_like(affine.scale.detach());
+  return fake_quantize(above(w, affine.minimum), affine.scale, from, grid)
+      .add(affine.minimum)
+      .to(w.scalar_type());
+}
+
+at::Tensor nearest_codes(const at::Tensor& w, const Affine& affine, const Grid& grid) {
+  const at::NoGradGuard no_grad;
+  if (grid.float_minimum)
+    return nearest_steps(above(w, affine.minimum), affine.scale, at::zeros_like(affine.scale), grid);
+  const at::Tensor steps = nearest_steps(w, affine.scale, affine.offset, grid);
+  return grid.symmetric ? steps : steps - affine.offset;
 }
 
 at::Tensor straight_through(const at::Tensor& x, const at::Tensor& value) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include "adascale/quant/affine.h"
 #include "adascale/quant/grid.h"
 
 namespace adascale {
@@ -16,9 +17,16 @@ namespace adascale {
 at::Tensor fake_quantize(const at::Tensor& w, const at::Tensor& scale, const at::Tensor& offset,
                          const Grid& grid);
 
+/// The same with any affine: with a minimum scale * clamp(round((w - minimum) / scale), 0, 2^b - 1) +
+/// minimum.
+at::Tensor fake_quantize(const at::Tensor& w, const Affine& affine, const Grid& grid);
+
 /// c = clamp(round(w / scale), lowest, highest), fp32 (fp64 for fp64 input), no gradient: code + offset.
 at::Tensor nearest_steps(const at::Tensor& w, const at::Tensor& scale, const at::Tensor& offset,
                          const Grid& grid);
+
+/// The codes themselves, likewise.
+at::Tensor nearest_codes(const at::Tensor& w, const Affine& affine, const Grid& grid);
 
 /// `value`, with gradient 1 to `x`: for roundings that training looks through.
 at::Tensor straight_through(const at::Tensor& x, const at::Tensor& value);

@@ -2,13 +2,16 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/all.h>
+#include <ATen/ops/copysign.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <cmath>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/superblock.h"
 
 namespace adascale {
 namespace {
@@ -54,6 +57,27 @@ void check_block_scales(const std::string& name, const Grid& grid) {
             name);
 }
 
+void check_minimum(const std::string& name, const Grid& grid) {
+  ADA_CHECK(!grid.float_minimum || (grid.per_group() && !grid.symmetric),
+            "{}: a float minimum needs groups on an asymmetric grid; set group_size, and symmetric off",
+            name);
+}
+
+void check_superblocks(const std::string& name, const Grid& grid, at::IntArrayRef sizes) {
+  if (!grid.has_superblocks()) return;
+  ADA_CHECK(grid.per_group() && grid.superblock_size % grid.group_size == 0,
+            "{}: superblocks of {} are not whole groups of {}; use a group_size that divides them", name,
+            grid.superblock_size, grid.group_size);
+  ADA_CHECK(grid.block_scale_bits >= 2 && grid.block_scale_bits <= 8,
+            "{}: superblocks have scales of {} bits, expected 2 to 8", name, grid.block_scale_bits);
+  ADA_CHECK(grid.symmetric || grid.float_minimum,
+            "{}: asymmetric superblocks have minima; an integer offset has no place in them", name);
+  const int64_t length = sizes[grid.group_axis];
+  ADA_CHECK(length % grid.superblock_size == 0,
+            "{}: {} {} is not a multiple of {}, the length of a superblock; use a grid of plain groups", name,
+            axis_name(grid.group_axis, sizes.size()), length, grid.superblock_size);
+}
+
 }  // namespace
 
 std::vector<int64_t> Grid::scaled_axes() const {
@@ -70,10 +94,12 @@ double smallest_scale(c10::ScalarType stored) {
 }
 
 std::string to_string(const Grid& grid) {
-  const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
+  const char* shape = grid.symmetric ? "symmetric" : grid.float_minimum ? "with minimum" : "asymmetric";
+  const std::string kind = fmt::format("int{} {}", grid.bits, shape);
   if (grid.per_group())
-    return fmt::format("{}{} per group of {}", kind, grid.integer_block_scales() ? " LPBQ" : "",
-                       grid.group_size);
+    return fmt::format(
+        "{}{} per group of {}{}", kind, grid.integer_block_scales() ? " LPBQ" : "", grid.group_size,
+        grid.has_superblocks() ? fmt::format(", superblocks of {}", grid.superblock_size) : "");
   return kind + (grid.per_channel() ? " per channel" : " per tensor");
 }
 
@@ -89,6 +115,8 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
               "{}: channel axis {} does not fit a weight of {} axes", name, axis, weight_sizes.size());
   check_groups(name, grid, weight_sizes);
   check_block_scales(name, grid);
+  check_minimum(name, grid);
+  check_superblocks(name, grid, weight_sizes);
 }
 
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid) {
@@ -117,13 +145,10 @@ std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid)
   return sizes;
 }
 
-namespace {
-
 at::Tensor as_stored(const at::Tensor& scale, const Grid& grid) {
-  return scale.to(grid.scale_dtype).to(scale.scalar_type()).clamp_min(smallest_scale(grid.scale_dtype));
+  const at::Tensor stored = scale.to(grid.scale_dtype).to(scale.scalar_type());
+  return at::copysign(stored.abs().clamp_min_(smallest_scale(grid.scale_dtype)), scale);
 }
-
-}  // namespace
 
 BlockScales block_scales(const at::Tensor& scale, const Grid& grid) {
   const at::Tensor largest = scale.amax({grid.group_axis}, /*keepdim=*/true);
@@ -132,16 +157,21 @@ BlockScales block_scales(const at::Tensor& scale, const Grid& grid) {
 }
 
 at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
+  if (grid.has_superblocks()) return product(superblock_scales(scale, grid), grid);
   if (!grid.integer_block_scales()) return as_stored(scale, grid);
   const auto [per_block, per_channel] = block_scales(scale, grid);
   return per_block * per_channel;
 }
 
-at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name) {
-  const at::Tensor scale = storable_scale((range.max - range.min) / grid.steps(), grid);
+void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name) {
   ADA_CHECK(at::all(at::isfinite(scale)).item<bool>(),
             "{}: values are too large for {} with scales stored as {}; use float32 scales or more bits", name,
             to_string(grid), c10::toString(grid.scale_dtype));
+}
+
+at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name) {
+  const at::Tensor scale = storable_scale((range.max - range.min) / grid.steps(), grid);
+  check_scale(scale, grid, name);
   return scale;
 }
 
@@ -154,8 +184,24 @@ at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& gr
   return grid.symmetric ? at::zeros_like(scale) : offset_from(range.min / scale, grid);
 }
 
+namespace {
+
+/// The step, of whichever sign, that reaches min and max from zero with the codes there are: there is one
+/// more below.
+at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid, double floor) {
+  const at::Tensor upright = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
+  const at::Tensor reversed = (min / -grid.qmax()).maximum(max / -grid.qmin()).clamp_min(floor);
+  return at::where(reversed < upright, -reversed, upright);
+}
+
+}  // namespace
+
 Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& grid) {
   const double floor = smallest_scale(grid.scale_dtype);
+  if (grid.symmetric && grid.has_superblocks()) {
+    const at::Tensor delta = shorter_step(min, max, grid, floor);
+    return {delta * grid.qmin(), delta * grid.qmax()};
+  }
   if (grid.symmetric) {
     const at::Tensor delta = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
     return {delta * grid.qmin(), delta * grid.qmax()};

@@ -21,12 +21,23 @@ struct Grid {
   /// LPBQ: a group's scale is an integer 1..2^block_scale_bits times one float per channel; 0: a float
   /// itself.
   int block_scale_bits = 0;
+  /// Asymmetric groups end in a float minimum <= 0, stored as scales are, instead of at an integer offset:
+  /// x = scale * code + minimum (GGUF's Q4_1 and Q5_1).
+  bool float_minimum = false;
+  /// GGUF's K-quants: elements of a row whose groups' scales are integers of block_scale_bits times one float
+  /// d, and, with a minimum, their minima integers times another, dmin; 0: no superblocks.
+  ///   x = d * scale_int * code - dmin * min_int    1 <= scale_int < 2^bits, 0 <= min_int < 2^bits
+  ///   x = d * scale_int * code, symmetric          -2^(bits-1) <= scale_int < 2^(bits-1), not 0
+  int64_t superblock_size = 0;
   /// More axes with scales of their own beside the channel axis: matrices of a stack (experts), heads.
   std::vector<int64_t> stack_axes = {};
 
   bool per_channel() const { return channel_axis >= 0; }
   bool per_group() const { return group_size > 0; }
-  bool integer_block_scales() const { return block_scale_bits > 0; }
+  bool integer_block_scales() const { return block_scale_bits > 0 && !has_superblocks(); }  ///< LPBQ's
+  bool has_superblocks() const { return superblock_size > 0; }
+  /// One float scale per range, of whichever sign, and an integer offset: what most formats can hold.
+  bool is_plain() const { return block_scale_bits == 0 && !float_minimum; }
   int64_t block_scale_max() const { return int64_t{1} << block_scale_bits; }
   int64_t qmin() const { return symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
   int64_t qmax() const { return symmetric ? (int64_t{1} << (bits - 1)) - 1 : (int64_t{1} << bits) - 1; }
@@ -36,11 +47,12 @@ struct Grid {
   bool operator==(const Grid&) const = default;
 };
 
-/// "int4 symmetric per channel", "int4 asymmetric per group of 64", "int4 symmetric LPBQ per group of 64".
+/// "int4 symmetric per channel", "int4 asymmetric per group of 64", "int4 symmetric LPBQ per group of 64",
+/// "int4 with minimum per group of 32", "int4 with minimum per group of 32, superblocks of 256".
 std::string to_string(const Grid& grid);
 
-/// Throws (user) unless bits are 2..16, groups divide the axis and LPBQ has groups around zero; `name` begins
-/// the message.
+/// Throws (user) unless bits are 2..16, groups divide the axis, LPBQ has groups around zero, minima and
+/// superblocks have groups that fit them; `name` begins the message.
 void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes);
 
 /// Views `w` so that the elements sharing a scale are those of the axes of size 1 in scale_sizes(): per group
@@ -54,7 +66,8 @@ at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
 /// [].
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);
 
-/// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max.
+/// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max; the other way round where symmetric
+/// superblocks have a negative scale.
 struct Range {
   at::Tensor min, max;
 };
@@ -69,10 +82,12 @@ Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& gri
 
 /// What scales stored in that dtype are floored at.
 double smallest_scale(c10::ScalarType stored);
+/// Floats as the grid stores them, floored away from 0 on their own side, in the dtype they came in.
+at::Tensor as_stored(const at::Tensor& scale, const Grid& grid);
 /// scale = (max - min) / steps, floored away from 0 and rounded to the grid's stored dtype (returned as
 /// fp32). Throws (user), beginning with `name`, when that is more than the dtype holds.
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
-/// Just the flooring and rounding, to integer block scales too, in the dtype of `scale`.
+/// Just the flooring and rounding, to integer scales of blocks or superblocks too, in the dtype of `scale`.
 at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid);
 /// LPBQ's two parts of such scales: `per_block` (the scales' shape) times `per_channel` (one along the
 /// groups).
@@ -82,6 +97,8 @@ struct BlockScales {
   at::Tensor per_block, per_channel;
 };
 BlockScales block_scales(const at::Tensor& scale, const Grid& grid);
+/// Throws (user), beginning with `name`, when scales or minima are not finite: more than their dtype holds.
+void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name);
 /// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code +
 /// offset).
 at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid);

@@ -9,6 +9,7 @@
 
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/histogram.h"
+#include "adascale/quant/refine.h"
 #include "adascale/quant/row_view.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/quant/search.h"
@@ -74,10 +75,12 @@ class RowErrors {
   }
 
   at::Tensor operator()(const Range& range, const Grid& grid) {
-    const at::Tensor scale = scale_of(range, grid, "weight").contiguous();
-    const at::Tensor offset = offset_of(range, scale, grid).contiguous();
+    const Affine affine = affine_of(range, grid, "weight");
+    const auto data = [](const at::Tensor& t) { return t.defined() ? data_of(t) : nullptr; };
+    const at::Tensor scale = affine.scale.contiguous();
     const at::Tensor errors = at::empty({trial_.rows, trial_.groups()}, w_.options());
-    trial_.scale = data_of(scale), trial_.offset = data_of(offset), trial_.error = data_of(errors);
+    trial_.scale = data_of(scale), trial_.offset = data(affine.offset), trial_.error = data_of(errors);
+    trial_.minimum = data(affine.minimum);
     const int64_t rows_per_task = std::max<int64_t>(1, (1 << 14) / trial_.cols);
     at::parallel_for(0, trial_.rows, rows_per_task,
                      [&](int64_t first, int64_t last) { find_errors(trial_, first, last); });
@@ -103,16 +106,23 @@ RangeError range_error(const at::Tensor& w, const Grid& grid, const at::Tensor& 
   const at::Tensor values = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
   const at::Tensor factor = split_groups(importance.expand_as(w), grid);
   return [=, axes = shared_axes(grid, values)](const Range& range) {
-    const at::Tensor scale = scale_of(range, grid, "weight");
-    const at::Tensor quantized = fake_quantize(values, scale, offset_of(range, scale, grid), grid);
+    const at::Tensor quantized = fake_quantize(values, affine_of(range, grid, "weight"), grid);
     return (quantized - values).square_().mul_(factor).sum(axes, grid.per_channel());
   };
 }
 
-/// The ranges of each channel, of `searched` or of `widest`, whose groups err less with the scale they share.
+/// Errors of groups, [Q], as the sum over those that share a float: a channel's, or a superblock's.
+at::Tensor sum_shared(const at::Tensor& errors, const Grid& grid) {
+  if (!grid.has_superblocks()) return errors.sum({grid.group_axis}, true);
+  const int64_t axis = grid.group_axis, groups = grid.superblock_size / grid.group_size;
+  const at::Tensor sums = errors.unflatten(axis, {errors.size(axis) / groups, groups}).sum({axis + 1});
+  return sums.repeat_interleave(groups, axis);
+}
+
+/// Of each channel or superblock the ranges, of `searched` or of `widest`, whose groups err less with what
+/// they share.
 Range better_shared(const Range& searched, const Range& widest, const Grid& grid, const RangeError& error) {
-  const auto of_channel = [&](const Range& range) { return error(range).sum({grid.group_axis}, true); };
-  const at::Tensor better = of_channel(searched) < of_channel(widest);
+  const at::Tensor better = sum_shared(error(searched), grid) < sum_shared(error(widest), grid);
   return {at::where(better, searched.min, widest.min), at::where(better, searched.max, widest.max)};
 }
 
@@ -120,12 +130,16 @@ Range better_shared(const Range& searched, const Range& widest, const Grid& grid
 
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
   const Range widest = min_max_range(w, grid);
-  if (!grid.integer_block_scales()) return search_range(widest, grid, range_error(w, grid, importance));
-  // What the groups of a channel will share is not known while each is searched.
+  // What groups will share is not known while each is searched.
   Grid apart = grid;
   apart.block_scale_bits = 0;
-  const Range searched = search_range(widest, apart, range_error(w, apart, importance));
-  return better_shared(searched, widest, grid, range_error(w, grid, importance));
+  apart.superblock_size = 0;
+  const RangeError error = range_error(w, apart, importance);
+  Range searched = search_range(widest, apart, error);
+  if (grid.is_plain()) return searched;
+  if (!grid.integer_block_scales()) searched = refine_range(searched, w, importance, apart, error);
+  return grid.block_scale_bits == 0 ? searched
+                                    : better_shared(searched, widest, grid, range_error(w, grid, importance));
 }
 
 }  // namespace adascale

@@ -28,7 +28,8 @@ bool is_plain_float(const at::Tensor& t) {
 bool kernels_take(const AdaScaleState& state) {
   // One scale for a transposed convolution: s4 belongs to its rows.
   const bool columns_shrink = !state.s4.defined() || state.s4.size(0) == 1;
-  return is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink;
+  const bool knows_grid = !state.grid.float_minimum && !state.grid.has_superblocks();
+  return is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink && knows_grid;
 }
 
 FakeQuantized quantize_by_rows(const AdaScaleState& state) {
@@ -36,7 +37,8 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state) {
   const at::Tensor output = at::empty(view.w.sizes(), view.w.options());
   view.write_to(output);
   view.quantize();
-  return {output, view.affine.scale, state.grid.symmetric ? at::Tensor() : view.affine.offset};
+  return {output,
+          {.scale = view.affine.scale, .offset = state.grid.symmetric ? at::Tensor() : view.affine.offset}};
 }
 
 /// What a pass needs beside the view: the rule, Adam's moments, and a second affine where rows share

@@ -17,7 +17,7 @@ struct StepRule {
 };
 
 /// Whether the fused kernels can train this weight: on a CPU, fp32 learnables, the channel axis first or
-/// none.
+/// none, a grid without minima and superblocks.
 bool kernels_take(const AdaScaleState& state);
 
 /// What, scale and offset of the present state by the kernels. Bit for bit the same whatever the number of

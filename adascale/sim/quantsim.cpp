@@ -307,10 +307,9 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   if (weight.encoding) return state(name).detach();
   const at::NoGradGuard no_grad;
   const at::Tensor w = state(name).detach();
-  const at::Tensor scale = scale_of(weight.range, weight.grid);
-  const at::Tensor offset = offset_of(weight.range, scale, weight.grid);
+  const Affine affine = affine_of(weight.range, weight.grid);
   const at::Tensor split = split_groups(w.to(at::kFloat), weight.grid);
-  return join_groups(fake_quantize(split, scale, offset, weight.grid), w.sizes()).to(w.scalar_type());
+  return join_groups(fake_quantize(split, affine, weight.grid), w.sizes()).to(w.scalar_type());
 }
 
 Encoding QuantizationSimModel::weight_encoding(int32_t index) const {

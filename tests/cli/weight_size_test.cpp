@@ -27,5 +27,27 @@ TEST(WeightSize, CodesScalesAndOffsets) {
     EXPECT_EQ(packed_bytes({10, 64}, row.grid), row.bytes) << to_string(row.grid);
 }
 
+// ggml's own block sizes: Q4_1 20 bytes of 32 weights, K-quants of 256.
+TEST(WeightSize, MinimaAndSuperblocks) {
+  const auto bytes = [](int bits, bool symmetric, int64_t group, int scale_bits) {
+    const Grid grid{.bits = bits,
+                    .symmetric = symmetric,
+                    .channel_axis = 0,
+                    .group_axis = 1,
+                    .group_size = group,
+                    .scale_dtype = c10::ScalarType::Half,
+                    .block_scale_bits = scale_bits,
+                    .float_minimum = !symmetric,
+                    .superblock_size = scale_bits > 0 ? 256 : 0};
+    return packed_bytes({3, 512}, grid);
+  };
+  EXPECT_EQ(bytes(4, false, 32, 0), 3 * 16 * 20);
+  EXPECT_EQ(bytes(2, false, 16, 4), 6 * 84);
+  EXPECT_EQ(bytes(3, true, 16, 6), 6 * 110);
+  EXPECT_EQ(bytes(4, false, 32, 6), 6 * 144);
+  EXPECT_EQ(bytes(5, false, 32, 6), 6 * 176);
+  EXPECT_EQ(bytes(6, true, 16, 8), 6 * 210);
+}
+
 }  // namespace
 }  // namespace adascale

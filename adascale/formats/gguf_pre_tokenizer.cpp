@@ -1,0 +1,66 @@
+#include "adascale/formats/gguf_pre_tokenizer.h"
+
+#include <fmt/ranges.h>
+
+#include <vector>
+
+#include "adascale/core/error.h"
+
+// llama.cpp knows splitters by name and has the patterns in its own source (llama-vocab.cpp).
+namespace adascale {
+namespace {
+
+using nlohmann::json;
+
+struct Splitter {
+  const char* name;
+  std::vector<std::string> steps;  ///< as step_of() says them
+};
+
+std::string pattern_of_words(const std::string& digits) {
+  return R"(split (?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|)" + digits +
+         R"(| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
+}
+
+const std::vector<Splitter>& splitters() {
+  static const std::vector<Splitter> rows = {
+      {"gpt-2", {"words"}},
+      {"smollm", {"digit by digit", "words"}},
+      {"llama-bpe", {pattern_of_words(R"(\p{N}{1,3})"), "bytes"}},
+      {"qwen2", {pattern_of_words(R"(\p{N})"), "bytes"}},
+  };
+  return rows;
+}
+
+/// What one pre-tokenizer does, as far as the known ones differ.
+std::string step_of(const json& step) {
+  const std::string type = step.value("type", "unnamed");
+  if (type == "ByteLevel") return step.value("use_regex", true) ? "words" : "bytes";
+  if (type == "Digits") return step.value("individual_digits", false) ? "digit by digit" : "digits";
+  const bool splits =
+      type == "Split" && step.value("behavior", "") == "Isolated" && !step.value("invert", false);
+  if (splits && step.at("pattern").contains("Regex"))
+    return "split " + step.at("pattern").at("Regex").get<std::string>();
+  return type;
+}
+
+}  // namespace
+
+std::string gguf_pre_tokenizer(const std::string& path, const json& tokenizer) {
+  const json whole = tokenizer.value("pre_tokenizer", json());
+  ADA_CHECK(whole.is_object(), "{}: has no pre_tokenizer; quantize a .gguf that llama.cpp made of the folder",
+            path);
+  std::vector<std::string> steps;
+  if (whole.value("type", "") == "Sequence")
+    for (const json& step : whole.at("pretokenizers")) steps.push_back(step_of(step));
+  else
+    steps.push_back(step_of(whole));
+  for (const Splitter& row : splitters())
+    if (row.steps == steps) return row.name;
+  fail(
+      "{}: splits text in a way that has no name here ({}); quantize a .gguf that llama.cpp made of the "
+      "folder",
+      path, fmt::join(steps, "; "));
+}
+
+}  // namespace adascale
