@@ -41,7 +41,7 @@ std::string objection_to(const QuantizedWeight& weight, const PackedFolder& kind
     return fmt::format("has {} bits, expected {}", grid.bits, fmt::join(kind.bits, ", "));
   if (grid.integer_block_scales())
     return "has LPBQ scales, which it has no place for; leave decompressed_bw out";
-  if (weight.encoding && (weight.encoding->minimum || weight.encoding->d))
+  if (!grid.is_plain())
     return "has a float minimum or superblocks, which it has no place for; use a grid of plain scales";
   return "";
 }
