@@ -24,8 +24,9 @@ struct ActivationQuantizer {
   int index = 0;       ///< among the module's inputs or outputs
   int bits = 8;
   bool symmetric = false;
-  std::optional<ActivationEncoding> encoding;  ///< set by compute_encodings
-  std::string off_reason;                      ///< not empty: compute_encodings turned it off, and why
+  std::optional<ActivationEncoding> encoding;  ///< set by compute_encodings, or loaded
+  std::string off_reason;                      ///< not empty: it was turned off, and why
+  bool is_fixed = false;  ///< loaded or turned off to stay: compute_encodings leaves it as it is
 };
 
 }  // namespace adascale

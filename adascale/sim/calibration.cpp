@@ -33,7 +33,7 @@ Calibration::Calibration(const Program& program, size_t quantizers, const MakeAn
 }
 
 void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x) {
-  if (x.numel() == 0 || !off_reasons_[index].empty()) return;
+  if (x.numel() == 0 || !off_reasons_[index].empty() || quantizer.is_fixed) return;
   const auto [min, max] = x.detach().aminmax();
   const double lowest = min.item<double>(), highest = max.item<double>();
   const auto& name = program_.values[quantizer.value].name;
@@ -53,6 +53,8 @@ std::vector<ActivationQuantizer> Calibration::finish(std::vector<ActivationQuant
   bool any = quantizers.empty();
   for (size_t i = 0; i < quantizers.size(); ++i) {
     ActivationQuantizer& quantizer = quantizers[i];
+    if (quantizer.is_fixed) any = true;
+    if (quantizer.is_fixed) continue;
     any = any || seen_[i] || !off_reasons_[i].empty();
     quantizer.off_reason = off_reasons_[i];
     quantizer.encoding.reset();

@@ -19,10 +19,15 @@ std::string owner_of(const std::string& layer_name, const Program& program, cons
   return call == kNone ? layer_name : program.calls[call].label();
 }
 
+const char* how_decided(const QuantizedWeight& weight) {
+  if (weight.loaded) return "loaded";
+  return weight.trained ? "AdaScale" : "round-to-nearest";
+}
+
 std::string describe_weight(const QuantizedWeight& weight, const QuantizationSimModel& sim) {
   const std::string& name = weight.layer.parameters.front();
   return fmt::format("{} {} {}, {}", name, fmt::join(sim.program().state.at(name).sizes(), "x"),
-                     to_string(weight.grid), weight.trained ? "AdaScale" : "round-to-nearest");
+                     to_string(weight.grid), how_decided(weight));
 }
 
 std::string describe_activation(const ActivationQuantizer& quantizer) {

@@ -17,6 +17,8 @@ struct QuantizedWeight {
   bool may_train = true;             ///< unless layer_config says round-to-nearest
   bool trained = false;              ///< by AdaScale, as opposed to round-to-nearest
   std::string note = {};             ///< why its grid is not the one asked for (fit_grid.h)
+  bool loaded = false;               ///< its grid and scales are those of a file
+  bool is_fixed = false;             ///< loaded to stay: another file does not replace it
 };
 
 }  // namespace adascale

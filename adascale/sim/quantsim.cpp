@@ -1,5 +1,6 @@
 #include "adascale/sim/quantsim.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
@@ -75,6 +76,7 @@ struct QuantizationSimModel::Body {
   bool calibrated = false;
 
   Body(Program program_in, SimOptions options_in);
+  void index_weights();
   void index_quantizers();
   void check_versions() const;
   Outputs run(const Inputs& inputs, const RunHooks& hooks) const;
@@ -117,12 +119,16 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     log_line(fmt::format("{}: not quantized: {}", layer.name, layer.reason));
 }
 
-void QuantizationSimModel::Body::index_quantizers() {
+void QuantizationSimModel::Body::index_weights() {
   weight_by_value.assign(program.values.size(), kNone);
-  activation_by_value.assign(program.values.size(), kNone);
   for (size_t i = 0; i < weights.size(); ++i) {
     for (const ValueId value : weights[i].layer.weights) weight_by_value[value] = static_cast<int32_t>(i);
   }
+}
+
+void QuantizationSimModel::Body::index_quantizers() {
+  index_weights();
+  activation_by_value.assign(program.values.size(), kNone);
   for (const auto& [name, tensor] : program.state) versions[name] = version_of(tensor);
   for (size_t i = 0; i < activations.size(); ++i)
     activation_by_value[activations[i].value] = static_cast<int32_t>(i);
@@ -196,7 +202,12 @@ int32_t QuantizationSimModel::weight_of(ValueId parameter) const {
   return body_->weight_by_value[parameter];
 }
 bool QuantizationSimModel::is_calibrated() const {
-  return body_->calibrated;
+  if (body_->calibrated) return true;
+  const auto& activations = body_->activations;
+  const auto is_decided = [](const ActivationQuantizer& quantizer) {
+    return quantizer.encoding || !quantizer.off_reason.empty();
+  };
+  return !activations.empty() && std::all_of(activations.begin(), activations.end(), is_decided);
 }
 std::string QuantizationSimModel::describe() const {
   return describe_sim(*this);
@@ -339,6 +350,49 @@ void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) 
   }
   weight.encoding = std::move(encoding);
   weight.trained = trained;
+}
+
+at::Tensor QuantizationSimModel::source_weight(int32_t index) const {
+  const QuantizedWeight& weight = body_->weights[index];
+  const std::string& name = weight.layer.parameters.front();
+  ADA_CHECK(!(weight.encoding && body_->options.in_place),
+            "{}: was folded in place, and its weight as it came is gone; make a new simulation", name);
+  return body_->program.state.at(name).detach();
+}
+
+void QuantizationSimModel::load_weight(int32_t index, Encoding encoding, bool fixed) {
+  QuantizedWeight& weight = body_->weights[index];
+  const Grid& grid = encoding.grid;
+  const at::Tensor scale = scale_of_codes(encoding), lowest = encoding.offset + grid.qmin();
+  weight.grid = grid;
+  weight.range = {scale * lowest, scale * (lowest + grid.steps())};
+  fold(index, std::move(encoding), /*trained=*/false);
+  weight.loaded = true;
+  weight.is_fixed = fixed;
+  weight.note.clear();
+}
+
+void QuantizationSimModel::load_activation(int32_t index, int bits, bool symmetric,
+                                           const ActivationEncoding& encoding, bool fixed) {
+  ActivationQuantizer& quantizer = body_->activations[index];
+  quantizer.bits = bits;
+  quantizer.symmetric = symmetric;
+  quantizer.encoding = encoding;
+  quantizer.off_reason.clear();
+  quantizer.is_fixed = fixed;
+}
+
+void QuantizationSimModel::turn_off_activation(int32_t index, const std::string& reason) {
+  body_->activations[index].encoding.reset();
+  body_->activations[index].off_reason = reason;
+  body_->activations[index].is_fixed = true;
+}
+
+void QuantizationSimModel::turn_off_weight(int32_t index) {
+  ADA_ASSERT(!body_->weights[index].encoding, "a decided weight cannot be left out");
+  body_->excluded.push_back(body_->weights[index].layer);
+  body_->weights.erase(body_->weights.begin() + index);
+  body_->index_weights();
 }
 
 }  // namespace adascale

@@ -69,7 +69,8 @@ class QuantizationSimModel {
   void begin_calibration();
   void end_calibration();
   void abort_calibration();
-  bool is_calibrated() const;  ///< compute_encodings has succeeded
+  /// compute_encodings has succeeded, or every activation quantizer was loaded or turned off.
+  bool is_calibrated() const;
 
   /// Collects instead of running: until stop_recording, calls store copies of their inputs and throw
   /// ForwardRecorded.
@@ -100,6 +101,19 @@ class QuantizationSimModel {
 
   /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
   void fold(int32_t weight, Encoding encoding, bool trained);
+  /// Puts a layer on the grid and scales of a file, rounding the weight as it came to the nearest codes, and
+  /// decides it. `fixed`: no later file replaces it.
+  void load_weight(int32_t weight, Encoding encoding, bool fixed);
+  /// Gives an activation the bits, symmetry and encoding of a file. `fixed`: compute_encodings and later
+  /// files leave them.
+  void load_activation(int32_t activation, int bits, bool symmetric, const ActivationEncoding& encoding,
+                       bool fixed);
+  /// Leaves the activation in full precision, for compute_encodings too.
+  void turn_off_activation(int32_t activation, const std::string& reason);
+  /// Leaves a layer that is not decided yet in full precision; the indices of those behind it move.
+  void turn_off_weight(int32_t weight);
+  /// The weight as it came, if it still exists: folding in place overwrites it.
+  at::Tensor source_weight(int32_t weight) const;
   /// How apply_adascale, which runs once, trained it: recipe, iterations, seed. Empty: not at all.
   std::map<std::string, std::string> training = {};
 

@@ -19,7 +19,10 @@ constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury i
 
 void check_state(const QuantizationSimModel& sim, Objections& objections) {
   if (sim.is_calibrated())
-    objections.add("apply_adascale: called after compute_encodings, which froze the weights; call it before");
+    objections.add(
+        "apply_adascale: called after compute_encodings, which froze the weights, or after load_encodings "
+        "with all "
+        "activations; call it before");
   try {
     sim.check_unchanged();
   } catch (const Error& error) {  // boundary: one objection among others

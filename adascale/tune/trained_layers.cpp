@@ -12,6 +12,7 @@ namespace {
 
 /// Of the weight itself, wherever it stands.
 std::string own_reason(const QuantizedWeight& weight) {
+  if (weight.loaded) return "its encoding was loaded";
   if (!weight.may_train) return "round-to-nearest, as layer_config says";
   if (weight.grid.bits > kMaxTrainedBits)
     return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits,
