@@ -7,6 +7,7 @@
 #include "adascale/core/error.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
+#include "cli/flags.h"
 #include "cli/quantize_run.h"
 
 namespace adascale {
@@ -41,6 +42,7 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
       .add_option("--format", flags.run.formats,
                   "adascale list formats; without it those that fit the kind of model")
       ->type_name("NAME");
+  visit_export_options(FlagAdder(command), flags.run.quantize);
   command.add_option("--output-dir", flags.run.output_dir, "made if missing; files appear in it all or none")
       ->type_name("DIR")
       ->required();

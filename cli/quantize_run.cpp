@@ -113,7 +113,9 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   const OutputFiles files{run.output_dir,
                           model.stem,
                           run.formats.empty() ? default_formats(door, model, options) : run.formats,
-                          {.more_formats = model.formats, .source = model.source}};
+                          {.encoding_version = options.encoding_version,
+                           .more_formats = model.formats,
+                           .source = model.source}};
   std::vector<std::string> sources = run.data.files;
   sources.push_back(run.model);
   check_output(files, sources);

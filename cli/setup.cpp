@@ -59,6 +59,7 @@ void check_flags(QuantizeFlags& flags) {
   visit_sim_options(checker, flags.sim);
   visit_adascale_options(checker, flags.training);
   visit_setup_options(checker, flags);
+  visit_export_options(checker, flags);
   objections.raise();
   const bool epochs = flags.training.num_epochs.has_value(),
              iterations = flags.training.num_iterations.has_value();

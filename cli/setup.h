@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/formats/format.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/blocks.h"
@@ -19,6 +20,7 @@ struct QuantizeFlags {
   std::string scheme;
   std::string layer_config;
   int64_t outside_bw = kOffBits;
+  std::string encoding_version = ExportOptions().encoding_version;
 };
 
 /// Beside those of the sim and of training: one line per option, for flags and Python keywords.
@@ -29,6 +31,13 @@ void visit_setup_options(Visitor&& visit, Flags& flags) {
         "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; 32: full "
         "precision",
         OptionRule{.min = 2, .max = 16, .off = kOffBits});
+}
+
+/// How files are written, likewise.
+template <class Visitor, class Flags>
+void visit_export_options(Visitor&& visit, Flags& flags) {
+  visit("encoding_version", flags.encoding_version, "of AIMET's encodings, for the format of that name",
+        OptionRule{.choices = encoding_versions()});
 }
 
 /// Grids, blocks and layer settings: what `inspect` and `quantize` share.

@@ -15,6 +15,7 @@ void visit_quantize_options(Visitor& visit, QuantizeRun& run) {
   visit_sim_options(visit, run.quantize.sim);
   visit_adascale_options(visit, run.quantize.training);
   visit_setup_options(visit, run.quantize);
+  visit_export_options(visit, run.quantize);
   visit_data_options(visit, run.data.options);
 }
 

@@ -37,7 +37,7 @@ struct ModelSource {
 };
 
 struct ExportOptions {
-  std::string encoding_version = "1.0.0";  ///< or "0.6.1"
+  std::string encoding_version = "1.0.0";  ///< one of encoding_versions()
   std::vector<ExportFormat> more_formats;  ///< beside those of export_formats(): what only this model has
   ModelSource source = {};
 };
@@ -50,6 +50,9 @@ struct ExportRequest {
   ExportOptions options;
   std::string target = {};  ///< one of the format's, or none
 };
+
+/// The versions of AIMET's encodings files that are written and read, oldest first.
+const std::vector<std::string>& encoding_versions();
 
 const std::vector<ExportFormat>& export_formats();
 /// Row and target of "gguf" or "gguf:Q4_K".

@@ -59,6 +59,7 @@ class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
     num_epochs: int | None
     scheme: str
     outside_bw: int
+    encoding_version: str
     samples: int | None
     seq_len: int | None
     packing: str

@@ -179,14 +179,91 @@ TEST(EncodingsFormat, SchemesHaveAimetsNames) {
   EXPECT_EQ(name_of(QuantScheme::post_training_percentile), "post_training_percentile");
 }
 
-TEST(EncodingsFormat, Version061HasNoGroups) {
+SimOptions grouped() {
   SimOptions options = w4a16();
   options.layer_config = {{"linear_blocks.0.*", {.group_size = 16}}};
+  return options;
+}
+
+json encodings_by_tensor(const QuantizationSimModel& sim, const std::string& version) {
+  const Folder folder;
+  export_model(sim, folder.path(), "model", {"encodings"}, {.encoding_version = version});
+  return read_json(folder.path("model.encodings"));
+}
+
+TEST(EncodingsFormat, LaterVersionsLeaveTheModulesFileAtItsLast) {
+  const QuantizationSimModel sim = calibrated_sim("seed", grouped());
+  for (const char* version : {"2.0.0", "2.1.0"})
+    EXPECT_EQ(exported_encodings(sim, version), exported_encodings(sim));
+}
+
+TEST(EncodingsFormat, TensorsGoByTheProgramsNames) {
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  std::set<std::string> names;
+  const json latest = encodings_by_tensor(sim, "2.1.0");
+  for (const json& entry : latest["encodings"]) names.insert(entry["name"]);
+  for (const char* name : {"x", "relu", "linear_1", "linear_blocks.0.fc1.weight", "linear_blocks.0.fc1.bias"})
+    EXPECT_TRUE(names.contains(name)) << name;
+  for (const char* version : {"0.6.1", "1.0.0"}) {
+    const json file = encodings_by_tensor(sim, version);
+    EXPECT_EQ(file["version"], version);
+    EXPECT_EQ(file["activation_encodings"].size(), sim.activations().size());
+    EXPECT_EQ(file["param_encodings"].size(), sim.weights().size());
+  }
+}
+
+TEST(EncodingsFormat, BiasesAreTheInputsScaleTimesTheChannels) {
+  const QuantizationSimModel sim = calibrated_sim("seed", grouped());
+  const json file = encodings_by_tensor(sim, "2.0.0");
+  std::map<std::string, json> entries;
+  for (const json& entry : file["encodings"]) entries.emplace(entry["name"], entry);
+  const json& bias = entries.at("linear_blocks.0.fc1.bias");
+  EXPECT_EQ(bias["output_dtype"], "int32");
+  EXPECT_EQ(bias["axis"], 0);
+  ASSERT_EQ(bias["y_scale"].size(), 32U);
+  float largest = 0;
+  for (const json& scale : entries.at("linear_blocks.0.fc1.weight")["y_scale"][3])
+    largest = std::max(largest, scale.get<float>());
+  EXPECT_FLOAT_EQ(bias["y_scale"][3].get<float>(), largest * entries.at("x")["y_scale"].get<float>());
+}
+
+TEST(EncodingsFormat, NoBiasWithoutAnEncodingOfItsInput) {
+  SimOptions options = w4a16();
+  options.default_output_bw = 32;
+  const QuantizationSimModel sim(load_program(model_file("seed")), options);
+  EXPECT_EQ(encodings_by_tensor(sim, "2.0.0")["encodings"].size(), sim.weights().size());
+}
+
+TEST(EncodingsFormat, SymmetricActivationsAreUnsignedAroundAZeroPoint) {
+  SimOptions options = w4a16();
+  options.layer_config = {{"linear_blocks.1.fc2", {.output_symmetric = true}}};
   const QuantizationSimModel sim = calibrated_sim("seed", options);
-  EXPECT_EQ(error_of([&] { exported_encodings(sim, "0.6.1"); }),
-            "encodings: version 0.6.1 has no form for weights in groups (linear_blocks.0.fc1, "
-            "linear_blocks.0.fc2); "
-            "use encoding_version 1.0.0, or group_size 0");
+  const json latest = encodings_by_tensor(sim, "2.1.0"), older = encodings_by_tensor(sim, "1.0.0");
+  for (const json& entry : latest["encodings"])
+    if (entry["name"] == "linear_3") {
+      EXPECT_EQ(entry["output_dtype"], "uint16");
+      EXPECT_EQ(entry["y_zero_point"], 32768);
+    }
+  for (const json& entry : older["activation_encodings"])
+    if (entry["name"] == "linear_3") {
+      EXPECT_EQ(entry["offset"], json{-32768});
+    }
+}
+
+TEST(EncodingsFormat, OddWidthsHaveNoOnnxType) {
+  SimOptions options = w4a16();
+  options.layer_config = {{"linear_blocks.1.*", {.param_bw = 3}}};
+  const QuantizationSimModel sim = calibrated_sim("seed", options);
+  encodings_by_tensor(sim, "1.0.0");
+  EXPECT_EQ(error_of([&] { encodings_by_tensor(sim, "2.0.0"); }),
+            "encodings: ONNX, whose types versions 2.x name, has no integers of 3 bits (linear_blocks.1.fc1, "
+            "linear_blocks.1.fc2); use 2, 4, 8 or 16, or encoding_version 1.0.0");
+}
+
+TEST(EncodingsFormat, RefusesUnknownVersions) {
+  const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
+  EXPECT_EQ(error_of([&] { encodings_by_tensor(sim, "1.1.0"); }),
+            "encodings: got encoding_version '1.1.0', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0");
 }
 
 TEST(EncodingsFormat, RefusesAGridItCannotWrite) {

@@ -120,6 +120,32 @@ class Sequence(nn.Module):
         return self.fc2(torch.relu(y)) + self.fc3(self.query)
 
 
+class Sampled(nn.Sequential):
+    """The model that the files in aimet/ were written for."""
+
+    def __init__(self):
+        super().__init__(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3))
+
+
+class Shapes(nn.Module):
+    """Weights of many layouts: convolution, transposed ones, [in, out], a stack, one channel alone."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(8, 16, 3, padding=1)
+        self.up = nn.ConvTranspose2d(16, 8, 2, stride=2)
+        self.product = nn.Parameter(torch.randn(8, 16))
+        self.bias = nn.Parameter(torch.randn(16))
+        self.stack = nn.Parameter(torch.randn(2, 16, 8))
+        self.one = nn.Linear(8, 1)
+
+    def forward(self, x):
+        y = self.up(torch.relu(self.conv(x))).mean(dim=(2, 3))
+        y = torch.relu(torch.addmm(self.bias, y, self.product))
+        z = torch.matmul(y.unsqueeze(0).expand(2, -1, -1), self.stack)
+        return self.one(z.sum(0))
+
+
 def save(folder, name, model, example):
     dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
@@ -133,6 +159,8 @@ def main(folder):
     save(folder, "masked", Masked(), torch.rand(4, 16))
     save(folder, "sharing", Sharing(), torch.rand(4, 16))
     save(folder, "sequence", Sequence(), torch.rand(2, 6, 16))
+    save(folder, "sampled", Sampled(), torch.rand(4, 8))
+    save(folder, "shapes", Shapes(), torch.rand(3, 8, 4, 4))
     residual = Residual()
     residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1
     save(folder, "residual", residual, torch.rand(2, 3, 8, 8))

@@ -51,6 +51,8 @@ inline at::Tensor example_input(const std::string& name) {
   if (name == "tied") return at::randint(20, {3, 6}, at::kLong);
   if (name == "seed") return at::rand({4, 3, 32, 64});
   if (name == "sequence") return at::randn({5, 6, 16});
+  if (name == "sampled") return at::rand({5, 8});
+  if (name == "shapes") return at::rand({3, 8, 4, 4});
   return name == "residual" ? at::randn({3, 3, 8, 8}) : at::randn({5, 16});
 }
 
@@ -86,6 +88,11 @@ class Folder {
   static std::string test_name() { return ::testing::UnitTest::GetInstance()->current_test_info()->name(); }
   fs::path path_;
 };
+
+inline std::string text_of(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
 
 inline nlohmann::json read_json(const std::string& path) {
   return nlohmann::json::parse(std::ifstream(path));

@@ -79,6 +79,7 @@ def test_a_cnn_with_tensors(form: str, tmp_path: Path) -> None:
     report = adascale.quantize(model, tmp_path, data, output_bw=16, **FEW)
     assert len(report.blocks) == 3 and same(model, before)
     assert {path.name for path in tmp_path.iterdir()} == {
+        "Cnn.encodings",
         "Cnn.pt2",
         "Cnn.safetensors",
         "Cnn_torch.encodings",

@@ -59,6 +59,7 @@ def test_whole_workflow(tmp_path: Path) -> None:
     files = sim.export(path=tmp_path, filename_prefix="quantized_dummy_model", dummy_input=dummy_input.cpu())
 
     names = [
+        "quantized_dummy_model.encodings",
         "quantized_dummy_model.pt2",
         "quantized_dummy_model.safetensors",
         "quantized_dummy_model_torch.encodings",
@@ -67,9 +68,9 @@ def test_whole_workflow(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
     assert same(before, model.state_dict())
 
-    reloaded = torch.export.load(tmp_path / names[0]).module()
+    reloaded = torch.export.load(tmp_path / names[1]).module()
     torch.testing.assert_close(reloaded(dummy_input[:7]), y, rtol=0, atol=1e-6)
-    encodings = json.loads((tmp_path / names[2]).read_text())
+    encodings = json.loads((tmp_path / names[3]).read_text())
     assert set(encodings["param_encodings"]) >= {
         f"linear_blocks.{i}.fc{k}.weight" for i in range(5) for k in (1, 2)
     }
