@@ -51,6 +51,15 @@ py::list call_sim(QuantizationSimModel& sim, const py::list& inputs) {
   return to_python(outputs);
 }
 
+std::vector<std::string> load_into(const std::vector<std::pair<QuantizationSimModel*, std::string>>& parts,
+                                   const std::string& text, const std::string& origin, bool strict,
+                                   bool partial, bool allow_overwrite,
+                                   const std::map<std::string, std::string>& names) {
+  std::vector<EncodingTarget> targets;
+  for (const auto& [sim, path] : parts) targets.push_back({*sim, path});
+  return load_encodings(targets, text, origin, {strict, partial, allow_overwrite, names});
+}
+
 std::vector<std::string> state_names(const QuantizationSimModel& sim) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : sim.program().state) names.push_back(name);
@@ -104,6 +113,9 @@ AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& bat
 void bind_sim(py::module_& module) {
   module.def("check_sim_options", &check_sim_options);
   module.def("check_adascale_options", &check_adascale_options);
+  module.def("load_encodings", &load_into, py::arg("parts"), py::arg("text"), py::arg("origin"),
+             py::arg("strict"), py::arg("partial"), py::arg("allow_overwrite"), py::arg("names"),
+             py::call_guard<py::gil_scoped_release>());
   using Release = py::call_guard<py::gil_scoped_release>;
   py::class_<QuantizationSimModel>(module, "Sim")
       .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),

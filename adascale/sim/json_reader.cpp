@@ -110,6 +110,19 @@ std::vector<std::pair<std::string, JsonReader>> JsonReader::members(
   return found;
 }
 
+std::optional<JsonReader> JsonReader::find(const std::string& key) const {
+  if (!json_->is_object()) refuse("an object");
+  const auto member = json_->find(key);
+  if (member == json_->end()) return std::nullopt;
+  return JsonReader(*member, *this, shown_key(key));
+}
+
+JsonReader JsonReader::get(const std::string& key) const {
+  const auto member = find(key);
+  ADA_CHECK(member, "{}: key '{}' is missing", where(), key);
+  return *member;
+}
+
 void JsonReader::require(const std::string& key) const {
   if (!json_->is_object()) refuse("an object");
   ADA_CHECK(json_->contains(key), "{}: key '{}' is missing; add it, if only as an empty section", where(),

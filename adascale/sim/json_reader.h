@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -29,6 +30,13 @@ class JsonReader {
   std::vector<std::pair<std::string, JsonReader>> members() const;
   /// The same, of an object that may have these keys only.
   std::vector<std::pair<std::string, JsonReader>> members(const std::vector<std::string>& keys) const;
+  /// The member of that key; nothing when there is none. Throws unless it is an object.
+  std::optional<JsonReader> find(const std::string& key) const;
+  /// The member of that key; throws when it is missing.
+  JsonReader get(const std::string& key) const;
+  bool is_object() const { return json_->is_object(); }
+  bool is_list() const { return json_->is_array(); }
+  bool is_boolean() const { return json_->is_boolean(); }
   /// Throws unless the object has the key.
   void require(const std::string& key) const;
   std::vector<JsonReader> items() const;

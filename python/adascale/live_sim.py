@@ -193,6 +193,10 @@ class LiveSim:
                 if shown is not None and shown.data_ptr() != now.data_ptr():
                     place._parameters[leaf] = nn.Parameter(now.detach(), requires_grad=False)
 
+    def parts(self) -> list[tuple[_C.Sim, str]]:
+        """The blocks, with their paths."""
+        return [(block.core, block.path) for block in self.blocks]
+
     def outside(self) -> Iterator[str]:
         """Names of the modules with weights that no block holds; those of blocks left out included."""
         inside = tuple(f"{block.path}." for block in self.blocks)

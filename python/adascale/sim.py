@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import Any, Unpack
 
 import torch
@@ -127,6 +128,40 @@ class QuantizationSimModel:
             raise
         self._show_folded_weights()
 
+    def load_encodings(
+        self,
+        encodings: Mapping[str, Any] | str | os.PathLike[str],
+        strict: bool = True,
+        partial: bool = True,
+        *,
+        allow_overwrite: bool = True,
+        names: Mapping[str, str] | None = None,
+    ) -> list[str]:
+        """Sets weights and activations from an encodings file, AIMET's or ours; returns what it passed over.
+
+        encodings: a path, or the file's content: versions 0.6.1, 1.0.0, 2.0.0 and 2.1.0, with the names of
+            modules (``*_torch.encodings``) or of an exported program's tensors.
+        strict: names that the model does not have, and entries for what has no quantizer, raise; else they
+            are passed over.
+        partial: quantizers without an entry stay as they are. Otherwise they raise or, not strict, are turned
+            off.
+        allow_overwrite: activations may be overwritten by ``compute_encodings``, both by another file.
+        names: the file's names, where they are not the model's, to ours: a parameter, model input, value of
+            the program or module.
+
+        Weights get the file's bits, symmetry, granularity and scales, their codes by rounding the weights as
+        they came; they are frozen from then on, for ``apply_adascale`` too. Activations get the file's bits,
+        symmetry, scale and offset; when all have, the simulation counts as calibrated.
+        Raises :class:`adascale.Error` with all objections in one line; the simulation is then as before.
+        """
+        text, origin = _encodings_text(encodings)
+        parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.parts()
+        passed_over = _C.load_encodings(
+            parts, text, origin, strict, partial, allow_overwrite, dict(names or {})
+        )
+        self._show_folded_weights()
+        return passed_over
+
     def export(
         self,
         path: str | os.PathLike[str],
@@ -141,7 +176,7 @@ class QuantizationSimModel:
         dummy_input: not needed; its arguments' names and kinds are checked against the captured ones.
         formats: names as ``adascale list formats`` shows them; None for pt2, safetensors and encodings, or,
             of a model simulated block by block, which has no whole program, the last two.
-        encoding_version: "1.0.0" or "0.6.1".
+        encoding_version: of the encodings: "0.6.1", "1.0.0", "2.0.0" or "2.1.0".
         Raises :class:`adascale.Error` before anything is written.
         """
         if isinstance(formats, str):
@@ -154,6 +189,21 @@ class QuantizationSimModel:
 
     def __repr__(self) -> str:
         return self._core.describe().rstrip()
+
+
+def _encodings_text(encodings: Any) -> tuple[str, str]:
+    """The file's text, and what messages call it."""
+    if isinstance(encodings, Mapping):
+        return json.dumps(encodings), "encodings"
+    if not isinstance(encodings, (str, os.PathLike)):
+        raise Error(f"load_encodings: got {type(encodings).__name__}, expected a path or the file's content")
+    path = os.fspath(encodings)
+    try:
+        return Path(path).read_text(encoding="utf-8"), path
+    except UnicodeDecodeError as error:
+        raise Error(f"{path}: not valid JSON: not UTF-8 at byte {error.start}") from error
+    except OSError as error:
+        raise Error(f"{path}: cannot be read: {error.strerror}; expected an encodings file") from error
 
 
 def _pattern_list(blocks: Sequence[str] | None) -> list[str] | None:
