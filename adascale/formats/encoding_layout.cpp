@@ -138,7 +138,8 @@ int block_scale_bits_of(const FileEntry& entry, const Grid& grid_of_sim) {
   if (entry.block_scale_bits > 0) return entry.block_scale_bits;
   const auto largest = *std::max_element(entry.block_scales.begin(), entry.block_scales.end());
   const int needed = std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(largest - 1))));
-  for (const int bits : {grid_of_sim.block_scale_bits, entry.bits})
+  const int bits_of_sim = grid_of_sim.integer_block_scales() ? grid_of_sim.block_scale_bits : 0;
+  for (const int bits : {bits_of_sim, entry.bits})
     if (bits >= needed) return bits;
   return needed;
 }
@@ -153,7 +154,7 @@ at::Tensor filled(const std::vector<T>& values, const Sizes& sizes, c10::ScalarT
 void find_block_scales(Encoding& encoding, const Grid& grid_of_sim) {
   Grid grid = encoding.grid;
   grid.block_scale_bits = grid_of_sim.block_scale_bits;
-  if (!grid.integer_block_scales() || !grid.per_group() || !grid.symmetric) return;
+  if (!grid_of_sim.integer_block_scales() || !grid.per_group() || !grid.symmetric) return;
   if (has_one_block(grid, encoding.codes.sizes())) return;
   const auto [per_block, per_channel] = block_scales(encoding.scale, grid);
   if (!at::equal(per_block * per_channel, encoding.scale)) return;
@@ -168,10 +169,10 @@ Encoding encode(const FileEntry& entry, const QuantizedWeight& weight, const at:
   grid.symmetric = is_symmetric(entry, weight.grid);
   check_grid(entry.where, grid, source.sizes());
   const Sizes sizes = scale_sizes(source.sizes(), grid);
-  const at::Tensor offset = filled(entry.lowest, sizes, at::kFloat);
+  const at::Tensor offset = grid.symmetric ? at::Tensor() : filled(entry.lowest, sizes, at::kFloat);
   const std::string& name = weight.layer.parameters.front();
   const auto encode_with = [&](const at::Tensor& scale) {
-    return encode_affine(name, source, split_groups(source, grid), scale, offset, grid);
+    return encode_affine(name, source, split_groups(source, grid), {scale, offset}, grid);
   };
   if (entry.block_scales.empty()) {
     Encoding encoding = encode_with(filled(entry.scales, sizes, at::kFloat));

@@ -269,8 +269,7 @@ TEST(EncodingsFormat, RefusesUnknownVersions) {
 TEST(EncodingsFormat, RefusesAGridItCannotWrite) {
   QuantizationSimModel sim(load_program(model_file("tied")), {.default_output_bw = 32});
   QuantizedWeight& weight = const_cast<QuantizedWeight&>(sim.weights().front());
-  weight.encoding = sim.weight_encoding(0);
-  weight.encoding->minimum = at::zeros_like(weight.encoding->scale);
+  weight.grid.float_minimum = true;
   EXPECT_NE(error_of([&] { exported_encodings(sim); }).find("float minimum or superblocks"),
             std::string::npos);
 }
