@@ -36,7 +36,7 @@ struct Grid {
   bool per_group() const { return group_size > 0; }
   bool integer_block_scales() const { return block_scale_bits > 0 && !has_superblocks(); }  ///< LPBQ's
   bool has_superblocks() const { return superblock_size > 0; }
-  /// One float scale per range, of whichever sign, and an integer offset: what most formats can hold.
+  /// One float scale and one integer offset per range: what most formats can hold.
   bool is_plain() const { return block_scale_bits == 0 && !float_minimum; }
   int64_t block_scale_max() const { return int64_t{1} << block_scale_bits; }
   int64_t qmin() const { return symmetric ? -(int64_t{1} << (bits - 1)) : 0; }
