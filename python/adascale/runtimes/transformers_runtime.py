@@ -1,0 +1,53 @@
+"""transformers, with whatever package unpacks the folder's weights."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from ..doors.folder_source import find_source, load_config, load_model, model_class
+from ..doors.transformers_model import quiet_transformers
+from ..errors import Error, first_line
+from .runtime import RunBatch, need_package
+
+
+class TransformersRuntime:
+    """Runs the folder itself: ``hf``, or packed weights that transformers knows how to load."""
+
+    name = "transformers"
+    files = "config.json"
+    description = "transformers, CPU, from_pretrained on the folder"
+
+    def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
+        need_package(self.name, "transformers")
+        if not Path(folder, "config.json").is_file():
+            raise Error(
+                f"{folder}: holds no config.json for --runtime {self.name}; quantize a transformers folder with "
+                "--format hf or compressed-tensors"
+            )
+        source = find_source(folder)
+        with quiet_transformers():
+            config = load_config(source)
+            _need_unpacker(self.name, getattr(config, "quantization_config", None))
+            model = load_model(source, model_class(source, config))
+
+        def run(batch: dict[str, Tensor]) -> list[Tensor | None]:
+            try:
+                with torch.inference_mode():
+                    leaves = pytree.tree_leaves(model(**batch))
+            except Exception as error:  # boundary: the runtime's own errors, one line
+                raise Error(f"{folder}: {self.name} cannot run it: {first_line(error)}") from error
+            return [leaf if isinstance(leaf, Tensor) else None for leaf in leaves[: len(outputs)]]
+
+        return run
+
+
+def _need_unpacker(runtime: str, quantization: Any) -> None:
+    """The packages behind transformers' quantization methods."""
+    method = quantization.get("quant_method") if isinstance(quantization, dict) else None
+    if method == "compressed-tensors":
+        need_package(runtime, "compressed_tensors", "compressed-tensors")
+    elif method == "gptq":
+        need_package(runtime, "gptqmodel")
