@@ -77,7 +77,7 @@ ExportFormat gguf_format() {
               "gguf:Q4_K trains that type's blocks",
           .files = {"PREFIX.gguf"},
           .targets = target_names(),
-          .holds_activations = false,
+          .needs_source = true,
           .fit =
               [](const std::string& target) {
                 return [target](const Layer& layer, const at::Tensor& weight, const Grid& asked) {
