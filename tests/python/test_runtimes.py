@@ -1,6 +1,5 @@
 """What runtimes have in common, and what they say when something is missing; none is needed."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
@@ -25,9 +24,7 @@ def test_a_missing_package_is_named() -> None:
 
 @pytest.mark.parametrize("runtime", python_runtimes(), ids=lambda runtime: runtime.name)
 def test_each_says_what_it_lacks(runtime: object, tmp_path: Path) -> None:
-    installed = any(importlib.util.find_spec(name) for name in ("onnxruntime", "openvino"))
-    expected = "holds 0" if installed else "pip install|holds 0"
-    with pytest.raises(Error, match=expected):
+    with pytest.raises(Error, match="pip install|holds (0|no)"):
         runtime.open(str(tmp_path), ["x"], ["y"])  # type: ignore[attr-defined]
 
 
