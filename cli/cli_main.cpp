@@ -31,7 +31,7 @@ void check_command_name(const std::vector<std::string>& args, const CLI::App& ap
   fail("no command is called '{}'; there are {}", args[0], known);
 }
 
-void run(const std::vector<std::string>& args, const Doors& doors) {
+void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   CLI::App app(
       "Post-training quantization with learned rounding: weights of 2 to 8 bits from a little calibration "
       "data.",
@@ -43,7 +43,8 @@ void run(const std::vector<std::string>& args, const Doors& doors) {
   app.footer("MODEL is " + describe(doors) +
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 1 anything else.");
   const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
-                                         evaluate_command(app, doors), list_command(app, doors)};
+                                         evaluate_command(app, doors, runtimes),
+                                         list_command(app, doors, runtimes)};
   check_command_name(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first
@@ -65,10 +66,10 @@ int report(int code, const std::string& message) {
 
 }  // namespace
 
-int cli_main(const std::vector<std::string>& args, const Doors& doors) {
+int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   int code = kDone;
   try {
-    run(args, doors);
+    run(args, doors, runtimes);
   } catch (const CLI::ParseError& error) {
     code =
         report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands and options");

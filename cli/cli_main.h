@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "cli/door.h"
+#include "cli/runtime.h"
 
 namespace adascale {
 
@@ -10,6 +11,6 @@ namespace adascale {
 /// 0 done; 2 the user's input (Error::Fault::kUser, a wrong command line); 1 anything else. Results go to
 /// standard output; progress, notes and the one line "adascale: error: ..." to standard error. Throws
 /// nothing.
-int cli_main(const std::vector<std::string>& args, const Doors& doors);
+int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes = {});
 
 }  // namespace adascale

@@ -2,6 +2,7 @@
 #include <functional>
 
 #include "cli/door.h"
+#include "cli/runtime.h"
 
 namespace CLI {
 class App;
@@ -15,10 +16,10 @@ struct Command {
   std::function<void()> run;
 };
 
-/// Each adds its subcommand to `app`. `doors` must outlive the command.
+/// Each adds its subcommand to `app`. `doors` and `runtimes` must outlive the command.
 Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
-Command evaluate_command(CLI::App& app, const Doors& doors);
-Command list_command(CLI::App& app, const Doors& doors);
+Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
+Command list_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
 
 }  // namespace adascale

@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <optional>
 
 #include "adascale/core/error.h"
 #include "adascale/io/pt2.h"
@@ -17,18 +18,21 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvaluateFlags {
-  std::string model, folder;
+  std::string model, folder, runtime;
   DataRequest data;
 };
 
-/// What `quantize` left in the folder: a .pt2, or a model of the same kind as the one it came from.
-std::string quantized_model(const std::string& folder, const Door& door) {
+/// What `quantize` left in the folder to simulate: a .pt2, or a model of the same kind as the one it came
+/// from. Beside a runtime there may be none.
+std::optional<std::string> simulation_in(const std::string& folder, const Door& door, bool is_needed) {
   ADA_CHECK(fs::is_directory(folder), "{}: not a folder; expected the --output-dir of adascale quantize",
             folder);
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".pt2") found.push_back(entry.path().string());
-  if (found.empty() && door.matches(folder)) return folder;
+  if (found.empty() && door.matches(folder) && (is_needed || fs::exists(fs::path(folder) / "config.json")))
+    return folder;
+  if (found.empty() && !is_needed) return std::nullopt;
   ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model", folder,
             found.size());
   return found[0];
@@ -46,6 +50,7 @@ Row row_of(const OutputComparison& output) {
     quant_perplexity = output.tokens->quant_perplexity();
   }
   return {output.name,
+          output.runner,
           fmt::format("{:.2f}", output.metrics.sqnr_db()),
           fmt::format("{:.5f}", output.metrics.mean_cosine()),
           format_optional(output.metrics.top1_agreement(), 4),
@@ -54,23 +59,69 @@ Row row_of(const OutputComparison& output) {
           format_optional(quant_perplexity, 3)};
 }
 
-void evaluate(const EvaluateFlags& flags, const Doors& doors) {
+std::string describe_speed(const Evaluation& evaluation, const std::vector<Runner>& runners) {
+  const char* unit = evaluation.are_tokens ? "tokens" : "samples";
+  std::string text = "speed";
+  for (size_t i = 0; i < evaluation.seconds.size(); ++i)
+    text += fmt::format("{} {} {:.1f} {}/s", i == 0 ? "    " : ",", i == 0 ? "model" : runners[i - 1].name,
+                        static_cast<double>(evaluation.counted) / evaluation.seconds[i], unit);
+  return text;
+}
+
+void print_outputs(const Evaluation& evaluation, bool shows_runner) {
+  std::vector<Row> rows = {{"output", "run by", "SQNR dB", "cosine", "top-1 agreement", "KL divergence",
+                            "perplexity", "quantized perplexity"}};
+  for (const OutputComparison& output : evaluation.outputs) rows.push_back(row_of(output));
+  if (!shows_runner)
+    for (Row& row : rows) row.erase(row.begin() + 1);
+  fmt::print("{}", format_table(rows));
+}
+
+void print_runtime(const Evaluation& evaluation, const std::vector<Runner>& runners) {
+  fmt::print("\n");
+  for (const OutputDifference& difference : evaluation.differences)
+    fmt::print("{} from the simulation, {}: at most {:.3g}, where the largest value is {:.3g}\n",
+               runners.back().name, difference.name, difference.largest, difference.largest_value);
+  fmt::print("{}\n", describe_speed(evaluation, runners));
+}
+
+/// The quantized program; the folder itself is a model of the door's kind where it holds no .pt2.
+Program open_simulation(const std::string& path, const EvaluateFlags& flags, const Door& door) {
+  return path == flags.folder ? door.open(path, flags.data).program : load_program(path);
+}
+
+void check_outputs(const Program& fp, const Program& quantized) {
+  ADA_CHECK(fp.outputs.size() == quantized.outputs.size(),
+            "the quantized model has {} outputs, the model {}: not made from this model",
+            quantized.outputs.size(), fp.outputs.size());
+}
+
+void evaluate(const EvaluateFlags& flags, const Doors& doors, const Runtimes& runtimes) {
   check_data_options(flags.data);
+  const Runtime* runtime = flags.runtime.empty() ? nullptr : &find_runtime(runtimes, flags.runtime);
   const Door& door = door_for(doors, flags.model);
-  const std::string quantized_path = quantized_model(flags.folder, door);
+  const auto simulation = simulation_in(flags.folder, door, runtime == nullptr);
   const OpenedModel fp = door.open(flags.model, flags.data);
   const Batches batches = cut_batches(fp, flags.data);
-  const bool is_folder = quantized_path == flags.folder;
-  const Program quantized =
-      is_folder ? door.open(flags.folder, flags.data).program : load_program(quantized_path);
-  fmt::print("{} against {}, {} samples{}\n\n", quantized_path, flags.model, batches.samples,
-             is_folder ? "; weights alone, activations in full precision" : "");
 
-  std::vector<Row> rows = {{"output", "SQNR dB", "cosine", "top-1 agreement", "KL divergence", "perplexity",
-                            "quantized perplexity"}};
-  for (const OutputComparison& output : compare(fp.program, quantized, batches.inputs))
-    rows.push_back(row_of(output));
-  fmt::print("{}", format_table(rows));
+  std::vector<Runner> runners;
+  std::optional<Program> quantized;
+  if (simulation) {
+    quantized = open_simulation(*simulation, flags, door);
+    check_outputs(fp.program, *quantized);
+    runners.push_back(program_runner("simulation", *quantized));
+  }
+  if (runtime != nullptr)
+    runners.push_back(
+        runtime_runner(runtime->name, fp.program, runtime->open(flags.folder, names_of(fp.program))));
+  fmt::print("{} against {}, {} samples{}\n\n", simulation.value_or(flags.folder), flags.model,
+             batches.samples,
+             !simulation                   ? "; no .pt2 in it, so without the simulation"
+             : *simulation == flags.folder ? "; weights alone, activations in full precision"
+                                           : "");
+  const Evaluation evaluation = evaluate_runners(fp.program, runners, batches.inputs);
+  print_outputs(evaluation, runtime != nullptr);
+  if (runtime != nullptr) print_runtime(evaluation, runners);
 }
 
 constexpr char kMetricsHelp[] =
@@ -85,11 +136,13 @@ constexpr char kMetricsHelp[] =
     "[batch, seq] that is "
     "looked up\nin an embedding of vocab rows. Where there is an input attention_mask [batch, seq], "
     "positions with 0 "
-    "are left out of that line.";
+    "are left out of that line.\n"
+    "With --runtime also how far the runtime is from the simulation, and how many samples or tokens a second "
+    "each runs.";
 
 }  // namespace
 
-Command evaluate_command(CLI::App& app, const Doors& doors) {
+Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes) {
   auto flags = std::make_shared<EvaluateFlags>();
   CLI::App* command =
       app.add_subcommand("evaluate", "compare a quantized folder with the model it came from");
@@ -99,8 +152,12 @@ Command evaluate_command(CLI::App& app, const Doors& doors) {
                    "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind")
       ->required();
   add_data_flags(*command, flags->data, doors)->required();
+  command
+      ->add_option("--runtime", flags->runtime,
+                   "run what was exported in the program that will use it too; adascale list runtimes")
+      ->type_name("NAME");
   command->footer(kMetricsHelp);
-  return {command, [flags, &doors] { evaluate(*flags, doors); }};
+  return {command, [flags, &doors, &runtimes] { evaluate(*flags, doors, runtimes); }};
 }
 
 }  // namespace adascale

@@ -1,24 +1,53 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
 #include "cli/metrics.h"
+#include "cli/runtime.h"
 
 namespace adascale {
 
-/// One float output of a program, compared over all batches.
+/// Something that runs the model: flat outputs of a batch; undefined where it does not give one.
+struct Runner {
+  std::string name;  ///< "simulation", "onnxruntime"
+  std::function<std::vector<at::Tensor>(const Inputs&)> run;
+};
+
+/// Libtorch runs it here. `program` must outlive the runner.
+Runner program_runner(const std::string& name, const Program& program);
+/// A runtime runs it; `program` has the names of its inputs and must outlive the runner.
+Runner runtime_runner(const std::string& name, const Program& program, RunBatch run);
+ModelNames names_of(const Program& program);
+
+/// One float output of the model as one runner gave it, against the model's own over all batches.
 struct OutputComparison {
-  std::string name;
+  std::string name, runner;
   OutputMetrics metrics;
   std::optional<TokenMetrics> tokens;  ///< where it is logits over tokens (token_logits.h)
 };
 
-/// Runs both programs on the batches. Positions that the attention mask leaves out count in none of the
-/// metrics of token logits. Throws (user) when the quantized program has other outputs, or there is no float
-/// output to compare.
-std::vector<OutputComparison> compare(const Program& fp, const Program& quant,
-                                      const std::vector<Inputs>& batches);
+/// One float output of two runners.
+struct OutputDifference {
+  std::string name;
+  double largest = 0;        ///< max |a - b| over all batches
+  double largest_value = 0;  ///< max |a|
+};
+
+struct Evaluation {
+  std::vector<OutputComparison> outputs;
+  std::vector<OutputDifference> differences;  ///< of the last runner from the first, where there are two
+  int64_t counted = 0;                        ///< samples, or tokens, of the batches that were timed
+  bool are_tokens = false;
+  std::vector<double> seconds;  ///< of the model, then of each runner, for what was counted
+};
+
+/// Runs the model and every runner on the batches; the first batch is not timed unless it is the only one.
+/// Positions that the attention mask leaves out count in none of the metrics of token logits. Throws (user)
+/// when a runner's outputs are others than the model's, or there is no float output to compare.
+Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
+                            const std::vector<Inputs>& batches);
 
 }  // namespace adascale

@@ -12,6 +12,7 @@ class OutputMetrics {
   /// Floating tensors of one shape [..., d]; a vector is the last dimension.
   void add(const at::Tensor& fp, const at::Tensor& quant);
 
+  bool is_used() const { return vectors_ > 0; }  ///< anything was added
   /// 10 log10(sum fp^2 / sum (fp - quant)^2); +inf when equal.
   double sqnr_db() const;
   /// Mean over vectors; of two zero vectors 1, of one 0.

@@ -86,4 +86,15 @@ void check_formats(const OutputFiles& files, const QuantizationSimModel& sim) {
   objections.raise();
 }
 
+std::vector<std::string> format_notes(const OutputFiles& files, const QuantizationSimModel& sim) {
+  std::vector<std::string> notes;
+  for (const std::string& name : files.formats) {
+    const auto [format, target] = choose_format(name, files.options.more_formats);
+    if (!format->notes) continue;
+    const auto said = format->notes({sim, files.folder, files.stem, files.options, target});
+    notes.insert(notes.end(), said.begin(), said.end());
+  }
+  return notes;
+}
+
 }  // namespace adascale

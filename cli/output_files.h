@@ -20,5 +20,7 @@ struct OutputFiles {
 void check_output(const OutputFiles& files, const std::vector<std::string>& sources);
 /// Throws (user) with everything that the formats cannot hold of this model.
 void check_formats(const OutputFiles& files, const QuantizationSimModel& sim);
+/// What the formats have to say of the files, once they are checked.
+std::vector<std::string> format_notes(const OutputFiles& files, const QuantizationSimModel& sim);
 
 }  // namespace adascale

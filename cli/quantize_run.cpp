@@ -110,12 +110,11 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   check_data_options(run.data);
   run.data.seed = options.training.seed;
   OpenedModel model = door.open(run.model, run.data);
-  const OutputFiles files{run.output_dir,
-                          model.stem,
-                          run.formats.empty() ? default_formats(door, model, options) : run.formats,
-                          {.encoding_version = options.encoding_version,
-                           .more_formats = model.formats,
-                           .source = model.source}};
+  const OutputFiles files{
+      run.output_dir,
+      model.stem,
+      run.formats.empty() ? default_formats(door, model, options) : run.formats,
+      {.encoding_version = options.encoding_version, .more_formats = model.formats, .source = model.source}};
   std::vector<std::string> sources = run.data.files;
   sources.push_back(run.model);
   check_output(files, sources);
@@ -127,6 +126,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   check_has_blocks(setup, run.model);
   const Preflight plan = check_adascale(setup.sim, batches.inputs, options.training);
   check_formats(files, setup.sim);
+  for (const std::string& note : format_notes(files, setup.sim)) model.notes.push_back(note);
   run.say(describe_plan(run, setup, plan, batches, files, model.notes));
   if (run.dry_run) return std::nullopt;
 

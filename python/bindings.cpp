@@ -8,6 +8,8 @@
 #include "cli/cli_main.h"
 #include "doors.h"
 #include "keywords.h"
+#include "program_formats.h"
+#include "runtimes.h"
 
 namespace adascale::python {
 namespace {
@@ -26,11 +28,16 @@ py::list adascale_keywords() {
   return table.rows();
 }
 
-int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors) {
+int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
+                const std::vector<py::object>& python_runtimes,
+                const std::vector<py::object>& python_formats) {
   Doors doors = {pt2_door()};
   for (const py::object& door : python_doors) doors.push_back(to_door(door));
+  add_formats(doors, to_program_formats(python_formats));
+  Runtimes runtimes;
+  for (const py::object& runtime : python_runtimes) runtimes.push_back(to_runtime(runtime));
   const py::gil_scoped_release no_gil;
-  return cli_main(args, doors);
+  return cli_main(args, doors, runtimes);
 }
 
 }  // namespace
@@ -45,6 +52,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
   module.def("log_to", &log_to);
-  module.def("run_command", &run_command, py::arg("args"), py::arg("doors"));
+  module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
+             py::arg("runtimes") = std::vector<py::object>(), py::arg("formats") = std::vector<py::object>());
   bind_quantize(module);
 }

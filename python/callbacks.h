@@ -21,4 +21,16 @@ void log_to(const py::function& callback);
 /// Errors of the library and of libtorch become `adascale.Error`, one line each.
 void translate_errors();
 
+/// Runs `work` with the GIL, from whichever thread; its adascale.Error becomes an Error of the library.
+template <class Work>
+auto in_python(const Work& work) {
+  const py::gil_scoped_acquire gil;
+  try {
+    return work();
+  } catch (py::error_already_set& error) {  // boundary: the package's one exception is ours too
+    if (!error.matches(py::module_::import("adascale.errors").attr("Error"))) throw;
+    fail("{}", std::string(py::str(error.value())));
+  }
+}
+
 }  // namespace adascale::python

@@ -12,18 +12,6 @@
 namespace adascale::python {
 namespace {
 
-/// Runs `work` with the GIL.
-template <class Work>
-auto in_python(const Work& work) {
-  const py::gil_scoped_acquire gil;
-  try {
-    return work();
-  } catch (py::error_already_set& error) {  // boundary: the package's one exception is ours too
-    if (!error.matches(py::module_::import("adascale.errors").attr("Error"))) throw;
-    fail("{}", std::string(py::str(error.value())));
-  }
-}
-
 py::object to_python(const DataRequest& data) {
   const DataOptions& options = data.options;
   return py::module_::import("adascale.doors.door")

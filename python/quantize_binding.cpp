@@ -6,6 +6,7 @@
 #include "cli/quantize_run.h"
 #include "doors.h"
 #include "keywords.h"
+#include "program_formats.h"
 
 namespace adascale::python {
 namespace {
@@ -44,7 +45,8 @@ void check_quantize_options(const std::string& layer_config, const py::dict& key
 AdaScaleReport quantize_through(const std::vector<py::object>& python_doors, const std::string& model,
                                 const std::vector<std::string>& files, const std::string& output_dir,
                                 const std::vector<std::string>& formats, const std::string& layer_config,
-                                const py::dict& keywords, const py::object& say, const py::object& progress) {
+                                const py::dict& keywords, const py::object& say, const py::object& progress,
+                                const std::vector<py::object>& python_formats) {
   QuantizeRun run = read_run(layer_config, keywords);
   run.model = model;
   run.data.files = files;
@@ -57,6 +59,7 @@ AdaScaleReport quantize_through(const std::vector<py::object>& python_doors, con
   run.quantize.training.progress = progress_to(progress);
   Doors doors = {pt2_door()};
   for (const py::object& door : python_doors) doors.push_back(to_door(door));
+  add_formats(doors, to_program_formats(python_formats));
   const py::gil_scoped_release no_gil;
   return quantize(run, door_for(doors, model)).value();
 }
@@ -68,7 +71,7 @@ void bind_quantize(py::module_& module) {
   module.def("check_quantize_options", &check_quantize_options);
   module.def("quantize", &quantize_through, py::arg("doors"), py::arg("model"), py::arg("files"),
              py::arg("output_dir"), py::arg("formats"), py::arg("layer_config"), py::arg("options"),
-             py::arg("say"), py::arg("progress"));
+             py::arg("say"), py::arg("progress"), py::arg("python_formats"));
 }
 
 }  // namespace adascale::python

@@ -4,6 +4,7 @@
 #include "bindings.h"
 #include "callbacks.h"
 #include "keywords.h"
+#include "program_formats.h"
 #include "values.h"
 
 namespace adascale::python {
@@ -141,10 +142,15 @@ void bind_sim(py::module_& module) {
       .def(
           "export",
           [](const QuantizationSimModel& sim, const std::string& folder, const std::string& prefix,
-             const std::vector<std::string>& formats, const std::string& encoding_version) {
-            return export_model(sim, folder, prefix, formats, {.encoding_version = encoding_version});
+             const std::vector<std::string>& formats, const std::string& encoding_version,
+             const std::vector<py::object>& python_formats) {
+            const ExportOptions options{.encoding_version = encoding_version,
+                                        .more_formats = to_program_formats(python_formats)};
+            const py::gil_scoped_release no_gil;
+            return export_model(sim, folder, prefix, formats, options);
           },
-          py::arg("folder"), py::arg("prefix"), py::arg("formats"), py::arg("encoding_version"), Release());
+          py::arg("folder"), py::arg("prefix"), py::arg("formats"), py::arg("encoding_version"),
+          py::arg("python_formats") = std::vector<py::object>());
 }
 
 }  // namespace adascale::python

@@ -28,6 +28,8 @@ struct ExportFormat {
   /// Adds what this format cannot hold; nothing is written when any format objects.
   std::function<void(const ExportRequest&, Objections&)> check;
   std::function<void(const ExportRequest&, StagedFiles&)> write;
+  /// What the user should know of this model's file beforehand, a line each; empty: nothing.
+  std::function<std::vector<std::string>(const ExportRequest&)> notes = nullptr;
 };
 
 /// Where a model came from, for formats that are its own folder or file with other weights in it.

@@ -32,4 +32,7 @@ void save_program(const Program& program, const std::string& path,
                   const std::unordered_map<std::string, at::Tensor>& state,
                   const std::vector<InsertedNode>& inserted);
 
+/// The schema's JSON of `program` with inserted nodes, as `save_program` writes it and torch.export reads it.
+std::string program_json(const Program& program, const std::vector<InsertedNode>& inserted);
+
 }  // namespace adascale

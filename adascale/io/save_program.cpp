@@ -77,13 +77,18 @@ json complete(json document) {
 
 }  // namespace
 
-void save_program(const Program& program, const std::string& path, const State& state,
-                  const std::vector<InsertedNode>& inserted) {
+std::string program_json(const Program& program, const std::vector<InsertedNode>& inserted) {
   NodeInserter inserter(program);
   inserter.insert(inserted);
+  return complete(inserter.document()).dump();
+}
+
+void save_program(const Program& program, const std::string& path, const State& state,
+                  const std::vector<InsertedNode>& inserted) {
+  const std::string document = program_json(program, inserted);
   ArchiveWriter archive(path);
   write_state(program, state, archive);
-  archive.write_text("models/model.json", complete(inserter.document()).dump());
+  archive.write_text("models/model.json", document);
   archive.write_text("data/sample_inputs/model.pt",
                      "");  // torch.export.load wants the record, not its content
   archive.write_text("archive_format", "pt2");

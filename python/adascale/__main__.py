@@ -1,17 +1,22 @@
-"""The ``adascale`` command that pip installs: the C++ binary's own, with the doors that Python adds."""
+"""The ``adascale`` command that pip installs: the C++ binary's own, with what Python adds.
+
+That is doors, formats and runtimes.
+"""
 
 import signal
 import sys
 
 from . import _C
 from .doors import python_doors
+from .formats import python_formats
+from .runtimes import python_runtimes
 
 
 def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
     # C++ runs without the interpreter, whose own handler would keep Ctrl-C waiting until the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _C.run_command(sys.argv[1:], python_doors())
+    return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), python_formats())
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from torch.utils import _pytree as pytree
 from . import _C
 from .capture import Capture
 from .errors import Error, first_line
+from .formats import ProgramFormat
 from .live_blocks import LiveBlock, capture_block, copied, find_live_blocks, largest_difference
 from .live_export import export_live
 from .live_plan import LivePlan
@@ -218,7 +219,14 @@ class LiveSim:
         lines += [f"  full precision: {name}: outside every captured block" for name in self.outside()]
         return "\n".join(lines)
 
-    def export(self, folder: str, prefix: str, formats: list[str], encoding_version: str) -> list[str]:
+    def export(
+        self,
+        folder: str,
+        prefix: str,
+        formats: list[str],
+        encoding_version: str,
+        python_formats: Sequence[ProgramFormat] = (),
+    ) -> list[str]:
         """Writes what can be written of a model without a whole program; see :func:`export_live`."""
         cores = {block.path: block.core for block in self.blocks}
         return export_live(self.model, cores, list(self.outside()), folder, prefix, formats, encoding_version)

@@ -13,6 +13,7 @@ from .doors import FolderDoor, FunctionDoor, ModuleDoor
 from .doors.door import Door
 from .doors.given import GivenData, sort_data
 from .errors import Error
+from .formats import python_formats
 from .options import QuantizeKeywords, document
 from .progress import Progress
 
@@ -57,7 +58,16 @@ def quantize(
     name, doors = _doors(model, given, tokenizer)
     with Progress(progress) as show, torch.inference_mode(False):
         return _C.quantize(
-            doors, name, files, os.fspath(output_dir), list(formats), layers, keywords, _say, show
+            doors,
+            name,
+            files,
+            os.fspath(output_dir),
+            list(formats),
+            layers,
+            keywords,
+            _say,
+            show,
+            python_formats(),
         )
 
 

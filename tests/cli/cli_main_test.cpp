@@ -100,7 +100,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "--outside-bw: got 1, expected 2 to 16, or 32 for off"},
         WrongLine{{"inspect", "m.pt2", "--scheme", "best"}, "post_training_tf_enhanced"},
         WrongLine{{"inspect", "m.pt2", "--layer-config", "none.json"}, "none.json"},
-        WrongLine{{"list", "models"}, "list: got 'models', expected formats, layers, recipes or schemes"}));
+        WrongLine{{"list", "models"},
+                  "list: got 'models', expected formats, layers, recipes, runtimes or schemes"}));
 
 Door failing_door(const std::function<void()>& failure) {
   return {.name = "failing",

@@ -29,10 +29,11 @@ struct Ran {
   std::string out, err;
 };
 
-inline Ran run_command(const std::vector<std::string>& args, const Doors& doors = {pt2_door()}) {
+inline Ran run_command(const std::vector<std::string>& args, const Doors& doors = {pt2_door()},
+                       const Runtimes& runtimes = {}) {
   ::testing::internal::CaptureStdout();
   ::testing::internal::CaptureStderr();
-  const int code = cli_main(args, doors);
+  const int code = cli_main(args, doors, runtimes);
   Ran ran{code, ::testing::internal::GetCapturedStdout(), ::testing::internal::GetCapturedStderr()};
   return ran;
 }

@@ -3,6 +3,8 @@
 
 #include <sstream>
 
+#include "adascale/io/pt2.h"
+#include "cli/evaluation.h"
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -81,6 +83,69 @@ TEST_F(Evaluate, WantsOneProgramInAFolder) {
   fs::create_directories(path("other"));
   fs::copy(model_file("language"), path("other/language.pt2"));
   expect_error(path("other"), "not made from this model");
+}
+
+/// A runtime that runs the file `blocks.pt2` itself, `shift` added to its output.
+Runtime fake_runtime(const std::string& file, double shift) {
+  return {.name = "fake",
+          .files = "*.pt2",
+          .description = "ours",
+          .open = [file, shift](const std::string&, const ModelNames& names) -> RunBatch {
+            EXPECT_EQ(names.inputs, std::vector<std::string>{"x"});
+            EXPECT_EQ(names.outputs.size(), 1u);
+            const auto program = std::make_shared<Program>(load_program(file));
+            const Runner runner = program_runner("fake", *program);
+            return [program, runner, shift](const Samples& batch) {
+              return std::vector<at::Tensor>{runner.run({batch.at("x")})[0] + shift};
+            };
+          }};
+}
+
+TEST_F(Evaluate, RunsARuntimeBesideTheSimulation) {
+  ASSERT_EQ(run_command(quantize_blocks()).code, 0);
+  const Runtimes runtimes = {fake_runtime(path("out/blocks.pt2"), 0.25)};
+  const Ran ran = run_command({"evaluate", model_file("blocks"), path("out"), "--data", samples(11),
+                               "--batch-size", "4", "--runtime", "fake"},
+                              {pt2_door()}, runtimes);
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "simulation");
+  EXPECT_HAS(ran.out, "fake from the simulation, linear_4: at most 0.25, where the largest value is");
+  EXPECT_HAS(ran.out, "samples/s, fake ");
+}
+
+TEST_F(Evaluate, ARuntimeNeedsNoSimulation) {
+  fs::create_directories(path("alone"));
+  const Ran ran = run_command(
+      {"evaluate", model_file("blocks"), path("alone"), "--data", samples(4), "--runtime", "fake"},
+      {pt2_door()}, {fake_runtime(model_file("blocks"), 0)});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "without the simulation");
+  EXPECT_HAS(ran.out, "inf");
+  EXPECT_EQ(ran.out.find("from the simulation, "), std::string::npos) << ran.out;
+}
+
+TEST_F(Evaluate, RuntimesAreNamed) {
+  const std::vector<std::string> args = {"evaluate", model_file("blocks"), path("out"), "--data",
+                                         samples(4), "--runtime",          "none"};
+  const Ran without = run_command(args);
+  EXPECT_EQ(without.code, 2);
+  EXPECT_HAS(without.err, "this command runs no runtimes");
+  const Ran unknown = run_command(args, {pt2_door()}, {fake_runtime("", 0)});
+  EXPECT_EQ(unknown.code, 2);
+  EXPECT_HAS(unknown.err, "--runtime: got 'none', expected fake");
+}
+
+TEST_F(Evaluate, ARuntimeGivesAllOutputs) {
+  ASSERT_EQ(run_command(quantize_blocks()).code, 0);
+  Runtime runtime = fake_runtime("", 0);
+  runtime.open = [](const std::string&, const ModelNames&) -> RunBatch {
+    return [](const Samples&) { return std::vector<at::Tensor>{}; };
+  };
+  const Ran ran =
+      run_command({"evaluate", model_file("blocks"), path("out"), "--data", samples(4), "--runtime", "fake"},
+                  {pt2_door()}, {runtime});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_HAS(ran.err, "fake: gave 0 outputs, the model has 1");
 }
 
 }  // namespace

@@ -24,8 +24,8 @@ class TransformersRuntime:
         need_package(self.name, "transformers")
         if not Path(folder, "config.json").is_file():
             raise Error(
-                f"{folder}: holds no config.json for --runtime {self.name}; quantize a transformers folder with "
-                "--format hf or compressed-tensors"
+                f"{folder}: holds no config.json for --runtime {self.name}; quantize a transformers folder "
+                "with --format hf or compressed-tensors"
             )
         source = find_source(folder)
         with quiet_transformers():

@@ -1,0 +1,74 @@
+"""An edited ONNX graph as a file: the values left, what it says of itself, weights beside it when large."""
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import Error, first_line
+from .onnx_graph import torch_tensor
+from .quantized import QuantizedModel
+
+# Protocol buffers end at 2 GB; a good deal below it weights go to a file beside.
+LARGEST_INLINE = 1_500_000_000
+
+
+def data_name(model: QuantizedModel) -> str:
+    """What the file beside is called."""
+    return f"{model.prefix}.onnx.data"
+
+
+def write_file(
+    onnx_model: Any, model: QuantizedModel, format_name: str, path: Callable[[str], str], is_large: bool
+) -> None:
+    _fill(onnx_model.graph, model)
+    _describe(onnx_model, model, format_name)
+    _drop_traces(onnx_model.graph)
+    _save(onnx_model, model, path, is_large)
+
+
+def _fill(graph: Any, model: QuantizedModel) -> None:
+    """Values of the parameters and buffers that are left in the graph."""
+    tensors = model.tensors()
+    for name, value in graph.initializers.items():
+        if value.const_value is None:
+            value.const_value = torch_tensor(tensors[name], name)
+
+
+def _describe(onnx_model: Any, model: QuantizedModel, format_name: str) -> None:
+    onnx_model.opset_imports.pop("adascale", None)  # the markers'
+    if any(node.domain == "com.microsoft" for node in onnx_model.graph):
+        onnx_model.opset_imports["com.microsoft"] = 1
+    onnx_model.ir_version = 13 if onnx_model.opset_imports[""] >= 25 else 10
+    onnx_model.producer_name = "adascale"
+    onnx_model.producer_version = model.metadata["adascale.version"]
+    onnx_model.metadata_props.clear()
+    onnx_model.metadata_props.update(model.metadata)
+    onnx_model.metadata_props["adascale.format"] = format_name
+
+
+def _drop_traces(graph: Any) -> None:
+    """torch.onnx notes each node's source lines and module stack, more than a small model weighs."""
+    for node in graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*graph.inputs, *graph.initializers.values()):
+        value.metadata_props.clear()
+
+
+def _save(onnx_model: Any, model: QuantizedModel, path: Callable[[str], str], is_large: bool) -> None:
+    import onnx_ir as ir
+
+    name, data = f"{model.prefix}.onnx", data_name(model)
+    final = path(name)
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(final), prefix=".adascale-") as aside:
+        try:
+            file = os.path.join(aside, name)
+            ir.save(onnx_model, file, external_data=data if is_large else None)
+        except OSError as error:
+            raise Error(f"{final}: cannot be written: {first_line(error)}") from error
+        os.replace(file, final)
+        if is_large:
+            os.replace(os.path.join(aside, data), path(data))

@@ -1,0 +1,244 @@
+"""The ONNX formats: what each of them does with the weights and activations of the captured graph."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ..errors import Error
+from .onnx_activations import drop_markers, quantize_activations
+from .onnx_capture import capture_onnx
+from .onnx_file import LARGEST_INLINE, data_name, write_file
+from .onnx_nbits import BLOCK_SIZES, holds, is_linear, quantize_products
+from .onnx_storage import stored_bits
+from .onnx_weights import parameter_value, quantize_weight, weight_bits
+from .quantized import QuantizedModel, Weight
+
+# MatMulNBits' accuracy_level: at 4 activations are rounded to 8 bits; at 0 the CPU computes in fp32.
+_AS_THE_RUNTIME_LIKES, _INT8_ACTIVATIONS = 0, 4
+
+
+class _OnnxFormat:
+    """What the three have in common. The graph is captured at the first check, before any training."""
+
+    name: str
+    description: str
+    files = ["PREFIX.onnx"]
+    targets: list[str] = []
+    holds_activations = False
+
+    def __init__(self) -> None:
+        self._captured: Any = None
+
+    def check(self, model: QuantizedModel) -> list[str]:
+        missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
+        if missing:
+            return [f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"]
+        objections = self._check_grids(model) + self._check_leftovers(model)
+        try:
+            if self._captured is None:
+                self._captured = capture_onnx(model, _opset(model))
+        except Error as error:
+            return [*objections, f"{self.name}: {error}"]
+        return objections + self._check_weights(self._captured.graph, model)
+
+    def notes(self, model: QuantizedModel) -> list[str]:
+        if not self._is_large(model):
+            return []
+        return [f"{self.name}: weights go to {data_name(model)}, beside {model.prefix}.onnx"]
+
+    def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        onnx_model, self._captured = self._captured, None
+        assert onnx_model is not None  # C++ checks before it writes
+        self._edit(onnx_model.graph, model)
+        write_file(onnx_model, model, self.name, path, self._is_large(model))
+
+    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+        raise NotImplementedError
+
+    def _bytes(self, model: QuantizedModel, weight: Weight) -> int:
+        """How many the weight takes in the file, without its scales."""
+        return _size(weight) * stored_bits(weight.bits) // 8
+
+    def _is_large(self, model: QuantizedModel) -> bool:
+        quantized = {name for weight in model.weights for name in weight.names}
+        sizes = {
+            tensor.data_ptr(): tensor.nbytes
+            for name, tensor in model.tensors().items()
+            if name not in quantized
+        }
+        return sum(sizes.values()) + sum(self._bytes(model, w) for w in model.weights) > LARGEST_INLINE
+
+    def _check_grids(self, model: QuantizedModel) -> list[str]:
+        objections = []
+        for weight in model.weights:
+            if not weight.is_affine:
+                objections.append(
+                    f"{self.name}: {weight.layer}: its grid has a float minimum or superblocks, which ONNX "
+                    "has no place for; use a grid of plain scales and integer offsets"
+                )
+            if weight.dtype == torch.float64:
+                objections.append(
+                    f"{self.name}: {weight.layer}: its weight is float64, which DequantizeLinear does not "
+                    "give; convert the model to float32"
+                )
+        return objections
+
+    def _check_weights(self, graph: Any, model: QuantizedModel) -> list[str]:
+        return [
+            f"{self.name}: {weight.layer}: torch.onnx left no trace of its weight {weight.name}; leave the "
+            "layer in full precision with layer_config, or use --format pt2"
+            for weight in model.weights
+            if parameter_value(graph, weight) is None
+        ]
+
+    def _check_leftovers(self, model: QuantizedModel) -> list[str]:
+        data = Path(model.folder) / data_name(model)
+        if self._is_large(model) or not data.exists():
+            return []
+        return [f"{data}: is of an earlier run and would stay beside the new file; remove it"]
+
+
+class OnnxQdq(_OnnxFormat):
+    """Integer weights and activations between QuantizeLinear and DequantizeLinear."""
+
+    name = "onnx"
+    description = "ONNX: weights as int2 to int16 with DequantizeLinear, activations as QDQ pairs"
+    holds_activations = True
+
+    def _check_grids(self, model: QuantizedModel) -> list[str]:
+        return super()._check_grids(model) + _check_two_bits(self.name, model)
+
+    def notes(self, model: QuantizedModel) -> list[str]:
+        graph, has_activations = self._captured.graph, bool(model.activations)
+        widths = [weight_bits(graph, weight, has_activations) for weight in model.weights]
+        return super().notes(model) + _width_notes(self.name, model, widths)
+
+    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+        for weight in model.weights:
+            bits = weight_bits(graph, weight, bool(model.activations))
+            quantize_weight(graph, weight, model.encode(weight.index), bits)
+        quantize_activations(graph, model)
+
+
+class OnnxFloat(_OnnxFormat):
+    """The float model that AIMET's and Qualcomm's tools read beside an encodings file."""
+
+    name = "onnx-float"
+    description = "ONNX: the float model, weights on their grid, for tools that read encodings beside it"
+
+    def _bytes(self, model: QuantizedModel, weight: Weight) -> int:
+        return _size(weight) * weight.dtype.itemsize
+
+    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+        for weight in model.weights:
+            value = parameter_value(graph, weight)
+            if value is not None and value.name != weight.name:
+                del graph.initializers[value.name]
+                value.name = weight.name
+                graph.initializers[weight.name] = value
+        drop_markers(graph, model)
+
+
+class OnnxMatMulNBits(_OnnxFormat):
+    """Linear layers as ONNX Runtime's MatMulNBits; other weights and activations as in ``onnx``."""
+
+    name = "onnx-matmulnbits"
+    description = (
+        "ONNX: Linear layers as ONNX Runtime's MatMulNBits, the rest as onnx; :int8 is faster, inexact"
+    )
+    targets = ["int8"]
+    holds_activations = True
+
+    def _check_weights(self, graph: Any, model: QuantizedModel) -> list[str]:
+        objections = super()._check_weights(graph, model)
+        for weight in model.weights:
+            if is_linear(graph, weight):
+                objections += self._check_linear(weight)
+        if not any(is_linear(graph, weight) for weight in model.weights):
+            objections.append(f"{self.name}: the model has no quantized Linear layer; use --format onnx")
+        return objections
+
+    def _check_linear(self, weight: Weight) -> list[str]:
+        if weight.group_size and weight.group_size not in BLOCK_SIZES:
+            return [
+                f"{self.name}: {weight.layer}: got groups of {weight.group_size}, expected "
+                f"{', '.join(map(str, BLOCK_SIZES))} or per channel; set group_size, or use --format onnx"
+            ]
+        if weight.dtype == torch.float16 or weight.dtype == torch.bfloat16:
+            return [
+                f"{self.name}: {weight.layer}: its weight is {str(weight.dtype).removeprefix('torch.')}, "
+                "expected float32; convert the model, or use --format onnx"
+            ]
+        return []
+
+    def notes(self, model: QuantizedModel) -> list[str]:
+        beside = [w.layer for w in model.weights if not holds(self._captured.graph, w)]
+        notes = super().notes(model) + _width_notes(self.name, model, self._widths(model))
+        if beside:
+            notes.append(f"{self.name}: as in onnx, no MatMulNBits: {_some(beside)}")
+        return notes
+
+    def _widths(self, model: QuantizedModel) -> list[int]:
+        graph, has_activations = self._captured.graph, bool(model.activations)
+        return [
+            stored_bits(weight.bits) if holds(graph, weight) else weight_bits(graph, weight, has_activations)
+            for weight in model.weights
+        ]
+
+    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+        level = _INT8_ACTIVATIONS if model.target == "int8" else _AS_THE_RUNTIME_LIKES
+        for weight in model.weights:
+            if holds(graph, weight):
+                quantize_products(graph, weight, model.encode(weight.index), level)
+            else:
+                bits = weight_bits(graph, weight, bool(model.activations))
+                quantize_weight(graph, weight, model.encode(weight.index), bits)
+        quantize_activations(graph, model)
+
+
+def _opset(model: QuantizedModel) -> int:
+    """21 has 4 bits and blocks; 25 has 2 bits."""
+    return 25 if _two_bits(model) else 21
+
+
+def _two_bits(model: QuantizedModel) -> list[str]:
+    weights = [weight.layer for weight in model.weights if weight.bits == 2 and not model.activations]
+    return weights + [activation.value for activation in model.activations if activation.bits == 2]
+
+
+def _check_two_bits(name: str, model: QuantizedModel) -> list[str]:
+    import onnx
+
+    two_bits = _two_bits(model)
+    if not two_bits or onnx.defs.onnx_opset_version() >= 25:
+        return []
+    return [
+        f"{name}: {_some(two_bits)}: 2 bits need ONNX's opset 25, and onnx {onnx.__version__} ends at "
+        f"{onnx.defs.onnx_opset_version()}; pip install 'onnx>=1.20', or use 3 bits or more"
+    ]
+
+
+def _width_notes(name: str, model: QuantizedModel, widths: list[int]) -> list[str]:
+    """Codes that no ONNX type has are stored in the next wider one."""
+    wider: dict[tuple[int, int], list[str]] = {}
+    for weight, width in zip(model.weights, widths, strict=True):
+        if width != weight.bits:
+            wider.setdefault((weight.bits, width), []).append(weight.layer)
+    return [
+        f"{name}: {bits}-bit codes are stored in {width} bits each, the next type that works: {_some(layers)}"
+        for (bits, width), layers in sorted(wider.items())
+    ]
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+
+
+def _size(weight: Weight) -> int:
+    size = 1
+    for length in weight.shape:
+        size *= length
+    return size

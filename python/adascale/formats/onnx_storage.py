@@ -1,0 +1,81 @@
+"""Codes as ONNX stores them: its integer types, the axis and block size of DequantizeLinear."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from .quantized import Encoding, Weight
+
+
+@dataclass(frozen=True)
+class Stored:
+    """The inputs and attributes of one DequantizeLinear."""
+
+    codes: Tensor
+    scale: Tensor  # one element; [channels]; or blocked, the rank of ``codes``
+    zero_point: Tensor | None  # the shape of ``scale``
+    bits: int  # 2, 4, 8 or 16: those of the type that holds the codes
+    signed: bool
+    axis: int | None  # None: one scale for all
+    block_size: int  # 0: not blocked
+
+    def transposed(self) -> "Stored":
+        """The same of the transposed matrix."""
+        blocked = self.scale.dim() == 2
+        return Stored(
+            self.codes.T.contiguous(),
+            self.scale.T.contiguous() if blocked else self.scale,
+            self.zero_point.T.contiguous() if blocked and self.zero_point is not None else self.zero_point,
+            self.bits,
+            self.signed,
+            None if self.axis is None else 1 - self.axis,
+            self.block_size,
+        )
+
+
+def stored_bits(bits: int) -> int:
+    """The width of the narrowest ONNX type that holds codes of so many bits."""
+    return next(width for width in (2, 4, 8, 16) if bits <= width)
+
+
+def store(weight: Weight, encoding: Encoding, bits: int) -> Stored:
+    """ONNX scales differ along one axis, or are blocked along one and differ along all others."""
+    scale, offset, signed = encoding.scale, encoding.offset, weight.symmetric
+    axes, shape = weight.scaled_axes, list(weight.shape)
+    if weight.group_size:
+        axis, block_size = weight.group_axis, weight.group_size
+        scale, offset = scale.squeeze(axis + 1), offset.squeeze(axis + 1)
+    elif len(axes) > 1:
+        axis = max((a for a in range(len(shape)) if a not in axes), key=lambda a: shape[a])
+        block_size = shape[axis]
+    else:
+        zero = None if signed else (-offset).reshape(-1) if axes else (-offset).reshape(())
+        flat = scale.reshape(-1) if axes else scale.reshape(())
+        return Stored(encoding.codes, flat, zero, bits, signed, axes[0] if axes else None, 0)
+    shape[axis] = math.ceil(shape[axis] / block_size)
+    scale, offset = scale.expand(shape).contiguous(), offset.expand(shape).contiguous()
+    return Stored(encoding.codes, scale, None if signed else -offset, bits, signed, axis, block_size)
+
+
+def integer_tensor(values: Tensor, bits: int, signed: bool, name: str) -> Any:
+    """An ``onnx_ir`` tensor of int2 to uint16; two or four codes a byte below 8 bits, low bits first."""
+    import onnx_ir as ir
+
+    kind = ir.DataType[f"{'INT' if signed else 'UINT'}{bits}"]
+    if bits >= 8:
+        return ir.Tensor(values.cpu().numpy().astype(kind.numpy()), name=name)
+    return ir.PackedTensor(pack(values, bits).numpy(), kind, shape=ir.Shape(values.shape), name=name)
+
+
+def pack(values: Tensor, bits: int) -> Tensor:
+    """Uint8 with ``8 / bits`` codes a byte, flat, low bits first; the last byte is filled up with zeros."""
+    per_byte = 8 // bits
+    flat = values.reshape(-1).to(torch.uint8).bitwise_and(2**bits - 1)
+    flat = torch.nn.functional.pad(flat, (0, -flat.numel() % per_byte)).reshape(-1, per_byte)
+    packed = flat[:, 0].clone()
+    for place in range(1, per_byte):
+        packed |= flat[:, place] << (bits * place)
+    return packed

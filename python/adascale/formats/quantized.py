@@ -1,0 +1,90 @@
+"""What a format written in Python is given: the simulated model, as C++ describes it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """Integer codes of a weight: ``x = scale * (code + offset)``, computed in fp32."""
+
+    codes: Tensor  # the weight's shape; signed if symmetric, unsigned (or wider) if not
+    scale: Tensor  # fp32, one element a range; grouped: a dimension of size 1 follows that of the groups
+    offset: Tensor  # int32 <= 0, the shape of ``scale``
+
+
+@dataclass(frozen=True)
+class Weight:
+    """A quantized parameter and its grid (C++'s ``quant/grid.h``)."""
+
+    names: list[str]  # of tied parameters together; files call it by the first
+    layer: str
+    kinds: list[str]  # "Linear", "Embedding": kinds of the layers that read it
+    shape: list[int]
+    dtype: torch.dtype
+    grid: str  # "int4 symmetric per channel"
+    bits: int
+    symmetric: bool
+    scaled_axes: list[int]  # axes with scales of their own; none: one scale for the tensor
+    group_axis: int  # -1: no groups
+    group_size: int
+    is_affine: bool  # False: a grid of float minima or superblocks, which ``Encoding`` lacks
+    index: int
+
+    @property
+    def name(self) -> str:
+        return self.names[0]
+
+
+@dataclass(frozen=True)
+class Activation:
+    """The quantizer of a value of the program; no scale until compute_encodings, or if turned off."""
+
+    value: str  # the program's name of it
+    bits: int
+    symmetric: bool
+    qmin: int
+    qmax: int
+    scale: float | None
+    offset: int | None
+
+
+@dataclass(frozen=True)
+class QuantizedModel:
+    """A model with its quantizers as they are now; its functions work during the format's call only."""
+
+    folder: str
+    prefix: str
+    target: str  # what stood behind the format's name, or nothing
+    weights: list[Weight]
+    activations: list[Activation]
+    outputs: list[str | None]  # the program's names of its flat outputs; None: no tensor
+    metadata: dict[str, str]  # the tool's version, scheme, recipe, seed and grids, each under "adascale."
+    # JSON of torch's export schema; a fake_quantize follows each activation, its index as zero_point.
+    graph: Callable[[], bytes]
+    # Parameters, buffers and constants by all names, quantized weights on their grid.
+    tensors: Callable[[], dict[str, Tensor]]
+    encode: Callable[[int], Encoding]  # of the weight with that index
+
+
+class ProgramFormat(Protocol):
+    """An export format of any model."""
+
+    name: str
+    description: str
+    files: list[str]
+    targets: list[str]  # what may stand behind the name: "onnx-matmulnbits:int8"
+    holds_activations: bool  # it needs compute_encodings where there are activation quantizers
+
+    def check(self, model: QuantizedModel) -> list[str]:
+        """Objections, one line each, before any work. Called again before ``write``, after training."""
+
+    def notes(self, model: QuantizedModel) -> list[str]:
+        """What the user should know beforehand, one line each; called after ``check``."""
+
+    def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        """Writes each file of the folder to ``path(its name)``, which all appear later or none does."""

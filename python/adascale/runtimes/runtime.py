@@ -1,0 +1,46 @@
+"""What a runtime is: C++'s ``cli/runtime.h`` in Python's words."""
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from torch import Tensor
+
+from ..errors import Error
+
+RunBatch = Callable[[dict[str, Tensor]], list[Tensor | None]]
+"""One batch, by the program's input names, to the model's flat outputs; None: one that it does not give."""
+
+
+class Runtime(Protocol):
+    """A program that runs exported files."""
+
+    name: str
+    files: str
+    description: str
+
+    def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
+        """Loads the exported file in ``folder``.
+
+        inputs, outputs: names in the program, flat, in its order; an output that is no tensor has none.
+        Raises :class:`adascale.Error`: a package is missing, the file is, or the runtime refuses it.
+        """
+
+
+def need_package(runtime: str, package: str, install: str | None = None) -> None:
+    """An error that says what to ``pip install`` when ``package`` is not there."""
+    if importlib.util.find_spec(package) is None:
+        raise Error(f"--runtime {runtime}: needs the package {package}; pip install {install or package}")
+
+
+def only_file(runtime: str, folder: str, suffix: str, format_name: str) -> str:
+    """The path of the one file in ``folder`` that ends with ``suffix``."""
+    found = sorted(path for path in Path(folder).iterdir() if path.name.endswith(suffix))
+    if len(found) != 1:
+        names = f" ({', '.join(path.name for path in found)})" if found else ""
+        raise Error(
+            f"{folder}: holds {len(found)} {suffix} files{names}, expected exactly one for --runtime "
+            f"{runtime}; quantize with --format {format_name}"
+        )
+    return str(found[0])

@@ -1,0 +1,154 @@
+#include "program_formats.h"
+
+#include <pybind11/stl.h>
+
+#include <fmt/ranges.h>
+
+#include "adascale/formats/metadata.h"
+#include "adascale/formats/saved_state.h"
+#include "adascale/io/pt2.h"
+#include "callbacks.h"
+
+namespace adascale::python {
+namespace {
+
+py::object quantized_class(const char* name) {
+  return py::module_::import("adascale.formats.quantized").attr(name);
+}
+
+py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) {
+  const QuantizedWeight& weight = sim.weights()[saved.weight];
+  const Grid& grid = weight.grid;
+  const at::Tensor parameter = sim.program().state.at(saved.names.front());
+  const auto& kept = weight.encoding;
+  return quantized_class("Weight")(
+      py::arg("names") = saved.names, py::arg("layer") = weight.layer.name,
+      py::arg("kinds") = weight.layer.kinds, py::arg("shape") = parameter.sizes().vec(),
+      py::arg("dtype") = parameter.scalar_type(), py::arg("grid") = to_string(grid),
+      py::arg("bits") = grid.bits, py::arg("symmetric") = grid.symmetric,
+      py::arg("scaled_axes") = grid.scaled_axes(), py::arg("group_axis") = grid.group_axis,
+      py::arg("group_size") = grid.group_size, py::arg("is_affine") = !(kept && (kept->minimum || kept->d)),
+      py::arg("index") = saved.weight);
+}
+
+py::list weights_of(const QuantizationSimModel& sim) {
+  py::list weights;
+  for (const SavedTensor& saved : saved_state(sim))
+    if (saved.weight != kNone) weights.append(weight_of(sim, saved));
+  return weights;
+}
+
+py::list activations_of(const QuantizationSimModel& sim) {
+  py::list activations;
+  for (const ActivationQuantizer& quantizer : sim.activations()) {
+    const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
+    const auto& kept = quantizer.encoding;
+    activations.append(quantized_class("Activation")(
+        py::arg("value") = sim.program().values[quantizer.value].name, py::arg("bits") = quantizer.bits,
+        py::arg("symmetric") = quantizer.symmetric, py::arg("qmin") = grid.qmin(),
+        py::arg("qmax") = grid.qmax(), py::arg("scale") = kept ? py::cast(kept->scale) : py::none(),
+        py::arg("offset") = kept ? py::cast(kept->offset) : py::none()));
+  }
+  return activations;
+}
+
+py::list output_names(const Program& program) {
+  py::list names;
+  for (const Argument& output : program.outputs) {
+    const bool is_tensor = output.value != kNone && program.values[output.value].kind == ValueKind::kTensor;
+    names.append(is_tensor ? py::cast(program.values[output.value].name) : py::none());
+  }
+  return names;
+}
+
+/// The program with an observable node after each activation that has a quantizer, its index as zero point.
+py::bytes marked_graph(const QuantizationSimModel& sim) {
+  std::vector<InsertedNode> markers;
+  for (const ActivationQuantizer& quantizer : sim.activations())
+    markers.push_back({quantizer.value,
+                       "torch.ops.aten.fake_quantize_per_tensor_affine.default",
+                       {{"scale", 1.0},
+                        {"zero_point", static_cast<int64_t>(markers.size())},
+                        {"quant_min", int64_t{0}},
+                        {"quant_max", int64_t{1}}}});
+  return program_json(sim.program(), markers);
+}
+
+/// Parameters, buffers and constants by every name; quantized weights on their grid.
+py::dict tensors_of(const QuantizationSimModel& sim) {
+  py::dict tensors;
+  for (const auto& [name, tensor] : sim.program().state) tensors[py::str(name)] = tensor.detach();
+  for (const SavedTensor& saved : saved_state(sim))
+    for (const std::string& name : saved.names)
+      if (saved.weight != kNone) tensors[py::str(name)] = values_of(sim, saved);
+  return tensors;
+}
+
+py::object encode(const QuantizationSimModel& sim, int32_t weight) {
+  const Encoding encoding = sim.weight_encoding(weight);
+  return quantized_class("Encoding")(encoding.codes, scale_of_codes(encoding), encoding.offset);
+}
+
+/// Everything in it is the sim's as it is now; its functions hold on to `request` for the call only.
+py::object to_python(const ExportRequest& request) {
+  const QuantizationSimModel& sim = request.sim;
+  return quantized_class("QuantizedModel")(
+      py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
+      py::arg("target") = request.target, py::arg("weights") = weights_of(sim),
+      py::arg("activations") = activations_of(sim), py::arg("outputs") = output_names(sim.program()),
+      py::arg("metadata") = producer_metadata(sim),
+      py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
+      py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),
+      py::arg("encode") = py::cpp_function([&sim](int32_t weight) { return encode(sim, weight); }));
+}
+
+using Texts = std::vector<std::string>;
+
+}  // namespace
+
+ExportFormat to_program_format(const py::object& format) {
+  const std::shared_ptr<py::object> held = share(format);
+  return {.name = format.attr("name").cast<std::string>(),
+          .description = format.attr("description").cast<std::string>(),
+          .files = format.attr("files").cast<Texts>(),
+          .targets = format.attr("targets").cast<Texts>(),
+          .holds_activations = format.attr("holds_activations").cast<bool>(),
+          .check =
+              [held](const ExportRequest& request, Objections& objections) {
+                in_python([&] {
+                  const py::object said = held->attr("check")(to_python(request));
+                  for (const auto& text : said.cast<Texts>()) objections.add("{}", text);
+                });
+              },
+          .write =
+              [held](const ExportRequest& request, StagedFiles& files) {
+                in_python([&] {
+                  const py::cpp_function path([&](const std::string& name) { return files.path(name); });
+                  held->attr("write")(to_python(request), path);
+                });
+              },
+          .notes =
+              [held](const ExportRequest& request) {
+                return in_python([&] { return held->attr("notes")(to_python(request)).cast<Texts>(); });
+              }};
+}
+
+std::vector<ExportFormat> to_program_formats(const std::vector<py::object>& formats) {
+  std::vector<ExportFormat> converted;
+  for (const py::object& format : formats) converted.push_back(to_program_format(format));
+  return converted;
+}
+
+void add_formats(Doors& doors, const std::vector<ExportFormat>& formats) {
+  for (const ExportFormat& format : formats)
+    doors.front().own_formats.push_back(
+        {format.name, fmt::format("{}", fmt::join(format.files, ", ")), format.description});
+  for (Door& door : doors)
+    door.open = [formats, open = door.open](const std::string& model, const DataRequest& data) {
+      OpenedModel opened = open(model, data);
+      opened.formats.insert(opened.formats.end(), formats.begin(), formats.end());
+      return opened;
+    };
+}
+
+}  // namespace adascale::python

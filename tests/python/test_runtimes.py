@@ -1,0 +1,38 @@
+"""What runtimes have in common, and what they say when something is missing; none is needed."""
+
+from pathlib import Path
+
+import pytest
+from adascale.runtimes import python_runtimes
+from adascale.runtimes.runtime import need_package, only_file
+
+from adascale import Error
+
+
+def test_names_are_unique() -> None:
+    names = [runtime.name for runtime in python_runtimes()]
+    assert len(set(names)) == len(names)
+    assert {"onnxruntime", "openvino"} <= set(names)
+    assert all(runtime.description and runtime.files for runtime in python_runtimes())
+
+
+def test_a_missing_package_is_named() -> None:
+    with pytest.raises(Error, match="--runtime fast: needs the package no_such; pip install no-such"):
+        need_package("fast", "no_such", "no-such")
+    need_package("fast", "torch")
+
+
+@pytest.mark.parametrize("runtime", python_runtimes(), ids=lambda runtime: runtime.name)
+def test_each_says_what_it_lacks(runtime: object, tmp_path: Path) -> None:
+    with pytest.raises(Error, match="pip install|holds (0|no)"):
+        runtime.open(str(tmp_path), ["x"], ["y"])  # type: ignore[attr-defined]
+
+
+def test_one_file_is_expected(tmp_path: Path) -> None:
+    with pytest.raises(Error, match=r"holds 0 \.onnx files, .* quantize with --format onnx"):
+        only_file("fast", str(tmp_path), ".onnx", "onnx")
+    (tmp_path / "a.onnx").touch()
+    assert only_file("fast", str(tmp_path), ".onnx", "onnx") == str(tmp_path / "a.onnx")
+    (tmp_path / "b.onnx").touch()
+    with pytest.raises(Error, match=r"holds 2 \.onnx files \(a\.onnx, b\.onnx\), expected exactly one"):
+        only_file("fast", str(tmp_path), ".onnx", "onnx")
