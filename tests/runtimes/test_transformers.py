@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from llama_cpp_logits import perplexity
 from small_folders import QUICK, TEXT, llama_folder
 from table import AddRow, Row
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -47,3 +49,29 @@ def test_compressed_tensors_load_with_our_logits(
                 "compressed-tensors", "transformers", f"tiny Llama, {grid}", agreement, f"{size / 1e3:.0f} kB"
             )
         )
+
+
+DATA = Path(__file__).parents[2] / "bench" / "data"
+
+
+def test_smollm2(tmp_path: Path, add_row: AddRow) -> None:
+    calibration = torch.from_numpy(np.load(DATA / "calib.npy")[:1])
+    adascale.quantize(
+        DATA / "smollm2",
+        tmp_path,
+        calibration,
+        formats=["compressed-tensors", "pt2"],
+        recipe="rtn",
+        param_bw=4,
+        group_size=64,
+        progress=False,
+    )
+    ids = torch.from_numpy(np.load(DATA / "heldout.npy")[:2])
+    with torch.no_grad():
+        theirs = AutoModelForCausalLM.from_pretrained(tmp_path).eval()(ids).logits
+        ours = torch.export.load(tmp_path / "smollm2.pt2").module()(ids).logits
+    torch.testing.assert_close(theirs, ours, rtol=1e-4, atol=1e-3)
+    found = [perplexity([row.numpy() for row in logits], list(ids.numpy())) for logits in (ours, theirs)]
+    size = f"{(tmp_path / 'model.safetensors').stat().st_size / 1e6:.0f} MB"
+    agreement = "perplexity ours {:.3f}, theirs {:.3f}".format(*found)
+    add_row(Row("compressed-tensors", "transformers", "SmolLM2-135M, int4 g64", agreement, size))
