@@ -131,6 +131,7 @@ def test_efficientnet_with_activations(tmp_path: Path, add_row: AddRow) -> None:
     add_row(Row("onnx", "onnxruntime", "EfficientNet-Lite0, int8, uint8 activations", agreement, size, speed))
 
 
+@pytest.mark.timeout(3000)
 def test_smollm2(tmp_path: Path, add_row: AddRow) -> None:
     model, rows = smollm2()
     held_out = rows[:2, :256].contiguous()
