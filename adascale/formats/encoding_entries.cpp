@@ -1,6 +1,7 @@
 #include "adascale/formats/encoding_entries.h"
 
 #include <ATen/TensorOperators.h>
+#include <fmt/format.h>
 
 namespace adascale {
 namespace {
