@@ -1,3 +1,4 @@
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 
 #include "load_cases.h"
