@@ -13,11 +13,11 @@ int64_t words_of(int64_t n, int bits) {
   return (n * bits + 31) / 32;
 }
 
-void pack_row(const int64_t* codes, int64_t n, int bits, uint32_t* words) {
+void pack_row(const int32_t* codes, int64_t n, int bits, uint32_t* words) {
   uint64_t buffer = 0;
   int filled = 0;
   for (int64_t i = 0; i < n; ++i) {
-    buffer |= static_cast<uint64_t>(codes[i]) << filled;
+    buffer |= static_cast<uint64_t>(static_cast<uint32_t>(codes[i])) << filled;
     filled += bits;
     if (filled < 32) continue;
     *words++ = static_cast<uint32_t>(buffer);
@@ -52,10 +52,10 @@ void for_rows(int64_t rows, const Work& work) {
 
 at::Tensor pack_bits(const at::Tensor& codes, int bits) {
   ADA_ASSERT(codes.dim() == 2 && bits >= 1 && bits <= 16, "codes to pack are no rows of 1 to 16 bits");
-  const at::Tensor rows = codes.to(at::kLong).contiguous();
+  const at::Tensor rows = codes.to(at::kInt).contiguous();
   const int64_t n = rows.size(1), width = words_of(n, bits);
-  at::Tensor words = at::zeros({rows.size(0), width}, rows.options().dtype(at::kInt));
-  const int64_t* from = rows.const_data_ptr<int64_t>();
+  at::Tensor words = at::zeros({rows.size(0), width}, rows.options());
+  const int32_t* from = rows.const_data_ptr<int32_t>();
   auto* to = reinterpret_cast<uint32_t*>(words.mutable_data_ptr<int32_t>());
   for_rows(rows.size(0), [&](int64_t row) { pack_row(from + row * n, n, bits, to + row * width); });
   return words;

@@ -16,8 +16,10 @@ namespace {
 using nlohmann::ordered_json;
 
 const PackedFolder& kind() {
-  static const PackedFolder kind{
-      .format = "compressed-tensors", .layers = {"Linear"}, .bits = {2, 3, 4, 5, 6, 7, 8}};
+  static const PackedFolder kind{.format = "compressed-tensors",
+                                 .layers = {"Linear"},
+                                 .bits = {2, 3, 4, 5, 6, 7, 8},
+                                 .files = {"model.safetensors", "config.json"}};
   return kind;
 }
 
@@ -87,12 +89,13 @@ FittedGrid fit(const Layer&, const at::Tensor& weight, const Grid& asked) {
 ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
-          .files = {"model.safetensors", "config.json"},
+          .files = kind().files,
           .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .check = [](const ExportRequest& request,
                       Objections& objections) { check_packed_folder(kind(), request, objections); },
-          .write = write};
+          .write = write,
+          .notes = [](const ExportRequest& request) { return packed_folder_notes(kind(), request); }};
 }
 
 }  // namespace adascale

@@ -20,7 +20,10 @@ using nlohmann::ordered_json;
 constexpr int64_t kWordBits = 32;
 
 const PackedFolder& kind() {
-  static const PackedFolder kind{.format = "gptq", .layers = {"Linear"}, .bits = {2, 3, 4, 8}};
+  static const PackedFolder kind{.format = "gptq",
+                                 .layers = {"Linear"},
+                                 .bits = {2, 3, 4, 8},
+                                 .files = {"model.safetensors", "config.json", "quantize_config.json"}};
   return kind;
 }
 
@@ -69,6 +72,14 @@ ordered_json exceptions(const ExportRequest& request, const Grid& common) {
   return dynamic;
 }
 
+/// Readers look for a packed output head only where the config says so.
+bool has_packed_head(const ExportRequest& request) {
+  const std::vector<PackedLayer> layers = packed_layers(request);
+  return std::any_of(layers.begin(), layers.end(), [](const PackedLayer& layer) {
+    return layer.stored == "lm_head" || layer.stored.ends_with(".lm_head");
+  });
+}
+
 void write(const ExportRequest& request, StagedFiles& files) {
   const bool is_v1 = version_of(request) == "v1";
   const Grid& common = request.sim.weights().front().grid;
@@ -79,7 +90,7 @@ void write(const ExportRequest& request, StagedFiles& files) {
       {"sym", common.symmetric},
       {"desc_act", false},
       {"true_sequential", true},
-      {"lm_head", false},
+      {"lm_head", has_packed_head(request)},
       {"checkpoint_format", is_v1 ? "gptq" : "gptq_v2"},
       {"pack_dtype", "int32"},
       {"dynamic", exceptions(request, common)},
@@ -123,12 +134,13 @@ FittedGrid fit(const Layer&, const at::Tensor&, const Grid& asked) {
 ExportFormat gptq_format() {
   return {.name = "gptq",
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
-          .files = {"model.safetensors", "config.json", "quantize_config.json"},
+          .files = kind().files,
           .targets = {"v1", "v2"},
           .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .check = check,
-          .write = write};
+          .write = write,
+          .notes = [](const ExportRequest& request) { return packed_folder_notes(kind(), request); }};
 }
 
 }  // namespace adascale

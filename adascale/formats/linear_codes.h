@@ -8,7 +8,7 @@ namespace adascale {
 /// A matrix's codes as files for language models want them: unsigned, with a zero point of their own kind.
 ///   x = scale * (code - zero)
 struct LinearCodes {
-  at::Tensor codes;  ///< int64 [out, in], 0..2^bits-1
+  at::Tensor codes;  ///< int32 [out, in], 0..2^bits-1
   at::Tensor scale;  ///< fp32 [out, groups]; groups 1 per channel and per tensor
   at::Tensor zero;   ///< int64 [out, groups], 0..2^bits-1
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <system_error>
 
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/metadata.h"
@@ -28,13 +29,22 @@ std::string stored_name(const ModelSource& source, const std::vector<std::string
   return "";
 }
 
-std::string objection_to(const QuantizedWeight& weight, const PackedFolder& kind) {
+/// Readers pack the modules of these classes alone, whoever else multiplies by a matrix: a router does.
+bool is_linear_module(const Program& program, NodeId node) {
+  const CallId call = program.nodes[node].call;
+  return call != kNone && program.calls[call].type == "torch.nn.modules.linear.Linear";
+}
+
+std::string objection_to(const Program& program, const QuantizedWeight& weight, const PackedFolder& kind) {
   const Layer& layer = weight.layer;
   const Grid& grid = weight.grid;
   for (const std::string& name : layer.kinds)
     if (std::find(kind.layers.begin(), kind.layers.end(), name) == kind.layers.end())
       return fmt::format("is of kind {}, and it packs {} alone; exclude it (layer_config, param_bw 32)", name,
                          fmt::join(kind.layers, ", "));
+  for (const NodeId node : layer.nodes)
+    if (!is_linear_module(program, node))
+      return "is no torch.nn.Linear, which alone its readers unpack; exclude it (layer_config, param_bw 32)";
   if (layer.axes.channel != 0 || !layer.axes.stack.empty() || layer.axes.inputs != std::vector<int64_t>{1})
     return "its weight is not [out, in]; exclude it (layer_config, param_bw 32)";
   if (std::find(kind.bits.begin(), kind.bits.end(), grid.bits) == kind.bits.end())
@@ -60,8 +70,23 @@ void check_names(const std::string& format, const ModelSource& source, const std
         names[0], fmt::join(names.begin() + 1, names.end(), ", "));
 }
 
-bool is_same_folder(const std::string& a, const std::string& b) {
-  return fs::is_directory(a) && fs::is_directory(b) && fs::equivalent(a, b);
+/// Weights of another run, which a reader might load instead of ours or beside them.
+void check_leftovers(const PackedFolder& kind, const std::string& folder, Objections& objections) {
+  std::error_code ignored;
+  for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool is_ours = std::count(kind.files.begin(), kind.files.end(), name) > 0;
+    const bool is_weights = entry.path().extension() == ".safetensors" || name.starts_with("pytorch_model") ||
+                            name.ends_with(".index.json") || name == "quantize_config.json";
+    if (is_weights && !is_ours)
+      objections.add("{}: {}: holds {} of another model; choose another --output-dir", kind.format, folder,
+                     name);
+  }
+}
+
+bool is_inside(const std::string& folder, const std::string& source) {
+  const fs::path relative = fs::weakly_canonical(folder).lexically_relative(fs::weakly_canonical(source));
+  return !relative.empty() && *relative.begin() != "..";
 }
 
 }  // namespace
@@ -69,7 +94,7 @@ bool is_same_folder(const std::string& a, const std::string& b) {
 void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections) {
   const ModelSource& source = request.options.source;
   for (const QuantizedWeight& weight : request.sim.weights())
-    if (const std::string why = objection_to(weight, kind); !why.empty())
+    if (const std::string why = objection_to(request.sim.program(), weight, kind); !why.empty())
       objections.add("{}: {} {}", kind.format, weight.layer.name, why);
   for (const FoldedBatchNorm& folded : request.sim.program().folded_batch_norms)
     objections.add("{}: {} was folded, which the folder's own layers do not know; use --no-fold-batch-norms",
@@ -81,11 +106,24 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
         kind.format, source.path.empty() ? "what the model came from" : source.path);
     return;
   }
-  if (is_same_folder(request.folder, source.path))
-    objections.add("{}: {}: is the model's own folder; choose another --output-dir", kind.format,
+  if (is_inside(request.folder, source.path))
+    objections.add("{}: {}: is, or is in, the model's own folder; choose another --output-dir", kind.format,
                    request.folder);
+  check_leftovers(kind, request.folder, objections);
+  try {
+    const SourceFolder readable(source.path);
+  } catch (const Error& error) {  // boundary: one objection among others
+    if (error.fault() == Error::Fault::kInternal) throw;
+    objections.add("{}: {}", kind.format, error.what());
+  }
   for (const SavedTensor& saved : saved_state(request.sim))
     if (saved.weight != kNone) check_names(kind.format, source, saved.names, objections);
+}
+
+std::vector<std::string> packed_folder_notes(const PackedFolder& kind, const ExportRequest& request) {
+  const std::vector<std::string> left = SourceFolder(request.options.source.path).other_weights();
+  if (left.empty()) return {};
+  return {fmt::format("{} leaves out the folder's other weights: {}", kind.format, fmt::join(left, ", "))};
 }
 
 std::vector<PackedLayer> packed_layers(const ExportRequest& request) {

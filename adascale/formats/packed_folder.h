@@ -15,6 +15,7 @@ struct PackedFolder {
   std::string format;               ///< its name, for messages
   std::vector<std::string> layers;  ///< kinds of layers whose weights it packs: "Linear"
   std::vector<int> bits;            ///< of weights that it has a layout for
+  std::vector<std::string> files;   ///< that it makes itself
 };
 
 /// A quantized weight and the modules, by the model's own names, that apply it.
@@ -24,9 +25,13 @@ struct PackedLayer {
   std::vector<std::string> modules;  ///< what the readers call them; several where they are tied
 };
 
-/// Adds all that such a folder cannot hold: no source folder, layers of other kinds or shapes, bits, grids
-/// without plain scales, weights that the source stores in other pieces or ties, batch norms folded.
+/// Adds all that such a folder cannot hold: no source folder, one that cannot be read or is the output's,
+/// layers of other kinds, classes or shapes, bits, grids without plain scales, weights that the source stores
+/// in other pieces or ties, batch norms folded, weights of another run in the output folder.
 void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections);
+
+/// What the user should know before: weights of the source folder that do not come along.
+std::vector<std::string> packed_folder_notes(const PackedFolder& kind, const ExportRequest& request);
 
 /// In the order of sim.weights().
 std::vector<PackedLayer> packed_layers(const ExportRequest& request);

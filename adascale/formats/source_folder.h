@@ -10,7 +10,8 @@ namespace adascale {
 /// A transformers folder that a model came from: config.json, safetensors and the files beside them.
 class SourceFolder {
  public:
-  /// Throws (user) when it is no such folder or one of its files cannot be read.
+  /// Throws (user) when it is no such folder, one of its files cannot be read, or two of the shards that
+  /// transformers loads hold one tensor.
   explicit SourceFolder(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -19,12 +20,18 @@ class SourceFolder {
   const std::vector<NamedTensor>& tensors() const { return tensors_; }
   /// Relative paths of what belongs to the model and is no weight: tokenizer, generation config, licence.
   const std::vector<std::string>& companions() const { return companions_; }
+  /// Relative paths of weights that transformers does not load: other formats, copies in other precisions.
+  const std::vector<std::string>& other_weights() const { return other_weights_; }
 
  private:
+  void sort_files();
+  void read_shards();
+
   std::string path_;
   nlohmann::ordered_json config_;
+  std::vector<std::string> shards_;
   std::vector<NamedTensor> tensors_;
-  std::vector<std::string> companions_;
+  std::vector<std::string> companions_, other_weights_;
 };
 
 }  // namespace adascale

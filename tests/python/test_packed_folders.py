@@ -173,6 +173,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"formats": ["compressed-tensors:int4"]},
         "'compressed-tensors:int4': compressed-tensors has no grids of its own to ask for",
     ),
+    "encoding_version for nothing": (
+        {"formats": ["gptq"], "encoding_version": "2.1.0"},
+        "--encoding-version 2.1.0: is for the format encodings, which is not written",
+    ),
     "files of one name": (
         {"formats": ["hf", "compressed-tensors"]},
         "both hf and compressed-tensors write it",
@@ -234,3 +238,68 @@ def test_a_full_disk_leaves_no_file(tmp_path: Path) -> None:
     )
     assert "cannot be written" in done.stderr and done.returncode == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_a_router_that_is_no_linear_module_is_refused(tmp_path: Path) -> None:
+    from transformers import MixtralConfig, MixtralForCausalLM
+
+    source = save_folder(MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4)), tmp_path / "model")
+    experts = {"*.experts*": {"param_bw": 32}}
+    with pytest.raises(
+        adascale.Error, match="mlp.gate is no torch.nn.Linear, which alone its readers unpack"
+    ):
+        adascale.quantize(
+            source, tmp_path / "out", [TEXT], formats=["compressed-tensors"], layer_config=experts, **QUICK
+        )
+
+
+def test_a_packed_head_is_announced(tmp_path: Path) -> None:
+    settings = {"Embedding": {"param_bw": 32}}
+    out = tmp_path / "out"
+    tensors = quantize(
+        wide_folder(tmp_path / "model"),
+        out,
+        formats=["gptq"],
+        param_bw=4,
+        outside_bw=4,
+        layer_config=settings,
+    )
+    assert "lm_head.qweight" in tensors and "lm_head.weight" not in tensors
+    assert json.loads((out / "quantize_config.json").read_text())["lm_head"] is True
+
+
+def test_what_is_no_weight_comes_along_and_other_weights_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source, out = llama_folder(tmp_path / "model"), tmp_path / "out"
+    (source / "1_Pooling").mkdir()
+    (source / "1_Pooling" / "config.json").write_text("{}")
+    (source / "consolidated.safetensors").write_bytes((source / "model.safetensors").read_bytes())
+    tensors = quantize(source, out, formats=["compressed-tensors"], param_bw=4)
+    assert (out / "1_Pooling" / "config.json").read_text() == "{}"
+    assert not (out / "consolidated.safetensors").exists()
+    said = capsys.readouterr().out
+    assert "compressed-tensors leaves out the folder's other weights: consolidated.safetensors" in said
+    assert "model.layers.0.mlp.up_proj.weight" not in tensors
+
+
+@pytest.mark.parametrize("name", ["model-00001-of-00002.safetensors", "quantize_config.json"])
+def test_weights_of_another_run_are_refused(name: str, tmp_path: Path) -> None:
+    source, out = llama_folder(tmp_path / "model"), tmp_path / "out"
+    out.mkdir()
+    (out / name).write_text("{}")
+    with pytest.raises(adascale.Error, match=f"holds {name} of another model; choose another --output-dir"):
+        adascale.quantize(source, out, [TEXT], formats=["compressed-tensors"], packing="packed", **QUICK)
+
+
+def test_the_models_own_folder_is_refused(tmp_path: Path) -> None:
+    source = llama_folder(tmp_path / "model")
+    for out in (source / "out", source / "deep" / "out"):
+        with pytest.raises(adascale.Error, match="is, or is in, the model's own folder"):
+            adascale.quantize(source, out, [TEXT], formats=["compressed-tensors"], packing="packed", **QUICK)
+
+
+def test_one_file_of_two_formats_is_refused(tmp_path: Path) -> None:
+    sim = adascale.QuantizationSimModel(torch.nn.Linear(8, 8), torch.rand(2, 8), output_bw=32)
+    with pytest.raises(adascale.Error, match="PREFIX.onnx: both onnx and onnx-float write it; choose one"):
+        sim.export(tmp_path, "m", formats=["onnx", "onnx-float"])
