@@ -19,8 +19,7 @@ class EntryList {
 
   void add(const std::function<FileEntry()>& read) {
     try {
-      FileEntry entry = read();
-      if (entry.bits != kBiasBits) entries_.push_back(std::move(entry));
+      entries_.push_back(read());
     } catch (const Error& error) {  // boundary: one objection among others
       if (error.fault() == Error::Fault::kInternal) throw;
       objections_.add("{}", error.what());

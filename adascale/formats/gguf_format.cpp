@@ -22,10 +22,8 @@ void check_target(const ExportRequest& request, Objections& objections) {
   const GgufGrid* target = gguf_grid_named(request.target);
   if (target == nullptr) return;
   const auto& weights = request.sim.weights();
-  const GgufGrid* fallback = target->fallback == nullptr ? target : gguf_grid_named(target->fallback);
   const bool is_met = std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
-    const GgufGrid* type = gguf_type_of(weight.grid);
-    return type == target || type == fallback;
+    return weight.asked.bits == target->bits;
   });
   if (!is_met)
     objections.add("gguf:{}: no layer has its {} bits; use --param-bw {}", target->name, target->bits,
@@ -38,6 +36,7 @@ void check(const ExportRequest& request, Objections& objections) {
     const GgufSource source = open_gguf_source(request.options.source.path);
     plan_gguf(request.sim, source, request.options.source.names, objections);
   } catch (const Error& error) {  // boundary: one objection among others
+    if (error.fault() == Error::Fault::kInternal) throw;
     objections.add("gguf: {}", error.what());
   }
 }

@@ -35,6 +35,7 @@ const std::vector<Splitter>& splitters() {
 /// What one pre-tokenizer does, as far as the known ones differ.
 std::string step_of(const json& step) {
   const std::string type = step.value("type", "unnamed");
+  if (type == "ByteLevel" && step.value("add_prefix_space", false)) return "words after a space of its own";
   if (type == "ByteLevel") return step.value("use_regex", true) ? "words" : "bytes";
   if (type == "Digits") return step.value("individual_digits", false) ? "digit by digit" : "digits";
   const bool splits =
@@ -46,10 +47,21 @@ std::string step_of(const json& step) {
 
 }  // namespace
 
+/// What llama.cpp does not do before it splits.
+void check_no_other_step(const std::string& path, const json& tokenizer) {
+  const json normalizer = tokenizer.value("normalizer", json());
+  const std::string type = normalizer.is_object() ? normalizer.value("type", "unnamed") : "NFC";
+  ADA_CHECK(type == "NFC",
+            "{}: normalizes text by {}, which a GGUF has no key for; quantize a .gguf that llama.cpp made "
+            "of the folder",
+            path, type);
+}
+
 std::string gguf_pre_tokenizer(const std::string& path, const json& tokenizer) {
   const json whole = tokenizer.value("pre_tokenizer", json());
   ADA_CHECK(whole.is_object(), "{}: has no pre_tokenizer; quantize a .gguf that llama.cpp made of the folder",
             path);
+  check_no_other_step(path, tokenizer);
   std::vector<std::string> steps;
   if (whole.value("type", "") == "Sequence")
     for (const json& step : whole.at("pretokenizers")) steps.push_back(step_of(step));

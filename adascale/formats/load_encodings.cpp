@@ -44,8 +44,10 @@ ActivationFromFile activation_from(const FileEntry& entry, const ActivationQuant
 }
 
 bool is_same(const Encoding& a, const Encoding& b) {
-  return a.grid.bits == b.grid.bits && a.scale.sizes() == b.scale.sizes() && at::equal(a.scale, b.scale) &&
-         at::equal(a.offset, b.offset);
+  const bool same_blocks = a.block_scale_int.has_value() == b.block_scale_int.has_value() &&
+                           (!a.block_scale_int || at::equal(*a.block_scale_int, *b.block_scale_int));
+  return a.grid == b.grid && same_blocks && a.scale.sizes() == b.scale.sizes() &&
+         at::equal(a.scale, b.scale) && at::equal(a.offset, b.offset);
 }
 
 /// What a file sets in one simulation: found first, set when nothing is objected to.
@@ -58,6 +60,7 @@ class Part {
 
   /// Throws Error (user) when the entry is for something here and cannot be.
   Taken take(const FileEntry& entry) {
+    if (entry.bits == kBiasBits) return pass_over_bias(entry);
     if (const auto weight = entry.port.empty() ? names_.weight(entry.name) : std::nullopt)
       return *weight == kNone ? Taken::kHasNoQuantizer : take_weight(*weight, entry);
     const auto activation = find_activation(entry);
@@ -98,6 +101,16 @@ class Part {
     if (path_.empty() || !entry.name.starts_with(path_ + ".")) return std::nullopt;
     entry.name = entry.name.substr(path_.size() + 1);
     return names_.activation(entry);
+  }
+
+  Taken pass_over_bias(const FileEntry& entry) const {
+    const auto& state = sim_.program().state;
+    const auto found = entry.port.empty() ? state.find(entry.name) : state.end();
+    if (found == state.end() && entry.port.empty() && !names_.activation(entry)) return Taken::kNo;
+    ADA_CHECK(found != state.end() && found->second.dim() <= 1,
+              "{}: '{}' has {} bits, which are for biases; expected 2 to 16", entry.where, entry.name,
+              entry.bits);
+    return Taken::kYes;
   }
 
   Taken take_transposed(const FileEntry& entry) {

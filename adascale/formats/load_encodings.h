@@ -23,8 +23,8 @@ struct LoadOptions {
 ///
 /// A weight gets the file's bits, symmetry, granularity and scales, its codes by rounding the weight as it
 /// came, and is decided from then on: compute_encodings and apply_adascale leave it. An activation gets the
-/// file's bits, symmetry, scale and offset. int32 bias entries are checked and passed over, as biases are not
-/// simulated. Returns what was passed over, a line each.
+/// file's bits, symmetry, scale and offset. int32 entries of biases are checked and have no effect, as biases
+/// are not simulated. Returns what else was passed over, a line each.
 ///
 /// Throws Error (user) with all objections, the sim as before: no such file, no JSON, numbers that are no
 /// encoding, scales that do not fit a weight, unknown names, missing entries, weights that AdaScale trained.

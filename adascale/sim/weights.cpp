@@ -106,9 +106,10 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
     FittedGrid fitted;
+    Grid asked;
     try {
-      fitted.grid = grid_of(layer, decision);
-      if (options.fit_grid) fitted = options.fit_grid(layer, weight, fitted.grid);
+      asked = grid_of(layer, decision);
+      fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());
@@ -119,6 +120,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
                                    .grid = fitted.grid,
                                    .range = scheme.weight_range(weight.to(at::kFloat), fitted.grid),
                                    .may_train = decision.trained,
+                                   .asked = asked,
                                    .note = fitted.note});
   }
   return placement;
