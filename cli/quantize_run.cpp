@@ -115,6 +115,11 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
       model.stem,
       run.formats.empty() ? default_formats(door, model, options) : run.formats,
       {.encoding_version = options.encoding_version, .more_formats = model.formats, .source = model.source}};
+  const bool writes_encodings = std::count(files.formats.begin(), files.formats.end(), "encodings") > 0;
+  ADA_CHECK(
+      writes_encodings || options.encoding_version == ExportOptions().encoding_version,
+      "--encoding-version {}: is for the format encodings, which is not written; add --format encodings",
+      options.encoding_version);
   std::vector<std::string> sources = run.data.files;
   sources.push_back(run.model);
   check_output(files, sources);

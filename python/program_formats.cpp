@@ -20,15 +20,14 @@ py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) 
   const QuantizedWeight& weight = sim.weights()[saved.weight];
   const Grid& grid = weight.grid;
   const at::Tensor parameter = sim.program().state.at(saved.names.front());
-  const auto& kept = weight.encoding;
   return quantized_class("Weight")(
       py::arg("names") = saved.names, py::arg("layer") = weight.layer.name,
       py::arg("kinds") = weight.layer.kinds, py::arg("shape") = parameter.sizes().vec(),
       py::arg("dtype") = parameter.scalar_type(), py::arg("grid") = to_string(grid),
       py::arg("bits") = grid.bits, py::arg("symmetric") = grid.symmetric,
       py::arg("scaled_axes") = grid.scaled_axes(), py::arg("group_axis") = grid.group_axis,
-      py::arg("group_size") = grid.group_size, py::arg("is_affine") = !(kept && (kept->minimum || kept->d)),
-      py::arg("index") = saved.weight);
+      py::arg("group_size") = grid.group_size,
+      py::arg("is_affine") = !grid.float_minimum && !grid.has_superblocks(), py::arg("index") = saved.weight);
 }
 
 py::list weights_of(const QuantizationSimModel& sim) {

@@ -71,6 +71,8 @@ std::string StagedFiles::path(const std::string& name) {
   ADA_CHECK(stays_inside(name), "'{}': expected a file name, or a path within the output folder", name);
   const std::string final = folder_ + "/" + name;
   ADA_CHECK(!fs::is_directory(final), "{}: is a folder, expected a file name", final);
+  for (const File& file : files_)
+    ADA_CHECK(file.final != final, "{}: is written twice; let one format write it", final);
   files_.push_back(
       {folder_ + "/.adascale-" + random_tag() + "." + fs::path(name).filename().string(), final});
   return files_.back().aside;
