@@ -2,6 +2,8 @@
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "adascale/core/error.h"
@@ -22,6 +24,13 @@ struct EvaluateFlags {
   DataRequest data;
 };
 
+/// Packed weights are for their runtime: no door opens them.
+bool is_packed(const fs::path& config) {
+  std::ifstream in(config);
+  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.contains("quantization_config");
+}
+
 /// What `quantize` left in the folder to simulate: a .pt2, or a model of the same kind as the one it came
 /// from. Beside a runtime there may be none.
 std::optional<std::string> simulation_in(const std::string& folder, const Door& door, bool is_needed) {
@@ -30,7 +39,8 @@ std::optional<std::string> simulation_in(const std::string& folder, const Door& 
   std::vector<std::string> found;
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".pt2") found.push_back(entry.path().string());
-  if (found.empty() && door.matches(folder) && (is_needed || fs::exists(fs::path(folder) / "config.json")))
+  const fs::path config = fs::path(folder) / "config.json";
+  if (found.empty() && door.matches(folder) && (is_needed || (fs::exists(config) && !is_packed(config))))
     return folder;
   if (found.empty() && !is_needed) return std::nullopt;
   ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model", folder,

@@ -135,6 +135,9 @@ Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runner
   }
   for (Watched& output : watched) {
     for (OutputComparison& comparison : output.comparisons)
+      ADA_CHECK(comparison.metrics.is_used(), "{}: gives no output '{}'; was this file made from this model?",
+                comparison.runner, comparison.name);
+    for (OutputComparison& comparison : output.comparisons)
       if (comparison.metrics.is_used()) evaluation.outputs.push_back(std::move(comparison));
     if (output.has_difference) evaluation.differences.push_back(std::move(output.difference));
   }

@@ -19,7 +19,7 @@ import adascale
 _schemas = torch.library.Library("torchvision", "FRAGMENT")
 for _name in ("nms", "qnms"):
     _schemas.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-aimet = pytest.importorskip("aimet_torch")
+import aimet_torch as aimet  # noqa: E402
 from aimet_torch.nn.modules import custom  # noqa: E402
 from aimet_torch.v2.quantsim import config_utils  # noqa: E402
 

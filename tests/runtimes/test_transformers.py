@@ -1,5 +1,7 @@
 """transformers loads our packed folders through compressed-tensors and gives our simulation's logits."""
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from llama_cpp_logits import perplexity
-from small_folders import QUICK, TEXT, llama_folder
+from small_folders import QUICK, TEXT, llama_folder, write_text
 from table import AddRow, Row
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -75,3 +77,20 @@ def test_smollm2(tmp_path: Path, add_row: AddRow) -> None:
     size = f"{(tmp_path / 'model.safetensors').stat().st_size / 1e6:.0f} MB"
     agreement = "perplexity ours {:.3f}, theirs {:.3f}".format(*found)
     add_row(Row("compressed-tensors", "transformers", "SmolLM2-135M, int4 g64", agreement, size))
+
+
+@pytest.mark.parametrize("beside", [[], ["pt2"]])
+def test_evaluate_runs_the_packed_folder(beside: list[str], tmp_path: Path) -> None:
+    source, out = llama_folder(tmp_path / "model"), tmp_path / "out"
+    adascale.quantize(source, out, [TEXT], formats=["compressed-tensors", *beside], packing="packed", **QUICK)
+    data = write_text(tmp_path / "heldout.txt")
+    command = [sys.executable, "-m", "adascale", "evaluate", source, out, "--data", data, "--seq-len", "16"]
+    done = subprocess.run(
+        [*map(str, command), "--packing", "packed", "--runtime", "transformers"],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert ("simulation" in done.stdout.split("\n\n")[1]) is bool(beside)
+    if beside:
+        assert "transformers from the simulation, logits: at most 0, " in done.stdout
