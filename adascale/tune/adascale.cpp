@@ -117,8 +117,11 @@ std::string explain_choice(const Training& training, const Candidate& best_befor
     return training.step_length == 1
                ? ""
                : fmt::format("with steps {} times as long; longer ones did not help", training.step_length);
-  return kept ? fmt::format("training did not help and is kept all the same; {} was better", best_before.name)
-              : fmt::format("training did not help; {} stays", best_before.name);
+  const std::string tried =
+      training.step_length == 1 ? "" : fmt::format(", nor with steps {} times as long", training.step_length);
+  return kept ? fmt::format("training did not help{} and is kept all the same; {} was better", tried,
+                            best_before.name)
+              : fmt::format("training did not help{}; {} stays", tried, best_before.name);
 }
 
 /// Trains one block and folds the best of round-to-nearest, the start of the training and its result, or,
