@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from adascale.runtimes import python_runtimes
+from adascale.runtimes import Runtime, python_runtimes
 from adascale.runtimes.runtime import need_package, only_file
 
 from adascale import Error
@@ -23,9 +23,20 @@ def test_a_missing_package_is_named() -> None:
 
 
 @pytest.mark.parametrize("runtime", python_runtimes(), ids=lambda runtime: runtime.name)
-def test_each_says_what_it_lacks(runtime: object, tmp_path: Path) -> None:
-    with pytest.raises(Error, match="pip install|holds (0|no)"):
-        runtime.open(str(tmp_path), ["x"], ["y"])  # type: ignore[attr-defined]
+def test_a_missing_file_is_named_first(
+    runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    with pytest.raises(Error, match=rf"holds (0|no) .*--runtime {runtime.name}; quantize"):
+        runtime.open(str(tmp_path), ["x"], ["y"])
+
+
+@pytest.mark.parametrize("runtime", python_runtimes(), ids=lambda runtime: runtime.name)
+def test_each_names_its_package(runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / runtime.files.replace("*", "m")).touch()
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    with pytest.raises(Error, match=f"--runtime {runtime.name}: needs the package .*; pip install "):
+        runtime.open(str(tmp_path), ["x"], ["y"])
 
 
 def test_one_file_is_expected(tmp_path: Path) -> None:

@@ -17,8 +17,8 @@ class LlamaCpp:
     description = "llama.cpp, CPU, logits of token rows"
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
-        need_package(self.name, "llama_cpp", "llama-cpp-python")
         path = only_file(self.name, folder, ".gguf", "gguf")
+        need_package(self.name, "llama_cpp", "llama-cpp-python")
         if "input_ids" not in inputs:
             raise Error(f"--runtime {self.name}: the model has no input_ids, but {', '.join(inputs)}")
         model = _Model(path)

@@ -25,8 +25,8 @@ class OnnxRuntime:
         self.description = f"ONNX Runtime, CPU, {precision}"
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
-        need_package(self.name, "onnxruntime")
         path = only_file(self.name, folder, ".onnx", "onnx")
+        need_package(self.name, "onnxruntime")
         session = self._load(path)
         taken = {value.name for value in session.get_inputs()}
         given = [value.name for value in session.get_outputs()]

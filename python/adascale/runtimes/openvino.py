@@ -25,8 +25,8 @@ class OpenVino:
         self.description = f"OpenVINO, CPU, {precision}"
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
-        need_package(self.name, "openvino")
         path = only_file(self.name, folder, ".onnx", "onnx")
+        need_package(self.name, "openvino")
         model = self._load(path)
         taken = {name for port in model.inputs for name in port.get_names()}
 

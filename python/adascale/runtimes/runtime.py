@@ -24,7 +24,7 @@ class Runtime(Protocol):
         """Loads the exported file in ``folder``.
 
         inputs, outputs: names in the program, flat, in its order; an output that is no tensor has none.
-        Raises :class:`adascale.Error`: a package is missing, the file is, or the runtime refuses it.
+        Raises :class:`adascale.Error`: the file is missing, a package is, or the runtime refuses it.
         """
 
 

@@ -21,12 +21,12 @@ class TransformersRuntime:
     description = "transformers, CPU, from_pretrained on the folder"
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
-        need_package(self.name, "transformers")
         if not Path(folder, "config.json").is_file():
             raise Error(
                 f"{folder}: holds no config.json for --runtime {self.name}; quantize a transformers folder "
                 "with --format hf or compressed-tensors"
             )
+        need_package(self.name, "transformers")
         source = find_source(folder)
         with quiet_transformers():
             config = load_config(source)
