@@ -70,7 +70,3 @@ def replace_uses(graph: Any, old: Any, new: Any, users: Sequence[tuple[Any, int]
         for place, output in enumerate(graph.outputs):
             if output is old:
                 graph.outputs[place] = new
-
-
-def remove(graph: Any, unused: Any) -> None:
-    graph.remove(unused, safe=True)
