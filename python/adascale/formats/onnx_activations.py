@@ -4,8 +4,8 @@ from typing import Any
 
 import torch
 
-from .onnx_capture import DOMAIN, MARKER
 from .onnx_graph import constant, float_constant, node, onnx_dtype, replace_uses
+from .onnx_names import is_marker
 from .onnx_storage import integer_tensor, stored_bits
 from .quantized import Activation, QuantizedModel
 
@@ -26,7 +26,7 @@ def drop_markers(graph: Any, model: QuantizedModel) -> None:
 
 
 def _markers(graph: Any, model: QuantizedModel) -> list[tuple[Any, Activation]]:
-    found = [made for made in graph if made.op_type == MARKER and made.domain == DOMAIN]
+    found = [made for made in graph if is_marker(made)]
     return [(marker, model.activations[marker.attributes["index"].as_int()]) for marker in found]
 
 

@@ -7,32 +7,76 @@ import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..errors import Error, first_line
-from .quantized import QuantizedModel
-
-MARKER = "Quantizer"
-DOMAIN = "adascale"
+from .onnx_names import DOMAIN, MARKER, find_parameters, make_unique, name_parameters, name_values
+from .quantized import QuantizedModel, Weight
 
 
-def capture_onnx(model: QuantizedModel, opset: int) -> Any:
-    """An ``onnx_ir.Model`` whose parameters have no values yet; a node ``adascale.Quantizer`` follows each
-    activation, with its index. Inputs and outputs have the program's names, as have those activations.
+@dataclass(frozen=True)
+class Captured:
+    """A program in ONNX, its parameters without values yet.
+
+    A node ``adascale.Quantizer`` follows each activation, with its index.
+    """
+
+    model: Any  # an ``onnx_ir.Model``
+    parameters: dict[Any, str]  # its initializers that are the program's: value, name in the program
+    names_in_file: dict[str, str]  # those of all parameters, buffers and constants
+
+    @property
+    def graph(self) -> Any:
+        return self.model.graph
+
+    def rename(self, model: QuantizedModel) -> QuantizedModel:
+        """The model with its weights called as in the file."""
+        return replace(model, weights=[self._renamed(weight) for weight in model.weights])
+
+    def _renamed(self, weight: Weight) -> Weight:
+        return replace(weight, names=[self.names_in_file.get(name, name) for name in weight.names])
+
+
+def capture_onnx(model: QuantizedModel, opset: int) -> Captured:
+    """The program as torch.onnx translates it. Inputs, outputs and activations have the program's names.
 
     Raises :class:`adascale.Error` when torch.onnx cannot translate the program.
     """
-    tensors = model.tensors()
+    tensors = _stand_ins(model)
     program = _read_program(model.graph(), tensors)
+    placeholders = _placeholders(program)
     _mark(program)
     onnx_model = _translate(program, opset)
-    _drop_values(onnx_model.graph, set(tensors))
-    _name_values(onnx_model.graph, model)
+    parameters = find_parameters(onnx_model.graph, placeholders, tensors)
+    for value in parameters:  # what the optimizer cannot see it does not fold; training changes them yet
+        value.const_value = None
+    name_values(onnx_model.graph, model)
+    names_in_file = name_parameters(onnx_model.graph, parameters, tensors)
     _simplify(onnx_model)
-    return onnx_model
+    _drop_traces(onnx_model.graph)
+    _check(onnx_model)
+    return Captured(onnx_model, parameters, names_in_file)
+
+
+def _stand_ins(model: QuantizedModel) -> dict[str, Tensor]:
+    """The tensors; memory that nothing touches instead of values for quantized weights, which are copies."""
+    quantized = {name for weight in model.weights for name in weight.names}
+    tensors = model.tensors().items()
+    return {name: torch.empty_like(held) if name in quantized else held for name, held in tensors}
+
+
+def _placeholders(program: Any) -> dict[str, str]:
+    """The tensors' names by those of their nodes."""
+    signature = program.graph_signature
+    return {
+        **signature.inputs_to_parameters,
+        **signature.inputs_to_buffers,
+        **signature.inputs_to_lifted_tensor_constants,
+    }
 
 
 def _read_program(graph: bytes, tensors: dict[str, Tensor]) -> Any:
@@ -157,44 +201,6 @@ def _cause(error: BaseException) -> str:
     return first_line(error)
 
 
-def _drop_values(graph: Any, names: set[str]) -> None:
-    """What the optimizer cannot see it does not fold; and the values are not final before training."""
-    for name, value in graph.initializers.items():
-        if name in names:
-            value.const_value = None
-
-
-def _name_values(graph: Any, model: QuantizedModel) -> None:
-    """Gives activations and outputs the program's names; torch.onnx counts its nodes anew."""
-    wanted: dict[str, Any] = {}
-    outputs = [name for name in model.outputs if name is not None]
-    activations = {activation.value for activation in model.activations}
-    for node in graph:
-        if node.op_type == MARKER and node.domain == DOMAIN:
-            name = model.activations[node.attributes["index"].as_int()].value
-            if not _is_marker(node.inputs[0].producer()):
-                wanted[name] = node.inputs[0]
-    if len(outputs) == len(graph.outputs):
-        for name, value in zip(outputs, graph.outputs, strict=True):
-            if name not in activations:
-                wanted.setdefault(name, value)
-    taken = {id(value) for value in wanted.values()} | {id(value) for value in graph.inputs}
-    for value in _values(graph):
-        if value.name in wanted and id(value) not in taken:
-            value.name = f"{value.name}_onnx"
-    for name, value in wanted.items():
-        if id(value) not in {id(given) for given in graph.inputs} and value.name != name:
-            value.name = name
-
-
-def _values(graph: Any) -> list[Any]:
-    return [value for node in graph for value in node.outputs]
-
-
-def _is_marker(node: Any) -> bool:
-    return node is not None and node.op_type == MARKER and node.domain == DOMAIN
-
-
 def _simplify(onnx_model: Any) -> None:
     """Folds what torch.onnx writes to compute sizes and slices."""
     from onnxscript import optimizer
@@ -202,3 +208,32 @@ def _simplify(onnx_model: Any) -> None:
     with _quiet():
         optimizer.fold_constants(onnx_model)
         optimizer.remove_unused_nodes(onnx_model)
+    make_unique(onnx_model)
+
+
+def _drop_traces(graph: Any) -> None:
+    """torch.onnx notes each node's source lines and module stack, more than a small model weighs."""
+    for node in graph:
+        node.metadata_props.clear()
+        node.doc_string = None
+        for value in node.outputs:
+            value.metadata_props.clear()
+    for value in (*graph.inputs, *graph.initializers.values()):
+        value.metadata_props.clear()
+
+
+def _check(onnx_model: Any) -> None:
+    """onnx.checker before training instead of a runtime's refusal after it."""
+    import onnx
+    import onnx_ir as ir
+
+    if onnx_model.opset_imports[""] > onnx.defs.onnx_opset_version():
+        return  # it knows no such operators
+    missing = [value for value in onnx_model.graph.initializers.values() if value.const_value is None]
+    with _quiet():
+        document = ir.to_proto(onnx_model)
+    document.graph.input.extend(ir.to_proto(value) for value in missing)
+    try:
+        onnx.checker.check_model(document)
+    except onnx.checker.ValidationError as error:
+        raise Error(f"onnx.checker refuses what torch.onnx made: {first_line(error)}") from error

@@ -6,7 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import Error, first_line
+from .onnx_capture import Captured
 from .onnx_graph import torch_tensor
+from .onnx_names import make_unique
 from .quantized import QuantizedModel
 
 # Protocol buffers end at 2 GB; a good deal below it weights go to a file beside.
@@ -18,21 +20,24 @@ def data_name(model: QuantizedModel) -> str:
     return f"{model.prefix}.onnx.data"
 
 
+def fill_values(captured: Captured, model: QuantizedModel, replaced: set[str]) -> None:
+    """Gives parameters and buffers their values but for those replaced (names in the file)."""
+    missing = [
+        value
+        for name, value in captured.graph.initializers.items()
+        if value.const_value is None and name not in replaced
+    ]
+    tensors = model.tensors() if missing else {}  # copies of all weights: not held any longer than this
+    for value in missing:
+        value.const_value = torch_tensor(tensors[captured.parameters[value]], value.name)
+
+
 def write_file(
     onnx_model: Any, model: QuantizedModel, format_name: str, path: Callable[[str], str], is_large: bool
 ) -> None:
-    _fill(onnx_model.graph, model)
     _describe(onnx_model, model, format_name)
-    _drop_traces(onnx_model.graph)
+    make_unique(onnx_model)
     _save(onnx_model, model, path, is_large)
-
-
-def _fill(graph: Any, model: QuantizedModel) -> None:
-    """Values of the parameters and buffers that are left in the graph."""
-    tensors = model.tensors()
-    for name, value in graph.initializers.items():
-        if value.const_value is None:
-            value.const_value = torch_tensor(tensors[name], name)
 
 
 def _describe(onnx_model: Any, model: QuantizedModel, format_name: str) -> None:
@@ -45,17 +50,6 @@ def _describe(onnx_model: Any, model: QuantizedModel, format_name: str) -> None:
     onnx_model.metadata_props.clear()
     onnx_model.metadata_props.update(model.metadata)
     onnx_model.metadata_props["adascale.format"] = format_name
-
-
-def _drop_traces(graph: Any) -> None:
-    """torch.onnx notes each node's source lines and module stack, more than a small model weighs."""
-    for node in graph:
-        node.metadata_props.clear()
-        node.doc_string = None
-        for value in node.outputs:
-            value.metadata_props.clear()
-    for value in (*graph.inputs, *graph.initializers.values()):
-        value.metadata_props.clear()
 
 
 def _save(onnx_model: Any, model: QuantizedModel, path: Callable[[str], str], is_large: bool) -> None:

@@ -9,8 +9,8 @@ import torch
 
 from ..errors import Error
 from .onnx_activations import drop_markers, quantize_activations
-from .onnx_capture import capture_onnx
-from .onnx_file import LARGEST_INLINE, data_name, write_file
+from .onnx_capture import Captured, capture_onnx
+from .onnx_file import LARGEST_INLINE, data_name, fill_values, write_file
 from .onnx_nbits import BLOCK_SIZES, holds, is_linear, quantize_products
 from .onnx_storage import stored_bits
 from .onnx_weights import parameter_value, quantize_weight, weight_bits
@@ -28,9 +28,10 @@ class _OnnxFormat:
     files = ["PREFIX.onnx"]
     targets: list[str] = []
     holds_activations = False
+    replaces_weights = True  # by codes
 
     def __init__(self) -> None:
-        self._captured: Any = None
+        self._captured: Captured | None = None
 
     def check(self, model: QuantizedModel) -> list[str]:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
@@ -42,7 +43,7 @@ class _OnnxFormat:
                 self._captured = capture_onnx(model, _opset(model))
         except Error as error:
             return [*objections, f"{self.name}: {error}"]
-        return objections + self._check_weights(self._captured.graph, model)
+        return objections + self._check_weights(self._captured.graph, self._captured.rename(model))
 
     def notes(self, model: QuantizedModel) -> list[str]:
         if not self._is_large(model):
@@ -50,10 +51,13 @@ class _OnnxFormat:
         return [f"{self.name}: weights go to {data_name(model)}, beside {model.prefix}.onnx"]
 
     def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
-        onnx_model, self._captured = self._captured, None
-        assert onnx_model is not None  # C++ checks before it writes
-        self._edit(onnx_model.graph, model)
-        write_file(onnx_model, model, self.name, path, self._is_large(model))
+        captured, self._captured = self._captured, None
+        assert captured is not None  # C++ checks before it writes
+        is_large, model = self._is_large(model), captured.rename(model)
+        replaced = {name for weight in model.weights for name in weight.names if self.replaces_weights}
+        fill_values(captured, model, replaced)
+        self._edit(captured.graph, model)
+        write_file(captured.model, model, self.name, path, is_large)
 
     def _edit(self, graph: Any, model: QuantizedModel) -> None:
         raise NotImplementedError
@@ -112,6 +116,8 @@ class OnnxQdq(_OnnxFormat):
         return super()._check_grids(model) + _check_two_bits(self.name, model)
 
     def notes(self, model: QuantizedModel) -> list[str]:
+        assert self._captured is not None
+        model = self._captured.rename(model)
         graph, has_activations = self._captured.graph, bool(model.activations)
         widths = [weight_bits(graph, weight, has_activations) for weight in model.weights]
         return super().notes(model) + _width_notes(self.name, model, widths)
@@ -128,6 +134,7 @@ class OnnxFloat(_OnnxFormat):
 
     name = "onnx-float"
     description = "ONNX: the float model, weights on their grid, for tools that read encodings beside it"
+    replaces_weights = False
 
     def _bytes(self, model: QuantizedModel, weight: Weight) -> int:
         return _size(weight) * weight.dtype.itemsize
@@ -175,14 +182,16 @@ class OnnxMatMulNBits(_OnnxFormat):
         return []
 
     def notes(self, model: QuantizedModel) -> list[str]:
-        beside = [w.layer for w in model.weights if not holds(self._captured.graph, w)]
-        notes = super().notes(model) + _width_notes(self.name, model, self._widths(model))
+        assert self._captured is not None
+        model, graph = self._captured.rename(model), self._captured.graph
+        beside = [w.layer for w in model.weights if not holds(graph, w)]
+        notes = super().notes(model) + _width_notes(self.name, model, self._widths(graph, model))
         if beside:
             notes.append(f"{self.name}: as in onnx, no MatMulNBits: {_some(beside)}")
         return notes
 
-    def _widths(self, model: QuantizedModel) -> list[int]:
-        graph, has_activations = self._captured.graph, bool(model.activations)
+    def _widths(self, graph: Any, model: QuantizedModel) -> list[int]:
+        has_activations = bool(model.activations)
         return [
             stored_bits(weight.bits) if holds(graph, weight) else weight_bits(graph, weight, has_activations)
             for weight in model.weights

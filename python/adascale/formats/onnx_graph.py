@@ -8,9 +8,13 @@ from torch import Tensor
 
 
 def constant(graph: Any, tensor: Any) -> Any:
-    """Adds an initializer with an ``onnx_ir`` tensor's name; returns its value."""
+    """Adds an initializer with an ``onnx_ir`` tensor's name, numbered if it is taken; returns its value."""
     import onnx_ir as ir
 
+    name, number = tensor.name, 0
+    while tensor.name in graph.initializers:
+        number += 1
+        tensor.name = f"{name}_{number}"
     value = ir.Value(
         name=tensor.name, shape=tensor.shape, type=ir.TensorType(tensor.dtype), const_value=tensor
     )
