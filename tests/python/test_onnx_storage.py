@@ -5,6 +5,7 @@ import importlib.util
 import pytest
 import torch
 from adascale.formats.onnx_nbits import block_size, cut_blocks
+from adascale.formats.onnx_sizes import blocks_bytes, codes_bytes
 from adascale.formats.onnx_storage import pack, store, stored_bits
 from adascale.formats.quantized import Encoding, Weight
 from torch import Tensor, nn
@@ -71,6 +72,8 @@ def test_what_is_stored_gives_back_the_weight(
     weight = weight_of(shape, 4, symmetric, axes, group)
     encoding = encoding_of(weight)
     stored = store(weight, encoding, 4)
+    zeros = 0 if stored.zero_point is None else pack(stored.zero_point, 4).nbytes
+    assert codes_bytes(weight, 4) == pack(stored.codes, 4).nbytes + stored.scale.nbytes + zeros
     assert torch.equal(dequantized(stored), values_of(weight, encoding))
     if len(shape) == 2:
         assert torch.equal(dequantized(stored.transposed()).T, values_of(weight, encoding))
@@ -98,6 +101,8 @@ def test_blocks_give_back_the_weight(bits: int, symmetric: bool, columns: int, g
     encoding = encoding_of(weight)
     blocks = cut_blocks(weight, encoding)
     assert blocks.block_size == block_size(weight) == (group or {64: 64, 40: 16}[columns])
+    zeros = 0 if blocks.zero_point is None else blocks.zero_point.nbytes
+    assert blocks_bytes(weight) == blocks.codes.nbytes + blocks.scale.nbytes + zeros
     codes = unpack(blocks.codes, blocks.bits)
     zero = torch.tensor(2.0 ** (blocks.bits - 1))
     if blocks.zero_point is not None:

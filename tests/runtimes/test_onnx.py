@@ -1,6 +1,7 @@
 """The ONNX formats of small models: what is stored, and what ONNX Runtime and OpenVINO make of it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,6 +275,46 @@ def test_weights_beside_a_large_model(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.undo()
     with pytest.raises(Error, match=r"m\.onnx\.data: is of an earlier run"):
         sim.export(tmp_path, "m", formats=["onnx"])
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "onnx-float", "onnx-matmulnbits"])
+def test_the_size_is_known_before(format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """2-bit codes that are stored in 4 bits, scales and zero points count."""
+    sim, _, _ = simulate("llama", {"param_bw": 2, "symmetric": False, "group_size": 16})
+    _, model = export(sim, tmp_path / "inline", format_name)
+    stored = sum(len(t.raw_data) for t in model.graph.initializer)
+    for limit, is_beside in ((stored - 2000, True), (stored + 2000, False)):
+        monkeypatch.setattr("adascale.formats.onnx_formats.LARGEST_INLINE", limit)
+        paths = sim.export(tmp_path / str(is_beside), "m", formats=[format_name])
+        assert (len(paths) == 2) == is_beside
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "onnx-float", "onnx-matmulnbits"])
+def test_weights_are_dequantized_once_a_step(
+    format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them are copied then: once for the first check, once for the file."""
+    from adascale.formats.onnx_formats import _OnnxFormat
+
+    calls: list[str] = []
+
+    def counting(step: str) -> Any:
+        original = getattr(_OnnxFormat, step)
+
+        def counted(self: Any, model: Any, *rest: Any) -> Any:
+            def tensors() -> dict[str, Tensor]:
+                calls.append(step)
+                return model.tensors()  # type: ignore[no-any-return]
+
+            return original(self, replace(model, tensors=tensors), *rest)
+
+        return counted
+
+    for step in ("check", "notes", "write"):
+        monkeypatch.setattr(_OnnxFormat, step, counting(step))
+    sim, _, _ = simulate("llama", {"param_bw": 4})
+    export(sim, tmp_path, format_name)
+    assert calls == ["check", "write"]
 
 
 def test_all_objections_at_once(tmp_path: Path) -> None:

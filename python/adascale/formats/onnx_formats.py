@@ -12,6 +12,7 @@ from .onnx_activations import drop_markers, quantize_activations
 from .onnx_capture import Captured, capture_onnx
 from .onnx_file import LARGEST_INLINE, data_name, fill_values, write_file
 from .onnx_nbits import BLOCK_SIZES, holds, is_linear, quantize_products
+from .onnx_sizes import blocks_bytes, codes_bytes, float_bytes, values_bytes
 from .onnx_storage import stored_bits
 from .onnx_weights import parameter_value, quantize_weight, weight_bits
 from .quantized import QuantizedModel, Weight
@@ -37,23 +38,27 @@ class _OnnxFormat:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
             return [f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"]
-        objections = self._check_grids(model) + self._check_leftovers(model)
+        objections = self._check_grids(model)
         try:
             if self._captured is None:
                 self._captured = capture_onnx(model, _opset(model))
         except Error as error:
             return [*objections, f"{self.name}: {error}"]
-        return objections + self._check_weights(self._captured.graph, self._captured.rename(model))
+        captured = self._captured
+        objections += self._check_leftovers(captured, model)
+        model = captured.rename(model)
+        return objections + self._check_weights(captured.graph, model)
 
     def notes(self, model: QuantizedModel) -> list[str]:
-        if not self._is_large(model):
+        assert self._captured is not None  # by the check
+        if not self._is_large(self._captured, model):
             return []
         return [f"{self.name}: weights go to {data_name(model)}, beside {model.prefix}.onnx"]
 
     def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         captured, self._captured = self._captured, None
         assert captured is not None  # C++ checks before it writes
-        is_large, model = self._is_large(model), captured.rename(model)
+        is_large, model = self._is_large(captured, model), captured.rename(model)
         replaced = {name for weight in model.weights for name in weight.names if self.replaces_weights}
         fill_values(captured, model, replaced)
         self._edit(captured.graph, model)
@@ -62,18 +67,15 @@ class _OnnxFormat:
     def _edit(self, graph: Any, model: QuantizedModel) -> None:
         raise NotImplementedError
 
-    def _bytes(self, model: QuantizedModel, weight: Weight) -> int:
-        """How many the weight takes in the file, without its scales."""
-        return _size(weight) * stored_bits(weight.bits) // 8
+    def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
+        """How many the weight takes in the file."""
+        return codes_bytes(weight, weight_bits(graph, weight, bool(model.activations)))
 
-    def _is_large(self, model: QuantizedModel) -> bool:
+    def _is_large(self, captured: Captured, model: QuantizedModel) -> bool:
+        graph, model = captured.graph, captured.rename(model)
         quantized = {name for weight in model.weights for name in weight.names}
-        sizes = {
-            tensor.data_ptr(): tensor.nbytes
-            for name, tensor in model.tensors().items()
-            if name not in quantized
-        }
-        return sum(sizes.values()) + sum(self._bytes(model, w) for w in model.weights) > LARGEST_INLINE
+        others = sum(values_bytes(v) for name, v in graph.initializers.items() if name not in quantized)
+        return others + sum(self._bytes(graph, model, w) for w in model.weights) > LARGEST_INLINE
 
     def _check_grids(self, model: QuantizedModel) -> list[str]:
         objections = []
@@ -98,9 +100,9 @@ class _OnnxFormat:
             if parameter_value(graph, weight) is None
         ]
 
-    def _check_leftovers(self, model: QuantizedModel) -> list[str]:
+    def _check_leftovers(self, captured: Captured, model: QuantizedModel) -> list[str]:
         data = Path(model.folder) / data_name(model)
-        if self._is_large(model) or not data.exists():
+        if not data.exists() or self._is_large(captured, model):
             return []
         return [f"{data}: is of an earlier run and would stay beside the new file; remove it"]
 
@@ -136,8 +138,8 @@ class OnnxFloat(_OnnxFormat):
     description = "ONNX: the float model, weights on their grid, for tools that read encodings beside it"
     replaces_weights = False
 
-    def _bytes(self, model: QuantizedModel, weight: Weight) -> int:
-        return _size(weight) * weight.dtype.itemsize
+    def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
+        return float_bytes(weight)
 
     def _edit(self, graph: Any, model: QuantizedModel) -> None:
         for weight in model.weights:
@@ -189,6 +191,9 @@ class OnnxMatMulNBits(_OnnxFormat):
         if beside:
             notes.append(f"{self.name}: as in onnx, no MatMulNBits: {_some(beside)}")
         return notes
+
+    def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
+        return blocks_bytes(weight) if holds(graph, weight) else super()._bytes(graph, model, weight)
 
     def _widths(self, graph: Any, model: QuantizedModel) -> list[int]:
         has_activations = bool(model.activations)
@@ -244,10 +249,3 @@ def _width_notes(name: str, model: QuantizedModel, widths: list[int]) -> list[st
 
 def _some(names: list[str]) -> str:
     return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-
-
-def _size(weight: Weight) -> int:
-    size = 1
-    for length in weight.shape:
-        size *= length
-    return size

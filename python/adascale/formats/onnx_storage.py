@@ -44,20 +44,28 @@ def stored_bits(bits: int) -> int:
 def store(weight: Weight, encoding: Encoding, bits: int) -> Stored:
     """ONNX scales differ along one axis, or are blocked along one and differ along all others."""
     scale, offset, signed = encoding.scale, encoding.offset, weight.symmetric
-    axes, shape = weight.scaled_axes, list(weight.shape)
-    if weight.group_size:
-        axis, block_size = weight.group_axis, weight.group_size
-        scale, offset = scale.squeeze(axis + 1), offset.squeeze(axis + 1)
-    elif len(axes) > 1:
-        axis = max((a for a in range(len(shape)) if a not in axes), key=lambda a: shape[a])
-        block_size = shape[axis]
-    else:
+    axes, shape, blocked = weight.scaled_axes, list(weight.shape), blocked_axis(weight)
+    if blocked is None:
         zero = None if signed else (-offset).reshape(-1) if axes else (-offset).reshape(())
         flat = scale.reshape(-1) if axes else scale.reshape(())
         return Stored(encoding.codes, flat, zero, bits, signed, axes[0] if axes else None, 0)
+    axis, block_size = blocked
+    if weight.group_size:
+        scale, offset = scale.squeeze(axis + 1), offset.squeeze(axis + 1)
     shape[axis] = math.ceil(shape[axis] / block_size)
     scale, offset = scale.expand(shape).contiguous(), offset.expand(shape).contiguous()
     return Stored(encoding.codes, scale, None if signed else -offset, bits, signed, axis, block_size)
+
+
+def blocked_axis(weight: Weight) -> tuple[int, int] | None:
+    """The axis along which scales are blocked, and the blocks' length; None: they differ along one axis."""
+    if weight.group_size:
+        return weight.group_axis, weight.group_size
+    if len(weight.scaled_axes) < 2:
+        return None
+    others = (axis for axis in range(len(weight.shape)) if axis not in weight.scaled_axes)
+    axis = max(others, key=lambda axis: weight.shape[axis])
+    return axis, weight.shape[axis]
 
 
 def integer_tensor(values: Tensor, bits: int, signed: bool, name: str) -> Any:
