@@ -289,6 +289,27 @@ def test_the_size_is_known_before(format_name: str, tmp_path: Path, monkeypatch:
         assert (len(paths) == 2) == is_beside
 
 
+@pytest.mark.parametrize(
+    ("name", "format_name", "options", "opset"),
+    [
+        ("llama", "onnx", {}, 25),
+        ("llama", "onnx-float", {}, 21),
+        ("llama", "onnx-matmulnbits", {}, 21),
+        ("llama", "onnx", {"output_bw": 8}, 21),  # its weights fall back to 4 bits
+        ("stack", "onnx-matmulnbits", {}, 25),  # of experts, which are no products of MatMulNBits
+    ],
+)
+def test_the_opset_of_what_is_stored(
+    name: str, format_name: str, options: dict[str, int], opset: int, tmp_path: Path
+) -> None:
+    sim, _, _ = simulate(name, {"param_bw": 2} | options)
+    _, model = export(sim, tmp_path, format_name)
+    assert {entry.domain: entry.version for entry in model.opset_import}[""] == opset
+    assert model.ir_version == {21: 10, 25: 13}[opset]
+    two_bits = {onnx.TensorProto.INT2, onnx.TensorProto.UINT2}
+    assert any(tensor.data_type in two_bits for tensor in model.graph.initializer) == (opset == 25)
+
+
 @pytest.mark.parametrize("format_name", ["onnx", "onnx-float", "onnx-matmulnbits"])
 def test_weights_are_dequantized_once_a_step(
     format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -20,6 +20,9 @@ from .quantized import QuantizedModel, Weight
 # MatMulNBits' accuracy_level: at 4 activations are rounded to 8 bits; at 0 the CPU computes in fp32.
 _AS_THE_RUNTIME_LIKES, _INT8_ACTIVATIONS = 0, 4
 
+# 21 has 4 bits and blocks.
+OPSET, OPSET_OF_2_BITS = 21, 25
+
 
 class _OnnxFormat:
     """What the three have in common. The graph is captured at the first check, before any training."""
@@ -41,13 +44,20 @@ class _OnnxFormat:
         objections = self._check_grids(model)
         try:
             if self._captured is None:
-                self._captured = capture_onnx(model, _opset(model))
+                self._captured = self._capture(model)
         except Error as error:
             return [*objections, f"{self.name}: {error}"]
         captured = self._captured
         objections += self._check_leftovers(captured, model)
         model = captured.rename(model)
+        objections += _check_two_bits(self.name, self._two_bits(captured.graph, model))
         return objections + self._check_weights(captured.graph, model)
+
+    def _capture(self, model: QuantizedModel) -> Captured:
+        """In the opset that the file needs: only the captured graph tells which weights have 2 bits in it."""
+        captured = capture_onnx(model, OPSET)
+        has_two_bits = bool(self._two_bits(captured.graph, captured.rename(model)))
+        return capture_onnx(model, OPSET_OF_2_BITS) if has_two_bits and _knows_two_bits() else captured
 
     def notes(self, model: QuantizedModel) -> list[str]:
         assert self._captured is not None  # by the check
@@ -70,6 +80,17 @@ class _OnnxFormat:
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
         """How many the weight takes in the file."""
         return codes_bytes(weight, weight_bits(graph, weight, bool(model.activations)))
+
+    def _two_bits(self, graph: Any, model: QuantizedModel) -> list[str]:
+        """What the file stores in ONNX's 2-bit types."""
+        has_activations = bool(model.activations)
+        weights = [w for w in model.weights if self._has_onnx_type(graph, w)]
+        layers = [w.layer for w in weights if weight_bits(graph, w, has_activations) == 2]
+        return layers + [a.value for a in model.activations if a.bits == 2 and self.holds_activations]
+
+    def _has_onnx_type(self, graph: Any, weight: Weight) -> bool:
+        """Whether the weight is stored as codes of an ONNX type."""
+        return self.replaces_weights
 
     def _is_large(self, captured: Captured, model: QuantizedModel) -> bool:
         graph, model = captured.graph, captured.rename(model)
@@ -113,9 +134,6 @@ class OnnxQdq(_OnnxFormat):
     name = "onnx"
     description = "ONNX: weights as int2 to int16 with DequantizeLinear, activations as QDQ pairs"
     holds_activations = True
-
-    def _check_grids(self, model: QuantizedModel) -> list[str]:
-        return super()._check_grids(model) + _check_two_bits(self.name, model)
 
     def notes(self, model: QuantizedModel) -> list[str]:
         assert self._captured is not None
@@ -195,6 +213,9 @@ class OnnxMatMulNBits(_OnnxFormat):
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
         return blocks_bytes(weight) if holds(graph, weight) else super()._bytes(graph, model, weight)
 
+    def _has_onnx_type(self, graph: Any, weight: Weight) -> bool:
+        return not holds(graph, weight)
+
     def _widths(self, graph: Any, model: QuantizedModel) -> list[int]:
         has_activations = bool(model.activations)
         return [
@@ -213,21 +234,16 @@ class OnnxMatMulNBits(_OnnxFormat):
         quantize_activations(graph, model)
 
 
-def _opset(model: QuantizedModel) -> int:
-    """21 has 4 bits and blocks; 25 has 2 bits."""
-    return 25 if _two_bits(model) else 21
-
-
-def _two_bits(model: QuantizedModel) -> list[str]:
-    weights = [weight.layer for weight in model.weights if weight.bits == 2 and not model.activations]
-    return weights + [activation.value for activation in model.activations if activation.bits == 2]
-
-
-def _check_two_bits(name: str, model: QuantizedModel) -> list[str]:
+def _knows_two_bits() -> bool:
     import onnx
 
-    two_bits = _two_bits(model)
-    if not two_bits or onnx.defs.onnx_opset_version() >= 25:
+    return int(onnx.defs.onnx_opset_version()) >= OPSET_OF_2_BITS
+
+
+def _check_two_bits(name: str, two_bits: list[str]) -> list[str]:
+    import onnx
+
+    if not two_bits or _knows_two_bits():
         return []
     return [
         f"{name}: {_some(two_bits)}: 2 bits need ONNX's opset 25, and onnx {onnx.__version__} ends at "
