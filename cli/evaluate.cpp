@@ -43,8 +43,9 @@ std::optional<std::string> simulation_in(const std::string& folder, const Door& 
   if (found.empty() && door.matches(folder) && (is_needed || (fs::exists(config) && !is_packed(config))))
     return folder;
   if (found.empty() && !is_needed) return std::nullopt;
-  ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model", folder,
-            found.size());
+  ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model{}", folder,
+            found.size(),
+            is_needed ? "; quantize with --format pt2 too, or run another file with --runtime" : "");
   return found[0];
 }
 

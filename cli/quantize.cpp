@@ -39,8 +39,10 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
   add_data_flags(command, flags.run.data, doors)->required();
   command.add_option("--threads", flags.threads, "without it: torch's own choice")->type_name("N");
   command
-      .add_option("--format", flags.run.formats,
-                  "adascale list formats; without it those that fit the kind of model")
+      .add_option(
+          "--format", flags.run.formats,
+          "adascale list formats, some as NAME:GRID (docs/formats.md); without it those that fit the kind of "
+          "model")
       ->type_name("NAME");
   visit_export_options(FlagAdder(command), flags.run.quantize);
   command.add_option("--output-dir", flags.run.output_dir, "made if missing; files appear in it all or none")
