@@ -129,8 +129,9 @@ def read_encodings(sim: QuantizationSimModel, folder: Path) -> dict[str, Any]:
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} among the encodings")
 
-    (file,) = sim.export(folder, "model", formats=("encodings",))
-    return json.loads(Path(file).read_text(), parse_constant=refuse)
+    by_module, by_tensor = sim.export(folder, "model", formats=("encodings",))
+    json.loads(Path(by_tensor).read_text(), parse_constant=refuse)
+    return json.loads(Path(by_module).read_text(), parse_constant=refuse)
 
 
 def differing(left: dict[str, Tensor], right: dict[str, Tensor]) -> set[str]:
