@@ -1,7 +1,5 @@
 """llama.cpp runs our .gguf and finds our simulation's perplexity; its matmuls round activations to 8 bits."""
 
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,6 @@ import adascale
 
 DATA = Path(__file__).parents[2] / "bench" / "data"
 SMOLLM2 = DATA / "smollm2"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def smollm2() -> None:
-    """SmolLM2 as a folder, and token rows, as the benchmark has them."""
-    if not (DATA / "heldout.npy").exists():
-        subprocess.run([sys.executable, str(DATA.parent / "prepare.py")], check=True)
 
 
 def our_logits(folder: Path, rows: list[Any]) -> list[Any]:
