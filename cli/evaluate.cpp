@@ -132,6 +132,7 @@ void evaluate(const EvaluateFlags& flags, const Doors& doors, const Runtimes& ru
                                            : "");
   const Evaluation evaluation = evaluate_runners(fp.program, runners, batches.inputs);
   print_outputs(evaluation, runtime != nullptr);
+  for (const std::string& line : evaluation.missing) fmt::print("{}\n", line);
   if (runtime != nullptr) print_runtime(evaluation, runners);
 }
 

@@ -105,6 +105,15 @@ void compare_batch(std::vector<Watched>& watched, const std::vector<std::vector<
   }
 }
 
+void check_gives_outputs(const std::vector<Watched>& watched, size_t runner) {
+  const bool gives_any = std::any_of(watched.begin(), watched.end(), [&](const Watched& output) {
+    return output.comparisons[runner].metrics.is_used();
+  });
+  ADA_CHECK(gives_any,
+            "{}: gives none of the model's outputs, such as '{}'; was its file made from this model?",
+            watched.front().comparisons[runner].runner, watched.front().name);
+}
+
 }  // namespace
 
 Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
@@ -133,12 +142,14 @@ Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runner
     }
     compare_batch(watched, runs, batches[batch]);
   }
+  for (size_t i = 0; i < runners.size(); ++i) check_gives_outputs(watched, i);
   for (Watched& output : watched) {
     for (OutputComparison& comparison : output.comparisons)
-      ADA_CHECK(comparison.metrics.is_used(), "{}: gives no output '{}'; was this file made from this model?",
-                comparison.runner, comparison.name);
-    for (OutputComparison& comparison : output.comparisons)
-      if (comparison.metrics.is_used()) evaluation.outputs.push_back(std::move(comparison));
+      if (comparison.metrics.is_used())
+        evaluation.outputs.push_back(std::move(comparison));
+      else
+        evaluation.missing.push_back(
+            fmt::format("{} gives no output '{}'", comparison.runner, comparison.name));
     if (output.has_difference) evaluation.differences.push_back(std::move(output.difference));
   }
   return evaluation;

@@ -39,6 +39,7 @@ struct OutputDifference {
 struct Evaluation {
   std::vector<OutputComparison> outputs;
   std::vector<OutputDifference> differences;  ///< of the last runner from the first, where there are two
+  std::vector<std::string> missing;           ///< outputs that a runner does not give, a line each
   int64_t counted = 0;                        ///< samples, or tokens, of the batches that were timed
   bool are_tokens = false;
   std::vector<double> seconds;  ///< of the model, then of each runner, for what was counted
@@ -46,7 +47,8 @@ struct Evaluation {
 
 /// Runs the model and every runner on the batches; the first batch is not timed unless it is the only one.
 /// Positions that the attention mask leaves out count in none of the metrics of token logits. Throws (user)
-/// when a runner's outputs are others than the model's, or there is no float output to compare.
+/// when a runner's outputs are others than the model's or it gives none of them, or there is no float output
+/// to compare.
 Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
                             const std::vector<Inputs>& batches);
 

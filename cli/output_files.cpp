@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <map>
 #include <set>
 #include <vector>
 
@@ -14,23 +13,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// A format's row says "PREFIX.pt2".
-std::string file_name(std::string pattern, const std::string& stem) {
-  const std::string placeholder = "PREFIX";
-  const size_t place = pattern.find(placeholder);
-  return place == std::string::npos ? pattern : pattern.replace(place, placeholder.size(), stem);
-}
-
-void check_names_differ(const OutputFiles& files) {
-  std::map<std::string, std::string> formats;
-  for (const std::string& name : files.formats)
-    for (const std::string& pattern : export_format(name, files.options.more_formats).files) {
-      const auto [other, is_new] = formats.emplace(file_name(pattern, files.stem), name);
-      ADA_CHECK(is_new, "--format: {}: both {} and {} write it; choose one", other->first, other->second,
-                name);
-    }
-}
-
 /// Files of an earlier run that this one would leave beside its own: a runtime would take old encodings for
 /// the new weights'.
 void check_no_leftovers(const OutputFiles& files) {
@@ -39,7 +21,7 @@ void check_no_leftovers(const OutputFiles& files) {
   const std::vector<std::string> written = files.paths();
   for (const ExportFormat& format : known) {
     for (const std::string& pattern : format.files) {
-      const std::string path = (fs::path(files.folder) / file_name(pattern, files.stem)).string();
+      const std::string path = (fs::path(files.folder) / output_file(pattern, files.stem)).string();
       const bool is_replaced = std::find(written.begin(), written.end(), path) != written.end();
       ADA_CHECK(is_replaced || pattern.find("PREFIX") == std::string::npos || !fs::exists(path),
                 "{}: is of an earlier run and would stay beside the new files; remove it, or choose another "
@@ -59,7 +41,7 @@ std::vector<std::string> OutputFiles::paths() const {
   std::vector<std::string> paths;
   for (const std::string& format : formats)
     for (const std::string& file : export_format(format, options.more_formats).files)
-      paths.push_back((fs::path(folder) / file_name(file, stem)).string());
+      paths.push_back((fs::path(folder) / output_file(file, stem)).string());
   return paths;
 }
 
@@ -69,7 +51,9 @@ void check_output(const OutputFiles& files, const std::vector<std::string>& sour
     const std::string& name = export_format(format, files.options.more_formats).name;
     ADA_CHECK(names.insert(name).second, "--format: '{}' is given twice", name);
   }
-  check_names_differ(files);
+  Objections objections;
+  check_files_differ(files.formats, files.stem, files.options.more_formats, objections);
+  objections.raise();
   for (const std::string& path : files.paths())
     for (const std::string& source : sources)
       ADA_CHECK(!is_same_file(path, source), "{}: would be overwritten; choose another --output-dir", source);

@@ -8,6 +8,7 @@
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/pt2.h"
 #include "callbacks.h"
+#include "cli/evaluation.h"
 
 namespace adascale::python {
 namespace {
@@ -22,8 +23,7 @@ py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) 
   const at::Tensor parameter = sim.program().state.at(saved.names.front());
   return quantized_class("Weight")(
       py::arg("names") = saved.names, py::arg("layer") = weight.layer.name,
-      py::arg("kinds") = weight.layer.kinds, py::arg("shape") = parameter.sizes().vec(),
-      py::arg("dtype") = parameter.scalar_type(), py::arg("grid") = to_string(grid),
+      py::arg("shape") = parameter.sizes().vec(), py::arg("dtype") = parameter.scalar_type(),
       py::arg("bits") = grid.bits, py::arg("symmetric") = grid.symmetric,
       py::arg("scaled_axes") = grid.scaled_axes(), py::arg("group_axis") = grid.group_axis,
       py::arg("group_size") = grid.group_size,
@@ -49,15 +49,6 @@ py::list activations_of(const QuantizationSimModel& sim) {
         py::arg("offset") = kept ? py::cast(kept->offset) : py::none()));
   }
   return activations;
-}
-
-py::list output_names(const Program& program) {
-  py::list names;
-  for (const Argument& output : program.outputs) {
-    const bool is_tensor = output.value != kNone && program.values[output.value].kind == ValueKind::kTensor;
-    names.append(is_tensor ? py::cast(program.values[output.value].name) : py::none());
-  }
-  return names;
 }
 
 /// The program with an observable node after each activation that has a quantizer, its index as zero point.
@@ -94,7 +85,7 @@ py::object to_python(const ExportRequest& request) {
   return quantized_class("QuantizedModel")(
       py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
       py::arg("target") = request.target, py::arg("weights") = weights_of(sim),
-      py::arg("activations") = activations_of(sim), py::arg("outputs") = output_names(sim.program()),
+      py::arg("activations") = activations_of(sim), py::arg("outputs") = names_of(sim.program()).outputs,
       py::arg("metadata") = producer_metadata(sim),
       py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
       py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),

@@ -9,7 +9,5 @@ namespace adascale {
 /// `codes`: [rows, n], integers 0..2^bits-1 of any integer dtype; returns int32 [rows, ceil(n*bits/32)], the
 /// last word filled up with zeros.
 at::Tensor pack_bits(const at::Tensor& codes, int bits);
-/// The inverse: int64 [rows, n] of such words. Throws (user) when they are fewer than n codes take.
-at::Tensor unpack_bits(const at::Tensor& words, int bits, int64_t n);
 
 }  // namespace adascale

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 #include "adascale/formats/format.h"
 
@@ -37,15 +36,6 @@ void check_prefix(const std::string& prefix, Objections& objections) {
     objections.add(
         "export: prefix '{}' is no bare file name; give the folder as the path, and a name without slashes",
         prefix);
-}
-
-/// One file of two formats would be the last one's.
-void check_files_differ(const Formats& formats, Objections& objections) {
-  std::map<std::string, std::string> written;
-  for (const auto& [format, target] : formats)
-    for (const std::string& file : format->files)
-      if (const auto [other, is_new] = written.emplace(file, format->name); !is_new)
-        objections.add("export: {}: both {} and {} write it; choose one", file, other->second, format->name);
 }
 
 void check_calibrated(const QuantizationSimModel& sim, const Formats& formats, Objections& objections) {
@@ -85,7 +75,9 @@ std::vector<std::string> export_model(const QuantizationSimModel& sim, const std
     return ExportRequest{sim, folder, prefix, options, target};
   };
   check_prefix(prefix, objections);
-  check_files_differ(chosen, objections);
+  std::vector<std::string> names;
+  for (const auto& [format, target] : chosen) names.push_back(format->name);
+  check_files_differ(names, prefix, options.more_formats, objections);
   check_calibrated(sim, chosen, objections);
   check_scales(sim, objections);
   for (const auto& [format, target] : chosen) format->check(request(target), objections);

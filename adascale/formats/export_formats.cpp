@@ -1,6 +1,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <map>
 
 #include "adascale/formats/format.h"
 
@@ -39,6 +40,24 @@ ChosenFormat choose_format(const std::string& name, const std::vector<ExportForm
       return {&format, target};
     }
   fail("export: unknown format '{}'; known formats: {}", bare, fmt::join(known, ", "));
+}
+
+std::string output_file(std::string pattern, const std::string& prefix) {
+  const std::string placeholder = "PREFIX";
+  const size_t place = pattern.find(placeholder);
+  return place == std::string::npos ? pattern : pattern.replace(place, placeholder.size(), prefix);
+}
+
+void check_files_differ(const std::vector<std::string>& formats, const std::string& prefix,
+                        const std::vector<ExportFormat>& more, Objections& objections) {
+  std::map<std::string, std::string> writers;
+  for (const std::string& name : formats)
+    for (const std::string& pattern : export_format(name, more).files) {
+      const auto [writer, is_new] = writers.emplace(output_file(pattern, prefix), name);
+      if (!is_new)
+        objections.add("export: {}: both {} and {} write it; choose one", writer->first, writer->second,
+                       name);
+    }
 }
 
 const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more) {

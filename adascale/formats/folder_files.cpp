@@ -10,6 +10,14 @@
 
 namespace adascale {
 
+nlohmann::ordered_json read_config(const std::string& path) {
+  std::ifstream in(path);
+  ADA_CHECK(in, "{}: cannot be opened; expected a transformers model folder", path);
+  const auto config = nlohmann::ordered_json::parse(in, nullptr, /*allow_exceptions=*/false);
+  ADA_CHECK(config.is_object(), "{}: no JSON object; expected a transformers config", path);
+  return config;
+}
+
 void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   std::ofstream out(path);
   out << json.dump(2) << "\n";

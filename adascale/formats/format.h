@@ -72,6 +72,12 @@ const ExportFormat& export_format(const std::string& name, const std::vector<Exp
 /// for a layer, it throws (user) naming them, the layer and both grids.
 FitGrid fit_grids(const std::vector<std::string>& formats, const std::vector<ExportFormat>& more = {});
 
+/// "PREFIX.pt2" with that prefix.
+std::string output_file(std::string pattern, const std::string& prefix);
+/// Adds each file that two of the formats named would write.
+void check_files_differ(const std::vector<std::string>& formats, const std::string& prefix,
+                        const std::vector<ExportFormat>& more, Objections& objections);
+
 /// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths.
 ///
 /// Everything that can be known is checked first and reported in one Error: an unknown format or one named

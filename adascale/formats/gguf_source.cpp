@@ -1,9 +1,9 @@
 #include "adascale/formats/gguf_source.h"
 
 #include <filesystem>
-#include <fstream>
 
 #include "adascale/core/error.h"
+#include "adascale/formats/folder_files.h"
 #include "adascale/formats/gguf_tokenizer.h"
 
 namespace adascale {
@@ -46,14 +46,6 @@ GgufSource open_file(const std::string& path) {
       &known_architecture(path, value_of<std::string>(path, source.metadata, "general.architecture"));
   read_heads(path, source);
   return source;
-}
-
-json read_config(const fs::path& path) {
-  std::ifstream file(path);
-  ADA_CHECK(file, "{}: cannot be read; a GGUF is made from a transformers folder, or a .gguf", path.string());
-  json config = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  ADA_CHECK(config.is_object(), "{}: is no JSON object", path.string());
-  return config;
 }
 
 std::string class_of(const std::string& path, const json& config) {

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "adascale/core/error.h"
+#include "adascale/formats/folder_files.h"
 
 namespace adascale {
 namespace {
@@ -24,14 +25,6 @@ bool is_weight_file(const fs::path& file) {
 
 bool is_hidden(const fs::path& file) {
   return file.filename().string().starts_with('.');
-}
-
-nlohmann::ordered_json read_config(const std::string& path) {
-  std::ifstream in(path);
-  ADA_CHECK(in, "{}: cannot be opened; expected a transformers model folder", path);
-  const auto config = nlohmann::ordered_json::parse(in, nullptr, /*allow_exceptions=*/false);
-  ADA_CHECK(config.is_object(), "{}: no JSON object; expected a transformers config", path);
-  return config;
 }
 
 /// All files below the folder that are not hidden, relative and sorted.

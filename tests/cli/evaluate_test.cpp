@@ -124,6 +124,42 @@ TEST_F(Evaluate, ARuntimeNeedsNoSimulation) {
   EXPECT_EQ(ran.out.find("from the simulation, "), std::string::npos) << ran.out;
 }
 
+/// Of the two outputs of `language.pt2` the first `given`.
+Runtime partial_runtime(size_t given) {
+  return {.name = "partial",
+          .files = "*.pt2",
+          .description = "ours",
+          .open = [given](const std::string&, const ModelNames&) -> RunBatch {
+            const auto program = std::make_shared<Program>(load_program(model_file("language")));
+            const Runner runner = program_runner("partial", *program);
+            return [program, runner, given](const Samples& batch) {
+              Inputs inputs;
+              for (const ProgramInput* input : program->user_inputs())
+                inputs.push_back(batch.at(input->name));
+              std::vector<at::Tensor> outputs = runner.run(inputs);
+              for (size_t i = given; i < outputs.size(); ++i) outputs[i] = at::Tensor();
+              return outputs;
+            };
+          }};
+}
+
+TEST_F(Evaluate, OutputsThatARuntimeDoesNotGiveAreNamed) {
+  fs::create_directories(path("alone"));
+  const std::string file = data("text.safetensors", {{"input_ids", at::randint(24, {6, 7}, at::kLong)},
+                                                     {"attention_mask", at::ones({6, 7}, at::kLong)}});
+  const auto evaluate = [&](size_t given) {
+    return run_command(
+        {"evaluate", model_file("language"), path("alone"), "--data", file, "--runtime", "partial"},
+        {pt2_door()}, {partial_runtime(given)});
+  };
+  const Ran some = evaluate(1);
+  ASSERT_EQ(some.code, 0) << some.err;
+  EXPECT_HAS(some.out, "partial gives no output 'linear'");
+  const Ran none = evaluate(0);
+  EXPECT_EQ(none.code, 2);
+  EXPECT_HAS(none.err, "partial: gives none of the model's outputs, such as 'add'");
+}
+
 TEST_F(Evaluate, RuntimesAreNamed) {
   const std::vector<std::string> args = {"evaluate", model_file("blocks"), path("out"), "--data",
                                          samples(4), "--runtime",          "none"};

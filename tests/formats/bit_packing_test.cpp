@@ -6,12 +6,21 @@
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
-#include "tests/error_text.h"
-
 namespace adascale {
 namespace {
 
-using testing::error_of;
+/// A bit at a time, so that nothing is shared with what packs.
+at::Tensor bit_by_bit(const at::Tensor& words, int bits, int64_t n) {
+  at::Tensor codes = at::zeros({words.size(0), n}, at::kLong);
+  const auto word = words.accessor<int32_t, 2>();
+  auto code = codes.accessor<int64_t, 2>();
+  for (int64_t row = 0; row < codes.size(0); ++row)
+    for (int64_t bit = 0; bit < n * bits; ++bit) {
+      const int64_t set = static_cast<uint32_t>(word[row][bit / 32]) >> (bit % 32) & 1;
+      code[row][bit / bits] |= set << (bit % bits);
+    }
+  return codes;
+}
 
 TEST(BitPacking, RowsComeBackWhateverTheirBitsAndLength) {
   for (int bits = 2; bits <= 8; ++bits)
@@ -19,7 +28,7 @@ TEST(BitPacking, RowsComeBackWhateverTheirBitsAndLength) {
       const at::Tensor codes = at::randint(int64_t{1} << bits, {5, n}, at::kLong);
       const at::Tensor words = pack_bits(codes, bits);
       EXPECT_EQ(words.sizes(), (std::vector<int64_t>{5, (n * bits + 31) / 32}));
-      EXPECT_TRUE(at::equal(unpack_bits(words, bits, n), codes)) << bits << " bits, " << n;
+      EXPECT_TRUE(at::equal(bit_by_bit(words, bits, n), codes)) << bits << " bits, " << n;
     }
 }
 
@@ -29,13 +38,6 @@ TEST(BitPacking, LowBitsComeFirstAndCodesCrossWords) {
   const at::Tensor words = pack_bits(codes, 3);
   EXPECT_EQ(static_cast<uint32_t>(words[0][0].item<int32_t>()), 1u | 2u << 3 | 3u << 30);
   EXPECT_EQ(static_cast<uint32_t>(words[0][1].item<int32_t>()), 1u | 5u << 1);
-}
-
-TEST(BitPacking, TooFewWordsAreRefused) {
-  EXPECT_EQ(error_of([] {
-              unpack_bits(at::zeros({2, 3}, at::kInt), 4, 25);
-            }),
-            "packed codes: got 3 words a row, expected 4 for 25 of 4 bits");
 }
 
 }  // namespace

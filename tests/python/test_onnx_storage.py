@@ -15,9 +15,7 @@ from adascale import Error, QuantizationSimModel
 
 def weight_of(shape: list[int], bits: int, symmetric: bool, axes: list[int], group: int = 0) -> Weight:
     group_axis = 1 if group else -1
-    return Weight(
-        ["w"], "w", ["Linear"], shape, torch.float32, "", bits, symmetric, axes, group_axis, group, True, 0
-    )
+    return Weight(["w"], "w", shape, torch.float32, bits, symmetric, axes, group_axis, group, True, 0)
 
 
 def encoding_of(weight: Weight) -> Encoding:

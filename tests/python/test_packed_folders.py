@@ -306,5 +306,5 @@ def test_the_models_own_folder_is_refused(tmp_path: Path) -> None:
 
 def test_one_file_of_two_formats_is_refused(tmp_path: Path) -> None:
     sim = adascale.QuantizationSimModel(torch.nn.Linear(8, 8), torch.rand(2, 8), output_bw=32)
-    with pytest.raises(adascale.Error, match="PREFIX.onnx: both onnx and onnx-float write it; choose one"):
+    with pytest.raises(adascale.Error, match="m.onnx: both onnx and onnx-float write it; choose one"):
         sim.export(tmp_path, "m", formats=["onnx", "onnx-float"])

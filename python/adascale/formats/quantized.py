@@ -23,10 +23,8 @@ class Weight:
 
     names: list[str]  # of tied parameters together; files call it by the first
     layer: str
-    kinds: list[str]  # "Linear", "Embedding": kinds of the layers that read it
     shape: list[int]
     dtype: torch.dtype
-    grid: str  # "int4 symmetric per channel"
     bits: int
     symmetric: bool
     scaled_axes: list[int]  # axes with scales of their own; none: one scale for the tensor
