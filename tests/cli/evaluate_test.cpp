@@ -154,10 +154,10 @@ TEST_F(Evaluate, OutputsThatARuntimeDoesNotGiveAreNamed) {
   };
   const Ran some = evaluate(1);
   ASSERT_EQ(some.code, 0) << some.err;
-  EXPECT_HAS(some.out, "partial gives no output 'linear'");
+  EXPECT_HAS(some.out, "partial gives no output 'add_1'");
   const Ran none = evaluate(0);
   EXPECT_EQ(none.code, 2);
-  EXPECT_HAS(none.err, "partial: gives none of the model's outputs, such as 'add'");
+  EXPECT_HAS(none.err, "partial: gives none of the model's outputs, such as 'linear_4'");
 }
 
 TEST_F(Evaluate, RuntimesAreNamed) {
