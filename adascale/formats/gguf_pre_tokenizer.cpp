@@ -45,23 +45,28 @@ std::string step_of(const json& step) {
   return type;
 }
 
-}  // namespace
-
-/// What llama.cpp does not do before it splits.
-void check_no_other_step(const std::string& path, const json& tokenizer) {
-  const json normalizer = tokenizer.value("normalizer", json());
-  const std::string type = normalizer.is_object() ? normalizer.value("type", "unnamed") : "NFC";
-  ADA_CHECK(type == "NFC",
-            "{}: normalizes text by {}, which a GGUF has no key for; quantize a .gguf that llama.cpp made "
-            "of the folder",
-            path, type);
+/// Of what comes before the splits llama.cpp has NFC alone; a sequence may be empty.
+void check_normalizer(const std::string& path, const json& normalizer) {
+  if (normalizer.is_null()) return;
+  const std::string type = normalizer.value("type", "unnamed");
+  if (type == "Sequence") {
+    for (const json& step : normalizer.at("normalizers")) check_normalizer(path, step);
+    return;
+  }
+  ADA_CHECK(
+      type == "NFC",
+      "{}: normalizes text by {}, which a GGUF has no key for; quantize a .gguf that llama.cpp made of the "
+      "folder",
+      path, type);
 }
+
+}  // namespace
 
 std::string gguf_pre_tokenizer(const std::string& path, const json& tokenizer) {
   const json whole = tokenizer.value("pre_tokenizer", json());
   ADA_CHECK(whole.is_object(), "{}: has no pre_tokenizer; quantize a .gguf that llama.cpp made of the folder",
             path);
-  check_no_other_step(path, tokenizer);
+  check_normalizer(path, tokenizer.value("normalizer", json()));
   std::vector<std::string> steps;
   if (whole.value("type", "") == "Sequence")
     for (const json& step : whole.at("pretokenizers")) steps.push_back(step_of(step));

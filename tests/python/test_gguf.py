@@ -288,3 +288,34 @@ def test_unknown_architectures_and_tokenizers_are_refused(tmp_path: Path) -> Non
     assert "splits text in a way that has no name here (Whitespace)" in objection(
         split, tmp_path, ["gguf"], param_bw=4
     )
+
+
+LOWER, NFC = {"type": "Lowercase"}, {"type": "NFC"}
+NORMALIZERS: list[tuple[Any, str]] = [
+    (None, ""),
+    (NFC, ""),
+    ({"type": "Sequence", "normalizers": []}, ""),
+    ({"type": "Sequence", "normalizers": [NFC]}, ""),
+    (LOWER, "normalizes text by Lowercase, which a GGUF has no key for"),
+    ({"type": "Sequence", "normalizers": [NFC, LOWER]}, "normalizes text by Lowercase"),
+]
+
+
+@pytest.mark.parametrize(("normalizer", "text"), NORMALIZERS)
+def test_normalizers_that_llama_cpp_lacks_are_refused(normalizer: Any, text: str, tmp_path: Path) -> None:
+    source = llama(tmp_path / "model")
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    tokenizer["normalizer"] = normalizer
+    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
+    if text:
+        assert text in objection(source, tmp_path, ["gguf"], param_bw=4)
+    else:
+        adascale.quantize(source, tmp_path / "out", [TEXT], formats=["gguf"], **{**QUICK, "param_bw": 4})
+
+
+def test_a_space_before_the_text_is_refused(tmp_path: Path) -> None:
+    source = llama(tmp_path / "model")
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    tokenizer["pre_tokenizer"]["add_prefix_space"] = True
+    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
+    assert "words after a space of its own" in objection(source, tmp_path, ["gguf"], param_bw=4)
