@@ -105,7 +105,9 @@ INSTANTIATE_TEST_SUITE_P(Programs, SaveProgram,
 
 struct SavedMlp : ::testing::Test {
   Program program = load_named("mlp");
-  std::string path = fs::path(ADASCALE_TEST_SCRATCH) / "saved_mlp.pt2";
+  // One file a test: ctest runs them side by side.
+  std::string path = fs::path(ADASCALE_TEST_SCRATCH) /
+                     (std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".pt2");
 };
 
 TEST_F(SavedMlp, takes_the_tensors_given_and_its_own_for_the_rest) {
