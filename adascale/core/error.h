@@ -3,10 +3,14 @@
 
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 namespace adascale {
+
+/// Control characters and bytes that are no UTF-8, which names in foreign files can hold, as \xNN.
+std::string in_one_line(std::string_view text);
 
 /// The one exception the library throws. `what()` is a single line: where, what, got, expected, cure.
 class Error : public std::runtime_error {
@@ -16,7 +20,7 @@ class Error : public std::runtime_error {
     kInternal,  ///< a bug of ours; no input may reach it
   };
 
-  Error(Fault fault, const std::string& message) : std::runtime_error(message), fault_(fault) {}
+  Error(Fault fault, const std::string& message) : std::runtime_error(in_one_line(message)), fault_(fault) {}
   Fault fault() const { return fault_; }
 
  private:

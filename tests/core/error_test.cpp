@@ -34,6 +34,17 @@ TEST(Error, AssertBlamesUsAndSaysWhere) {
   EXPECT_NE(text.find("lost a node"), std::string::npos);
 }
 
+TEST(Error, IsOneLineOfUtf8WhateverNamesItQuotes) {
+  const auto said = [](const char* name) {
+    return message_of([&] { fail("no '{}'", name); }, Error::Fault::kUser);
+  };
+  EXPECT_EQ(said("naïve → 𝛼"), "no 'naïve → 𝛼'");
+  EXPECT_EQ(said("a\nb\x1b[2J\x7f"), "no 'a\\x0ab\\x1b[2J\\x7f'");
+  EXPECT_EQ(said("\xff\xc3"), "no '\\xff\\xc3'");
+  EXPECT_EQ(said("\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xc2\x9b"),
+            "no '\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc2\\x9b'");
+}
+
 TEST(Objections, AreRaisedTogetherInOrder) {
   Objections objections;
   EXPECT_NO_THROW(objections.raise());
