@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "adascale/formats/folder_files.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
 #include "callbacks.h"
@@ -28,6 +29,12 @@ py::list adascale_keywords() {
   return table.rows();
 }
 
+/// (companions, weights)
+std::pair<std::vector<std::string>, std::vector<std::string>> model_files(const std::string& folder) {
+  ModelFiles files = list_model_files(folder);
+  return {std::move(files.companions), std::move(files.weights)};
+}
+
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
                 const std::vector<py::object>& python_runtimes,
                 const std::vector<py::object>& python_formats) {
@@ -51,6 +58,7 @@ PYBIND11_MODULE(_C, module) {
   bind_parts(module);
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
+  module.def("list_model_files", &model_files);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
              py::arg("runtimes") = std::vector<py::object>(), py::arg("formats") = std::vector<py::object>());

@@ -1,5 +1,7 @@
 #include "adascale/formats/folder_files.h"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -9,6 +11,40 @@
 #include "adascale/core/error.h"
 
 namespace adascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+bool holds_weights(const fs::path& file) {
+  constexpr std::array kSuffixes = {".safetensors", ".gguf", ".bin",  ".pt",      ".pth",
+                                    ".ckpt",        ".onnx", ".data", ".msgpack", ".onnx_data",
+                                    ".h5",          ".ot",   ".pb",   ".tflite",  ".mlmodel"};
+  return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension()) != kSuffixes.end();
+}
+
+bool is_passed_over(const fs::path& file) {
+  return file.filename().string().starts_with('.') || file.filename() == "__pycache__";
+}
+
+}  // namespace
+
+ModelFiles list_model_files(const std::string& folder) {
+  ModelFiles files;
+  std::error_code error;
+  auto entry = fs::recursive_directory_iterator(folder, error);
+  for (; !error && entry != fs::end(entry); entry.increment(error)) {
+    const fs::path& file = entry->path();
+    if (is_passed_over(file))
+      entry.disable_recursion_pending();
+    else if (entry->is_regular_file(error))
+      (holds_weights(file) ? files.weights : files.companions)
+          .push_back(file.lexically_relative(folder).string());
+  }
+  ADA_CHECK(!error, "{}: cannot be listed: {}", folder, error.message());
+  std::sort(files.weights.begin(), files.weights.end());
+  std::sort(files.companions.begin(), files.companions.end());
+  return files;
+}
 
 nlohmann::ordered_json read_config(const std::string& path) {
   std::ifstream in(path);
@@ -27,7 +63,7 @@ void write_json(const std::string& path, const nlohmann::ordered_json& json) {
 
 void copy_file(const std::string& from, const std::string& path) {
   std::error_code error;
-  std::filesystem::copy_file(from, path, std::filesystem::copy_options::overwrite_existing, error);
+  fs::copy_file(from, path, fs::copy_options::overwrite_existing, error);
   ADA_CHECK(!error, "{}: cannot be written: {}", path, error.message());
 }
 

@@ -1,12 +1,10 @@
 #include "adascale/formats/source_folder.h"
 
 #include <algorithm>
-#include <array>
 #include <filesystem>
 #include <fstream>
 #include <map>
 #include <set>
-#include <system_error>
 
 #include "adascale/core/error.h"
 #include "adascale/formats/folder_files.h"
@@ -16,35 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Weights of the unquantized model, in whatever format.
-bool is_weight_file(const fs::path& file) {
-  constexpr std::array kSuffixes = {".safetensors", ".gguf", ".bin",     ".pt", ".pth", ".ckpt",   ".onnx",
-                                    ".onnx_data",   ".data", ".msgpack", ".h5", ".ot",  ".tflite", ".pb"};
-  return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension()) != kSuffixes.end();
-}
-
-bool is_hidden(const fs::path& file) {
-  return file.filename().string().starts_with('.');
-}
-
-/// All files below the folder that are not hidden, relative and sorted.
-std::vector<fs::path> files_below(const std::string& path) {
-  std::vector<fs::path> files;
-  std::error_code error;
-  auto entry = fs::recursive_directory_iterator(path, error);
-  for (; !error && entry != fs::end(entry); entry.increment(error)) {
-    if (is_hidden(entry->path()))
-      entry.disable_recursion_pending();
-    else if (entry->is_regular_file(error))
-      files.push_back(entry->path().lexically_relative(path));
-  }
-  ADA_CHECK(!error, "{}: cannot be listed: {}", path, error.message());
-  std::sort(files.begin(), files.end());
-  return files;
-}
-
 /// The shards that transformers loads: those of the index, else model.safetensors, else all at the top.
-std::vector<std::string> shards_of(const std::string& path, const std::vector<fs::path>& files) {
+std::vector<std::string> shards_of(const std::string& path, const std::vector<std::string>& weights) {
   const fs::path index = fs::path(path) / "model.safetensors.index.json";
   if (fs::exists(fs::path(path) / "model.safetensors")) return {"model.safetensors"};
   std::set<std::string> shards;
@@ -57,7 +28,7 @@ std::vector<std::string> shards_of(const std::string& path, const std::vector<fs
       if (shard.is_string() && fs::path(shard.get<std::string>()).filename() == shard.get<std::string>())
         shards.insert(shard.get<std::string>());
   } else {
-    for (const fs::path& file : files)
+    for (const fs::path file : weights)
       if (file.extension() == ".safetensors" && !file.has_parent_path()) shards.insert(file.string());
   }
   return {shards.begin(), shards.end()};
@@ -73,13 +44,12 @@ SourceFolder::SourceFolder(const std::string& path) : path_(path) {
 }
 
 void SourceFolder::sort_files() {
-  const std::vector<fs::path> files = files_below(path_);
-  shards_ = shards_of(path_, files);
-  for (const fs::path& file : files) {
-    if (file == "config.json" || std::count(shards_.begin(), shards_.end(), file.string())) continue;
-    if (file.filename().string().ends_with(".safetensors.index.json")) continue;
-    (is_weight_file(file) ? other_weights_ : companions_).push_back(file.string());
-  }
+  const ModelFiles files = list_model_files(path_);
+  shards_ = shards_of(path_, files.weights);
+  for (const std::string& file : files.weights)
+    if (std::count(shards_.begin(), shards_.end(), file) == 0) other_weights_.push_back(file);
+  for (const std::string& file : files.companions)
+    if (file != "config.json" && !file.ends_with(".safetensors.index.json")) companions_.push_back(file);
 }
 
 void SourceFolder::read_shards() {

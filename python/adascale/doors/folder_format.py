@@ -1,6 +1,5 @@
 """The ``hf`` format of a safetensors folder: the same folder, quantized weights in place of the old ones."""
 
-import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -9,14 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._C import list_model_files
 from ..errors import Error, first_line
 from .saved_format import SAVED_FORMAT_ROW, own_folder, stale_weights
-
-# Weights of the unquantized model in other shapes, which the copy must not carry along.
-_WEIGHT_SUFFIXES = (
-    *(".safetensors", ".gguf", ".bin", ".pt", ".pth", ".ckpt"),
-    *(".onnx", ".onnx_data", ".data", ".h5", ".msgpack", ".ot", ".pb", ".tflite", ".mlmodel"),
-)
 
 
 class FolderFormat:
@@ -28,7 +22,8 @@ class FolderFormat:
     def __init__(self, model: Any, source: str) -> None:
         self._model, self._source = model, Path(source)
         self._shards = [path.name for path in sorted(self._source.glob("*.safetensors"))]
-        self._copies, self.left_out = _other_files(self._source, set(self._shards))
+        self._copies, weights = list_model_files(source)
+        self.left_out = [file for file in weights if file not in self._shards]
         self.files = [*self._shards, *self._copies]
 
     def check(self, folder: str, names: list[list[str]]) -> list[str]:
@@ -144,16 +139,3 @@ def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
             raise Error(f"hf: {name} is {tuple(old.shape)} in {source}, but {tuple(new.shape)} in the model")
         tensors[name] = new.to(old.dtype).contiguous()
     save_file(tensors, target, metadata=metadata)
-
-
-def _other_files(folder: Path, shards: set[str]) -> tuple[list[str], list[str]]:
-    """Relative paths of all that is not hidden and no shard: what is no weight, and what is."""
-    copies: list[str] = []
-    weights: list[str] = []
-    for root, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(names):
-            path = str(Path(root, name).relative_to(folder))
-            if not name.startswith(".") and path not in shards:
-                (weights if Path(name).suffix in _WEIGHT_SUFFIXES else copies).append(path)
-    return copies, weights
