@@ -35,8 +35,7 @@ void visit_data_options(Visitor&& visit, Options& options) {
   visit("data_weights", options.data_weights,
         "each data file's share of the samples; without it the files are one text", OptionRule{.min = 0});
   visit("batch_size", options.batch_size,
-        "samples per training iteration; without it 8, or what the model was exported for",
-        OptionRule{.min = 1});
+        "samples in a batch; without it 8, or what the model was exported for", OptionRule{.min = 1});
 }
 
 /// The data that a model is opened for; no files: none, or data that the door has in memory.
