@@ -43,7 +43,7 @@ void expect_result_or_objection(const std::string& origin, const Read& read) {
 
 /// Reads every byte, so that a view beyond its memory is seen.
 inline void touch(const void* data, size_t size) {
-  static volatile uint8_t sink;
+  [[maybe_unused]] static volatile uint8_t sink;
   for (size_t i = 0; i < size; ++i) sink = static_cast<const uint8_t*>(data)[i];
 }
 
