@@ -66,6 +66,18 @@ class Stack(nn.Module):
         return self.last(torch.matmul(hidden, self.turned).relu())
 
 
+class Returns(nn.Module):
+    """[n, 32] to [n, 8], and one of its weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(32, 32)
+        self.last = nn.Linear(32, 8)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.last(self.first(x).relu()), self.first.weight
+
+
 def llama() -> tuple[nn.Module, dict[str, Tensor]]:
     ids = torch.randint(0, 300, (2, 16))
     return tiny_llama(tied=True), {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
@@ -79,7 +91,13 @@ def stack() -> tuple[nn.Module, dict[str, Tensor]]:
     return Stack().eval(), {"x": torch.randn(3, 4, 16)}
 
 
+def sequence() -> tuple[nn.Module, dict[str, Tensor]]:
+    model = nn.Sequential(nn.Linear(64, 64), nn.ReLU6(), nn.Linear(64, 16)).eval()
+    return model, {"input": torch.randn(2, 6, 64)}
+
+
 MODELS = {"llama": llama, "convolutions": convolutions, "stack": stack}
+SEQUENCES = {"sequence": sequence, "stack": stack}
 GRIDS: dict[str, dict[str, Any]] = {
     "int8": {"param_bw": 8},
     "uint8": {"param_bw": 8, "symmetric": False},
@@ -98,7 +116,7 @@ FIRST = {"llama": "logits", "convolutions": None, "stack": None}
 
 def simulate(name: str, options: dict[str, Any]) -> tuple[QuantizationSimModel, dict[str, Tensor], Tensor]:
     """A calibrated simulation, inputs and what it gives for them."""
-    model, inputs = MODELS[name]()
+    model, inputs = (MODELS | SEQUENCES)[name]()
     options = {"output_bw": 32} | options
     groups = options.get("group_size", 0)
     if name == "convolutions" and groups:
@@ -192,22 +210,53 @@ def test_activations_have_pairs_and_the_programs_names(name: str, tmp_path: Path
     assert marked and marked <= values
 
 
+def _default(output_bw: int) -> list[Any]:
+    """Its default rounds the inputs of products to 8 bits, where they are finer."""
+    return [DEFAULT] if output_bw <= 8 else []
+
+
 @pytest.mark.parametrize(("bits", "symmetric"), [(16, False), (8, True), (6, False), (4, False)])
 def test_activations_of_any_width(bits: int, symmetric: bool, tmp_path: Path) -> None:
     options = {"param_bw": 8, "output_bw": bits, "layer_config": {"*": {"output_symmetric": symmetric}}}
     sim, inputs, expected = simulate("convolutions", options)
     path, model = export(sim, tmp_path)
-    got = run_onnxruntime(path, inputs, PLAIN)[0]
     step = (expected.max() - expected.min()) / (2**bits - 1)
-    assert (got - expected).abs().max() < 2 * step
+    for how in (PLAIN, OPTIMIZED, *_default(bits)):
+        got = run_onnxruntime(path, inputs, how)[0]
+        assert (got - expected).abs().max() < 2 * step, how
     kinds = {t.data_type for name, t in initializers(model).items() if name.endswith("_zero_point")}
     wanted = {
         (16, False): onnx.TensorProto.UINT16,
         (8, True): onnx.TensorProto.INT8,
         (6, False): onnx.TensorProto.UINT8,
-        (4, False): onnx.TensorProto.UINT4,
+        (4, False): onnx.TensorProto.UINT8,
     }
     assert wanted[bits, symmetric] in kinds
+
+
+# ONNX Runtime's products of 8-bit integers take no blocked scales, and its ReLU6 no 4-bit codes.
+@pytest.mark.parametrize("output_bw", [4, 6, 8, 16])
+@pytest.mark.parametrize("grid", ["int8 g16", "uint6 g16", "uint4 g16", "int4 lpbq", "int8"])
+@pytest.mark.parametrize("name", ["sequence", "stack"])
+def test_groups_between_quantized_activations(name: str, grid: str, output_bw: int, tmp_path: Path) -> None:
+    options = (GRIDS | {"int8 g16": {"param_bw": 8, "group_size": 16}})[grid]
+    sim, inputs, expected = simulate(name, {**options, "output_bw": output_bw})
+    path, _ = export(sim, tmp_path)
+    step = (expected.max() - expected.min()) / (2**output_bw - 1)
+    for how in (PLAIN, BASIC, OPTIMIZED, *_default(output_bw)):
+        got = run_onnxruntime(path, inputs, how)[0]
+        assert (got - expected).abs().max() < 4 * step, how
+
+
+@pytest.mark.parametrize("format_name", ["onnx", "onnx-matmulnbits", "onnx-float"])
+def test_a_quantized_parameter_may_be_an_output(format_name: str, tmp_path: Path) -> None:
+    model = Returns().eval()
+    x = torch.randn(3, 32)
+    sim = QuantizationSimModel(model, x, param_bw=4, output_bw=32, group_size=16)
+    path, _ = export(sim, tmp_path, format_name)
+    got = run_onnxruntime(path, {"x": x}, PLAIN)
+    for ours, theirs in zip(sim.model(x), got, strict=True):
+        assert relative_difference(theirs, ours) < EXACT
 
 
 def test_codes_are_stored_once_and_small(tmp_path: Path) -> None:

@@ -51,7 +51,7 @@ def _quantize(graph: Any, marker: Any, activation: Activation) -> None:
 def _pair(graph: Any, value: Any, activation: Activation, name: str) -> list[Any]:
     assert activation.scale is not None and activation.offset is not None
     float32 = onnx_dtype(torch.float32)
-    bits, signed = stored_bits(activation.bits), activation.symmetric
+    bits, signed = max(8, stored_bits(activation.bits)), activation.symmetric  # ONNX Runtime errs on 4
     scale = float_constant(graph, torch.tensor(activation.scale), f"{name}_scale")
     zero = torch.tensor(-activation.offset)
     zero_point = constant(graph, integer_tensor(zero, bits, signed, f"{name}_zero_point"))

@@ -85,8 +85,7 @@ class _OnnxFormat:
         """What the file stores in ONNX's 2-bit types."""
         has_activations = bool(model.activations)
         weights = [w for w in model.weights if self._has_onnx_type(graph, w)]
-        layers = [w.layer for w in weights if weight_bits(graph, w, has_activations) == 2]
-        return layers + [a.value for a in model.activations if a.bits == 2 and self.holds_activations]
+        return [w.layer for w in weights if weight_bits(graph, w, has_activations) == 2]
 
     def _has_onnx_type(self, graph: Any, weight: Weight) -> bool:
         """Whether the weight is stored as codes of an ONNX type."""
@@ -145,7 +144,7 @@ class OnnxQdq(_OnnxFormat):
     def _edit(self, graph: Any, model: QuantizedModel) -> None:
         for weight in model.weights:
             bits = weight_bits(graph, weight, bool(model.activations))
-            quantize_weight(graph, weight, model.encode(weight.index), bits)
+            quantize_weight(graph, weight, model.encode(weight.index), bits, _has_short(model))
         quantize_activations(graph, model)
 
 
@@ -230,8 +229,12 @@ class OnnxMatMulNBits(_OnnxFormat):
                 quantize_products(graph, weight, model.encode(weight.index), level)
             else:
                 bits = weight_bits(graph, weight, bool(model.activations))
-                quantize_weight(graph, weight, model.encode(weight.index), bits)
+                quantize_weight(graph, weight, model.encode(weight.index), bits, _has_short(model))
         quantize_activations(graph, model)
+
+
+def _has_short(model: QuantizedModel) -> bool:
+    return any(activation.bits <= 8 for activation in model.activations)
 
 
 def _knows_two_bits() -> bool:

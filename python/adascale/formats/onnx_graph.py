@@ -70,7 +70,6 @@ def replace_uses(graph: Any, old: Any, new: Any, users: Sequence[tuple[Any, int]
     """Readers of ``old`` (those of ``users`` alone) read ``new``; a graph's output is replaced too."""
     for user, place in list(old.uses()) if users is None else users:
         user.replace_input_with(place, new)
-    if users is None:
-        for place, output in enumerate(graph.outputs):
-            if output is old:
-                graph.outputs[place] = new
+    for place, output in enumerate(graph.outputs):
+        if output is old:
+            graph.outputs[place] = new

@@ -19,14 +19,14 @@ class Uses:
     matrix: list[MatrixUse]  # as [out, in], transposed before the product
     direct: list[MatrixUse]  # as [in, out]
     rows: list[Any]  # Gather nodes along axis 0
-    other: int
+    other: int  # whatever else, the graph's output included
 
 
 def find_uses(value: Any) -> Uses:
     matrix: list[MatrixUse] = []
     direct: list[MatrixUse] = []
     rows: list[Any] = []
-    other = 0
+    other = int(value.is_graph_output())
     for user, place in value.uses():
         products = _products_of_transpose(user, value)
         if products:

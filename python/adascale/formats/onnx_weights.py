@@ -45,20 +45,23 @@ def _is_turned(uses: Uses) -> bool:
     return bool(uses.matrix) and not (uses.direct or uses.rows or uses.other)
 
 
-def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int) -> None:
+def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, short_inputs: bool) -> None:
     """Replaces the parameter by its codes, named as it is, and DequantizeLinear.
 
-    Rows looked up in a table of 8 bits or more are dequantized after the look-up.
+    Rows looked up in a table of 8 bits or more are dequantized after the look-up. ``short_inputs``: there are
+    activations of 8 bits or fewer.
     """
     value = take_parameter(graph, weight)
     uses, stored = find_uses(value), store(weight, encoding, bits)
-    if _is_turned(uses):
+    fuses = not (short_inputs and stored.bits == 8 and stored.block_size)
+    is_turned = _is_turned(uses) and fuses
+    if is_turned:
         stored = stored.transposed()
     inputs = add_inputs(graph, weight.name, stored)
     rows = uses.rows if stored.bits >= 8 and _has_row_scales(stored) else []
-    if len(list(value.uses())) > len(rows):
+    if len(list(value.uses())) > len(rows) or value.is_graph_output():
         whole = dequantize(graph, weight, stored, inputs)
-        for use in uses.matrix if _is_turned(uses) else uses.direct:
+        for use in uses.matrix if is_turned else uses.direct:
             multiply(graph, use, whole)
         kept = [(user, place) for user, place in value.uses() if user not in rows]
         replace_uses(graph, value, whole, kept)
