@@ -2,28 +2,35 @@
 
 #include <fmt/ranges.h>
 
-#include <algorithm>
 #include <string_view>
+#include <utility>
 
 namespace adascale {
 namespace {
 
-/// Bytes of the character that `text` begins with; 0 where it is no UTF-8 or would act on a terminal.
-size_t printable_bytes(std::string_view text) {
+constexpr char32_t kNone = 0xffffffff;
+
+/// The character that `text` begins with, and how many bytes it takes; kNone where they are no UTF-8.
+std::pair<char32_t, size_t> first_character(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) < 0x80) return byte(0) >= 0x20 && byte(0) != 0x7f ? 1 : 0;
+  if (byte(0) < 0x80) return {byte(0), 1};
   const size_t bytes = byte(0) >= 0xf0 ? 4 : byte(0) >= 0xe0 ? 3 : 2;
-  if (byte(0) < 0xc2 || byte(0) > 0xf4 || bytes > text.size()) return 0;
-  for (size_t i = 1; i < bytes; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  const int second = byte(1);  // excludes longer forms of short characters, surrogates, above U+10FFFF, C1
-  const bool is_valid = byte(0) == 0xc2   ? second >= 0xa0
-                        : byte(0) == 0xe0 ? second >= 0xa0
-                        : byte(0) == 0xed ? second < 0xa0
-                        : byte(0) == 0xf0 ? second >= 0x90
-                        : byte(0) == 0xf4 ? second < 0x90
-                                          : true;
-  return is_valid ? bytes : 0;
+  if (byte(0) < 0xc2 || byte(0) > 0xf4 || bytes > text.size()) return {kNone, 1};
+  char32_t character = byte(0) & (0xff >> (bytes + 1));
+  for (size_t i = 1; i < bytes; ++i) {
+    if ((byte(i) & 0xc0) != 0x80) return {kNone, 1};
+    character = character << 6 | (byte(i) & 0x3f);
+  }
+  constexpr char32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool is_surrogate = 0xd800 <= character && character < 0xe000;
+  if (character < kLeast[bytes] || character > 0x10ffff || is_surrogate) return {kNone, 1};
+  return {character, bytes};
+}
+
+/// Not a control character, a line's or paragraph's end, or one that turns the direction of text.
+bool is_printable(char32_t c) {
+  return c >= 0x20 && (c < 0x7f || c >= 0xa0) && !(0x2028 <= c && c <= 0x202e) &&
+         !(0x2066 <= c && c <= 0x2069) && c != kNone;
 }
 
 }  // namespace
@@ -31,12 +38,13 @@ size_t printable_bytes(std::string_view text) {
 std::string in_one_line(std::string_view text) {
   std::string line;
   while (!text.empty()) {
-    const size_t bytes = printable_bytes(text);
-    if (bytes > 0)
-      line += text.substr(0, bytes);
-    else
-      line += fmt::format("\\x{:02x}", static_cast<unsigned char>(text[0]));
-    text.remove_prefix(std::max<size_t>(bytes, 1));
+    const auto [character, bytes] = first_character(text);
+    for (const char byte : text.substr(0, bytes))
+      if (is_printable(character))
+        line += byte;
+      else
+        line += fmt::format("\\x{:02x}", static_cast<unsigned char>(byte));
+    text.remove_prefix(bytes);
   }
   return line;
 }

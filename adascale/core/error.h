@@ -9,7 +9,7 @@
 
 namespace adascale {
 
-/// Control characters and bytes that are no UTF-8, which names in foreign files can hold, as \xNN.
+/// What would break the line, act on a terminal or is no UTF-8, as names in foreign files can be, as \xNN.
 std::string in_one_line(std::string_view text);
 
 /// The one exception the library throws. `what()` is a single line: where, what, got, expected, cure.

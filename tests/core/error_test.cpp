@@ -43,6 +43,7 @@ TEST(Error, IsOneLineOfUtf8WhateverNamesItQuotes) {
   EXPECT_EQ(said("\xff\xc3"), "no '\\xff\\xc3'");
   EXPECT_EQ(said("\xc0\xaf \xed\xa0\x80 \xf4\x90\x80\x80 \xc2\x9b"),
             "no '\\xc0\\xaf \\xed\\xa0\\x80 \\xf4\\x90\\x80\\x80 \\xc2\\x9b'");
+  EXPECT_EQ(said("\u2028\u202e\u2066 \u200b"), "no '\\xe2\\x80\\xa8\\xe2\\x80\\xae\\xe2\\x81\\xa6 \u200b'");
 }
 
 TEST(Objections, AreRaisedTogetherInOrder) {

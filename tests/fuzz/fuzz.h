@@ -26,17 +26,15 @@ class File {
   int descriptor_;
 };
 
-/// Whatever the bytes are, `read` gives a result or an objection of one line that begins with `origin`.
+/// Whatever the bytes are, `read` gives a result or an objection that begins with `origin`.
 template <class Read>
 void expect_result_or_objection(const std::string& origin, const Read& read) {
   try {
     read();
   } catch (const Error& error) {
     const std::string text = error.what();
-    if (error.fault() == Error::Fault::kUser && text.rfind(origin, 0) == 0 &&
-        text.find('\n') == std::string::npos)
-      return;
-    std::fprintf(stderr, "not an objection of one line: %s\n", text.c_str());
+    if (error.fault() == Error::Fault::kUser && text.rfind(origin, 0) == 0) return;
+    std::fprintf(stderr, "not an objection to the file: %s\n", text.c_str());
     std::abort();
   }
 }
