@@ -70,7 +70,13 @@ StagedFiles::~StagedFiles() {
 std::string StagedFiles::path(const std::string& name) {
   ADA_CHECK(stays_inside(name), "'{}': expected a file name, or a path within the output folder", name);
   const std::string final = folder_ + "/" + name;
-  ADA_CHECK(!fs::is_directory(final), "{}: is a folder, expected a file name", final);
+  std::error_code ignored;
+  ADA_CHECK(!fs::is_directory(final, ignored), "{}: is a folder, expected a file name", final);
+  for (fs::path parent = fs::path(name).parent_path(); !parent.empty(); parent = parent.parent_path()) {
+    const fs::path place = fs::path(folder_) / parent;
+    ADA_CHECK(!fs::exists(place, ignored) || fs::is_directory(place, ignored),
+              "{}: its folder {} is a file; remove it, or choose another folder", final, place.string());
+  }
   for (const File& file : files_)
     ADA_CHECK(file.final != final, "{}: is written twice; let one format write it", final);
   files_.push_back(
@@ -78,13 +84,20 @@ std::string StagedFiles::path(const std::string& name) {
   return files_.back().aside;
 }
 
-std::vector<std::string> StagedFiles::commit() {
-  for (const File& file : files_) sync(file.aside);
-  std::vector<std::string> finished;
+void StagedFiles::make_parents() const {
   for (const File& file : files_) {
     std::error_code error;
     fs::create_directories(fs::path(file.final).parent_path(), error);
     ADA_CHECK(!error, "{}: its folder cannot be made: {}", file.final, error.message());
+  }
+}
+
+std::vector<std::string> StagedFiles::commit() {
+  for (const File& file : files_) sync(file.aside);
+  make_parents();
+  std::vector<std::string> finished;
+  for (const File& file : files_) {
+    std::error_code error;
     fs::rename(file.aside, file.final, error);
     ADA_CHECK(!error, "{}: cannot be put in place: {}", file.final, error.message());
     finished.push_back(file.final);

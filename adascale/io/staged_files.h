@@ -22,6 +22,9 @@ class StagedFiles {
   std::vector<std::string> commit();
 
  private:
+  /// All before the first rename, so that none is renamed when one cannot be made.
+  void make_parents() const;
+
   struct File {
     std::string aside, final;
   };

@@ -73,6 +73,16 @@ TEST_F(StagedFilesTest, a_path_makes_its_folders_on_commit) {
   EXPECT_EQ(read(folder / "deep/er/a.txt"), "A");
 }
 
+TEST_F(StagedFilesTest, nothing_appears_when_a_folder_cannot_be_made) {
+  fs::create_directories(folder);
+  StagedFiles files(folder);
+  write(files.path("a.txt"), "A");
+  write(files.path("deep/b.txt"), "B");
+  write(folder / "deep", "a file that came in between");
+  EXPECT_THROW(files.commit(), Error);
+  EXPECT_FALSE(fs::exists(folder / "a.txt"));
+}
+
 TEST_F(StagedFilesTest, objections_name_the_path) {
   const auto text = [](auto work) -> std::string {
     try {
@@ -92,6 +102,9 @@ TEST_F(StagedFilesTest, objections_name_the_path) {
             "'../out': expected a file name, or a path within the output folder");
   EXPECT_EQ(text([&] { StagedFiles(folder).path("sub"); }),
             (folder / "sub").string() + ": is a folder, expected a file name");
+  EXPECT_EQ(text([&] { StagedFiles(folder).path("file/deep/a.txt"); }),
+            (folder / "file/deep/a.txt").string() + ": its folder " + (folder / "file").string() +
+                " is a file; remove it, or choose another folder");
   StagedFiles files(folder);
   const std::string aside = files.path("never_written");
   EXPECT_EQ(text([&] { files.commit(); }), aside + ": cannot be opened: No such file or directory");
