@@ -58,7 +58,10 @@ void check_output(const OutputFiles& files, const std::vector<std::string>& sour
     for (const std::string& source : sources)
       ADA_CHECK(!is_same_file(path, source), "{}: would be overwritten; choose another --output-dir", source);
   check_no_leftovers(files);
-  const StagedFiles probe(files.folder);
+  StagedFiles probe(files.folder);
+  for (const std::string& format : files.formats)
+    for (const std::string& file : export_format(format, files.options.more_formats).files)
+      probe.path(output_file(file, files.stem));
 }
 
 void check_formats(const OutputFiles& files, const QuantizationSimModel& sim) {

@@ -112,6 +112,8 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
   check_leftovers(kind, request.folder, objections);
   try {
     const SourceFolder readable(source.path);
+    StagedFiles places(request.folder);
+    for (const std::string& name : readable.companions()) places.path(name);
   } catch (const Error& error) {  // boundary: one objection among others
     if (error.fault() == Error::Fault::kInternal) throw;
     objections.add("{}: {}", kind.format, error.what());

@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
-from small_folders import QUICK, SIZES, TEXT, llama_folder, save_folder
+from small_folders import QUICK, SIZES, TEXT, llama_folder, save_folder, tiny_llama
 from torch import Tensor
 
 import adascale
@@ -308,3 +308,44 @@ def test_one_file_of_two_formats_is_refused(tmp_path: Path) -> None:
     sim = adascale.QuantizationSimModel(torch.nn.Linear(8, 8), torch.rand(2, 8), output_bw=32)
     with pytest.raises(adascale.Error, match="m.onnx: both onnx and onnx-float write it; choose one"):
         sim.export(tmp_path, "m", formats=["onnx", "onnx-float"])
+
+
+def test_a_file_where_a_folder_must_be_is_refused_before_work(tmp_path: Path) -> None:
+    source = llama_folder(tmp_path / "model")
+    (source / "extra").mkdir()
+    (source / "extra" / "a.txt").write_text("a")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "extra").write_text("a file")
+    for name in ("compressed-tensors", "hf"):
+        with pytest.raises(adascale.Error, match="extra/a.txt: its folder .*extra is a file"):
+            adascale.quantize(
+                source, out, [TEXT], formats=[name], param_bw=4, **{**QUICK, "iterations": 10**6}
+            )
+        assert [path.name for path in out.iterdir()] == ["extra"]
+
+
+def test_scales_beyond_float16_are_refused_before_work(tmp_path: Path) -> None:
+    model = tiny_llama()
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = 1e7
+    source = save_folder(model, tmp_path / "model")
+    with pytest.raises(adascale.Error, match="lm_head: values are too large for int4") as caught:
+        adascale.quantize(
+            source,
+            tmp_path / "out",
+            [TEXT],
+            formats=["gptq"],
+            param_bw=4,
+            outside_bw=4,
+            layer_config={"*embed_tokens": {"param_bw": 32}},
+            **{**QUICK, "iterations": 10**6},
+        )
+    assert "exclude the layer (param_bw 32)" in str(caught.value)
+
+
+def test_hf_does_not_lie_beside_what_gptq_wrote(tmp_path: Path) -> None:
+    source = llama_folder(tmp_path / "model")
+    adascale.quantize(source, tmp_path / "out", [TEXT], formats=["gptq"], param_bw=4, **QUICK)
+    with pytest.raises(adascale.Error, match="holds quantize_config.json of another model"):
+        adascale.quantize(source, tmp_path / "out", [TEXT], formats=["hf"], param_bw=4, **QUICK)

@@ -59,7 +59,10 @@ def stale_weights(folder: str, files: list[str]) -> list[str]:
         name
         for name in sorted(os.listdir(folder))
         if name not in files
-        and (name.startswith(("model.safetensors", "model-", "pytorch_model", "adapter_model")))
+        and (
+            name.startswith(("model.safetensors", "model-", "pytorch_model", "adapter_model"))
+            or name == "quantize_config.json"  # GPTQ's readers take the weights for packed ones
+        )
     ]
     if not stale:
         return []
