@@ -46,10 +46,9 @@ FittedGrid fit_gguf(const std::string& target, const Layer& layer, const at::Ten
                     const Grid& asked) {
   check_layer(layer, weight, asked);
   const int64_t row = weight.size(1);
-  const GgufGrid* already = gguf_type_of(asked);
-  if (already != nullptr && already->fits_rows_of(row)) return {asked};
   const GgufGrid& wanted = choose_type(target, layer, asked);
   const GgufGrid& type = wanted.fits_rows_of(row) ? wanted : *gguf_grid_named(wanted.fallback);
+  if (gguf_type_of(asked) == &type) return {asked};
   Grid grid = grid_of(type);
   if (!type.has_superblocks() && asked.group_size > 0) {
     ADA_CHECK(asked.group_size % 32 == 0,

@@ -15,6 +15,7 @@ using nlohmann::json;
 struct Splitter {
   const char* name;
   std::vector<std::string> steps;  ///< as step_of() says them
+  bool ignores_merges = false;     ///< words of the vocabulary are taken whole
 };
 
 std::string pattern_of_words(const std::string& digits) {
@@ -26,7 +27,7 @@ const std::vector<Splitter>& splitters() {
   static const std::vector<Splitter> rows = {
       {"gpt-2", {"words"}},
       {"smollm", {"digit by digit", "words"}},
-      {"llama-bpe", {pattern_of_words(R"(\p{N}{1,3})"), "bytes"}},
+      {"llama-bpe", {pattern_of_words(R"(\p{N}{1,3})"), "bytes"}, true},
       {"qwen2", {pattern_of_words(R"(\p{N})"), "bytes"}},
   };
   return rows;
@@ -72,8 +73,15 @@ std::string gguf_pre_tokenizer(const std::string& path, const json& tokenizer) {
     for (const json& step : whole.at("pretokenizers")) steps.push_back(step_of(step));
   else
     steps.push_back(step_of(whole));
-  for (const Splitter& row : splitters())
-    if (row.steps == steps) return row.name;
+  for (const Splitter& row : splitters()) {
+    if (row.steps != steps) continue;
+    const bool ignores_merges = tokenizer.value("model", json::object()).value("ignore_merges", false);
+    ADA_CHECK(ignores_merges == row.ignores_merges,
+              "{}: has ignore_merges {}, and what llama.cpp calls {} implies {}; quantize a .gguf that "
+              "llama.cpp made of the folder",
+              path, ignores_merges, row.name, row.ignores_merges);
+    return row.name;
+  }
   fail(
       "{}: splits text in a way that has no name here ({}); quantize a .gguf that llama.cpp made of the "
       "folder",

@@ -9,7 +9,8 @@
 namespace adascale {
 namespace {
 
-constexpr uint32_t kMostDims = 4;  // ggml's own limit
+constexpr uint32_t kMostDims = 4;         // ggml's own limit
+constexpr uint64_t kMostItems = 1 << 24;  // of an array: no vocabulary is near it, and each takes 40 bytes
 
 /// Takes a file apart from its start; no read goes past the end.
 class Cursor {
@@ -59,6 +60,8 @@ GgufValue read_array(Cursor& cursor, const std::string& key) {
   ADA_CHECK(array->type != gguf_type_of<std::shared_ptr<GgufArray>>(),
             "{}: '{}' is an array of arrays, which is not read", cursor.path(), key);
   const uint64_t count = cursor.checked_count("array items", cursor.number<uint64_t>(), 1);
+  ADA_CHECK(count <= kMostItems, "{}: '{}' has {} items, expected up to {}", cursor.path(), key, count,
+            kMostItems);
   for (uint64_t i = 0; i < count; ++i) array->items.push_back(read_value(cursor, array->type, key));
   return array;
 }

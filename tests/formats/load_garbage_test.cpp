@@ -1,3 +1,5 @@
+#include <ATen/ops/equal.h>
+
 #include <optional>
 #include <random>
 
@@ -18,11 +20,12 @@ using testing::text_of;
 class Victim {
  public:
   void load(const std::string& text) {
-    if (!sim_) sim_.emplace(fresh("sampled"));
+    if (!sim_) start();
     try {
       testing::load(*sim_, text, {.strict = false});
     } catch (const Error& error) {
       EXPECT_EQ(error.fault(), Error::Fault::kUser) << error.what() << "\n" << text;
+      expect_as_before(text);
       return;
     }
     for (int32_t i = 0; i < static_cast<int32_t>(sim_->weights().size()); ++i)
@@ -31,7 +34,20 @@ class Victim {
   }
 
  private:
+  void start() {
+    sim_.emplace(fresh("sampled"));
+    before_.clear();
+    for (int32_t i = 0; i < static_cast<int32_t>(sim_->weights().size()); ++i)
+      before_.push_back(sim_->dequantized_weight(i).clone());
+  }
+  void expect_as_before(const std::string& text) const {
+    for (size_t i = 0; i < before_.size(); ++i)
+      EXPECT_TRUE(at::equal(sim_->dequantized_weight(static_cast<int32_t>(i)), before_[i])) << text;
+    for (const ActivationQuantizer& quantizer : sim_->activations()) EXPECT_FALSE(quantizer.encoding) << text;
+  }
+
   std::optional<QuantizationSimModel> sim_;
+  std::vector<at::Tensor> before_;
 };
 
 std::vector<std::string> garbage_seeds() {

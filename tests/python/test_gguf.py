@@ -258,6 +258,59 @@ def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
     assert "rows of 80 are no blocks of 32" in objection(odd, tmp_path, ["gguf"], param_bw=4)
 
 
+@pytest.mark.parametrize("formats", [["gptq", "gguf:Q4_K"], ["gguf:Q4_K", "gptq"]])
+def test_a_grid_that_is_not_the_one_asked_for_is_refused(formats: list[str], tmp_path: Path) -> None:
+    source = llama(tmp_path / "model", hidden_size=256, intermediate_size=512, num_hidden_layers=1)
+    said = objection(source, tmp_path, formats, param_bw=4, group_size=32)
+    assert "gptq: model.layers.0.self_attn.q_proj has a float minimum or superblocks" in said
+
+
+def test_the_gguf_that_a_model_came_from_stays(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    adascale.quantize(llama(tmp_path / "source"), folder, [TEXT], formats=["gguf"], param_bw=8, **QUICK)
+    before = next(folder.glob("*.gguf")).rename(folder / "model.gguf")
+    bytes_before = before.read_bytes()
+    with pytest.raises(adascale.Error, match="model.gguf: would be overwritten; choose another --output-dir"):
+        adascale.quantize(folder, folder, [TEXT], formats=["gguf"], param_bw=4, **QUICK)
+    assert before.read_bytes() == bytes_before
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_K"])
+def test_short_dtypes_are_the_files_weights_rounded(kind: str, dtype: torch.dtype, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    sizes = {**SIZES, "hidden_size": 256, "intermediate_size": 512, "num_hidden_layers": 1}
+    model = LlamaForCausalLM(LlamaConfig(**sizes, eos_token_id=0)).to(dtype).eval()
+    source = save_folder(model, tmp_path / "model", CHAT_TEMPLATE)
+    formats = [f"gguf:{kind}", "safetensors"]
+    adascale.quantize(source, tmp_path / "out", [TEXT], formats=formats, param_bw=4, **QUICK)
+    _, tensors = read(tmp_path / "out" / "model.gguf")
+    for name, weight in load_file(tmp_path / "out" / "model.safetensors").items():
+        if "_proj" in name:
+            stored = values_in(tensors[gguf_name(name)])
+            expected = as_llama_cpp(gguf_name(name), weight)
+            assert torch.equal(stored.to(dtype), expected), name
+            assert not torch.equal(stored, expected.float()), name
+
+
+def test_merges_that_the_pre_tokenizer_does_not_imply_are_refused(tmp_path: Path) -> None:
+    source = llama(tmp_path / "model")
+    tokenizer = json.loads((source / "tokenizer.json").read_text())
+    tokenizer["model"]["ignore_merges"] = True
+    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
+    said = objection(source, tmp_path, ["gguf"], param_bw=4)
+    assert "has ignore_merges true, and what llama.cpp calls gpt-2 implies false" in said
+
+
+def test_an_output_that_is_a_folder_is_refused_before_work(tmp_path: Path) -> None:
+    source = llama(tmp_path / "model")
+    (tmp_path / "out" / "model.gguf").mkdir(parents=True)
+    with pytest.raises(adascale.Error, match="model.gguf: is a folder, expected a file name"):
+        adascale.quantize(
+            source, tmp_path / "out", [TEXT], formats=["gguf"], param_bw=4, **{**QUICK, "iterations": 10**6}
+        )
+
+
 def test_unknown_architectures_and_tokenizers_are_refused(tmp_path: Path) -> None:
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=64, n_embd=64, n_layer=2, n_head=4)).eval()
     source = save_folder(gpt2, tmp_path / "gpt2")
