@@ -165,8 +165,9 @@ at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
 
 void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name) {
   ADA_CHECK(at::all(at::isfinite(scale)).item<bool>(),
-            "{}: values are too large for {} with scales stored as {}; use float32 scales or more bits", name,
-            to_string(grid), c10::toString(grid.scale_dtype));
+            "{}: values are too large for {} with scales stored as {}; use more bits, exclude the layer "
+            "(param_bw 32), or write a format of float32 scales",
+            name, to_string(grid), c10::toString(grid.scale_dtype));
 }
 
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name) {

@@ -50,7 +50,7 @@ Range refine_range(const Range& range, const at::Tensor& w, const at::Tensor& im
   for (const double ends : kEnds) {
     const double part = 1 + ends / static_cast<double>(grid.steps());
     const Range start{best.min * part, best.max * part};
-    const Range fitted = fit(values, nearest_codes(values, affine_of(start, grid), grid), sums, grid);
+    const Range fitted = fit(values, nearest_codes(values, storable_affine(start, grid), grid), sums, grid);
     // Codes that are all alike fit no scale; a range from the other side is none.
     const at::Tensor is_range = at::isfinite(fitted.min) & at::isfinite(fitted.max) &
                                 ((fitted.max - fitted.min) * (best.max - best.min) > 0);

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adascale/core/glob.h"
+#include "adascale/quant/affine.h"
 #include "adascale/quant/range_analyzer.h"
 
 namespace adascale {
@@ -105,20 +106,23 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
       continue;
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
+    if (!is_quantizable(layer, weight, objections)) continue;
     FittedGrid fitted;
     Grid asked;
+    Range range;
     try {
       asked = grid_of(layer, decision);
       fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());
+      range = scheme.weight_range(weight.to(at::kFloat), fitted.grid);
+      affine_of(range, fitted.grid, layer.name);
     } catch (const Error& error) {  // boundary: one objection among others
       objections.add("{}", error.what());
       continue;
     }
-    if (!is_quantizable(layer, weight, objections)) continue;
     placement.quantized.push_back({.layer = layer,
                                    .grid = fitted.grid,
-                                   .range = scheme.weight_range(weight.to(at::kFloat), fitted.grid),
+                                   .range = range,
                                    .may_train = decision.trained,
                                    .asked = asked,
                                    .note = fitted.note});
