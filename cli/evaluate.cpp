@@ -40,6 +40,8 @@ std::optional<std::string> simulation_in(const std::string& folder, const Door& 
   for (const auto& entry : fs::directory_iterator(folder))
     if (entry.path().extension() == ".pt2") found.push_back(entry.path().string());
   const fs::path config = fs::path(folder) / "config.json";
+  ADA_CHECK(!found.empty() || !is_needed || !is_packed(config),
+            "{}: holds packed weights, which only a runtime reads; add --runtime transformers", folder);
   if (found.empty() && door.matches(folder) && (is_needed || (fs::exists(config) && !is_packed(config))))
     return folder;
   if (found.empty() && !is_needed) return std::nullopt;
@@ -160,8 +162,10 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
       app.add_subcommand("evaluate", "compare a quantized folder with the model it came from");
   command->add_option("MODEL", flags->model, describe(doors))->required();
   command
-      ->add_option("DIR", flags->folder,
-                   "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind")
+      ->add_option(
+          "DIR", flags->folder,
+          "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind; with "
+          "--runtime the runtime's file alone will do")
       ->required();
   add_data_flags(*command, flags->data, doors)->required();
   command

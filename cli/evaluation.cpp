@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "adascale/core/error.h"
 #include "cli/token_logits.h"
@@ -60,13 +61,18 @@ void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Ten
   comparison.metrics.add(counted.select(fp), counted.select(got));
 }
 
+/// NaN, without a sign, once there is one, which std::max would drop.
+double largest_of(double a, double b) {
+  return std::isnan(a) || a > b ? a : std::abs(b);
+}
+
 void add_difference(Watched& output, const at::Tensor& first, const at::Tensor& last) {
   if (first.numel() == 0) return;
   output.has_difference = true;
   OutputDifference& difference = output.difference;
   const at::Tensor a = first.to(at::kDouble), b = last.to(at::kDouble);
-  difference.largest = std::max(difference.largest, (a - b).abs().max().item<double>());
-  difference.largest_value = std::max(difference.largest_value, a.abs().max().item<double>());
+  difference.largest = largest_of(difference.largest, (a - b).abs().max().item<double>());
+  difference.largest_value = largest_of(difference.largest_value, a.abs().max().item<double>());
 }
 
 /// One run of a batch, with how long it took.

@@ -113,6 +113,23 @@ TEST_F(Evaluate, RunsARuntimeBesideTheSimulation) {
   EXPECT_HAS(ran.out, "samples/s, fake ");
 }
 
+TEST_F(Evaluate, ANanOfTheRuntimeIsNoSmallDifference) {
+  ASSERT_EQ(run_command(quantize_blocks()).code, 0);
+  const Ran ran = run_command({"evaluate", model_file("blocks"), path("out"), "--data", samples(11),
+                               "--batch-size", "4", "--runtime", "fake"},
+                              {pt2_door()}, {fake_runtime(path("out/blocks.pt2"), NAN)});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "linear_4: at most nan, where");
+}
+
+TEST_F(Evaluate, PackedWeightsNeedARuntime) {
+  fs::create_directories(path("packed"));
+  write_text(path("packed/config.json"), R"({"quantization_config": {}})");
+  const Ran ran = run_command({"evaluate", model_file("blocks"), path("packed"), "--data", samples(4)});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_HAS(ran.err, "holds packed weights, which only a runtime reads; add --runtime transformers");
+}
+
 TEST_F(Evaluate, ARuntimeNeedsNoSimulation) {
   fs::create_directories(path("alone"));
   const Ran ran = run_command(
