@@ -59,6 +59,7 @@ struct Candidate {
 
   bool is_finite() const { return std::isfinite(losses.over_all); }
   bool no_worse_than(const Candidate& other) const { return losses.over_all <= other.losses.over_all; }
+  bool better_than(const Candidate& other) const { return !(other.losses.over_all <= losses.over_all); }
 };
 
 Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
@@ -82,14 +83,16 @@ Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob
 }
 
 struct Training {
-  Candidate result;
-  double step_length = 1;  ///< of the last attempt, as a share of the recipe's
+  Candidate result;          ///< of the best attempt
+  double step_length = 1;    ///< of the last attempt, as a share of the recipe's
+  bool is_in_stream = true;  ///< the quantized stream has the result's outputs
 };
 
 using OnIteration = std::function<void(double step_length, int64_t step, double loss)>;
 
 /// Trains with the recipe's steps and, where that ends worse than it began and the recipe says so, anew with
-/// shorter ones: a block of few weights or little data can need them. `trainer` is the last attempt's.
+/// shorter ones: a block of few weights or little data can need them. `trainer` is the last attempt's, the
+/// result the best one's.
 Training train(std::optional<BlockTrainer>& trainer, BlockJob job, const Candidate& start,
                const OnIteration& on_iteration) {
   constexpr double kShorter = 0.25;
@@ -97,7 +100,9 @@ Training train(std::optional<BlockTrainer>& trainer, BlockJob job, const Candida
   Training training;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     trainer->train([&](int64_t step, double loss) { on_iteration(training.step_length, step, loss); });
-    training.result = present("trained", *trainer, job);
+    Candidate now = present("trained", *trainer, job);
+    training.is_in_stream = attempt == 0 || (now.is_finite() && now.better_than(training.result));
+    if (training.is_in_stream) training.result = std::move(now);
     const bool helped = training.result.is_finite() && training.result.no_worse_than(start);
     if (helped || !job.recipe.shortens_steps || attempt + 1 == kAttempts) break;
     job.recipe.scale_rate *= kShorter;
@@ -157,7 +162,7 @@ BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std
     report.layers.push_back(report_layer(sim, job.weights[i], rtn.encodings[i], best.encodings[i]));
     sim.fold(job.weights[i], best.encodings[i], report.kept && job.recipe.trains());
   }
-  if (!report.kept) job.source.run_quant(job.index, {});
+  if (!report.kept || !training.is_in_stream) job.source.run_quant(job.index, {});
   report.seconds = seconds_since(begin);
   return report;
 }
