@@ -1,0 +1,34 @@
+#include "adascale/device/devices.h"
+
+#include <gtest/gtest.h>
+
+#include "error_text.h"
+
+namespace adascale {
+namespace {
+
+using testing::error_of;
+
+TEST(Devices, TheCpuIsAlwaysThere) {
+  EXPECT_EQ(find_device("cpu"), c10::Device(c10::DeviceType::CPU));
+  EXPECT_EQ(find_device("cpu:0"), c10::Device(c10::DeviceType::CPU));
+  EXPECT_EQ(present_devices().front(), "cpu");
+}
+
+TEST(Devices, OneThatIsNotHereIsRefusedWithThosePresent) {
+  if (present_devices().size() > 1) GTEST_SKIP() << "this machine has more than a CPU";
+  for (const char* name : {"cuda", "cuda:0", "cpu:1", "meta", "xpu"})
+    EXPECT_EQ(error_of([&] { find_device(name); }),
+              std::string("device: got '") + name + "', expected auto or one of cpu");
+}
+
+TEST(Devices, ANameThatTorchDoesNotKnowIsOneLine) {
+  for (const char* name : {"gpu", "", "cuda:", "cuda:x", "cuda 0", "CPU"})
+    EXPECT_TRUE(error_of([&] {
+                  find_device(name);
+                }).starts_with(std::string("device: got '") + name + "', expected auto or one of cpu"))
+        << name;
+}
+
+}  // namespace
+}  // namespace adascale
