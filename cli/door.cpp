@@ -6,8 +6,10 @@
 #include <filesystem>
 
 #include "adascale/core/error.h"
+#include "adascale/device/devices.h"
 #include "adascale/io/pt2.h"
 #include "adascale/io/safetensors.h"
+#include "adascale/sim/compute_device.h"
 
 namespace adascale {
 namespace {
@@ -42,6 +44,7 @@ Samples read_samples(const Program& program, const std::string& path) {
 OpenedModel open_pt2(const std::string& model, const DataRequest& data) {
   check_no_text_options(data);
   OpenedModel opened{load_program(model), fs::path(model).stem().string(), {}};
+  opened.is_from_file = true;
   if (!data.files.empty()) opened.samples = read_samples(opened.program, data.files[0]);
   return opened;
 }
@@ -66,6 +69,11 @@ Door pt2_door() {
           .formats = {"pt2", "safetensors", "encodings"},
           .matches = [](const std::string& model) { return fs::path(model).extension() == ".pt2"; },
           .open = open_pt2};
+}
+
+c10::Device device_for(const OpenedModel& model, const std::string& name) {
+  const bool prefers = name == "auto" && model.is_from_file;
+  return prefers ? preferred_device() : compute_device(model.program, name);
 }
 
 const Door& door_for(const Doors& doors, const std::string& model) {

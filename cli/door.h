@@ -18,6 +18,7 @@ struct OpenedModel {
   ModelSource source = {};
   std::vector<ExportFormat> formats = {};  ///< that only this model has, beside those of export_formats()
   std::vector<std::string> notes = {};     ///< what the user should know of model and data, a line each
+  bool is_from_file = false;               ///< so that its tensors are on the CPU whatever is wanted
   bool is_shared = false;                  ///< its tensors are someone else's too, and stay as they are
 };
 
@@ -37,6 +38,10 @@ using Doors = std::vector<Door>;
 
 /// Programs saved by `torch.export.save`, with `.safetensors` for data.
 Door pt2_door();
+
+/// Where a model is computed: the device of that name; auto: for one from a file CUDA if there is one, else
+/// where its parameters are. Throws (user) as compute_device does.
+c10::Device device_for(const OpenedModel& model, const std::string& name);
 
 /// The first door that matches; throws (user) listing what the doors take.
 const Door& door_for(const Doors& doors, const std::string& model);

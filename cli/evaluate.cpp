@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "adascale/core/error.h"
+#include "adascale/device/devices.h"
 #include "adascale/io/pt2.h"
 #include "cli/calibration.h"
 #include "cli/commands.h"
@@ -20,7 +21,7 @@ namespace {
 namespace fs = std::filesystem;
 
 struct EvaluateFlags {
-  std::string model, folder, runtime;
+  std::string model, folder, runtime, device = "auto";
   DataRequest data;
 };
 
@@ -114,7 +115,9 @@ void evaluate(const EvaluateFlags& flags, const Doors& doors, const Runtimes& ru
   const Runtime* runtime = flags.runtime.empty() ? nullptr : &find_runtime(runtimes, flags.runtime);
   const Door& door = door_for(doors, flags.model);
   const auto simulation = simulation_in(flags.folder, door, runtime == nullptr);
-  const OpenedModel fp = door.open(flags.model, flags.data);
+  if (flags.device != "auto") find_device(flags.device);  // before the model, which may be large
+  OpenedModel fp = door.open(flags.model, flags.data);
+  fp.program.device = device_for(fp, flags.device);
   const Batches batches = cut_batches(fp, flags.data);
 
   std::vector<Runner> runners;
@@ -122,6 +125,7 @@ void evaluate(const EvaluateFlags& flags, const Doors& doors, const Runtimes& ru
   if (simulation) {
     quantized = open_simulation(*simulation, flags, door);
     check_outputs(fp.program, *quantized);
+    quantized->device = fp.program.device;
     runners.push_back(program_runner("simulation", *quantized));
   }
   if (runtime != nullptr)
@@ -171,6 +175,12 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
   command
       ->add_option("--runtime", flags->runtime,
                    "run what was exported in the program that will use it too; adascale list runtimes")
+      ->type_name("NAME");
+  command
+      ->add_option(
+          "--device", flags->device,
+          "where model and simulation run: cpu, cuda, cuda:1 or any other device of this torch; auto: cuda "
+          "if there is one")
       ->type_name("NAME");
   command->footer(kMetricsHelp);
   return {command, [flags, &doors, &runtimes] { evaluate(*flags, doors, runtimes); }};

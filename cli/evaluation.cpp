@@ -46,7 +46,10 @@ struct Counted {
 Counted counted_in(const Watched& output, const at::Tensor& fp, const Inputs& inputs) {
   Counted counted;
   if (output.tokens) counted.ids = ids_of(*output.tokens, inputs, fp);
-  if (counted.ids.defined()) counted.mask = mask_of(*output.tokens, inputs, counted.ids);
+  if (!counted.ids.defined()) return counted;
+  counted.mask = mask_of(*output.tokens, inputs, counted.ids);
+  counted.ids = counted.ids.to(fp.device());
+  if (counted.mask.defined()) counted.mask = counted.mask.to(fp.device());
   return counted;
 }
 
@@ -104,10 +107,10 @@ void compare_batch(std::vector<Watched>& watched, const std::vector<std::vector<
     const Counted counted = counted_in(output, fp, inputs);
     for (size_t i = 1; i < runs.size(); ++i)
       if (runs[i][output.index].defined())
-        add_batch(output.comparisons[i - 1], fp, runs[i][output.index], counted);
+        add_batch(output.comparisons[i - 1], fp, runs[i][output.index].to(fp.device()), counted);
     if (runs.size() > 2 && runs[1][output.index].defined() && runs.back()[output.index].defined())
       add_difference(output, counted.select(runs[1][output.index]),
-                     counted.select(runs.back()[output.index]));
+                     counted.select(runs.back()[output.index].to(fp.device())));
   }
 }
 

@@ -9,7 +9,9 @@
 #include <map>
 
 #include "adascale/core/error.h"
+#include "adascale/device/devices.h"
 #include "adascale/io/scratch_file.h"
+#include "adascale/tune/precision.h"
 #include "adascale/tune/preflight.h"
 #include "cli/calibration.h"
 #include "cli/data_flags.h"
@@ -27,8 +29,11 @@ void check_has_blocks(const Setup& setup, const std::string& model) {
 }
 
 std::string describe_activations(const Preflight& plan, const AdaScaleOptions& options) {
-  const int64_t limit = options.activation_memory << 20;
-  const std::string about = fmt::format("about {} of activations", format_bytes(plan.activation_bytes));
+  const int64_t limit = plan.device_bytes + (options.activation_memory << 20);
+  std::string about = fmt::format("about {} of activations", format_bytes(plan.activation_bytes));
+  if (plan.block_bytes > 0)
+    about += fmt::format(" beside a block of about {} on the device; up to {} stay there",
+                         format_bytes(plan.block_bytes), format_bytes(plan.device_bytes));
   if (plan.activation_bytes <= limit) return about;
   return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
                      scratch_room().folder);
@@ -56,9 +61,10 @@ std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Pref
   std::string text = fmt::format("model     {}: {}\n", run.model, summarize(setup));
   text += fmt::format("data      {}: {} samples, {} batches of {}\n", run.data.where(), batches.samples,
                       batches.inputs.size(), batches.batch_size);
-  text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads{}\n",
-                      plan.recipe.name, plan.iterations, training.seed, at::get_num_threads(),
-                      plan.compute_type == c10::ScalarType::BFloat16 ? ", bf16 matmuls up to 4 bits" : "");
+  text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads\n", plan.recipe.name,
+                      plan.iterations, training.seed, at::get_num_threads());
+  const c10::Device device = setup.sim.program().device;
+  text += fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.compute_type, device));
   text += fmt::format("memory    {}\n", describe_activations(plan, training));
   text += fmt::format("size      {}\n", describe_size(setup.sim));
   text += fmt::format("files     {}\n", fmt::join(files.paths(), ", "));
@@ -107,6 +113,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   const auto start = std::chrono::steady_clock::now();
   QuantizeFlags& options = run.quantize;
   check_flags(options);
+  if (options.sim.device != "auto") find_device(options.sim.device);  // before the model, which may be large
   check_data_options(run.data);
   run.data.seed = options.training.seed;
   OpenedModel model = door.open(run.model, run.data);
@@ -127,6 +134,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
 
   const Batches batches = cut_batches(model, run.data);
   options.sim.in_place = !model.is_shared;
+  options.sim.device = device_for(model, options.sim.device).str();
   options.sim.fit_grid = fit_grids(files.formats, model.formats);
   Setup setup = set_up(std::move(model.program), options);
   check_has_blocks(setup, run.model);

@@ -1,4 +1,5 @@
 #include "adascale/core/error.h"
+#include "adascale/device/devices.h"
 #include "adascale/graph/interpreter.h"
 #include "cli/evaluation.h"
 
@@ -14,6 +15,7 @@ class PlannedProgram {
     Environment environment(program_);
     feed_inputs(program_, inputs, environment);
     plan_.run(environment);
+    wait_for(program_.device);  // it is timed
     std::vector<at::Tensor> tensors;
     for (const c10::IValue& output : collect_outputs(program_, environment))
       tensors.push_back(output.isTensor() ? output.toTensor() : at::Tensor());

@@ -63,4 +63,5 @@ PYBIND11_MODULE(_C, module) {
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
              py::arg("runtimes") = std::vector<py::object>(), py::arg("formats") = std::vector<py::object>());
   bind_quantize(module);
+  bind_device(module);
 }

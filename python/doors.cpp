@@ -69,6 +69,7 @@ OpenedModel to_model(const py::object& opened) {
   model.notes = opened.attr("notes").cast<std::vector<std::string>>();
   model.source = {opened.attr("source").cast<std::string>(),
                   opened.attr("stored_names").cast<std::map<std::string, std::string>>()};
+  model.is_from_file = opened.attr("is_from_file").cast<bool>();
   model.is_shared = opened.attr("is_shared").cast<bool>();
   for (const py::handle format : opened.attr("formats"))
     model.formats.push_back(to_format(py::reinterpret_borrow<py::object>(format)));

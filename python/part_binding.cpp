@@ -24,6 +24,18 @@ py::dict weights_on_grid(const QuantizationSimModel& sim) {
   return weights;
 }
 
+/// Parameter names to (codes, the scale that each is multiplied by, offset), of folded weights and of others
+/// as round-to-nearest would have them.
+py::dict encodings_of(const QuantizationSimModel& sim) {
+  py::dict encodings;
+  for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
+    const Encoding encoding = sim.weight_encoding(i);
+    encodings[py::str(encoding.name)] =
+        py::make_tuple(encoding.codes, scale_of_codes(encoding), encoding.offset);
+  }
+  return encodings;
+}
+
 void write_tensors(const std::string& path, const std::map<std::string, at::Tensor>& tensors,
                    const std::map<std::string, std::string>& metadata) {
   std::vector<NamedTensor> named;
@@ -45,6 +57,7 @@ size_t count_activations(const QuantizationSimModel& sim) {
 void bind_parts(py::module_& module) {
   using Release = py::call_guard<py::gil_scoped_release>;
   module.def("weights_on_grid", &weights_on_grid, py::arg("sim"));
+  module.def("encodings_of", &encodings_of, py::arg("sim"));
   module.def("count_trainable", &count_trainable, py::arg("sim"));
   module.def("count_activations", &count_activations, py::arg("sim"));
   module.def("is_calibrated", &QuantizationSimModel::is_calibrated);

@@ -64,10 +64,25 @@ py::bytes marked_graph(const QuantizationSimModel& sim) {
   return program_json(sim.program(), markers);
 }
 
+/// On the CPU, as the graph says; tied tensors stay tied.
+class HostCopies {
+ public:
+  at::Tensor of(const at::Tensor& tensor) {
+    if (tensor.is_cpu()) return tensor.detach();
+    for (const auto& [own, copy] : copies_)
+      if (own.const_data_ptr() == tensor.const_data_ptr() && own.sizes() == tensor.sizes()) return copy;
+    return copies_.emplace_back(tensor, tensor.detach().cpu()).second;
+  }
+
+ private:
+  std::vector<std::pair<at::Tensor, at::Tensor>> copies_;
+};
+
 /// Parameters, buffers and constants by every name; quantized weights on their grid.
 py::dict tensors_of(const QuantizationSimModel& sim) {
   py::dict tensors;
-  for (const auto& [name, tensor] : sim.program().state) tensors[py::str(name)] = tensor.detach();
+  HostCopies host;
+  for (const auto& [name, tensor] : sim.program().state) tensors[py::str(name)] = host.of(tensor);
   for (const SavedTensor& saved : saved_state(sim))
     for (const std::string& name : saved.names)
       if (saved.weight != kNone) tensors[py::str(name)] = values_of(sim, saved);

@@ -35,6 +35,8 @@ void bind_report(py::module_& module) {
       .def_readonly("note", &BlockReport::note);
   py::class_<AdaScaleReport>(module, "AdaScaleReport")
       .def_readonly("recipe", &AdaScaleReport::recipe)
+      .def_readonly("device", &AdaScaleReport::device)
+      .def_readonly("precision", &AdaScaleReport::precision)
       .def_readonly("blocks", &AdaScaleReport::blocks)
       .def_readonly("not_trained", &AdaScaleReport::not_trained)
       .def_readonly("seconds", &AdaScaleReport::seconds)

@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "adascale/adascale.h"
+#include "adascale/device/devices.h"
 #include "bindings.h"
 #include "callbacks.h"
 #include "keywords.h"
@@ -69,7 +70,8 @@ std::vector<std::string> state_names(const QuantizationSimModel& sim) {
 
 void check_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
                        const py::dict& keywords) {
-  read_sim_options(scheme, layer_config, in_place, keywords);
+  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords);
+  if (options.device != "auto") find_device(options.device);
 }
 
 AdaScaleOptions read_adascale_options(const py::dict& keywords) {
@@ -121,6 +123,8 @@ void bind_sim(py::module_& module) {
   py::class_<QuantizationSimModel>(module, "Sim")
       .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),
            py::arg("layer_config"), py::arg("in_place"), py::arg("options"), py::arg("is_part") = false)
+      .def_property_readonly("device",
+                             [](const QuantizationSimModel& sim) { return sim.program().device.str(); })
       .def("call", &call_sim, py::arg("inputs"))
       .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
       .def("call_float", &call_float, py::arg("inputs"))

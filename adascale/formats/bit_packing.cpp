@@ -29,7 +29,8 @@ void pack_row(const int32_t* codes, int64_t n, int bits, uint32_t* words) {
 }  // namespace
 
 at::Tensor pack_bits(const at::Tensor& codes, int bits) {
-  ADA_ASSERT(codes.dim() == 2 && bits >= 1 && bits <= 16, "codes to pack are no rows of 1 to 16 bits");
+  ADA_ASSERT(codes.is_cpu() && codes.dim() == 2 && bits >= 1 && bits <= 16,
+             "codes to pack are no rows of 1 to 16 bits in the host's memory");
   const at::Tensor rows = codes.to(at::kInt).contiguous();
   const int64_t n = rows.size(1), width = words_of(n, bits);
   at::Tensor words = at::zeros({rows.size(0), width}, rows.options());

@@ -64,7 +64,7 @@ std::vector<EncodingRecord> bias_records(const QuantizationSimModel& sim) {
       if (!input || !fits) continue;
       EncodingRecord record{.name = name, .bits = kBiasBits, .symmetric = true, .is_signed = true};
       record.scale = *channels * static_cast<float>(*input);
-      if (!holds(record.scale, sim.state(name))) continue;
+      if (!holds(record.scale, sim.state(name).cpu())) continue;
       seen.insert(bias);
       record.lowest = at::full_like(record.scale, -(int64_t{1} << (kBiasBits - 1)), at::kLong);
       record.channel_axis = channels->dim() - 1;

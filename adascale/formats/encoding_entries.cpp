@@ -3,6 +3,8 @@
 #include <ATen/TensorOperators.h>
 #include <fmt/format.h>
 
+#include "adascale/core/error.h"
+
 namespace adascale {
 namespace {
 
@@ -22,6 +24,7 @@ json affine_entry(const EncodingRecord& record, float scale, int64_t lowest) {
 
 template <class T>
 std::vector<T> flat(const at::Tensor& tensor) {
+  ADA_ASSERT(tensor.is_cpu(), "encodings are in the host's memory");
   const at::Tensor held = tensor.contiguous();
   return {held.const_data_ptr<T>(), held.const_data_ptr<T>() + held.numel()};
 }

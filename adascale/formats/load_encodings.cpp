@@ -128,7 +128,7 @@ class Part {
         !weight.trained,
         "{}: AdaScale trained the codes of {}, and loading would round them anew; make a new simulation",
         entry.where, parameter(index));
-    Encoding encoding = encoding_from(entry, weight, sim_.source_weight(index));
+    Encoding encoding = encoding_from(entry, weight, sim_.source_weight(index).cpu());
     const auto [place, is_new] = weights_.try_emplace(index, std::move(encoding));
     ADA_CHECK(is_new || is_same(place->second, encoding),
               "{}: is tied to {}, which the file has another encoding for", entry.where, parameter(index));

@@ -22,7 +22,7 @@ void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   const std::vector<SavedTensor> state = saved_state(request.sim);
   std::vector<NamedTensor> tensors;
   for (const SavedTensor& saved : state)
-    tensors.push_back({saved.names.front(), values_of(request.sim, saved).cpu().contiguous()});
+    tensors.push_back({saved.names.front(), values_of(request.sim, saved).contiguous()});
   write_safetensors(files.path(request.prefix + ".safetensors"), tensors, metadata_of(request.sim, state));
 }
 

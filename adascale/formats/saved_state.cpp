@@ -66,8 +66,8 @@ std::vector<SavedTensor> saved_state(const QuantizationSimModel& sim) {
 }
 
 at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved) {
-  if (saved.weight != kNone) return sim.dequantized_weight(saved.weight);
-  return sim.state(saved.names.front()).detach();
+  if (saved.weight != kNone) return sim.dequantized_weight(saved.weight).cpu();
+  return sim.state(saved.names.front()).detach().cpu();
 }
 
 }  // namespace adascale

@@ -166,8 +166,13 @@ void feed_inputs(const Program& program, const std::vector<IValue>& inputs, Envi
   for (size_t i = 0; i < inputs.size(); ++i) {
     const ValueId value = expected[i]->value;
     if (value == kNone) continue;
+    if (!inputs[i].isTensor()) {
+      environment.set(value, inputs[i]);
+      continue;
+    }
+    const at::Tensor input = inputs[i].toTensor().to(program.device);
     const bool is_transformed = hooks.transform && program.values[value].is_float_tensor();
-    environment.set(value, is_transformed ? hooks.transform(value, inputs[i].toTensor()) : inputs[i]);
+    environment.set(value, is_transformed ? hooks.transform(value, input) : input);
   }
 }
 

@@ -29,6 +29,15 @@ std::vector<ValueId> output_values(const Program& program) {
 
 }  // namespace
 
+std::vector<at::Tensor> tensors_of(const std::vector<ValueId>& values, const Environment& environment) {
+  std::vector<at::Tensor> tensors;
+  for (const ValueId value : values) {
+    const c10::IValue& held = environment.get(value);
+    tensors.push_back(held.isTensor() ? held.toTensor() : at::Tensor());
+  }
+  return tensors;
+}
+
 /// A parameter, buffer or constant to fetch before a step.
 struct StateLoad {
   ValueId value;
@@ -193,7 +202,9 @@ void load(const StateLoad& state, const Program& program, const RunHooks& hooks,
   ADA_CHECK(hooks.load_state || state.stored, "'{}': the program's state has no such tensor",
             program.input_of(state.value)->name);
   const at::Tensor tensor = hooks.load_state ? hooks.load_state(state.value) : *state.stored;
-  environment.set(state.value, state.is_overwritten ? tensor.clone() : tensor);
+  const at::Tensor there = tensor.to(program.device);
+  const bool is_shared = state.is_overwritten && there.is_same(tensor);
+  environment.set(state.value, is_shared ? there.clone() : there);
 }
 
 void bind(ValueId value, const c10::IValue& result, const Stage& stage, const RunHooks& hooks,

@@ -22,10 +22,13 @@ class Environment {
   std::vector<bool> set_;
 };
 
+/// The values as tensors, undefined where one is none.
+std::vector<at::Tensor> tensors_of(const std::vector<ValueId>& values, const Environment& environment);
+
 /// Where a run differs from the plain program. All are optional.
 struct RunHooks {
-  /// The tensor of a parameter, buffer or constant, asked just before its first use and dropped after its
-  /// last. Empty: Program::state.
+  /// The tensor of a parameter, buffer or constant, on any device, asked just before its first use and
+  /// dropped after its last. Empty: Program::state.
   std::function<at::Tensor(ValueId)> load_state;
   /// Replaces a value just made by a node (or a user input just given); called for tensors only.
   std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
@@ -67,7 +70,8 @@ class Plan {
 /// of and equality between symbolic sizes. Throws one Error with all objections.
 void check_inputs(const Program& program, const std::vector<c10::IValue>& inputs);
 
-/// Puts flat user inputs into the environment, after check_inputs; applies hooks.transform to float tensors.
+/// Puts flat user inputs into the environment, on the program's device, after check_inputs; applies
+/// hooks.transform to float tensors.
 void feed_inputs(const Program& program, const std::vector<c10::IValue>& inputs, Environment& environment,
                  const RunHooks& hooks = {});
 

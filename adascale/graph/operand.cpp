@@ -78,7 +78,8 @@ Operand Operand::compile(const Program& program, const Argument& argument, const
 Operand Operand::compile(const Program& program, const Argument& argument, const TypePtr& formal,
                          int64_t repeat) {
   const TypePtr type = without_optional(formal);
-  if (argument.kind == Argument::Kind::kLiteral) return compile_literal(argument.literal, type, repeat);
+  if (argument.kind == Argument::Kind::kLiteral)
+    return compile_literal(program, argument.literal, type, repeat);
   const bool is_list = type->kind() == TypeKind::ListType;
   const bool is_symbol =
       argument.kind == Argument::Kind::kValue && program.values[argument.value].kind == ValueKind::kSymbol;
@@ -96,7 +97,9 @@ Operand Operand::compile(const Program& program, const Argument& argument, const
   return operand;
 }
 
-Operand Operand::compile_literal(const IValue& literal, const TypePtr& type, int64_t repeat) {
+Operand Operand::compile_literal(const Program& program, const IValue& literal, const TypePtr& type,
+                                 int64_t repeat) {
+  if (literal.isDevice()) return constant(program.device);
   const bool is_number = literal.isScalar();
   if (type->kind() == TypeKind::TensorType && is_number) return constant(wrapped_number(literal));
   if (type->kind() == TypeKind::FloatType && is_number) return constant(as_double(literal));

@@ -25,7 +25,9 @@ class Operand {
 
   static Operand compile(const Program& program, const Argument& argument, const c10::TypePtr& formal,
                          int64_t repeat);
-  static Operand compile_literal(const c10::IValue& literal, const c10::TypePtr& formal, int64_t repeat);
+  /// A device becomes the program's.
+  static Operand compile_literal(const Program& program, const c10::IValue& literal,
+                                 const c10::TypePtr& formal, int64_t repeat);
   static Operand compile_list(const Program& program, const std::vector<Argument>& items,
                               const c10::TypePtr& element);
   c10::IValue get_list(const Environment& environment) const;

@@ -1,6 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
+#include <c10/core/Device.h>
 
 #include <cstdint>
 #include <limits>
@@ -123,6 +124,9 @@ struct Program {
 
   /// Parameters, buffers and constants by name; tied weights are one tensor under several names.
   std::unordered_map<std::string, at::Tensor> state;
+  /// Where it is computed, wherever its tensors are: they and the inputs are moved there when they are read,
+  /// and the devices that the graph names are taken for it.
+  c10::Device device = c10::Device(c10::DeviceType::CPU);
   /// The exported program it was read from, whole: what `save_program` edits and writes back.
   std::shared_ptr<const nlohmann::json> document;
   std::vector<FoldedBatchNorm> folded_batch_norms;  ///< execution order

@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include "adascale/core/error.h"
+#include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
 
 namespace adascale {
@@ -35,21 +36,27 @@ void check_names(const Node& node, const c10::FunctionSchema& schema) {
   }
 }
 
-/// Operands become the result, in the operands' dtype. The operator itself gains nothing from a lower dtype.
-void attend(std::vector<c10::IValue>& values, c10::OperatorHandle op, c10::ScalarType type) {
-  const c10::ScalarType given = values[0].toTensor().scalar_type();
-  if (const auto attended = attend_by_products(values, type)) {
-    values = {attended->to(given)};
-  } else {
-    op.callBoxed(&values);
-  }
-}
-
 /// Tensors of one dtype become another.
 void cast(std::vector<c10::IValue>& values, c10::ScalarType from, c10::ScalarType to) {
   for (c10::IValue& value : values) {
     if (value.isTensor() && value.toTensor().defined() && value.toTensor().scalar_type() == from)
       value = value.toTensor().to(to);
+  }
+}
+
+/// Operands become the result, in the operands' dtype. A device that fuses attention runs the operator in
+/// that type; elsewhere the operator gains nothing from it, and two products do.
+void attend(std::vector<c10::IValue>& values, c10::OperatorHandle op, c10::ScalarType type,
+            c10::Device device) {
+  const c10::ScalarType given = values[0].toTensor().scalar_type();
+  if (traits_of(device).fuses_attention) {
+    cast(values, given, type);
+    op.callBoxed(&values);
+    cast(values, type, given);
+  } else if (const auto attended = attend_by_products(values, type)) {
+    values = {attended->to(given)};
+  } else {
+    op.callBoxed(&values);
   }
 }
 
@@ -90,7 +97,7 @@ void Step::call(const Environment& environment, std::vector<c10::IValue>& result
   results.clear();
   for (const Operand& operand : operands_) results.push_back(operand.get(environment));
   if (compute_type && is_attention(program_.nodes[node_].op()))
-    return attend(results, *operator_, *compute_type);
+    return attend(results, *operator_, *compute_type, program_.device);
   if (compute_type) cast(results, at::kFloat, *compute_type);
   if (function_) {
     results = {function_->call(results)};

@@ -18,7 +18,7 @@ class Step {
   NodeId node() const { return node_; }
   /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names
   /// the node. With a `compute_type`, fp32 operands are cast to it and results of it back to fp32; attention
-  /// becomes products of that dtype where it can.
+  /// becomes products of that dtype where it can, or the operator in that dtype on a device that fuses it.
   void run(const Environment& environment, std::vector<c10::IValue>& results,
            std::optional<c10::ScalarType> compute_type = std::nullopt) const;
 

@@ -68,8 +68,25 @@ void write_state(const Program& program, const State& given, ArchiveWriter& arch
   archive.write_text("data/constants/model_constants_config.json", json{{"config", constants}}.dump());
 }
 
+/// Files are for the CPU, and run on any device: what the graph says of the one it was captured on is theirs
+/// no more.
+void put_on_cpu(json& part) {
+  if (part.is_array())
+    for (json& item : part) put_on_cpu(item);
+  if (!part.is_object()) return;
+  for (auto& [key, held] : part.items()) {
+    const bool is_device =
+        (key == "device" || key == "as_device") && held.is_object() && held.contains("type");
+    if (is_device)
+      held = {{"type", "cpu"}, {"index", nullptr}};
+    else
+      put_on_cpu(held);
+  }
+}
+
 /// The document of a live capture may lack what only a file needs.
 json complete(json document) {
+  put_on_cpu(document);
   if (!document.contains("verifiers")) document["verifiers"] = {"TRAINING"};
   if (!document.contains("torch_version")) document["torch_version"] = "2.13.0";
   return document;

@@ -85,7 +85,8 @@ AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor weight, const Grid& source, cons
             .weight_sizes = w.sizes().vec(),
             .source_dtype = w.scalar_type(),
             .grid = grid,
-            .start = {layout_.to_rows(start.min.to(dtype)), layout_.to_rows(start.max.to(dtype))}};
+            .start = {layout_.to_rows(start.min.to(w.device(), dtype)),
+                      layout_.to_rows(start.max.to(w.device(), dtype))}};
   const std::vector<int64_t> q_sizes = scale_sizes(w.sizes(), grid);
   const at::Tensor& like = state_.start.min;
   state_.beta = learnable(q_sizes, like);

@@ -25,6 +25,15 @@ double sum_of_squares(const at::Tensor& x) {
 
 }  // namespace
 
+Encoding on(const Encoding& encoding, c10::Device device) {
+  Encoding moved = encoding;
+  for (at::Tensor* tensor : {&moved.codes, &moved.scale, &moved.offset})
+    if (tensor->defined()) *tensor = tensor->to(device);
+  for (auto* tensor : {&moved.minimum, &moved.block_scale_int, &moved.block_min_int, &moved.d, &moved.dmin})
+    if (*tensor) *tensor = (*tensor)->to(device);
+  return moved;
+}
+
 at::Tensor scale_of_codes(const Encoding& encoding) {
   return encoding.grid.integer_block_scales() ? *encoding.block_scale_int * encoding.scale : encoding.scale;
 }
@@ -76,13 +85,13 @@ Encoding encode_affine(const std::string& name, const at::Tensor& source, const 
       (affine.offset.defined() ? affine.offset : at::zeros_like(affine.scale)).to(c10::ScalarType::Int);
   encoding.source_dtype = source.scalar_type();
   encoding.sqnr_db = sqnr_db(source, dequantize(encoding));
-  return encoding;
+  return on(encoding, at::kCPU);
 }
 
 Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range) {
   check_grid(name, grid, w.sizes());
   check_finite(name, w);
-  return encode_affine(name, w, split_groups(w, grid), affine_of(range, grid, name), grid);
+  return encode_affine(name, w, split_groups(w, grid), affine_of(on(range, w.device()), grid, name), grid);
 }
 
 double sqnr_db(const at::Tensor& x, const at::Tensor& y) {

@@ -10,7 +10,8 @@
 
 namespace adascale {
 
-/// The neutral result of quantizing one tensor: what every export format is written from.
+/// The neutral result of quantizing one tensor: what every export format is written from. Its tensors are in
+/// the host's memory, wherever the weight is.
 ///
 ///   x = scale * (code + offset)              affine; offset 0 when symmetric
 ///   x = scale * code + minimum               with a float minimum (Q4_1, Q5_1)
@@ -32,6 +33,9 @@ struct Encoding {
   c10::ScalarType source_dtype = c10::ScalarType::Float;
   double sqnr_db = 0;  ///< of the dequantized weight against the source
 };
+
+/// A copy on a device, to dequantize there.
+Encoding on(const Encoding& encoding, c10::Device device);
 
 /// scale * (codes + offset), or scale * codes + minimum, computed in fp32 (fp64 for an fp64 source), in
 /// `encoding.source_dtype` and the weight's shape.

@@ -219,4 +219,8 @@ std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split) {
   return axes;
 }
 
+Range on(const Range& range, c10::Device device) {
+  return {range.min.to(device), range.max.to(device)};
+}
+
 }  // namespace adascale

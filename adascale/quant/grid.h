@@ -72,6 +72,9 @@ struct Range {
   at::Tensor min, max;
 };
 
+/// The same range on a device.
+Range on(const Range& range, c10::Device device);
+
 /// The axes of a split weight whose elements share a scale: those of size 1 in scale_sizes(), all of them per
 /// tensor.
 std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split);

@@ -29,9 +29,9 @@ at::Tensor doubled(const at::Tensor& counts) {
 
 }  // namespace
 
-void Histogram::include(double min, double max, const at::Tensor& like) {
+void Histogram::include(double min, double max) {
   if (!counts_.defined()) {
-    counts_ = at::zeros({kBins}, like.options().dtype(c10::ScalarType::Double));
+    counts_ = at::zeros({kBins}, at::TensorOptions(c10::ScalarType::Double));
     limit_ = kFirstLimit;
     min_ = min;
     max_ = max;
@@ -44,10 +44,10 @@ void Histogram::include(double min, double max, const at::Tensor& like) {
 void Histogram::add(const at::Tensor& x) {
   if (x.numel() == 0) return;
   const auto [min, max] = finite_extremes("activation", x);
-  include(min, max, x);
+  include(min, max);
   for (const at::Tensor& chunk : x.detach().reshape(-1).split(kChunk)) {
     // In units of the limit and fp64, so that values near fp32's end are counted too.
-    counts_ += at::histc(chunk.to(c10::ScalarType::Double).div_(limit_), kBins, -1, 1);
+    counts_ += at::histc(chunk.to(c10::ScalarType::Double).div_(limit_), kBins, -1, 1).cpu();
   }
 }
 

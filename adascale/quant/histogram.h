@@ -8,7 +8,8 @@
 namespace adascale {
 
 /// Counts of a stream of values in equal bins over -limit..limit, limit a power of two. When a value lies
-/// outside, the limit doubles and bins join in pairs: nothing is counted twice, nothing is spread.
+/// outside, the limit doubles and bins join in pairs: nothing is counted twice, nothing is spread. Values may
+/// be on any device, the counts are on the CPU.
 class Histogram {
  public:
   static constexpr int64_t kBins = 2048;
@@ -28,7 +29,7 @@ class Histogram {
   at::Tensor counts_;  ///< undefined until something was seen
   double limit_ = 0, min_ = 0, max_ = 0;
 
-  void include(double min, double max, const at::Tensor& like);
+  void include(double min, double max);
 };
 
 }  // namespace adascale

@@ -37,6 +37,7 @@ int64_t row_count(const at::Tensor& w) {
 }  // namespace
 
 float* data_of(const at::Tensor& t) {
+  ADA_ASSERT(t.is_cpu(), "the kernels read the host's memory");
   return t.mutable_data_ptr<float>();
 }
 

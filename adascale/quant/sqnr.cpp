@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "adascale/kernels/kernel_switch.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/histogram.h"
 #include "adascale/quant/refine.h"
@@ -99,7 +100,7 @@ namespace {
 
 /// Of a trial range, summed over what shares a scale: one number per Q element.
 RangeError range_error(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
-  if (w.is_cpu() && w.scalar_type() != at::kDouble && rows_are_channels(grid)) {
+  if (kernels_are_on() && w.is_cpu() && w.scalar_type() != at::kDouble && rows_are_channels(grid)) {
     const auto errors = std::make_shared<RowErrors>(w.detach(), grid, importance);
     return [errors, grid](const Range& range) { return (*errors)(range, grid); };
   }
@@ -128,7 +129,8 @@ Range better_shared(const Range& searched, const Range& widest, const Grid& grid
 
 }  // namespace
 
-Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
+Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& weights) {
+  const at::Tensor importance = weights.to(w.device());
   const Range widest = min_max_range(w, grid);
   // What groups will share is not known while each is searched.
   Grid apart = grid;

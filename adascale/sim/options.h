@@ -61,8 +61,9 @@ struct SimOptions {
   LayerConfig layer_config;
   FitGrid fit_grid;  ///< of the files it is made for (formats/format.h, fit_grids); empty: grids as asked for
   bool fold_batch_norms = false;  ///< make them part of the layers they follow, before quantizers sit
-  bool is_part = false;   ///< of a model captured in parts: layer_config may name layers of the others
-  bool in_place = false;  ///< fold into the program's own tensors instead of new ones
+  bool is_part = false;         ///< of a model captured in parts: layer_config may name layers of the others
+  std::string device = "auto";  ///< where it is computed: auto (where the parameters are), or a torch device
+  bool in_place = false;        ///< fold into the program's own tensors instead of new ones
 };
 
 /// One line per option: flag, JSON key, Python keyword, help and limits.
@@ -81,6 +82,10 @@ void visit_sim_options(Visitor&& visit, Options& options) {
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
   visit("fold_batch_norms", options.fold_batch_norms,
         "make batch norms part of the convolutions and linears they follow, as deployed models run",
+        OptionRule{});
+  visit("device", options.device,
+        "where it is computed: cpu, cuda, cuda:1 or any other device of this torch; auto: where the model's "
+        "parameters are, for a model from a file cuda if there is one",
         OptionRule{});
   visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
         OptionRule{.alias = "config_file"});

@@ -12,6 +12,7 @@
 #include "adascale/graph/fold_batch_norms.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/sim/calibration.h"
+#include "adascale/sim/compute_device.h"
 #include "adascale/sim/config.h"
 #include "adascale/sim/describe.h"
 #include "adascale/sim/placement.h"
@@ -41,10 +42,13 @@ void check_unquantized(const Program& program, Objections& objections) {
   }
 }
 
-/// A loader may fill one buffer again and again.
+/// On the host, since they wait. A loader may fill one buffer again and again.
 Inputs copy_tensors(Inputs inputs) {
-  for (c10::IValue& input : inputs)
-    if (input.isTensor()) input = input.toTensor().detach().clone();
+  for (c10::IValue& input : inputs) {
+    if (!input.isTensor()) continue;
+    const at::Tensor tensor = input.toTensor().detach();
+    input = tensor.is_cpu() ? tensor.clone() : tensor.cpu();
+  }
   return inputs;
 }
 
@@ -101,6 +105,7 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   check_options(options, objections);
   check_unquantized(program, objections);
   objections.raise();
+  program.device = compute_device(program, options.device);
   const SimConfig config =
       options.config_file.empty() ? default_sim_config() : read_sim_config(options.config_file);
   if (options.fold_batch_norms) {
@@ -317,8 +322,8 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   const std::string& name = weight.layer.parameters.front();
   if (weight.encoding) return state(name).detach();
   const at::NoGradGuard no_grad;
-  const at::Tensor w = state(name).detach();
-  const Affine affine = affine_of(weight.range, weight.grid);
+  const at::Tensor w = state(name).detach().to(program().device);
+  const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
   const at::Tensor split = split_groups(w.to(at::kFloat), weight.grid);
   return join_groups(fake_quantize(split, affine, weight.grid), w.sizes()).to(w.scalar_type());
 }
@@ -327,7 +332,7 @@ Encoding QuantizationSimModel::weight_encoding(int32_t index) const {
   const QuantizedWeight& weight = body_->weights[index];
   if (weight.encoding) return *weight.encoding;
   const std::string& name = weight.layer.parameters.front();
-  return encode_rtn(name, state(name).detach(), weight.grid, weight.range);
+  return encode_rtn(name, state(name).detach().to(program().device), weight.grid, weight.range);
 }
 
 void QuantizationSimModel::check_unchanged() const {
@@ -338,8 +343,9 @@ void QuantizationSimModel::check_unchanged() const {
 void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) {
   const at::NoGradGuard no_grad;
   QuantizedWeight& weight = body_->weights[index];
-  const at::Tensor values = dequantize(encoding);
+  const at::Tensor on_device = dequantize(on(encoding, body_->program.device));
   at::Tensor own = body_->program.state.at(weight.layer.parameters.front()).detach();
+  const at::Tensor values = on_device.to(own.device());
   if (body_->options.in_place) own.copy_(values);
   for (const auto& [name, tensor] : body_->program.state) {
     if (tensor.const_data_ptr() != own.const_data_ptr() || tensor.sizes() != own.sizes()) continue;

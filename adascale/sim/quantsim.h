@@ -38,8 +38,10 @@ enum class SimMode {
 /// A model with simulated quantization: weights on their grids, activations through their encodings.
 ///
 /// The weights' ranges are found at construction (they need no data), the activations' by compute_encodings.
-/// Tensors are shared with the Program given until a layer is folded; then the layer's parameter becomes the
-/// dequantized weight, in a new tensor or, with `in_place`, in the program's own.
+/// Runs on the device of the options: inputs are moved to it, outputs stay on it, and tensors that are
+/// elsewhere are moved when they are read. Tensors are shared with the Program given until a layer is folded;
+/// then the layer's parameter becomes the dequantized weight, in a new tensor or, with `in_place`, in the
+/// program's own.
 class QuantizationSimModel {
  public:
   /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,
@@ -94,7 +96,7 @@ class QuantizationSimModel {
   at::Tensor state(const std::string& name) const;
   /// The tensor a node reads in that mode.
   at::Tensor load_state(ValueId value, SimMode mode) const;
-  /// Round-to-nearest or folded weight on its grid, in the parameter's dtype.
+  /// Round-to-nearest or folded weight on its grid, in the parameter's dtype, on any device.
   at::Tensor dequantized_weight(int32_t weight) const;
   /// Codes of a weight: those folded, else round-to-nearest's.
   Encoding weight_encoding(int32_t weight) const;

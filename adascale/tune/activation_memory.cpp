@@ -1,8 +1,10 @@
 #include "adascale/tune/activation_memory.h"
 
 #include <algorithm>
+#include <set>
 
 #include "adascale/graph/size_expression.h"
+#include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 namespace {
@@ -37,7 +39,50 @@ int64_t border_bytes(const Program& program, const Block& block, const SymbolSiz
   return bytes;
 }
 
+// Of an fp32 weight in training by tensor operators: itself, s2 and its gradient, the quantized weight and
+// its gradient, what autograd keeps of division and rounding (3), the steps' lengths, and what they are made
+// of while one weight moves. Measured: tests/device/test_memory.py.
+constexpr int64_t kBytesPerWeight = 48, kBytesOfMoments = 8;
+constexpr int64_t kCopiesOfActivations = 2;  // themselves and their gradients
+// Of what enters: this batch's and the next one's in both streams; of what leaves: the targets likewise and
+// what the loss makes of them.
+constexpr int64_t kCopiesOfInputs = 3, kCopiesOfOutputs = 6;
+
+int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, const SymbolSizes& symbols,
+                       bool adam) {
+  const Program& program = sim.program();
+  const std::vector<int32_t> trained = weights_to_train(sim, block);
+  const int64_t per_weight = kBytesPerWeight + (adam ? kBytesOfMoments : 0);
+  std::set<ValueId> state;
+  int64_t bytes = 0;
+  for (const ValueId value : block.activations_in)
+    bytes += kCopiesOfInputs * bytes_of(program.values[value], symbols);
+  for (const ValueId value : block.activations_out)
+    bytes += kCopiesOfOutputs * bytes_of(program.values[value], symbols);
+  for (const NodeId node : block.nodes) {
+    for (const ValueId value : program.nodes[node].writes())
+      bytes += kCopiesOfActivations * bytes_of(program.values[value], symbols);
+    for (const ValueId value : program.nodes[node].reads()) {
+      const ProgramInput* input = program.input_of(value);
+      if (input == nullptr || input->kind == ProgramInput::Kind::kUser || !state.insert(value).second)
+        continue;
+      const at::Tensor& tensor = program.state.at(input->name);
+      const bool is_trained = std::count(trained.begin(), trained.end(), sim.weight_of(value)) > 0;
+      bytes += is_trained ? per_weight * tensor.numel() : static_cast<int64_t>(tensor.nbytes());
+    }
+  }
+  return bytes;
+}
+
 }  // namespace
+
+int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                             const std::vector<Inputs>& batches, bool adam) {
+  const SymbolSizes symbols = sizes_in(sim.program(), batches.front());
+  int64_t largest = 0;
+  for (const Block& block : blocks) largest = std::max(largest, training_bytes(sim, block, symbols, adam));
+  return largest;
+}
 
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches) {

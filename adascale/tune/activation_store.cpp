@@ -1,35 +1,71 @@
 #include "adascale/tune/activation_store.h"
 
+#include <ATen/ops/empty_strided.h>
 #include <ATen/ops/from_blob.h>
 
 #include <atomic>
 
+#include "adascale/device/traits.h"
+
 namespace adascale {
+namespace {
+
+int64_t bytes_of(const at::Tensor& tensor) {
+  return static_cast<int64_t>(tensor.nbytes());
+}
+
+at::Tensor on_host(const at::Tensor& tensor, bool pinned) {
+  const auto options = tensor.options().device(at::kCPU).pinned_memory(pinned);
+  return at::empty_strided(tensor.sizes(), tensor.strides(), options).copy_(tensor);
+}
+
+}  // namespace
 
 struct ActivationStore::Budget {
   int64_t all;
   std::atomic<int64_t> used{0};
 };
 
-ActivationStore::ActivationStore(int64_t memory_bytes) : budget_(new Budget{memory_bytes}) {}
+ActivationStore::ActivationStore(int64_t host_bytes, int64_t device_bytes)
+    : host_(new Budget{host_bytes}), device_(new Budget{device_bytes}) {}
 
-int64_t ActivationStore::bytes_in_memory() const {
-  return budget_->used;
+int64_t ActivationStore::used(const SharedBudget& budget) {
+  return budget->used;
 }
 
-at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
-  const auto bytes = static_cast<int64_t>(tensor.nbytes());
-  if (bytes == 0 || !tensor.is_cpu() || !tensor.is_non_overlapping_and_dense()) return tensor;
-  if (budget_->used + bytes > budget_->all) {
-    if (!file_) file_ = ScratchFile::open();
-    return file_->copy(tensor);
-  }
-  budget_->used += bytes;
+bool ActivationStore::has_room(const SharedBudget& budget, const at::Tensor& tensor) {
+  return budget->used + bytes_of(tensor) <= budget->all;
+}
+
+at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& tensor) {
+  const int64_t bytes = bytes_of(tensor);
+  budget->used += bytes;
   // A part of a larger tensor would keep the whole of it.
   const bool is_part = static_cast<int64_t>(tensor.storage().nbytes()) > bytes;
   const at::Tensor own = is_part ? tensor.clone() : tensor;
-  const auto release = [own, budget = budget_, bytes](void*) { budget->used -= bytes; };
-  return at::from_blob(own.data_ptr(), own.sizes(), own.strides(), release, own.options());
+  const auto release = [own, budget, bytes](void*) { budget->used -= bytes; };
+  return at::for_blob(own.data_ptr(), own.sizes())
+      .strides(own.strides())
+      .deleter(release)
+      .options(own.options())
+      .target_device(own.device())
+      .make_tensor();
+}
+
+at::Tensor ActivationStore::bring(const at::Tensor& tensor, c10::Device device) {
+  const bool comes = !device.is_cpu() && tensor.device() != device && has_room(device_, tensor);
+  return comes ? count(device_, tensor.to(device)) : tensor;
+}
+
+at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
+  if (bytes_of(tensor) == 0 || !tensor.is_non_overlapping_and_dense()) return tensor;
+  if (!tensor.is_cpu() && has_room(device_, tensor)) return count(device_, tensor);
+  const bool fits_host = has_room(host_, tensor);
+  const bool pinned = fits_host && traits_of(tensor.device()).pins_memory;
+  const at::Tensor here = tensor.is_cpu() ? tensor : on_host(tensor, pinned);
+  if (fits_host) return count(host_, here);
+  if (!file_) file_ = ScratchFile::open();
+  return file_->copy(here);
 }
 
 }  // namespace adascale

@@ -8,22 +8,33 @@
 
 namespace adascale {
 
-/// Where activations wait between blocks: in memory up to a budget, beyond it in a temporary file, opened
-/// when it is first needed. Room is used again as soon as the last reference to a tensor is gone, so that a
-/// block's outputs overwrite what the block before it has left.
+/// Where activations wait between blocks: on the device that made them up to one budget, in the host's memory
+/// up to another (page-locked where the device copies from there beside its work), beyond that in a temporary
+/// file, opened when it is first needed. Room is used again as soon as the last reference to a tensor is
+/// gone, so that a block's outputs overwrite what the block before it has left.
 class ActivationStore {
  public:
-  explicit ActivationStore(int64_t memory_bytes);
+  /// Bytes of host memory and of device memory; the CPU's tensors know the host's alone.
+  explicit ActivationStore(int64_t host_bytes, int64_t device_bytes = 0);
 
-  /// The same values, kept by the store: the tensor's own memory or a copy in the file. Views that repeat
-  /// memory, and tensors of other devices, stay as they are and do not count.
+  /// The same values, kept by the store: the tensor's own memory or a copy in the next place with room. Views
+  /// that repeat memory stay as they are and do not count.
   at::Tensor keep(const at::Tensor& tensor);
-  int64_t bytes_in_memory() const;
+  /// A tensor that waits elsewhere, on the device if there is room in its budget; else as it is.
+  at::Tensor bring(const at::Tensor& tensor, c10::Device device);
+  int64_t bytes_in_memory() const { return used(host_); }
+  int64_t bytes_on_device() const { return used(device_); }
   int64_t bytes_in_file() const { return file_ ? file_->size() : 0; }
 
  private:
   struct Budget;
-  std::shared_ptr<Budget> budget_;  ///< shared with the tensors, which may outlive the store
+  using SharedBudget = std::shared_ptr<Budget>;  ///< with the tensors, which may outlive the store
+
+  static int64_t used(const SharedBudget& budget);
+  static bool has_room(const SharedBudget& budget, const at::Tensor& tensor);
+  static at::Tensor count(const SharedBudget& budget, const at::Tensor& tensor);
+
+  SharedBudget host_, device_;
   std::shared_ptr<ScratchFile> file_;
 };
 

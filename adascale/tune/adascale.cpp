@@ -13,6 +13,7 @@
 #include "adascale/tune/block_trainer.h"
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_power.h"
+#include "adascale/tune/precision.h"
 #include "adascale/tune/preflight.h"
 #include "adascale/tune/program_walk.h"
 #include "adascale/tune/trained_layers.h"
@@ -67,7 +68,7 @@ Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
   std::vector<at::Tensor> weights;
   for (const int32_t weight : job.weights) {
     encodings.push_back(job.sim.weight_encoding(weight));
-    weights.push_back(dequantize(encodings.back()));
+    weights.push_back(dequantize(on(encodings.back(), job.sim.program().device)));
   }
   Candidate rtn{"round-to-nearest", std::move(encodings), measure(trainer, job, weights)};
   ADA_CHECK(rtn.is_finite(), "{}: its output is not finite before training; mend the model or the data",
@@ -175,12 +176,13 @@ std::vector<Range> scheme_ranges(const QuantizationSimModel& sim, const std::vec
 
 std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights,
                                    const InputPower& power) {
+  const c10::Device device = sim.program().device;
   const std::vector<at::Tensor> importance = power.mean_squares();
   std::vector<Range> ranges;
   for (size_t i = 0; i < weights.size(); ++i) {
     const QuantizedWeight& weight = sim.weights()[weights[i]];
-    ranges.push_back(
-        weighted_sqnr_range(sim.state(weight.layer.parameters.front()).detach(), weight.grid, importance[i]));
+    const at::Tensor w = sim.state(weight.layer.parameters.front()).detach().to(device);
+    ranges.push_back(weighted_sqnr_range(w, weight.grid, importance[i]));
   }
   return ranges;
 }
@@ -219,6 +221,7 @@ BlockReport visit_block(QuantizationSimModel& sim, const Preflight& plan, Progra
                        .compute_type = plan.compute_type,
                        .iterations = plan.iterations,
                        .training_batches = plan.training_batches,
+                       .deterministic = options.deterministic,
                        .seed = derive_seed(static_cast<uint64_t>(options.seed), index)};
     const auto stage = fmt::format("block {}/{} {}", index + 1, plan.blocks.size(), block.name);
     report = tune_block(sim, job, stage, options);
@@ -251,8 +254,12 @@ AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vect
   ADA_CHECK(fp_batches.size() == quant_batches.size(),
             "apply_adascale: got {} batches of the FP model and {} of the quantized one, expected as many",
             fp_batches.size(), quant_batches.size());
-  AdaScaleReport report{.recipe = plan.recipe.name, .not_trained = plan.not_trained};
-  ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches, options.activation_memory << 20);
+  AdaScaleReport report{.recipe = plan.recipe.name,
+                        .device = sim.program().device.str(),
+                        .precision = describe_precision(plan.compute_type, sim.program().device),
+                        .not_trained = plan.not_trained};
+  ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches,
+                   ActivationStore(options.activation_memory << 20, plan.device_bytes));
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i)
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));

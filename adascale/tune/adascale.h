@@ -22,7 +22,10 @@ struct AdaScaleOptions {
   int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
   std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
   int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file
-  double lr_scale = 1.0;             ///< multiplies the recipe's learning rates
+  std::optional<int64_t>
+      device_activation_memory;  ///< MiB on a device other than the CPU, which are filled first
+  bool deterministic = false;    ///< on devices whose fast algorithms are not
+  double lr_scale = 1.0;         ///< multiplies the recipe's learning rates
   int64_t seed = 0;
   ProgressSink progress;  ///< empty: silent
 };
@@ -49,11 +52,21 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit(
       "precision", options.precision,
       "of the layers' matmuls in training; bfloat16 takes weights of up to 4 bits, auto too where the recipe "
-      "allows it and this CPU is fast at it",
+      "allows it and the device is fast at it, and then TF32 for the rest on a GPU that has it",
       OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("activation_memory", options.activation_memory,
-        "MiB of activations kept in memory between blocks; the rest waits in a temporary file (TMPDIR)",
+        "MiB of activations kept in the host's memory between blocks; the rest waits in a temporary file "
+        "(TMPDIR)",
         OptionRule{.min = 0, .max = 1e9});
+  visit(
+      "device_activation_memory", options.device_activation_memory,
+      "MiB of them kept on the device first, where that is not the CPU; default: what the blocks leave free",
+      OptionRule{.min = 0, .max = 1e9});
+  visit("deterministic", options.deterministic,
+        "same bytes again on a GPU too, by slower algorithms; CUDA needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in "
+        "the "
+        "environment; CPUs always give the same bytes",
+        OptionRule{});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }

@@ -1,30 +1,40 @@
 #include "adascale/tune/block_trainer.h"
 
-#include <ATen/CPUGeneratorImpl.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/rand.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
 
 #include <algorithm>
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/seed.h"
+#include "adascale/device/copy_ahead.h"
+#include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
+#include "adascale/tune/noise.h"
 #include "adascale/tune/precision.h"
 
 namespace adascale {
 namespace {
 
+constexpr int64_t kIterationsPerLook = 20;  // at the loss, on a device that runs ahead
+
 at::Tensor float_weight(const QuantizedWeight& weight, const QuantizationSimModel& sim) {
-  return sim.state(weight.layer.parameters.front()).detach();
+  return sim.state(weight.layer.parameters.front()).detach().to(sim.program().device);
+}
+
+std::vector<double> as_doubles(const std::vector<at::Tensor>& numbers) {
+  const at::Tensor all = at::stack(numbers).to(at::kCPU, at::kDouble);
+  const auto* first = all.const_data_ptr<double>();
+  return {first, first + all.numel()};
 }
 
 }  // namespace
 
-BlockTrainer::BlockTrainer(BlockJob job)
-    : job_(std::move(job)), generator_(at::make_generator<at::CPUGeneratorImpl>(job_.seed)) {
+BlockTrainer::BlockTrainer(BlockJob job) : job_(std::move(job)) {
   for (size_t i = 0; i < job_.weights.size(); ++i) {
     const QuantizedWeight& weight = job_.sim.weights()[job_.weights[i]];
     quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, job_.start[i],
@@ -44,39 +54,72 @@ c10::ScalarType BlockTrainer::type_of(size_t position) const {
   return takes_bfloat16(job_.sim, weight) ? job_.compute_type : at::kFloat;
 }
 
+/// Recurrent layers go by their cells: cuDNN's backward wants a forward in train mode.
+Flags BlockTrainer::flags() const {
+  const auto& nodes = job_.sim.program().nodes;
+  const auto is_recurrent = [&](NodeId node) {
+    const std::string op = nodes[node].op();
+    return op == "aten::lstm" || op == "aten::gru" || op == "aten::rnn_tanh" || op == "aten::rnn_relu";
+  };
+  const bool recurrent = std::any_of(job_.block.nodes.begin(), job_.block.nodes.end(), is_recurrent);
+  return {.tf32 = job_.compute_type == at::kBFloat16 && traits_of(device()).has_tf32,
+          .deterministic = job_.deterministic,
+          .cudnn = !recurrent};
+}
+
 void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {
   if (!job_.recipe.trains()) return;
+  const FlagScope scope(device(), flags());
   const StepRule rule = step_rule(job_.recipe, job_.iterations);
   std::vector<std::unique_ptr<LearnedWeight>> learned;
   for (size_t i = 0; i < quantizers_.size(); ++i)
     learned.push_back(make_learned_weight(quantizers_[i], rule, type_of(i)));
   const RunHooks hooks = hooks_with([&](size_t position) { return learned[position]->weight(); });
   const at::AutoGradMode grad(true);
+  const int64_t looks = traits_of(device()).runs_ahead ? kIterationsPerLook : 1;
+  CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch); });
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
-    const int64_t batch = iteration % job_.training_batches;
+    const int64_t batch = iteration % job_.training_batches, next = iteration + 1;
+    const Sample sample = sample_from(ahead.get(batch));
     Environment environment(job_.sim.program());
-    for (const auto& [value, input] : mixed_inputs(batch)) environment.set(value, input);
+    feed(sample, batch, iteration, environment);
     job_.source.plan(job_.index).run(environment, hooks);
-    const at::Tensor error = loss(batch, environment);
+    Values outputs;
+    for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
+    const at::Tensor error = loss(outputs, sample.targets);
     ADA_CHECK(
         error.requires_grad(),
         "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
     error.backward();
     for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
-    on_iteration(iteration + 1, error.item<double>());
+    if (next < job_.iterations) ahead.start(next % job_.training_batches);
+    if (next % looks == 0 || next == job_.iterations) on_iteration(next, error.item<double>());
   }
 }
 
 std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights) {
   const at::NoGradGuard no_grad;
+  const FlagScope scope(device(), flags());
   std::vector<at::Tensor> cast;
   for (size_t i = 0; i < weights.size(); ++i)
     cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
   job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }));
-  std::vector<double> losses;
-  for (int64_t batch = 0; batch < job_.source.batches(); ++batch)
-    losses.push_back(loss(batch, job_.source.quant(batch)).item<double>());
-  return losses;
+  const std::vector<ValueId>& out = job_.block.activations_out;
+  const auto outputs_and_targets = [&](int64_t batch) {
+    std::vector<at::Tensor> both = tensors_of(out, job_.source.quant(batch));
+    for (const at::Tensor& target : tensors_of(out, job_.source.fp(batch))) both.push_back(target);
+    return both;
+  };
+  CopyAhead ahead(device(), outputs_and_targets);
+  std::vector<at::Tensor> losses;
+  for (int64_t batch = 0; batch < job_.source.batches(); ++batch) {
+    const std::vector<at::Tensor> both = ahead.get(batch);
+    if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
+    Values outputs, targets;
+    for (size_t i = 0; i < out.size(); ++i) outputs[out[i]] = both[i], targets[out[i]] = both[out.size() + i];
+    losses.push_back(loss(outputs, targets));
+  }
+  return as_doubles(losses);
 }
 
 std::vector<at::Tensor> BlockTrainer::quantized_weights() const {
@@ -98,7 +141,7 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
   RunHooks hooks;
   hooks.load_state = [this, weight_of](ValueId value) {
     const auto found = std::find(job_.weights.begin(), job_.weights.end(), job_.sim.weight_of(value));
-    if (found == job_.weights.end()) return job_.sim.load_state(value, SimMode::kWeightsOnly);
+    if (found == job_.weights.end()) return job_.source.quant_state(value);
     return weight_of(found - job_.weights.begin());
   };
   if (lowered_.empty()) return hooks;
@@ -109,10 +152,10 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
   return hooks;
 }
 
-at::Tensor BlockTrainer::loss(int64_t batch, const Environment& outputs) const {
+at::Tensor BlockTrainer::loss(const Values& outputs, const Values& targets) const {
   at::Tensor total;
   for (const ValueId value : job_.block.activations_out) {
-    const at::Tensor error = output_loss(value, outputs.tensor(value), job_.source.fp(batch).tensor(value));
+    const at::Tensor error = output_loss(value, outputs.at(value), targets.at(value));
     total = total.defined() ? total.add(error) : error;
   }
   ADA_ASSERT(total.defined(), "a block without outputs");
@@ -124,25 +167,43 @@ at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, cons
   return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output));
 }
 
-BlockTrainer::Values BlockTrainer::quantized_inputs(int64_t batch) const {
-  Values inputs;
-  for (const ValueId value : job_.source.plan(job_.index).feeds())
-    inputs[value] = job_.source.quant(batch).get(value);
-  return inputs;
+/// In the order that sample_from takes apart.
+std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
+  const Environment &fp = job_.source.fp(batch), &quant = job_.source.quant(batch);
+  std::vector<at::Tensor> tensors = tensors_of(job_.source.plan(job_.index).feeds(), quant);
+  const auto append = [&](const std::vector<at::Tensor>& more) {
+    tensors.insert(tensors.end(), more.begin(), more.end());
+  };
+  append(tensors_of(job_.block.activations_out, fp));
+  if (mixes()) append(tensors_of(job_.block.activations_in, fp));
+  return tensors;
+}
+
+BlockTrainer::Sample BlockTrainer::sample_from(const std::vector<at::Tensor>& tensors) const {
+  Sample sample;
+  auto next = tensors.begin();
+  for (const ValueId value : job_.source.plan(job_.index).feeds()) sample.quant_inputs[value] = *next++;
+  for (const ValueId value : job_.block.activations_out) sample.targets[value] = *next++;
+  if (!mixes()) return sample;
+  for (const ValueId value : job_.block.activations_in) sample.fp_inputs[value] = *next++;
+  return sample;
+}
+
+void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t iteration,
+                        Environment& environment) const {
+  for (const auto& [value, tensor] : sample.quant_inputs)
+    environment.set(value, tensor.defined() ? tensor : job_.source.quant(batch).get(value));
+  uint64_t place = static_cast<uint64_t>(iteration) * sample.fp_inputs.size();
+  for (const ValueId value : job_.block.activations_in)
+    if (mixes())
+      environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
 }
 
 // AIMET mixes element by element: with `fp_input_share` probability the FP model's input, else the quantized
 // one's.
-BlockTrainer::Values BlockTrainer::mixed_inputs(int64_t batch) {
-  Values inputs = quantized_inputs(batch);
-  if (job_.recipe.fp_input_share == 0) return inputs;
-  for (const ValueId value : job_.block.activations_in) {
-    const at::Tensor quant = inputs.at(value).toTensor(), fp = job_.source.fp(batch).tensor(value);
-    const at::Tensor chance =
-        at::rand(quant.sizes(), generator_, at::TensorOptions(at::kFloat)).to(quant.device());
-    inputs[value] = at::where(chance.lt(job_.recipe.fp_input_share), fp, quant);
-  }
-  return inputs;
+at::Tensor BlockTrainer::mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const {
+  const at::Tensor noise = uniform_noise(quant.sizes(), derive_seed(job_.seed, place), quant.device());
+  return at::where(noise.lt(job_.recipe.fp_input_share), fp, quant);
 }
 
 }  // namespace adascale

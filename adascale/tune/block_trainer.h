@@ -6,6 +6,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "adascale/device/flags.h"
 #include "adascale/quant/adascale_quantizer.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/blocks.h"
@@ -26,6 +27,7 @@ struct BlockJob {
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers whose codes bf16 can hold
   int64_t iterations = 0;
   int64_t training_batches = 0;  ///< the first so many; the rest only measure
+  bool deterministic = false;    ///< on devices whose fast algorithms are not
   uint64_t seed = 0;
 };
 
@@ -36,7 +38,8 @@ class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);
 
-  /// Runs the iterations; `on_iteration(step, loss)` after each. Nothing when the recipe does not train.
+  /// Runs the iterations; `on_iteration(step, loss)` after each, or, where reading the loss would wait for
+  /// the device, after every 20th and the last. Nothing when the recipe does not train.
   void train(const std::function<void(int64_t, double)>& on_iteration);
   /// Runs the block in the quantized stream, no mixing, with `weights` in place of the job's; the outputs
   /// stay there. The mean loss of each batch.
@@ -47,21 +50,31 @@ class BlockTrainer {
   const std::vector<AdaScaleQuantizer>& quantizers() const { return quantizers_; }
 
  private:
-  using Values = std::map<ValueId, c10::IValue>;
+  using Values = std::map<ValueId, at::Tensor>;
+  /// What one batch brings to an iteration, on the device.
+  struct Sample {
+    Values quant_inputs;  ///< what the block's nodes read
+    Values fp_inputs;     ///< of activations in, where the recipe mixes
+    Values targets;       ///< activations out
+  };
   /// The tensor to use in place of the job's weight of that position.
   using WeightOf = std::function<at::Tensor(size_t position)>;
 
   RunHooks hooks_with(const WeightOf& weight_of) const;
-  at::Tensor loss(int64_t batch, const Environment& outputs) const;
+  c10::Device device() const { return job_.sim.program().device; }
+  Flags flags() const;
+  bool mixes() const { return job_.recipe.fp_input_share > 0; }
   c10::ScalarType type_of(size_t position) const;
+  std::vector<at::Tensor> waiting(int64_t batch) const;
+  Sample sample_from(const std::vector<at::Tensor>& tensors) const;
+  void feed(const Sample& sample, int64_t batch, int64_t iteration, Environment& environment) const;
+  at::Tensor mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const;
+  at::Tensor loss(const Values& outputs, const Values& targets) const;
   at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
-  Values quantized_inputs(int64_t batch) const;
-  Values mixed_inputs(int64_t batch);
 
   BlockJob job_;
   std::vector<AdaScaleQuantizer> quantizers_;
   std::unordered_map<NodeId, c10::ScalarType> lowered_;  ///< nodes that compute in less than fp32
-  at::Generator generator_;
 };
 
 }  // namespace adascale

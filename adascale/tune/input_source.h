@@ -29,8 +29,11 @@ class InputSource {
   /// Drops what only this block reads.
   virtual void leave(size_t block) = 0;
   virtual const Plan& plan(size_t block) const = 0;
+  /// The streams' values, wherever they wait.
   virtual const Environment& fp(int64_t batch) const = 0;
   virtual const Environment& quant(int64_t batch) const = 0;
+  /// A parameter, buffer or constant of the quantized model, on the device; fetched once a block.
+  virtual at::Tensor quant_state(ValueId value) = 0;
 };
 
 }  // namespace adascale

@@ -1,8 +1,10 @@
 #include "adascale/tune/precision.h"
 
-#include <ATen/cpu/Utils.h>
+#include <fmt/format.h>
 
 #include <algorithm>
+
+#include "adascale/device/traits.h"
 
 namespace adascale {
 namespace {
@@ -29,27 +31,21 @@ bool only_its_nodes_read(const Program& program, const Layer& layer) {
 
 }  // namespace
 
-bool has_fast_bfloat16() {
-  static const bool fast = [] {
-    const auto capabilities = at::cpu::get_cpu_capabilities();
-    const auto has = [&](const char* name) {
-      const auto found = capabilities.find(name);
-      return found != capabilities.end() && found->second.isBool() && found->second.toBool();
-    };
-    return has("amx_bf16") || has("avx512_bf16") || has("bf16");
-  }();
-  return fast;
+c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe, c10::Device device) {
+  const bool chosen = recipe.takes_bfloat16 && traits_of(device).multiplies_bfloat16;
+  const bool lower = precision == "bfloat16" || (precision == "auto" && chosen);
+  return lower ? at::kBFloat16 : at::kFloat;
 }
 
-c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe) {
-  const bool lower =
-      precision == "bfloat16" || (precision == "auto" && recipe.takes_bfloat16 && has_fast_bfloat16());
-  return lower ? at::kBFloat16 : at::kFloat;
+std::string describe_precision(c10::ScalarType compute_type, c10::Device device) {
+  if (compute_type != at::kBFloat16) return "float32";
+  return fmt::format("bfloat16 up to {} bits, the rest {}", kMostBits,
+                     traits_of(device).has_tf32 ? "TF32" : "float32");
 }
 
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
   const at::Tensor w = sim.state(weight.layer.parameters.front());
-  return w.is_cpu() && w.scalar_type() == at::kFloat && weight.grid.bits <= kMostBits &&
+  return w.scalar_type() == at::kFloat && weight.grid.bits <= kMostBits &&
          !weight.layer.kind->input.empty() && only_its_nodes_read(sim.program(), weight.layer);
 }
 

@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <set>
 #include <sstream>
 
 #include "adascale/core/error.h"
+#include "adascale/device/memory.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/activation_memory.h"
 #include "adascale/tune/precision.h"
@@ -101,6 +103,43 @@ void check_scratch(int64_t bytes, Objections& objections) {
   }
 }
 
+void check_deterministic(c10::Device device, const AdaScaleOptions& options, Objections& objections) {
+  if (!options.deterministic || !device.is_cuda() || std::getenv("CUBLAS_WORKSPACE_CONFIG") != nullptr)
+    return;
+  objections.add(
+      "deterministic: cuBLAS sums in one order only with CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment "
+      "before the first CUDA call; set it and start anew");
+}
+
+/// What one block takes on the device, and what is left there for activations.
+void plan_device_memory(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
+                        const AdaScaleOptions& options, Preflight& plan, Objections& objections) {
+  constexpr int64_t kCaution = 2;  // times the estimate stays free of activations
+  const c10::Device device = sim.program().device;
+  if (device.is_cpu()) {
+    if (options.device_activation_memory)
+      objections.add(
+          "device_activation_memory: the device is the CPU; leave it out, or give activation_memory");
+    return;
+  }
+  plan.block_bytes = estimate_block_bytes(sim, plan.blocks, batches, plan.recipe.update == UpdateRule::kAdam);
+  const std::optional<int64_t> free = free_device_bytes(device);
+  const int64_t room = free ? std::max<int64_t>(0, *free - kCaution * plan.block_bytes) : 0;
+  plan.device_bytes = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
+  if (!free) return;
+  if (plan.block_bytes > *free)
+    objections.add(
+        "device: {} has {} MiB free, and the largest block takes about {} MiB in training; give smaller "
+        "batches, "
+        "smaller blocks (blocks=), or another device",
+        device.str(), *free >> 20, plan.block_bytes >> 20);
+  else if (plan.block_bytes + plan.device_bytes > *free)
+    objections.add(
+        "device_activation_memory: got {} MiB, but {} has {} MiB free and the largest block takes {}; "
+        "give at most {}",
+        plan.device_bytes >> 20, device.str(), *free >> 20, plan.block_bytes >> 20, room >> 20);
+}
+
 Recipe find_recipe(const std::string& name, Objections& objections) {
   try {
     return recipe_named(name);
@@ -131,8 +170,7 @@ bool any_takes_bfloat16(const QuantizationSimModel& sim) {
 void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
                      Objections& objections) {
   if (options.precision == "bfloat16" && !any_takes_bfloat16(sim))
-    objections.add(
-        "precision: got bfloat16, but no weight takes it: fp32 ones on a CPU do, of up to 4 bits; use auto");
+    objections.add("precision: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto");
 }
 
 /// The calls looked at, in the one line that an error has.
@@ -178,9 +216,12 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
   check_precision(sim, options, objections);
   objections.raise();
   plan.activation_bytes = estimate_activation_bytes(sim.program(), plan.blocks, batches);
-  check_scratch(plan.activation_bytes - (options.activation_memory << 20), objections);
+  check_deterministic(sim.program().device, options, objections);
+  plan_device_memory(sim, batches, options, plan, objections);
+  check_scratch(plan.activation_bytes - plan.device_bytes - (options.activation_memory << 20), objections);
   objections.raise();
-  if (any_takes_bfloat16(sim)) plan.compute_type = compute_type(options.precision, plan.recipe);
+  if (any_takes_bfloat16(sim))
+    plan.compute_type = compute_type(options.precision, plan.recipe, sim.program().device);
 
   plan.training_batches = count - options.held_out_batches;
   if (plan.recipe.trains())

@@ -5,19 +5,17 @@
 #include <algorithm>
 #include <set>
 
+#include "adascale/device/copy_ahead.h"
 #include "adascale/graph/dataflow.h"
 
 namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                          const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-                         int64_t memory_bytes)
-    : sim_(sim), blocks_(blocks), store_(memory_bytes) {
-  fp_hooks_.load_state = [this](ValueId value) {
-    const auto kept = kept_.find(sim_.program().input_of(value)->name);
-    return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
-  };
-  quant_hooks_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); };
+                         ActivationStore store)
+    : sim_(sim), blocks_(blocks), store_(std::move(store)) {
+  fp_hooks_.load_state = [this](ValueId value) { return fp_state(value); };
+  quant_hooks_.load_state = [this](ValueId value) { return quant_state(value); };
   plan_stages();
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
@@ -26,11 +24,32 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   feed(quant_batches, quant_);
 }
 
+/// Batches that the store has no room for stay where they are until a stage reads them.
 void ProgramWalk::feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream) {
+  const auto inputs = sim_.program().user_inputs();
+  const auto placed = [&](const c10::IValue& input) {
+    return input.isTensor() ? c10::IValue(store_.bring(input.toTensor(), sim_.program().device)) : input;
+  };
   for (const Inputs& batch : batches) {
+    check_inputs(sim_.program(), batch);
     stream.emplace_back(sim_.program());
-    feed_inputs(sim_.program(), batch, stream.back());
+    for (size_t i = 0; i < inputs.size(); ++i)
+      if (inputs[i]->value != kNone) stream.back().set(inputs[i]->value, placed(batch[i]));
   }
+}
+
+at::Tensor ProgramWalk::fp_state(ValueId value) {
+  at::Tensor& loaded = fp_state_[value];
+  if (loaded.defined()) return loaded;
+  const auto kept = kept_.find(sim_.program().input_of(value)->name);
+  const at::Tensor own = kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
+  return loaded = own.to(sim_.program().device);
+}
+
+at::Tensor ProgramWalk::quant_state(ValueId value) {
+  at::Tensor& loaded = quant_state_[value];
+  if (!loaded.defined()) loaded = sim_.load_state(value, SimMode::kWeightsOnly).to(sim_.program().device);
+  return loaded;
 }
 
 namespace {
@@ -90,9 +109,50 @@ void ProgramWalk::plan_stages() {
   }
 }
 
-void ProgramWalk::run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks) {
+namespace {
+
+/// While it lives, an environment has copies on the device of values that wait elsewhere.
+class Borrowed {
+ public:
+  Borrowed(Environment& environment, const std::vector<ValueId>& values, const std::vector<at::Tensor>& there)
+      : environment_(environment) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      if (!there[i].defined() || there[i].is_same(environment.tensor(values[i]))) continue;
+      waiting_.emplace_back(values[i], environment.tensor(values[i]));
+      environment.set(values[i], there[i]);
+    }
+  }
+  ~Borrowed() {
+    for (auto& [value, tensor] : waiting_) environment_.set(value, std::move(tensor));
+  }
+  Borrowed(const Borrowed&) = delete;
+
+ private:
+  Environment& environment_;
+  std::vector<std::pair<ValueId, at::Tensor>> waiting_;
+};
+
+}  // namespace
+
+void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
+                            const Watch& watch) {
   const at::NoGradGuard no_grad;
-  stage.plan.run(environment, hooks);
+  const std::vector<ValueId>& feeds = stage.plan.feeds();
+  CopyAhead ahead(sim_.program().device, [&](int64_t batch) { return tensors_of(feeds, stream[batch]); });
+  RunHooks own = hooks;
+  for (int64_t batch = 0; batch < batches(); ++batch) {
+    if (watch)
+      own.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
+    {
+      const Borrowed borrowed(stream[batch], feeds, ahead.get(batch));
+      stage.plan.run(stream[batch], own);
+    }
+    if (batch + 1 < batches()) ahead.start(batch + 1);
+    keep_wanted(stage, stream[batch]);
+  }
+}
+
+void ProgramWalk::keep_wanted(const Stage& stage, Environment& environment) {
   for (const ValueId value : stage.plan.wanted()) {
     if (!environment.get(value).isTensor()) continue;
     at::Tensor tensor = environment.tensor(value);
@@ -102,11 +162,9 @@ void ProgramWalk::run_stage(const Stage& stage, Environment& environment, const 
   }
 }
 
-void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks) {
-  for (Environment& environment : stream) run_stage(stage, environment, hooks);
-}
-
 void ProgramWalk::drop_dead(const Stage& stage) {
+  fp_state_.clear();
+  quant_state_.clear();
   for (auto* stream : {&fp_, &quant_})
     for (Environment& environment : *stream)
       for (const ValueId value : stage.last_read) environment.erase(value);
@@ -120,13 +178,13 @@ void ProgramWalk::reach(size_t block) {
 }
 
 void ProgramWalk::run_fp(size_t block, const Watch& watch) {
-  RunHooks hooks = fp_hooks_;
-  for (int64_t batch = 0; batch < batches(); ++batch) {
-    if (watch)
-      hooks.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
-    run_stage(stages_[2 * block + 1], fp_[batch], hooks);
-  }
+  run_stage(stages_[2 * block + 1], fp_, fp_hooks_, watch);
+  fp_state_.clear();
   if (sim_.options().in_place) keep_float_weights(block);
+}
+
+void ProgramWalk::leave(size_t block) {
+  drop_dead(stages_[2 * block + 1]);
 }
 
 namespace {
@@ -160,6 +218,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 }
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
+  if (!hooks.load_state) quant_state_.clear();  // folded since
   run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_);
 }
 

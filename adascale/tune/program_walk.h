@@ -13,27 +13,28 @@ namespace adascale {
 
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the
 /// second one needs beyond that, and so on. Per batch and stream only the values that a later stage reads are
-/// alive, in an ActivationStore of `memory_bytes`.
+/// alive, in `store`; they and the state are brought to the program's device when a stage reads them.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches, int64_t memory_bytes)
-      : ProgramWalk(sim, blocks, batches, batches, memory_bytes) {}
+              const std::vector<Inputs>& batches, ActivationStore store)
+      : ProgramWalk(sim, blocks, batches, batches, std::move(store)) {}
   /// With inputs of their own for the two streams, as many of one as of the other: a program that is part of
   /// a model run elsewhere.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-              int64_t memory_bytes);
+              ActivationStore store);
 
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
   void run_fp(size_t block, const Watch& watch = {}) override;
   void run_quant(size_t block, const RunHooks& hooks = {}) override;
-  void leave(size_t block) override { drop_dead(stages_[2 * block + 1]); }
+  void leave(size_t block) override;
   const Plan& plan(size_t block) const override { return stages_[2 * block + 1].plan; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }
+  at::Tensor quant_state(ValueId value) override;
 
  private:
   struct Stage {
@@ -43,8 +44,12 @@ class ProgramWalk : public InputSource {
 
   void plan_stages();
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
-  void run_stage(const Stage& stage, Environment& environment, const RunHooks& hooks);
-  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks);
+  using LoadedState = std::unordered_map<ValueId, at::Tensor>;  ///< on the device
+
+  at::Tensor fp_state(ValueId value);
+  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
+                 const Watch& watch = {});
+  void keep_wanted(const Stage& stage, Environment& environment);
   void drop_dead(const Stage& stage);
   void keep_float_weights(size_t block);
 
@@ -54,6 +59,7 @@ class ProgramWalk : public InputSource {
   ActivationStore store_;
   std::vector<Environment> fp_, quant_;
   RunHooks fp_hooks_, quant_hooks_;
+  LoadedState fp_state_, quant_state_;  ///< of the present stage
   /// FP weights that a later stage reads after their layer is folded in place.
   std::unordered_map<std::string, at::Tensor> kept_;
   std::unordered_set<const void*> folded_storages_;  ///< of weights that a fold overwrites

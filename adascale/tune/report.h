@@ -29,6 +29,8 @@ struct BlockReport {
 
 struct AdaScaleReport {
   std::string recipe;
+  std::string device;     ///< "cpu", "cuda:0"
+  std::string precision;  ///< of the products in training: "bfloat16 up to 4 bits, the rest TF32"
   std::vector<BlockReport> blocks;
   std::vector<std::string> not_trained;  ///< "pooler.dense: outside every block", one line each
   double seconds = 0;

@@ -1,9 +1,11 @@
 """AdaScale in five steps on a small model: simulate, learn, calibrate, evaluate, export.
 
-python examples/python/seed_workflow.py [FOLDER]    FOLDER, "./" by default, gets the exported files
+python examples/python/seed_workflow.py [FOLDER] [--device DEVICE]
+
+FOLDER, "./" by default, gets the exported files; DEVICE is cuda:0 where there is one, else the CPU.
 """
 
-import sys
+import argparse
 
 import torch
 from torch import Tensor, nn
@@ -61,12 +63,12 @@ def relative_error(model: nn.Module, quantized: nn.Module, batches: list[Tensor]
     return ((got - expected).square().sum() / (expected - expected.mean((0, 1, 2))).square().sum()).item()
 
 
-def main(folder: str) -> None:
+def main(folder: str, device: str) -> None:
     torch.manual_seed(0)
-    model = ModelWithConsecutiveLinearBlocks().eval()
-    dummy_input = torch.rand(96, 3, 32, 64)
+    model = ModelWithConsecutiveLinearBlocks().eval().to(device)
+    dummy_input = torch.rand(96, 3, 32, 64).to(device)
     data_loader = DataLoader(dummy_input, batch_size=3, shuffle=True)  # 32 batches of 3 samples
-    held_out = [torch.rand(3, 3, 32, 64) for _ in range(8)]
+    held_out = [torch.rand(3, 3, 32, 64).to(device) for _ in range(8)]
 
     def forward_pass(simulated: nn.Module, _: None) -> None:
         for batch in data_loader:
@@ -89,4 +91,8 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "./")
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", nargs="?", default="./")
+    parser.add_argument("--device", default="cuda:0" if torch.cuda.is_available() else "cpu")
+    arguments = parser.parse_args()
+    main(arguments.folder, arguments.device)

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from . import _C
 from .errors import Error
-from .options import AdaScaleKeywords, document
+from .options import AdaScaleKeywords, document, keywords_of
 from .progress import Progress
 from .sim import QuantizationSimModel
 from .simulated_model import StopForward, recording
@@ -56,7 +56,7 @@ def apply_adascale(
             f"apply_adascale: qsim: got {type(qsim).__name__}, expected a QuantizationSimModel; "
             "make one of the model first"
         )
-    keywords = {name: value for name, value in options.items() if value is not None}
+    keywords = keywords_of(options)
     if num_epochs is not None:
         keywords["num_epochs"] = num_epochs
     _C.check_adascale_options(keywords)  # before the loader, which may take long

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from .devices import device_of, moved
 from .errors import Error, first_line
 from .recurrent import open_lengths
 from .signature import Call, CallSignature, call_of
@@ -64,7 +65,8 @@ def check_example(model: nn.Module, dummy_input: Any) -> None:
 
 
 def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
-    """The same for an example given as the call's arguments, positional and named."""
+    """The same for an example given as the call's arguments, positional and named; any device will do."""
+    args, kwargs = moved((args, kwargs), device_of(model))
     signature = CallSignature(model.forward, args, kwargs)
     with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
         program = _export_any_batch(model, signature)

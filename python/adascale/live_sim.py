@@ -8,11 +8,12 @@ from functools import wraps
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.utils import _pytree as pytree
 
 from . import _C
 from .capture import Capture
+from .devices import device_of, moved, snapshot
 from .errors import Error, first_line
 from .formats import ProgramFormat
 from .live_blocks import LiveBlock, capture_block, copied, find_live_blocks, largest_difference
@@ -52,6 +53,8 @@ class LiveSim:
         patterns: Sequence[str] | None = None,
     ) -> None:
         self._refusal = refusal
+        self._device = device_of(model)
+        example = moved(example, self._device)
         self._float_model = twin_of(model)
         self._shared = SharedTensors(self._float_model)
         found = self._find(example, patterns)
@@ -70,7 +73,7 @@ class LiveSim:
             raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {path}: {reason}")
         check_ties(self._float_model, self.blocks)
         self._shared.forget({name for block in self.blocks for name in block.captured.tensors})
-        self.model = _simulated(twin_of(model), self.blocks, self._shared)
+        self.model = _simulated(twin_of(model), self.blocks, self._shared, self._device)
         self.show_folded_weights()  # batch norms were folded
         log.warning(
             "%s; simulated block by block: %d of %d blocks, all else runs live in full precision",
@@ -97,6 +100,11 @@ class LiveSim:
             self.left_out[path] = str(error)
             return
         block = LiveBlock(path, make_core(captured), captured)
+        if torch.device(block.core.device) != self._device:
+            raise Error(
+                f"device: got {block.core.device}, but a model simulated block by block runs where it is, on "
+                f"{self._device}; leave device out, or move the model with model.to(...)"
+            )
         reason = self._difference(block, call)
         if reason:
             self.left_out[path] = reason
@@ -115,6 +123,11 @@ class LiveSim:
         difference = largest_difference(got, pytree.tree_leaves(expected))
         return f"captured alone it computes something else: {difference}" if difference else ""
 
+    @property
+    def device(self) -> str:
+        """Where the model is."""
+        return str(self._device)
+
     def check_patterns(self, layer_config: Sequence[str]) -> None:
         """Raises for patterns of a layer_config that name nothing in any block."""
         for pattern in layer_config:
@@ -129,7 +142,8 @@ class LiveSim:
     ) -> _C.AdaScaleReport:
         """Trains block after block on what reaches it in the FP model and in the one quantized so far."""
         self._check_state(keywords)
-        streams = LiveStreams(self._float_model, self.model, self.blocks, batches)
+        streams = LiveStreams(self._float_model, self.model, self.blocks, batches, self._device)
+        streams.check_memory()
         plan = LivePlan(self.blocks, streams.count_reaching(), keywords)
         idle = [f"{path}: {reason}" for path, reason in self.left_out.items()] + plan.idle
         reports: list[_C.AdaScaleReport] = []
@@ -232,7 +246,9 @@ class LiveSim:
         return export_live(self.model, cores, list(self.outside()), folder, prefix, formats, encoding_version)
 
 
-def _simulated(twin: nn.Module, blocks: list[LiveBlock], shared: SharedTensors) -> nn.Module:
+def _simulated(
+    twin: nn.Module, blocks: list[LiveBlock], shared: SharedTensors, device: torch.device
+) -> nn.Module:
     """The twin with the blocks' forwards replaced, refusing what would make them wrong."""
     for block in blocks:
         module = twin.get_submodule(block.path)
@@ -243,8 +259,9 @@ def _simulated(twin: nn.Module, blocks: list[LiveBlock], shared: SharedTensors) 
     @wraps(own.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self._adascale.recorded is not None:
-            self._adascale.recorded.append(_snapshot((args, kwargs)))
+            self._adascale.recorded.append(snapshot((args, kwargs)))
             raise StopForward
+        args, kwargs = moved((args, kwargs), device)
         shared.check()
         with torch.no_grad():
             return own.forward(self, *args, **kwargs)
@@ -260,13 +277,6 @@ def _running(block: LiveBlock, own: Callable[..., Any]) -> Callable[..., Any]:
         return block.run(*args, **kwargs)
 
     return forward
-
-
-def _snapshot(call: Call) -> Call:
-    # A copy: a loader may fill one buffer again and again.
-    with torch.inference_mode(False):
-        args, kwargs = pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), call)
-        return args, kwargs
 
 
 @contextmanager

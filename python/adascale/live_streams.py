@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from .devices import free_bytes, moved
 from .errors import Error
 from .live_blocks import LiveBlock, copied, largest_difference
 from .signature import Call
@@ -54,17 +55,39 @@ class LiveStreams:
     """
 
     def __init__(
-        self, float_model: nn.Module, quant_model: nn.Module, blocks: list[LiveBlock], batches: list[Call]
+        self,
+        float_model: nn.Module,
+        quant_model: nn.Module,
+        blocks: list[LiveBlock],
+        batches: list[Call],
+        device: torch.device,
     ) -> None:
         self._models = {"fp": float_model, "quant": quant_model}
-        self._batches = batches
-        self._links = [_links_of(number, float_model, blocks, batch) for number, batch in enumerate(batches)]
+        self._batches, self._device = batches, device
+        self._bytes: Counter[str] = (
+            Counter()
+        )  # of each block's inputs and outputs in the FP model, by its path
+        self._links = [
+            _links_of(number, float_model, blocks, moved(batch, device), self._bytes)
+            for number, batch in enumerate(batches)
+        ]
         self._at = ""  # path of the block that the stretches hold
         self._stretches = {stream: _Stretch() for stream in self._models}
 
     def count_reaching(self) -> dict[str, int]:
         """How many batches come to a block in the FP model, by its path."""
         return Counter(path for links in self._links for path in links)
+
+    def check_memory(self) -> None:
+        """Raises when the streams of the largest block are more than the device has room for."""
+        path, one_stream = max(self._bytes.items(), key=lambda item: item[1], default=("", 0))
+        free, held = free_bytes(self._device), len(self._models) * one_stream
+        if free is not None and held > free:
+            raise Error(
+                f"{path}: a model simulated block by block keeps its activations in memory, about "
+                f"{held >> 20} MiB on {self._device}, which has {free >> 20} MiB free; "
+                "give fewer or shorter samples"
+            )
 
     def reach(self, block: LiveBlock) -> tuple[list[list[Any]], list[list[Any]]]:
         """The block's flat inputs, FP and quantized: those of the batches that come to it in both."""
@@ -92,7 +115,7 @@ class LiveStreams:
         link, stretch = self._links[batch][block.path], self._stretches[stream]
         if link is not None and link.before == self._at and batch in stretch.outputs:
             return block.with_fixed(stretch.follow(link, batch))
-        model, (args, kwargs) = self._models[stream], self._batches[batch]
+        model, (args, kwargs) = self._models[stream], moved(self._batches[batch], self._device)
         with _catching(model.get_submodule(block.path)) as caught, torch.no_grad():
             try:
                 model(*args, **kwargs)
@@ -117,15 +140,22 @@ class LiveStreams:
             stretch.outputs[batch] = outputs
 
 
-def _links_of(number: int, model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, _Link | None]:
+def _links_of(
+    number: int, model: nn.Module, blocks: list[LiveBlock], batch: Call, held: Counter[str]
+) -> dict[str, _Link | None]:
     try:
-        return _links(model, blocks, batch)
+        return _links(model, blocks, batch, held)
     except Error as error:
         raise Error(f"batch {number}: {error}") from error
 
 
-def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, _Link | None]:
-    """Paths of the blocks that a batch comes to, and how each follows from the one before, if it does."""
+def _links(
+    model: nn.Module, blocks: list[LiveBlock], batch: Call, held: Counter[str]
+) -> dict[str, _Link | None]:
+    """Paths of the blocks that a batch comes to, and how each follows from the one before, if it does.
+
+    ``held`` gains the bytes of what each reads and gives.
+    """
     links: dict[str, _Link | None] = {}
     last: dict[str, Any] = {}
 
@@ -134,6 +164,7 @@ def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, 
             if block.path not in links:
                 inputs = block.flatten((args, kwargs))
                 links[block.path] = _link(last, inputs)
+                held[block.path] += _bytes_of(inputs)
                 last.clear()
                 last.update(path=block.path, inputs=_versioned(inputs))
 
@@ -143,6 +174,7 @@ def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, 
         def see(_module: nn.Module, _args: Any, _kwargs: Any, output: Any) -> None:
             if last.get("path") == block.path and "outputs" not in last:
                 last["outputs"] = _versioned(pytree.tree_leaves(output))
+                held[block.path] += _bytes_of(pytree.tree_leaves(output))
 
         return see
 
@@ -162,6 +194,10 @@ def _links(model: nn.Module, blocks: list[LiveBlock], batch: Call) -> dict[str, 
 
 def _versioned(leaves: list[Any]) -> list[tuple[Any, int]]:
     return [(leaf, version_of(leaf) if isinstance(leaf, Tensor) else 0) for leaf in leaves]
+
+
+def _bytes_of(leaves: list[Any]) -> int:
+    return sum(leaf.nbytes for leaf in leaves if isinstance(leaf, Tensor))
 
 
 def _link(last: dict[str, Any], inputs: list[Any]) -> _Link | None:

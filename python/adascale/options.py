@@ -1,8 +1,11 @@
 """Keywords shared with the command and C++: their names, limits and help stand in C++ only."""
 
+from collections.abc import Mapping
 from enum import Enum
 from inspect import cleandoc
-from typing import TypedDict
+from typing import Any, TypedDict
+
+import torch
 
 Keyword = tuple[str, str, object, str]  # name, alias or "", default, help
 
@@ -32,6 +35,7 @@ class SimKeywords(TypedDict, total=False):
     decompressed_bw: int
     symmetric: bool
     fold_batch_norms: bool
+    device: torch.device | str
     config: str
     config_file: str | None
 
@@ -49,6 +53,8 @@ class AdaScaleKeywords(TypedDict, total=False):
     held_out_batches: int
     precision: str
     activation_memory: int
+    device_activation_memory: int | None
+    deterministic: bool
     lr_scale: float
     seed: int
 
@@ -65,6 +71,15 @@ class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
     packing: str
     data_weights: list[float]
     batch_size: int | None
+
+
+def keywords_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords that are not None, as C++ reads them."""
+    return {
+        name: str(value) if isinstance(value, torch.device) else value
+        for name, value in options.items()
+        if value is not None
+    }
 
 
 def document(docstring: str | None, rows: list[Keyword]) -> str:

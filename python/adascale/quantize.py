@@ -14,7 +14,7 @@ from .doors.door import Door
 from .doors.given import GivenData, sort_data
 from .errors import Error
 from .formats import python_formats
-from .options import QuantizeKeywords, document
+from .options import QuantizeKeywords, document, keywords_of
 from .progress import Progress
 
 
@@ -49,7 +49,7 @@ def quantize(
     """
     if isinstance(formats, str):
         raise Error(f"quantize: formats: got the string {formats!r}, expected a list such as [{formats!r}]")
-    keywords = {name: value for name, value in options.items() if value is not None}
+    keywords = keywords_of(options)
     layers = json.dumps(layer_config or {})
     _C.check_quantize_options(layers, keywords)  # before the data, which may take long
     files, given = sort_data(data)

@@ -16,7 +16,7 @@ from .errors import Error
 from .formats import python_formats
 from .live_export import FORMATS
 from .live_sim import LiveSim
-from .options import QuantScheme, SimKeywords, document
+from .options import QuantScheme, SimKeywords, document, keywords_of
 from .signature import CallSignature, call_of
 from .simulated_model import SimulatedModel, show_folded_weights
 
@@ -31,6 +31,9 @@ class QuantizationSimModel:
     dummy_input: an example of its input: a tensor, a tuple or list of positional arguments, or a dict of
         named ones. Later inputs may have other sizes wherever the model allows it.
     quant_scheme: how ranges are found, a :class:`QuantScheme` or its name.
+    device: where it is computed, a ``torch.device`` or its name; ``"auto"``: where the parameters are.
+        Inputs of any device are moved there, outputs stay there. The parameters stay where they are: what is
+        elsewhere is copied when it is read.
     in_place: fold quantized weights into the model's own tensors; otherwise the model stays as it is, and its
         weights are shared until they are folded: editing one meanwhile is refused at the next call.
     blocks: globs over module names: simulate these modules alone, block by block, and do not capture the
@@ -58,7 +61,7 @@ class QuantizationSimModel:
         scheme = quant_scheme.value if isinstance(quant_scheme, QuantScheme) else quant_scheme
         layers = json.dumps(layer_config or {})
         blocks = _pattern_list(blocks)
-        keywords = {name: value for name, value in options.items() if value is not None}
+        keywords = keywords_of(options)
         _C.check_sim_options(scheme, layers, in_place, keywords)  # before the capture, which may take long
 
         def simulate(captured: Capture, is_part: bool) -> _C.Sim:
@@ -100,6 +103,11 @@ class QuantizationSimModel:
         self.model = live.model
         self._signature = None
         self._show_folded_weights = live.show_folded_weights
+
+    @property
+    def device(self) -> torch.device:
+        """Where ``sim.model`` computes: inputs are moved there, outputs are there."""
+        return torch.device(self._core.device)
 
     def compute_encodings(
         self,

@@ -11,12 +11,13 @@ from torch.utils import _pytree as pytree
 
 from . import _C
 from .capture import Capture
+from .devices import snapshot
 from .errors import Error
 from .shared_weights import SharedWeights
 from .signature import CallSignature
 
 # What training and evaluation loops ask of a model beside calling it.
-_SHOWN_ATTRIBUTES = ("config", "device", "dtype")
+_SHOWN_ATTRIBUTES = ("config", "dtype")
 
 
 class StopForward(BaseException):
@@ -54,8 +55,9 @@ class SimulatedModel(SharedWeights, nn.Module):
     """Runs the quantized graph: the model's own arguments by position or name, its own outputs.
 
     Parameters and buffers have the user's names; quantized ones take their quantized values when AdaScale
-    folds them. They need no gradient. The graph is fixed to eval mode, dtype and device: ``eval()`` does
-    nothing, and whatever would change one of these raises :class:`adascale.Error`.
+    folds them. They need no gradient. Inputs are moved to ``device``, outputs are there. The graph is fixed
+    to eval mode, dtype and device: ``eval()`` does nothing, and whatever would change one of these raises
+    :class:`adascale.Error`.
     """
 
     def __init__(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
@@ -73,13 +75,14 @@ class SimulatedModel(SharedWeights, nn.Module):
         for name in _SHOWN_ATTRIBUTES:
             if hasattr(model, name) and not hasattr(self, name):
                 setattr(self, name, getattr(model, name))
+        self.device = torch.device(core.device)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """The model's outputs, simulated. Errors: inputs that do not fit; a shared weight edited since."""
         simulation = self._adascale
         inputs = simulation.signature.flatten(args, kwargs)
         if simulation.recorded is not None:
-            simulation.recorded.append([_snapshot(value) for value in inputs])
+            simulation.recorded.append(snapshot(inputs))
             raise StopForward
         return pytree.tree_unflatten(simulation.core.call(inputs), simulation.out_spec)
 
@@ -105,8 +108,9 @@ class SimulatedModel(SharedWeights, nn.Module):
                 or now.data_ptr() != tensor.data_ptr()
             ):
                 raise Error(
-                    f"sim.model: the graph is captured for {tensor.dtype} on {tensor.device} ({name}); "
-                    "convert the model first, then simulate it"
+                    f"sim.model: the graph is captured for {tensor.dtype} on {tensor.device} ({name}) and "
+                    f"runs on {self.device}; convert the model first, then simulate it, or give device= to "
+                    "compute elsewhere"
                 )
         return self
 
@@ -147,12 +151,6 @@ def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:
     for name in now - captured:
         path, _, leaf = name.rpartition(".")
         model.get_submodule(path).register_parameter(leaf, _without_grad(core.state(name)))
-
-
-def _snapshot(value: Any) -> Any:
-    # A copy: a loader may fill one buffer again and again. No inference tensor: it cannot be trained on.
-    with torch.inference_mode(False):
-        return value.detach().clone() if isinstance(value, Tensor) else value
 
 
 def _without_grad(tensor: Tensor) -> nn.Parameter:

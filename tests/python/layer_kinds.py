@@ -104,10 +104,6 @@ def products(
     ]
 
 
-def bias(*sizes: int) -> Tensor:
-    return torch.full(sizes, 0.1)
-
-
 SQUARE, STACK = (WIDTH, WIDTH), (3, WIDTH, WIDTH)
 ROWS = [
     Row("aten::linear", "weight", twice(lambda: nn.Linear(WIDTH, WIDTH)), (8, 12, WIDTH)),
@@ -128,9 +124,9 @@ ROWS = [
     *products("aten::mm", SQUARE, (96, WIDTH), (1,), "self", "mat2", torch.mm),
     *products("aten::bmm", STACK, (3, 32, WIDTH), (0, 2), "self", "mat2", torch.bmm),
     *products("aten::addmm", SQUARE, (96, WIDTH), (1,), "mat1", "mat2",
-              lambda a, b: torch.addmm(bias(1, 1), a, b)),
+              lambda a, b: torch.addmm(a.new_full((1, 1), 0.1), a, b)),
     *products("aten::baddbmm", STACK, (3, 32, WIDTH), (0, 2), "batch1", "batch2",
-              lambda a, b: torch.baddbmm(bias(1, 1, 1), a, b)),
+              lambda a, b: torch.baddbmm(a.new_full((1, 1, 1), 0.1), a, b)),
     Row("aten::bilinear", "weight", twice(lambda: Halves(nn.Bilinear(4, 4, WIDTH))),
         (8, 12, WIDTH)),
     Row("aten::einsum", "tensors",

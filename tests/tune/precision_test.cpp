@@ -78,20 +78,19 @@ TEST(Precision, Bfloat16CostsLittleAtTheBitsItIsUsedFor) {
 TEST(Precision, MoreBitsTrainInFloat) {
   for (const int64_t bits : {5, 8}) {
     EXPECT_TRUE(same_codes(trained(bits, "float32"), trained(bits, "auto")));
-    EXPECT_EQ(
-        testing::error_of([&] { trained(bits, "bfloat16"); }),
-        "precision: got bfloat16, but no weight takes it: fp32 ones on a CPU do, of up to 4 bits; use auto");
+    EXPECT_EQ(testing::error_of([&] { trained(bits, "bfloat16"); }),
+              "precision: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto");
   }
 }
 
 TEST(Precision, AutoAsksTheRecipeAndTheCpu) {
-  EXPECT_EQ(compute_type("auto", recipe_named("aimet")), c10::ScalarType::Float);
+  EXPECT_EQ(compute_type("auto", recipe_named("aimet"), at::kCPU), c10::ScalarType::Float);
   std::ifstream file("/proc/cpuinfo");
   const std::string cpu{std::istreambuf_iterator<char>(file), {}};
   const bool is_fast = cpu.find("avx512_bf16") != std::string::npos ||
                        cpu.find("amx_bf16") != std::string::npos || cpu.find(" bf16") != std::string::npos;
-  EXPECT_EQ(compute_type("auto", recipe_named("fast")) == c10::ScalarType::BFloat16, is_fast);
-  EXPECT_EQ(compute_type("float32", recipe_named("fast")), c10::ScalarType::Float);
+  EXPECT_EQ(compute_type("auto", recipe_named("fast"), at::kCPU) == c10::ScalarType::BFloat16, is_fast);
+  EXPECT_EQ(compute_type("float32", recipe_named("fast"), at::kCPU), c10::ScalarType::Float);
 }
 
 TEST(Precision, AnotherNameIsRefused) {

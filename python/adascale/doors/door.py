@@ -45,6 +45,7 @@ class OpenedModel:
     notes: list[str] = field(default_factory=list)  # what the user should know, a line each
     source: str = ""  # the folder or .gguf that it came from
     stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> the tensor there that is it
+    is_from_file: bool = False  # read from a file, so that its tensors are on the CPU whatever is wanted
     is_shared: bool = False  # the tensors are the caller's, who keeps them as they are
 
 

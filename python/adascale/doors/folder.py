@@ -51,6 +51,7 @@ class FolderDoor:
         opened = open_module(
             module, Path(source.folder).resolve().name, batches, None if batches.calls else example_of(module)
         )
+        opened.is_from_file = True
         opened.is_shared = False
         own_format = self._format(source, module, tokenizer, opened.notes)
         opened.formats = [own_format]
