@@ -1,0 +1,116 @@
+"""One run on the fake device, and the same on the CPU by the same tensor operators, compared."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from adascale.doors import python_doors
+from adascale.runtimes import python_runtimes
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+
+import adascale
+from adascale import _C
+from adascale.formats import python_formats
+
+FAKE = torch.device("fake:0")
+CPU = torch.device("cpu")
+RELATIVE = 1e-6  # of the largest value: what scales and losses of the two runs may differ by
+
+
+@contextmanager
+def tensor_operators() -> Iterator[None]:
+    """What the device runs, on the CPU too: no kernels of ours, and attention spelled out."""
+    _C.switch_kernels(False)
+    try:
+        with sdpa_kernel([SDPBackend.MATH]):
+            yield
+    finally:
+        _C.switch_kernels(True)
+
+
+@dataclass
+class Run:
+    """What one run found."""
+
+    encodings: dict[str, tuple[Tensor, Tensor, Tensor]]  # codes, scale, offset by parameter
+    losses: list[float]
+    output: Tensor
+    device: str
+    report: Any = None
+    sim: Any = field(default=None, repr=False)
+
+
+def command(arguments: list[str]) -> int:
+    """`adascale ARGUMENTS` in this process, which has the device; its exit code."""
+    return _C.run_command(arguments, python_doors(), python_runtimes(), python_formats())
+
+
+def to(data: Any, device: torch.device) -> Any:
+    return torch.utils._pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), data)
+
+
+def train(
+    model: nn.Module,
+    data: Sequence[Any],
+    device: torch.device,
+    *,
+    sim_options: dict[str, Any] | None = None,
+    **training: Any,
+) -> Run:
+    """Simulates and trains a copy of the model that was moved to the device, and its data with it."""
+    moved, batches = copy.deepcopy(model).to(device), to(list(data), device)
+    options = {"default_param_bw": 4, "default_output_bw": 32, **(sim_options or {})}
+    training = {"num_iterations": 6, "progress": False, "precision": "float32", **training}
+    with tensor_operators():
+        sim = adascale.QuantizationSimModel(moved, batches[0], **options)
+        report = adascale.apply_adascale(sim, batches, **training)
+        return finished(sim, report, batches[0])
+
+
+def finished(sim: Any, report: Any, batch: Any) -> Run:
+    cores = [sim._core] if isinstance(sim._core, _C.Sim) else [block.core for block in sim._core.blocks]
+    encodings = {name: entry for core in cores for name, entry in _C.encodings_of(core).items()}
+    losses = [loss for block in report.blocks for loss in (block.loss_before, block.loss_after)]
+    output = adascale.default_forward_fn(sim.model, batch)
+    return Run(encodings, losses, getattr(output, "logits", output), report.device, report, sim)
+
+
+def assert_same(got: Run, expected: Run, *, relative: float = RELATIVE, moved_codes: float = 0.0) -> None:
+    """Codes are equal but for a share of ``moved_codes``; scales, offsets and losses but for rounding."""
+    assert got.encodings.keys() == expected.encodings.keys()
+    for name, (codes, scale, offset) in got.encodings.items():
+        own_codes, own_scale, own_offset = expected.encodings[name]
+        assert codes.device == scale.device == offset.device == CPU, f"{name}: encodings live on the host"
+        different = (codes != own_codes).float().mean().item()
+        assert different <= moved_codes, f"{name}: {different:.2%} of the codes differ"
+        assert_close(scale, own_scale, relative, name)
+        if not moved_codes:
+            assert torch.equal(offset, own_offset), name
+    assert_close(torch.tensor(got.losses), torch.tensor(expected.losses), relative, "losses")
+    if not moved_codes:
+        assert_close(got.output.cpu(), expected.output, 10 * relative, "output")
+
+
+def assert_close(got: Tensor, expected: Tensor, relative: float, what: str) -> None:
+    got, expected = got.double(), expected.double()
+    allowed = relative * expected.abs().max().clamp_min(1e-30)
+    worst = (got - expected).abs().max()
+    assert worst <= allowed, f"{what}: off by {worst / expected.abs().max():.2e}, allowed {relative:.0e}"
+
+
+def check(model: Callable[[], nn.Module], data: Sequence[Any], **options: Any) -> Run:
+    """Both runs, compared; returns the device's."""
+    bounds = {name: options.pop(name) for name in ("relative", "moved_codes") if name in options}
+    made = model().eval()
+    got = train(made, data, FAKE, **options)
+    expected = train(made, data, CPU, **options)
+    assert (got.device, expected.device) == ("fake:0", "cpu")
+    assert got.output.device == FAKE
+    assert_same(got, expected, **bounds)
+    return got

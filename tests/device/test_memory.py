@@ -1,0 +1,118 @@
+"""Device memory: the preflight's number, the budgets and where activations go when they are spent."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import fake_device
+import pytest
+import torch
+from live_models import Branchy
+from pairs import CPU, FAKE, assert_same, finished, tensor_operators, to, train
+from small_models import ConsecutiveBlocks, seed_loader
+from torch import nn
+
+import adascale
+
+MIB = 1 << 20
+
+
+def limited(free: int) -> Any:
+    """A device with that many bytes free."""
+    return fake_device.memory_limit(fake_device.used_bytes() + free)
+
+
+def simulate(model: nn.Module, example: Any) -> Any:
+    return adascale.QuantizationSimModel(model, example, default_param_bw=4, default_output_bw=32)
+
+
+def wide(width: int = 512, depth: int = 2) -> nn.Module:
+    return ConsecutiveBlocks(width, depth).eval()
+
+
+@pytest.mark.parametrize("recipe", ["fast", "aimet"])
+@pytest.mark.parametrize("case", ["weights", "activations"])
+def test_a_block_takes_about_what_the_preflight_says(recipe: str, case: str) -> None:
+    """The refusal is made at the number; training within it never takes more, nor less than a third."""
+    width, samples = (1024, 2) if case == "weights" else (128, 512)
+    model = wide(width).to(FAKE)
+    data = to(seed_loader(width, samples=2 * samples, batch=samples), FAKE)
+    sim = simulate(model, data[0])
+    text = "the largest block takes about"
+    with limited(1), pytest.raises(adascale.Error, match=text) as refusal:
+        adascale.apply_adascale(sim, data, num_iterations=2, progress=False, recipe=recipe)
+    said = int(str(refusal.value).split("takes about ")[1].split(" MiB")[0]) * MIB
+    before = fake_device.used_bytes()
+    fake_device.reset_peak()
+    training = {"num_iterations": 2, "progress": False, "precision": "float32", "device_activation_memory": 0}
+    adascale.apply_adascale(sim, data, recipe=recipe, **training)
+    taken = fake_device.peak_bytes() - before
+    assert taken <= said + MIB
+    assert said <= 3 * taken + MIB
+
+
+def test_too_small_a_device_is_refused_before_training() -> None:
+    model, data = wide().to(FAKE), to(seed_loader(512), FAKE)
+    sim = simulate(model, data[0])
+    before = copy.deepcopy(model.state_dict())
+    with limited(2 * MIB), pytest.raises(adascale.Error) as refusal:
+        adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
+    text = str(refusal.value)
+    assert text.startswith("device: fake:0 has 2 MiB free, and the largest block takes about ")
+    assert text.endswith("in training; give smaller batches, smaller blocks (blocks=), or another device")
+    assert all(torch.equal(model.state_dict()[name].cpu(), tensor.cpu()) for name, tensor in before.items())
+
+
+def test_more_activation_memory_than_there_is_is_refused() -> None:
+    model, data = wide().to(FAKE), to(seed_loader(512), FAKE)
+    sim, text = simulate(model, data[0]), "device_activation_memory: got 300 MiB, but fake:0 has"
+    with limited(256 * MIB), pytest.raises(adascale.Error, match=text):
+        adascale.apply_adascale(sim, data, device_activation_memory=300, progress=False)
+
+
+def test_on_the_cpu_there_is_no_device_memory_to_give() -> None:
+    model, data = wide(), seed_loader(512)
+    with pytest.raises(adascale.Error, match="device_activation_memory: the device is the CPU"):
+        adascale.apply_adascale(simulate(model, data[0]), data, device_activation_memory=1, progress=False)
+
+
+@pytest.mark.parametrize("pins", [False, True])
+@pytest.mark.parametrize("tiers", [(None, 4096), (0, 4096), (0, 0), (1, 1)])
+def test_wherever_activations_wait_the_result_is_the_same(tiers: tuple[int | None, int], pins: bool) -> None:
+    from adascale import _C
+
+    on_device, on_host = tiers
+    model, data = wide(256, 3), seed_loader(256, samples=48, batch=12)
+    expected = train(model, data, CPU)
+    moved, batches = model.to(FAKE), to(data, FAKE)
+    _C.set_traits("fake", runs_ahead=pins, pins_memory=pins)
+    try:
+        with tensor_operators():
+            sim = simulate(moved, batches[0])
+            report = adascale.apply_adascale(
+                sim, batches, num_iterations=6, progress=False, precision="float32",
+                device_activation_memory=on_device, activation_memory=on_host,
+            )  # fmt: skip
+            assert_same(finished(sim, report, batches[0]), expected)
+    finally:
+        _C.set_traits("fake")
+    assert fake_device.pinned_bytes() == 0, "what was pinned is given back"
+
+
+def test_a_live_models_streams_must_fit() -> None:
+    model = Branchy().eval().to(FAKE)
+    data = [torch.randn(600, 8) for _ in range(64)]
+    sim = simulate(model, data[0])
+    text = r"layers.0: .* keeps its activations in memory, about 9 MiB on fake:0, which has [01] MiB free"
+    with limited(2 * MIB), pytest.raises(adascale.Error, match=text):
+        adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
+
+
+def test_nothing_stays_on_the_device_that_was_not_there() -> None:
+    model, data = wide().to(FAKE), to(seed_loader(512), FAKE)
+    sim = simulate(model, data[0])
+    before = fake_device.used_bytes()
+    adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
+    quantized = sum(p.nbytes for p in model.parameters() if p.dim() > 1)
+    assert fake_device.used_bytes() - before <= quantized + MIB, "the dequantized weights alone are new"

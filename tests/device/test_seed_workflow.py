@@ -1,0 +1,18 @@
+"""The workflow that users copy, word for word, on a device."""
+
+from pathlib import Path
+
+import fake_device  # noqa: F401
+import pytest
+import seed_workflow
+
+FAKE = "fake:0"
+
+
+def test_the_example_runs_where_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    seed_workflow.main(str(tmp_path), FAKE)
+    said = capsys.readouterr().out
+    assert f"on {FAKE} in" in said
+    nearest, learned = (float(line.split()[-1].rstrip("%")) for line in said.splitlines() if "%" in line)
+    assert learned < nearest
+    assert {path.suffix for path in tmp_path.iterdir()} == {".pt2", ".safetensors", ".encodings"}

@@ -1,0 +1,115 @@
+"""What a device is good at decides how it computes; the fake device is given each ability and watched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import fake_device  # noqa: F401
+import pytest
+import torch
+from pairs import FAKE, to
+from small_folders import tiny_llama
+from small_models import ConsecutiveBlocks, seed_loader
+from torch.utils._python_dispatch import TorchDispatchMode
+
+import adascale
+from adascale import _C
+
+
+@contextmanager
+def traits(**given: bool) -> Iterator[None]:
+    _C.set_traits("fake", **given)
+    try:
+        yield
+    finally:
+        _C.set_traits("fake")
+
+
+class Watch(TorchDispatchMode):
+    """Operators that ran, with the dtype of their first tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[str, torch.dtype]] = set()
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        first = next((arg for arg in args if isinstance(arg, torch.Tensor)), None)
+        if first is not None:
+            self.seen.add((func.overloadpacket.__name__, first.dtype))
+        return func(*args, **(kwargs or {}))
+
+
+def train(model: Any, data: Any, **training: Any) -> tuple[Any, set[tuple[str, torch.dtype]]]:
+    sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+    with Watch() as watch:
+        report = adascale.apply_adascale(sim, data, num_iterations=3, progress=False, **training)
+    return report, watch.seen
+
+
+def llama() -> tuple[Any, Any]:
+    return tiny_llama().to(FAKE), [
+        {"input_ids": torch.randint(0, 320, (2, 12), device=FAKE)} for _ in range(3)
+    ]
+
+
+def blocks() -> tuple[Any, Any]:
+    return ConsecutiveBlocks(depth=2).eval().to(FAKE), to(seed_loader(), FAKE)
+
+
+def test_layers_multiply_in_bfloat16_where_that_is_fast() -> None:
+    with traits(multiplies_bfloat16=True):
+        report, seen = train(*blocks())
+        assert report.precision == "bfloat16 up to 4 bits, the rest float32"
+        assert ("addmm", torch.bfloat16) in seen
+        report, seen = train(*blocks(), precision="float32")
+        assert report.precision == "float32" and ("addmm", torch.bfloat16) not in seen
+        report, seen = train(*blocks(), recipe="aimet")
+        assert report.precision == "float32", "AIMET's own recipe is fp32's"
+    report, seen = train(*blocks())
+    assert report.precision == "float32" and ("addmm", torch.bfloat16) not in seen
+    report, seen = train(*blocks(), precision="bfloat16")
+    assert ("addmm", torch.bfloat16) in seen, "asked for, it is done on any device"
+
+
+def test_attention_is_the_operator_where_it_is_fused() -> None:
+    """The operator's own softmax is the safe one, which no product spells out."""
+    with traits(multiplies_bfloat16=True, fuses_attention=True):
+        _, seen = train(*llama())
+    assert ("_safe_softmax", torch.float32) in seen and ("_softmax", torch.bfloat16) not in seen
+    with traits(multiplies_bfloat16=True):
+        _, seen = train(*llama())
+    assert ("_softmax", torch.bfloat16) in seen, "two products around a softmax"
+
+
+def test_tf32_is_said() -> None:
+    with traits(multiplies_bfloat16=True, has_tf32=True):
+        report, _ = train(*blocks())
+        assert report.precision == "bfloat16 up to 4 bits, the rest TF32"
+        assert "on fake:0 in bfloat16 up to 4 bits, the rest TF32" in str(report)
+        report, _ = train(*blocks(), precision="float32")
+        assert report.precision == "float32"
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_progress_tells_the_last_loss_that_was_read(ahead: bool) -> None:
+    steps: list[int] = []
+    model, data = blocks()
+    sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+    with traits(runs_ahead=ahead):
+        options = {"num_iterations": 45, "blocks": ["linear_blocks.0"]}
+        sim._core.apply_adascale([[x] for x in data], options, lambda _s, step, _t, _l: steps.append(step))
+    assert steps == ([20, 40, 45] if ahead else list(range(1, 46)))
+
+
+def test_running_ahead_changes_no_result() -> None:
+    codes = []
+    for given in ({}, {"runs_ahead": True, "pins_memory": True}):
+        torch.manual_seed(0)
+        model, data = blocks()
+        sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+        with traits(**given):
+            adascale.apply_adascale(sim, data, num_iterations=25, progress=False, device_activation_memory=0)
+        codes.append(_C.encodings_of(sim._core))
+    assert all(torch.equal(codes[0][name][0], codes[1][name][0]) for name in codes[0])
