@@ -10,21 +10,29 @@ execute_process(
           "import importlib.util as u, os; print(os.path.dirname(u.find_spec('torch').origin))"
   OUTPUT_VARIABLE TORCH_ROOT
   OUTPUT_STRIP_TRAILING_WHITESPACE
-  RESULT_VARIABLE TORCH_MISSING)
+  RESULT_VARIABLE TORCH_MISSING
+  ERROR_QUIET)
+# The range stands in pyproject.toml alone.
+file(STRINGS ${PROJECT_SOURCE_DIR}/pyproject.toml torch_range REGEX "torch>=[0-9.]+,<[0-9.]+" LIMIT_COUNT 1)
+string(REGEX MATCH "torch>=([0-9.]+),<([0-9.]+)" torch_range "${torch_range}")
+set(torch_from "${CMAKE_MATCH_1}")
+set(torch_below "${CMAKE_MATCH_2}")
 if(TORCH_MISSING)
-  message(FATAL_ERROR "${Python_EXECUTABLE} has no torch; run scripts/setup, or pip install torch==2.13.0")
+  message(FATAL_ERROR "${Python_EXECUTABLE}: no torch, expected ${torch_range}; run scripts/setup or pip install it")
 endif()
-list(APPEND CMAKE_PREFIX_PATH ${TORCH_ROOT}/share/cmake)
-find_package(Torch 2.13 REQUIRED)
-if(ADASCALE_BUILD_PYTHON)
-  find_library(TORCH_PYTHON_LIBRARY torch_python PATHS ${TORCH_ROOT}/lib REQUIRED NO_DEFAULT_PATH)
+include(Torch)
+read_torch_version("${TORCH_ROOT}" TORCH_VERSION)
+if(TORCH_VERSION VERSION_LESS torch_from OR NOT TORCH_VERSION VERSION_LESS torch_below)
+  message(FATAL_ERROR "${TORCH_ROOT}: got torch ${TORCH_VERSION}, expected ${torch_range}; pip install that")
 endif()
+# What is built runs beside this minor version alone: torch's C++ ABI changes between them.
+string(REGEX MATCH "^[0-9]+\\.[0-9]+" TORCH_MINOR "${TORCH_VERSION}")
+message(STATUS "torch ${TORCH_VERSION} in ${TORCH_ROOT}")
+add_torch("${TORCH_ROOT}")
+set(TORCH_PYTHON_LIBRARY "${TORCH_ROOT}/lib/libtorch_python.so")
 
-# at::parallel_for compiled without OpenMP runs on one thread, silently. Torch's wheel brings its own libgomp: link that
-# very file, so that a process never has two.
-if(EXISTS ${TORCH_ROOT}/lib/libgomp.so.1)
-  set(OpenMP_gomp_LIBRARY ${TORCH_ROOT}/lib/libgomp.so.1 CACHE FILEPATH "OpenMP runtime")
-endif()
+# at::parallel_for compiled without OpenMP runs on one thread, silently.
+use_openmp_of_torch("${TORCH_ROOT}")
 find_package(OpenMP REQUIRED COMPONENTS CXX)
 
 function(find_or_fetch package url)
@@ -44,6 +52,7 @@ target_compile_definitions(adascale_fmt INTERFACE FMT_HEADER_ONLY)
 find_or_fetch(nlohmann_json https://github.com/nlohmann/json/releases/download/v3.11.3/json.tar.xz)
 set(HWY_ENABLE_TESTS OFF)
 set(HWY_ENABLE_EXAMPLES OFF)
+set(HWY_ENABLE_INSTALL OFF)
 find_or_fetch(hwy https://github.com/google/highway/archive/refs/tags/1.0.7.tar.gz)
 if(NOT TARGET hwy::hwy)
   add_library(hwy::hwy ALIAS hwy)

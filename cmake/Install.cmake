@@ -22,13 +22,15 @@ install(
 
 set(package_dir lib/cmake/adascale)
 install(EXPORT adascale FILE adascaleTargets.cmake NAMESPACE adascale:: DESTINATION ${package_dir} COMPONENT library)
+set(TORCH_BUILT_WITH "")
 if(ADASCALE_TORCH_RPATH)
-  set(TORCH_CMAKE_DIR "\"${TORCH_ROOT}/share/cmake\"")
+  set(TORCH_BUILT_WITH "\"${TORCH_ROOT}\"")
 endif()
 configure_package_config_file(cmake/adascaleConfig.cmake.in ${PROJECT_BINARY_DIR}/adascaleConfig.cmake
                               INSTALL_DESTINATION ${package_dir})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/adascaleConfigVersion.cmake COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/adascaleConfig.cmake ${PROJECT_BINARY_DIR}/adascaleConfigVersion.cmake
+              cmake/Torch.cmake
         DESTINATION ${package_dir} COMPONENT library)
 
 if(TARGET adascale_command)

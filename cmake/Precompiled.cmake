@@ -2,7 +2,7 @@
 function(add_precompiled_headers)
   file(CONFIGURE OUTPUT precompiled.cpp CONTENT "// Exists so that its headers are compiled.\n")
   add_library(adascale_precompiled OBJECT ${CMAKE_CURRENT_BINARY_DIR}/precompiled.cpp)
-  target_link_libraries(adascale_precompiled PRIVATE torch OpenMP::OpenMP_CXX adascale_fmt adascale_settings)
+  target_link_libraries(adascale_precompiled PRIVATE adascale::torch OpenMP::OpenMP_CXX adascale_fmt adascale_settings)
   target_precompile_headers(
     adascale_precompiled
     PRIVATE

@@ -26,7 +26,7 @@ function(add_library_of_rooms name)
   target_include_directories(${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>
                                             $<INSTALL_INTERFACE:include>)
   target_link_libraries(${name} PRIVATE adascale_settings hwy::hwy)
-  target_link_libraries(${name} PUBLIC torch OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json)
+  target_link_libraries(${name} PUBLIC adascale::torch OpenMP::OpenMP_CXX nlohmann_json::nlohmann_json)
   target_compile_definitions(${name} PUBLIC FMT_HEADER_ONLY) # torch's headers carry fmt
   target_compile_features(${name} PUBLIC cxx_std_20)
 endfunction()
