@@ -11,7 +11,7 @@ function(set_install_rpath target)
   set_target_properties(${target} PROPERTIES INSTALL_RPATH "${folders}" BUILD_RPATH "${TORCH_ROOT}/lib")
 endfunction()
 
-set_install_rpath(adascale "$ORIGIN/../../torch/lib")
+set_install_rpath(adascale "$ORIGIN" "$ORIGIN/../../torch/lib")
 install(TARGETS adascale EXPORT adascale LIBRARY DESTINATION lib COMPONENT library)
 install(
   DIRECTORY ${PROJECT_SOURCE_DIR}/adascale/
@@ -19,6 +19,12 @@ install(
   COMPONENT library
   FILES_MATCHING
   PATTERN "*.h")
+
+# Debian's Highway is a shared library alone, which the machine that runs us need not have: it lies beside ours.
+get_target_property(hwy_type hwy::hwy TYPE)
+if(hwy_type STREQUAL SHARED_LIBRARY)
+  install(FILES $<TARGET_FILE:hwy::hwy> DESTINATION lib RENAME $<TARGET_SONAME_FILE_NAME:hwy::hwy> COMPONENT library)
+endif()
 
 set(package_dir lib/cmake/adascale)
 install(EXPORT adascale FILE adascaleTargets.cmake NAMESPACE adascale:: DESTINATION ${package_dir} COMPONENT library)
