@@ -1,5 +1,5 @@
 # One layout for both doors: site-packages/adascale when pip installs, the prefix when `cmake --install` does.
-#   lib/libadascale.so  lib/cmake/adascale/  include/adascale/<room>/*.h  bin/adascale  [_C.*.so, pip only]
+#   lib/libadascale.so  lib/cmake/adascale/  include/adascale/<room>/*.h  bin/adascale  [_C.*.so, built_with.py: pip only]
 include(CMakePackageConfigHelpers)
 
 # The absolute folder lets a plain install find torch; a wheel that travels has only the folder beside itself.
@@ -47,4 +47,9 @@ if(TARGET _C)
   set_install_rpath(_C "$ORIGIN/lib" "$ORIGIN/../torch/lib")
   # Only pip asks for this component: a plain install has no Python package to put the extension in.
   install(TARGETS _C LIBRARY DESTINATION . COMPONENT python EXCLUDE_FROM_ALL)
+  file(CONFIGURE OUTPUT built_with.py @ONLY CONTENT [["""Written by CMake."""
+
+TORCH_MINOR = "@TORCH_MINOR@"
+]])
+  install(FILES ${PROJECT_BINARY_DIR}/built_with.py DESTINATION . COMPONENT python EXCLUDE_FROM_ALL)
 endif()

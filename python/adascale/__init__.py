@@ -6,6 +6,9 @@ from pathlib import Path
 
 import torch  # noqa: F401  loads the libraries that the extension links
 
+from . import torch_minor  # noqa: F401  raises beside another torch, where _C would end in an undefined symbol
+
+# isort: split
 from . import _C
 from ._C import AdaScaleReport
 from .apply import apply_adascale, default_forward_fn
