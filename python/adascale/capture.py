@@ -1,5 +1,6 @@
 """From a live module to the graph and tensors that C++ runs: ``torch.export`` without copying a weight."""
 
+import inspect
 import io
 import logging
 import sys
@@ -166,12 +167,19 @@ def _user_line(error: BaseException) -> str:
 
 def _serialize(program: "ExportedProgram") -> bytes:
     # Here, since it imports the whole of torch's compiler: a second that `import adascale` should not take.
-    from torch._export.serde.serialize import serialize
+    from torch._export.serde import serialize as serde
 
+    # A state that was written too would hold every weight a second time.
+    left_out = ("serialize_state_dict", "serialize_constants", "serialize_example_inputs")
+    known = inspect.signature(serde.serialize).parameters.keys() >= set(left_out)
     try:
-        return serialize(
-            program, serialize_state_dict=False, serialize_constants=False, serialize_example_inputs=False
-        ).exported_program
+        if known:
+            return serde.serialize(program, **dict.fromkeys(left_out, False)).exported_program
+        from unittest.mock import patch
+
+        # torch 2.11 always writes the state, by this function.
+        with patch.object(serde, "serialize_torch_artifact", lambda *_: b""):
+            return serde.serialize(program).exported_program
     except (
         Exception
     ) as error:  # boundary: torch's serializer raises many kinds, with whole tracebacks as text
