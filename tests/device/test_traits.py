@@ -9,6 +9,7 @@ from typing import Any
 import fake_device  # noqa: F401
 import pytest
 import torch
+from layer_kinds import ROWS, batches
 from pairs import FAKE, to
 from small_folders import tiny_llama
 from small_models import ConsecutiveBlocks, seed_loader
@@ -46,6 +47,27 @@ def train(model: Any, data: Any, **training: Any) -> tuple[Any, set[tuple[str, t
     with Watch() as watch:
         report = adascale.apply_adascale(sim, data, num_iterations=3, progress=False, **training)
     return report, watch.seen
+
+
+class Switches(TorchDispatchMode):
+    """What torch's switches were while operators ran in training."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: set[tuple[bool, bool, str]] = set()
+
+    def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if torch.is_grad_enabled():
+            self.seen.add(switches())
+        return func(*args, **(kwargs or {}))
+
+
+def switches() -> tuple[bool, bool, str]:
+    return (
+        torch.backends.cudnn.enabled,
+        torch.are_deterministic_algorithms_enabled(),
+        torch.backends.cuda.matmul.fp32_precision,
+    )
 
 
 def llama() -> tuple[Any, Any]:
@@ -90,6 +112,31 @@ def test_tf32_is_said() -> None:
         assert "on fake:0 in bfloat16 up to 4 bits, the rest TF32" in str(report)
         report, _ = train(*blocks(), precision="float32")
         assert report.precision == "float32"
+
+
+SWITCHES: dict[str, tuple[dict[str, bool], dict[str, Any], tuple[bool, bool, str]]] = {
+    "as a rule": ({}, {}, (True, False, "ieee")),
+    "deterministic": ({}, {"deterministic": True}, (True, True, "ieee")),
+    "TF32": ({"multiplies_bfloat16": True, "has_tf32": True}, {}, (True, False, "tf32")),
+    "TF32 is not for float32": ({"has_tf32": True}, {"precision": "float32"}, (True, False, "ieee")),
+    "recurrent": ({}, {}, (False, False, "ieee")),
+}
+
+
+@pytest.mark.parametrize("case", SWITCHES)
+def test_torchs_switches_are_set_for_training_alone(case: str) -> None:
+    given, training, expected = SWITCHES[case]
+    model, data = blocks()
+    if case == "recurrent":
+        row = next(row for row in ROWS if row.op == "aten::lstm")
+        model, data = row.make().eval().to(FAKE), to(batches(row, 3), FAKE)
+    sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+    before = switches()
+    with traits(**given), Switches() as watch:
+        adascale.apply_adascale(sim, data, num_iterations=2, progress=False, **training)
+    assert expected in watch.seen
+    assert watch.seen <= {expected, before}, "before and after training they are the user's"
+    assert switches() == before
 
 
 @pytest.mark.parametrize("ahead", [False, True])
