@@ -1,7 +1,10 @@
 #include "adascale/graph/attention.h"
 
+#include <ATen/SDPBackend.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/_fused_sdp_choice.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/matmul.h>
 #include <ATen/ops/softmax.h>
@@ -62,6 +65,18 @@ bool some_query_sees_nothing(const at::Tensor& bias) {
 
 at::Tensor for_each_head(const at::Tensor& shared, const at::Tensor& query) {
   return shared.repeat_interleave(query.size(-3) / shared.size(-3), -3);
+}
+
+/// The operator's fused kernel writes its result in the query's order of dimensions, and a view after it may
+/// count on that: nn.MultiheadAttention's does in torch 2.11.
+at::Tensor laid_out_as_query(const at::Tensor& attended, const Attention& attention) {
+  const std::optional<at::Tensor> mask =
+      attention.mask.defined() ? std::optional(attention.mask) : std::nullopt;
+  const int64_t kernel =
+      at::_fused_sdp_choice(attention.query, attention.key, attention.value, mask, attention.dropout,
+                            attention.is_causal, attention.scale, attention.shares_heads);
+  if (kernel == static_cast<int64_t>(at::SDPBackend::math)) return attended;
+  return at::empty_like(attention.query, attended.options()).copy_(attended);
 }
 
 /// Steps between attention's products and its softmax.
@@ -156,7 +171,7 @@ std::optional<at::Tensor> attend_by_products(const std::vector<c10::IValue>& ope
   }
   at::Tensor scores = at::matmul((attention.query * attention.scale).to(type), key.transpose(-2, -1));
   if (bias.defined()) scores.add_(bias);
-  return at::matmul(scores.softmax(-1), value);
+  return laid_out_as_query(at::matmul(scores.softmax(-1), value), attention);
 }
 
 }  // namespace adascale

@@ -47,6 +47,8 @@ std::map<std::string, Call> calls() {
       .mask = at::zeros({5, 7}).masked_fill_(seen.logical_not(), std::numeric_limits<float>::lowest())};
   made["heads shared"] = {
       .key = at::randn({2, 2, 7, 8}), .value = at::randn({2, 2, 7, 4}), .shares_heads = true};
+  const auto heads_last = [](int64_t length) { return at::randn({length, 2, 6, 8}).permute({1, 2, 0, 3}); };
+  made["heads last in memory"] = {.query = heads_last(5), .key = heads_last(7), .value = heads_last(7)};
   made["without heads"] = {
       .query = at::randn({3, 5, 8}), .key = at::randn({3, 7, 8}), .value = at::randn({3, 7, 4})};
   return made;
@@ -58,6 +60,7 @@ TEST(Attention, products_give_what_the_operator_gives) {
     const auto exact = attend_by_products(call.operands(), at::kFloat);
     ASSERT_TRUE(exact) << name;
     EXPECT_TRUE(exact->allclose(expected, 1e-5, 1e-6)) << name;
+    EXPECT_EQ(exact->strides(), expected.strides()) << name << ": views after it count on them";
     const auto lower = attend_by_products(call.operands(), at::kBFloat16);
     ASSERT_TRUE(lower) << name;
     EXPECT_EQ(lower->scalar_type(), at::kBFloat16);
