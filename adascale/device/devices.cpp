@@ -1,6 +1,7 @@
 #include "adascale/device/devices.h"
 
 #include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/DeviceGuard.h>
 #include <c10/core/impl/VirtualGuardImpl.h>
 #include <dlfcn.h>
@@ -64,8 +65,11 @@ void start(DeviceType type) {
 int count_devices(DeviceType type) {
   if (type == DeviceType::CPU) return 1;
   if (type == DeviceType::Meta) return 0;
-  if (c10::impl::hasDeviceGuardImpl(type)) return c10::impl::getDeviceGuardImpl(type)->deviceCount();
-  return type == DeviceType::CUDA && is_cuda_build() ? count_cuda_devices() : 0;
+  const bool is_loaded = c10::impl::hasDeviceGuardImpl(type);
+  // Not its guard: torch.export puts one of eight devices in its place where there is none.
+  if (type == DeviceType::CUDA && is_loaded) return at::detail::getCUDAHooks().getNumGPUs();
+  if (type == DeviceType::CUDA) return is_cuda_build() ? count_cuda_devices() : 0;
+  return is_loaded ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : 0;
 }
 
 std::string describe_absence(DeviceType type) {

@@ -98,6 +98,17 @@ def test_a_transformers_model_that_is_on_the_device(tmp_path: Path) -> None:
     assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / "fake")
 
 
+def test_data_in_memory_may_be_on_any_device(tmp_path: Path) -> None:
+    model = ConsecutiveBlocks(depth=2).eval()
+    options = {"iterations": 2, "progress": False, "precision": "float32", "formats": ["safetensors"]}
+    here = seed_loader()
+    mixed = [x.to(FAKE) if i % 2 else x for i, x in enumerate(here)]
+    with tensor_operators():
+        for name, device, data in (("cpu", CPU, here), ("fake", FAKE, mixed)):
+            adascale.quantize(copy.deepcopy(model).to(device), tmp_path / name, data, **options)
+    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / "fake")
+
+
 def test_the_command_takes_a_device(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder, text = llama_folder(tmp_path / "llama"), write_text(tmp_path / "text.txt")
     rows = ["--data", str(text), "--samples", "4", "--seq-len", "16", "--device", "fake"]
@@ -137,7 +148,7 @@ def test_a_program_file_runs_on_the_device_that_is_asked_for(tmp_path: Path) -> 
             weights[device] = load_file(out / "model.safetensors")
             assert command(["evaluate", str(path), str(out), "--data", str(data), "--device", device]) == 0
     assert all(torch.equal(weights["cpu"][name], weights["fake"][name]) for name in weights["cpu"])
-    sim = adascale.QuantizationSimModel(model.to(FAKE), example[0], default_param_bw=4, default_output_bw=32)
+    sim = adascale.QuantizationSimModel(copy.deepcopy(model).to(FAKE), example[0], default_param_bw=4, default_output_bw=32)
     (saved,) = sim.export(tmp_path, "again", formats=["pt2"])
     assert "fake:" not in str(torch.export.load(saved).graph)
     assert _C.present_devices() == ["cpu", "fake:0"] or torch.cuda.is_available()

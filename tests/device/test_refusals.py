@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import fake_device  # noqa: F401
@@ -70,7 +71,7 @@ def test_a_live_model_runs_where_it_is() -> None:
     model = Branchy().eval()
     with pytest.raises(adascale.Error, match="runs where it is, on cpu; leave device out, or move the model"):
         adascale.QuantizationSimModel(model, branchy_data(1)[0], device="fake")
-    live = adascale.QuantizationSimModel(model.to(FAKE), branchy_data(1)[0], device="fake")
+    live = adascale.QuantizationSimModel(copy.deepcopy(model).to(FAKE), branchy_data(1)[0], device="fake")
     assert live.device == FAKE
     with pytest.raises(adascale.Error, match="convert or move the model first"):
         live.model.to("cpu")

@@ -88,7 +88,10 @@ def test_in_place_the_models_own_tensors_become_the_quantized_ones() -> None:
     assert len(expected.losses) == len(report.blocks) * 2
 
 
-@pytest.mark.parametrize("where", ["the model on the CPU, device=", "data on the CPU", "data on the device"])
+PLACES = ["the model on the CPU, device=", "data on the CPU", "data on the device"]
+
+
+@pytest.mark.parametrize("where", PLACES)
 def test_model_data_and_computation_may_be_apart(where: str) -> None:
     model, data = ConsecutiveBlocks(depth=3).eval(), seed_loader()
     expected = train(model, data, CPU, sim_options={"default_output_bw": 8})
@@ -107,6 +110,19 @@ def test_model_data_and_computation_may_be_apart(where: str) -> None:
     assert_same(finished(sim, report, data[0]), expected)
     sim.compute_encodings(lambda model: [model(x) for x in data])
     assert sim.model(data[0]).device == FAKE
+
+
+def test_a_model_on_a_device_may_be_computed_on_the_cpu() -> None:
+    model, data = ConsecutiveBlocks(depth=2).eval(), seed_loader()
+    expected = train(model, data, CPU)
+    moved = model.to(FAKE)
+    with tensor_operators():
+        sim = adascale.QuantizationSimModel(
+            moved, data[0], default_param_bw=4, default_output_bw=32, device="cpu"
+        )
+        report = adascale.apply_adascale(sim, data, num_iterations=6, progress=False, precision="float32")
+    assert report.device == "cpu" and sim.model.get_parameter("linear_blocks.0.fc1.weight").device == FAKE
+    assert_same(finished(sim, report, data[0]), expected)
 
 
 def test_noise_is_the_same_on_every_device() -> None:

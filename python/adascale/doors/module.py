@@ -149,7 +149,7 @@ def _two_samples(batch: Any) -> Any:
 
 
 def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
-    """The batches' tensors by the graph's input names, one after another along dimension 0."""
+    """The batches' tensors by the graph's input names, one after another along dimension 0, on the host."""
     parts: dict[str, list[Tensor]] = {}
     for index, batch in enumerate(batches):
         try:
@@ -158,17 +158,17 @@ def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
             raise Error(f"data: batch {index}: {_without_dummy_input(error)}") from error
         for name, leaf in zip(captured.input_names, leaves, strict=True):
             if name is not None:
-                parts.setdefault(name, []).append(leaf)
+                parts.setdefault(name, []).append(leaf.detach().cpu())
     return {name: _cat(name, tensors) for name, tensors in parts.items()}
 
 
 def _cat(name: str, tensors: list[Tensor]) -> Tensor:
     if len(tensors) == 1:
-        return tensors[0].detach().contiguous()
+        return tensors[0].contiguous()
     shapes = {tuple(tensor.shape[1:]) for tensor in tensors}
     if len(shapes) > 1 or any(tensor.dim() == 0 for tensor in tensors):
         raise Error(
             f"data: '{name}' has shapes {sorted({tuple(t.shape) for t in tensors})}, expected batches that "
             "differ along dimension 0 alone"
         )
-    return torch.cat([tensor.detach() for tensor in tensors])
+    return torch.cat(tensors)
