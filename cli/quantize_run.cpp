@@ -10,6 +10,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/device/devices.h"
+#include "adascale/device/flags.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/preflight.h"
@@ -28,13 +29,13 @@ void check_has_blocks(const Setup& setup, const std::string& model) {
             model, setup.sim.program().calls.size());
 }
 
-std::string describe_activations(const Preflight& plan, const AdaScaleOptions& options) {
-  const int64_t limit = plan.device_bytes + (options.activation_memory << 20);
-  std::string about = fmt::format("about {} of activations", format_bytes(plan.activation_bytes));
-  if (plan.block_bytes > 0)
+std::string describe_memory(const MemoryPlan& memory, bool on_cpu, const AdaScaleOptions& options) {
+  const int64_t limit = memory.on_device + (options.activation_memory << 20);
+  std::string about = fmt::format("about {} of activations", format_bytes(memory.activations));
+  if (!on_cpu)
     about += fmt::format(" beside a block of about {} on the device; up to {} stay there",
-                         format_bytes(plan.block_bytes), format_bytes(plan.device_bytes));
-  if (plan.activation_bytes <= limit) return about;
+                         format_bytes(memory.largest_block), format_bytes(memory.on_device));
+  if (memory.activations <= limit) return about;
   return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
                      scratch_room().folder);
 }
@@ -64,8 +65,8 @@ std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Pref
   text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads\n", plan.recipe.name,
                       plan.iterations, training.seed, at::get_num_threads());
   const c10::Device device = setup.sim.program().device;
-  text += fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.compute_type, device));
-  text += fmt::format("memory    {}\n", describe_activations(plan, training));
+  text += fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.compute_type, setup.sim));
+  text += fmt::format("memory    {}\n", describe_memory(plan.memory, device.is_cpu(), training));
   text += fmt::format("size      {}\n", describe_size(setup.sim));
   text += fmt::format("files     {}\n", fmt::join(files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(setup.sim))
@@ -75,12 +76,13 @@ std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Pref
 }
 
 void find_activation_ranges(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
-                            const ProgressSink& progress) {
+                            const AdaScaleOptions& options) {
+  const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
   sim.compute_encodings([&](QuantizationSimModel& model) {
     int64_t done = 0;
     for (const Inputs& batch : batches) {
       model.call(batch);
-      progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
+      options.progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
     }
   });
 }
@@ -145,8 +147,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   if (run.dry_run) return std::nullopt;
 
   AdaScaleReport report = apply_adascale(setup.sim, batches.inputs, options.training);
-  if (!setup.sim.activations().empty())
-    find_activation_ranges(setup.sim, batches.inputs, options.training.progress);
+  if (!setup.sim.activations().empty()) find_activation_ranges(setup.sim, batches.inputs, options.training);
   const auto paths = export_model(setup.sim, files.folder, files.stem, files.formats, files.options);
 
   run.say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(setup.sim)));

@@ -1,5 +1,7 @@
 #include "adascale/core/error.h"
+#include "adascale/core/progress.h"
 #include "adascale/device/devices.h"
+#include "adascale/device/memory.h"
 #include "adascale/graph/interpreter.h"
 #include "cli/evaluation.h"
 
@@ -9,12 +11,12 @@ namespace {
 /// A program ready to run batch after batch.
 class PlannedProgram {
  public:
-  explicit PlannedProgram(const Program& program) : program_(program), plan_(program) {}
+  explicit PlannedProgram(const Program& program) : program_(program), plan_(program) { place_state(); }
   std::vector<at::Tensor> run(const Inputs& inputs) const {
     check_inputs(program_, inputs);
     Environment environment(program_);
     feed_inputs(program_, inputs, environment);
-    plan_.run(environment);
+    plan_.run(environment, hooks_);
     wait_for(program_.device);  // it is timed
     std::vector<at::Tensor> tensors;
     for (const c10::IValue& output : collect_outputs(program_, environment))
@@ -23,8 +25,28 @@ class PlannedProgram {
   }
 
  private:
+  /// On the device once, where there is room for it; else each run copies it there anew, which takes the time
+  /// of most.
+  void place_state() {
+    int64_t bytes = 0;
+    for (const auto& [name, tensor] : program_.state)
+      if (tensor.device() != program_.device) bytes += static_cast<int64_t>(tensor.nbytes());
+    if (bytes == 0) return;
+    const int64_t room =
+        free_device_bytes(program_.device).value_or(0) / 2;  // the rest is for another and for runs
+    if (bytes > room)
+      return log_line(fmt::format(
+          "{}: its weights take {} MiB, more than half of what is free: they are copied there for "
+          "each batch anew",
+          program_.device.str(), bytes >> 20));
+    for (const auto& [name, tensor] : program_.state) placed_[name] = tensor.detach().to(program_.device);
+    hooks_.load_state = [this](ValueId value) { return placed_.at(program_.input_of(value)->name); };
+  }
+
   const Program& program_;
   Plan plan_;
+  std::unordered_map<std::string, at::Tensor> placed_;
+  RunHooks hooks_;
 };
 
 Samples samples_of(const Program& program, const Inputs& inputs) {

@@ -16,7 +16,7 @@ BELOW = {
     "core": [],
     "kernels": ["core"],
     "device": ["core"],
-    "quant": ["device", "kernels"],
+    "quant": ["kernels"],
     "graph": ["device"],
     "io": ["graph"],
     "sim": ["graph", "quant"],

@@ -10,6 +10,7 @@
 #include <filesystem>
 
 #include "adascale/core/error.h"
+#include "adascale/core/progress.h"
 
 namespace adascale {
 namespace {
@@ -57,8 +58,8 @@ void start(DeviceType type) {
     if (type == DeviceType::CUDA) load_cuda();
     at::globalContext().lazyInitDevice(type);
   } catch (const c10::Error& error) {  // boundary: a driver that does not answer, in one line
-    fail("device: {} cannot be used: {}", c10::DeviceTypeName(type, /*lower_case=*/true),
-         first_line(error.what_without_backtrace()));
+    fail("device: {} cannot be used: {}; mend its driver, or use cpu",
+         c10::DeviceTypeName(type, /*lower_case=*/true), first_line(error.what_without_backtrace()));
   }
 }
 
@@ -110,7 +111,13 @@ c10::Device find_device(const std::string& name) {
 }
 
 c10::Device preferred_device() {
-  return count_devices(DeviceType::CUDA) > 0 ? find_device("cuda:0") : c10::Device(DeviceType::CPU);
+  if (count_devices(DeviceType::CUDA) == 0) return c10::Device(DeviceType::CPU);
+  try {
+    return find_device("cuda:0");
+  } catch (const Error& error) {  // boundary: nobody asked for CUDA
+    log_line(fmt::format("{}; the CPU is used", error.what()));
+    return c10::Device(DeviceType::CPU);
+  }
 }
 
 void wait_for(c10::Device device) {

@@ -16,7 +16,8 @@ c10::Device find_device(const std::string& name);
 /// was built for them.
 std::vector<std::string> present_devices();
 
-/// cuda:0 where there is one that torch can use, else the CPU: for models that come from a file.
+/// cuda:0 where there is one that torch can use, else the CPU, with a line in the log where its driver does
+/// not answer: for models that come from a file.
 c10::Device preferred_device();
 
 /// Until the device has done all it was given; nothing on the CPU.

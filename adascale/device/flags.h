@@ -1,6 +1,8 @@
 #pragma once
 #include <ATen/Context.h>
 
+#include <optional>
+
 namespace adascale {
 
 /// What a loop asks of torch's switches, which hold for the whole process.
@@ -18,9 +20,22 @@ class FlagScope {
   FlagScope(const FlagScope&) = delete;
 
  private:
+  /// One precision, touched only where it is not as wanted: what is inherited from a more general switch
+  /// stays so.
+  class Precision {
+   public:
+    Precision(at::Float32Op op, at::Float32Precision wanted);
+    ~Precision();
+    Precision(const Precision&) = delete;
+
+   private:
+    at::Float32Op op_;
+    std::optional<at::Float32Precision> before_;
+  };
+
   bool is_on_;
-  bool cudnn_, deterministic_, warns_only_;
-  at::Float32Precision products_, convolutions_;
+  bool cudnn_, benchmarks_, deterministic_, warns_only_;
+  std::optional<Precision> products_, convolutions_;
 };
 
 }  // namespace adascale

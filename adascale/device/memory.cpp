@@ -1,13 +1,25 @@
 #include "adascale/device/memory.h"
 
+#include <ATen/core/CachingHostAllocator.h>
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 
 namespace adascale {
+namespace {
+
+/// Null where a backend has none of that kind, or none at all.
+c10::DeviceAllocator* device_allocator(c10::Device device) {
+  try {
+    return dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
+  } catch (const c10::Error&) {  // boundary: a backend without an allocator
+    return nullptr;
+  }
+}
+
+}  // namespace
 
 std::optional<int64_t> free_device_bytes(c10::Device device) {
-  if (device.is_cpu()) return std::nullopt;
-  auto* allocator = dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));
+  auto* allocator = device.is_cpu() ? nullptr : device_allocator(device);
   if (allocator == nullptr) return std::nullopt;
   try {
     const auto free = static_cast<int64_t>(allocator->getMemoryInfo(device.index()).first);
@@ -16,6 +28,15 @@ std::optional<int64_t> free_device_bytes(c10::Device device) {
     return free + stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
   } catch (const c10::Error&) {  // boundary: a backend that does not say
     return std::nullopt;
+  }
+}
+
+void give_back_device_memory(c10::Device device) {
+  if (device.is_cpu()) return;
+  if (auto* allocator = device_allocator(device)) allocator->emptyCache();
+  try {
+    if (auto* host = at::getHostAllocator(device.type())) host->empty_cache();
+  } catch (const c10::Error&) {  // boundary: a backend that pins no memory
   }
 }
 

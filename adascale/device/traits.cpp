@@ -3,7 +3,11 @@
 #include <ATen/cpu/Utils.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 
+#include <c10/core/DeviceGuard.h>
+
 #include <map>
+#include <mutex>
+#include <string>
 
 namespace adascale {
 namespace {
@@ -22,14 +26,14 @@ bool cuda_is_sm80() {
   return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
 }
 
-std::map<c10::DeviceType, DeviceTraits>& table() {
-  static std::map<c10::DeviceType, DeviceTraits> traits;
-  return traits;
-}
+std::mutex mutex;
+std::map<std::string, DeviceTraits> looked_up;  // by device
+std::map<c10::DeviceType, DeviceTraits> given;  // by tests
 
-DeviceTraits look_up(c10::DeviceType type) {
-  if (type == c10::DeviceType::CPU) return {.multiplies_bfloat16 = cpu_multiplies_bfloat16()};
-  if (type != c10::DeviceType::CUDA) return {};
+DeviceTraits look_up(c10::Device device) {
+  if (device.is_cpu()) return {.multiplies_bfloat16 = cpu_multiplies_bfloat16()};
+  if (!device.is_cuda()) return {};
+  const c10::DeviceGuard guard(device);
   const bool is_sm80 = cuda_is_sm80();
   return {.multiplies_bfloat16 = is_sm80,
           .fuses_attention = true,
@@ -41,13 +45,15 @@ DeviceTraits look_up(c10::DeviceType type) {
 }  // namespace
 
 DeviceTraits traits_of(c10::Device device) {
-  const auto known = table().find(device.type());
-  if (known != table().end()) return known->second;
-  return table()[device.type()] = look_up(device.type());
+  const std::lock_guard lock(mutex);
+  if (const auto found = given.find(device.type()); found != given.end()) return found->second;
+  const auto known = looked_up.find(device.str());
+  return known == looked_up.end() ? looked_up[device.str()] = look_up(device) : known->second;
 }
 
 void set_traits(c10::DeviceType type, const DeviceTraits& traits) {
-  table()[type] = traits;
+  const std::lock_guard lock(mutex);
+  given[type] = traits;
 }
 
 }  // namespace adascale

@@ -1,6 +1,10 @@
 #include "adascale/graph/step.h"
 
+#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/where.h>
+
+#include <limits>
 
 #include "adascale/core/error.h"
 #include "adascale/device/traits.h"
@@ -44,13 +48,23 @@ void cast(std::vector<c10::IValue>& values, c10::ScalarType from, c10::ScalarTyp
   }
 }
 
+/// Query, key and value in `type`, and a mask that adds, whose lowest numbers must not become infinities: a
+/// query that sees no key has the mean of all by the former and nothing by the latter.
+void cast_attention(std::vector<c10::IValue>& values, c10::ScalarType type) {
+  for (size_t i = 0; i < 3; ++i) values[i] = values[i].toTensor().to(type);
+  if (!values[3].isTensor() || !values[3].toTensor().is_floating_point()) return;
+  const at::Tensor mask = values[3].toTensor();
+  const double lowest = std::numeric_limits<c10::BFloat16>::lowest();
+  values[3] = at::where(mask.isinf(), mask, mask.clamp_min(lowest)).to(type);
+}
+
 /// Operands become the result, in the operands' dtype. A device that fuses attention runs the operator in
 /// that type; elsewhere the operator gains nothing from it, and two products do.
 void attend(std::vector<c10::IValue>& values, c10::OperatorHandle op, c10::ScalarType type,
             c10::Device device) {
   const c10::ScalarType given = values[0].toTensor().scalar_type();
   if (traits_of(device).fuses_attention) {
-    cast(values, given, type);
+    cast_attention(values, type);
     op.callBoxed(&values);
     cast(values, type, given);
   } else if (const auto attended = attend_by_products(values, type)) {

@@ -1,3 +1,5 @@
+#include <torch/version.h>
+
 #include <unordered_set>
 
 #include "adascale/core/error.h"
@@ -88,7 +90,7 @@ void put_on_cpu(json& part) {
 json complete(json document) {
   put_on_cpu(document);
   if (!document.contains("verifiers")) document["verifiers"] = {"TRAINING"};
-  if (!document.contains("torch_version")) document["torch_version"] = "2.13.0";
+  if (!document.contains("torch_version")) document["torch_version"] = TORCH_VERSION;
   return document;
 }
 

@@ -1,9 +1,11 @@
 #include "adascale/kernels/kernel_switch.h"
 
+#include <atomic>
+
 namespace adascale {
 namespace {
 
-bool on = true;
+std::atomic<bool> on = true;
 
 }  // namespace
 

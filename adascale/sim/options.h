@@ -85,7 +85,7 @@ void visit_sim_options(Visitor&& visit, Options& options) {
         OptionRule{});
   visit("device", options.device,
         "where it is computed: cpu, cuda, cuda:1 or any other device of this torch; auto: where the model's "
-        "parameters are, for a model from a file cuda if there is one",
+        "parameters are; quantize() and the command take cuda, if there is one, for a model from a file",
         OptionRule{});
   visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
         OptionRule{.alias = "config_file"});

@@ -24,6 +24,22 @@ SymbolSizes sizes_in(const Program& program, const Inputs& batch) {
   return sizes;
 }
 
+/// How many batches there are of each size.
+std::vector<std::pair<SymbolSizes, int64_t>> count_sizes(const Program& program,
+                                                         const std::vector<Inputs>& batches) {
+  std::vector<std::pair<SymbolSizes, int64_t>> counts;
+  for (const Inputs& batch : batches) {
+    const SymbolSizes sizes = sizes_in(program, batch);
+    const auto known = std::find_if(counts.begin(), counts.end(),
+                                    [&](const auto& counted) { return counted.first == sizes; });
+    if (known == counts.end())
+      counts.emplace_back(sizes, 1);
+    else
+      ++known->second;
+  }
+  return counts;
+}
+
 int64_t bytes_of(const Value& value, const SymbolSizes& symbols) {
   if (value.kind != ValueKind::kTensor) return 0;
   auto bytes = static_cast<int64_t>(c10::elementSize(value.dtype));
@@ -78,18 +94,22 @@ int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, cons
 
 int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                              const std::vector<Inputs>& batches, bool adam) {
-  const SymbolSizes symbols = sizes_in(sim.program(), batches.front());
   int64_t largest = 0;
-  for (const Block& block : blocks) largest = std::max(largest, training_bytes(sim, block, symbols, adam));
+  for (const auto& [symbols, count] : count_sizes(sim.program(), batches))
+    for (const Block& block : blocks) largest = std::max(largest, training_bytes(sim, block, symbols, adam));
   return largest;
 }
 
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches) {
-  const SymbolSizes symbols = sizes_in(program, batches.front());
+  const auto counts = count_sizes(program, batches);
   int64_t largest = 0;
-  for (const Block& block : blocks) largest = std::max(largest, border_bytes(program, block, symbols));
-  return kStreams * static_cast<int64_t>(batches.size()) * largest;
+  for (const Block& block : blocks) {
+    int64_t bytes = 0;
+    for (const auto& [symbols, count] : counts) bytes += count * border_bytes(program, block, symbols);
+    largest = std::max(largest, bytes);
+  }
+  return kStreams * largest;
 }
 
 }  // namespace adascale

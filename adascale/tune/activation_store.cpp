@@ -4,6 +4,7 @@
 #include <ATen/ops/from_blob.h>
 
 #include <atomic>
+#include <bit>
 
 #include "adascale/device/traits.h"
 
@@ -12,6 +13,11 @@ namespace {
 
 int64_t bytes_of(const at::Tensor& tensor) {
   return static_cast<int64_t>(tensor.nbytes());
+}
+
+/// Torch takes page-locked memory in powers of two.
+int64_t pinned_bytes(const at::Tensor& tensor) {
+  return static_cast<int64_t>(std::bit_ceil(tensor.nbytes()));
 }
 
 at::Tensor on_host(const at::Tensor& tensor, bool pinned) {
@@ -33,15 +39,14 @@ int64_t ActivationStore::used(const SharedBudget& budget) {
   return budget->used;
 }
 
-bool ActivationStore::has_room(const SharedBudget& budget, const at::Tensor& tensor) {
-  return budget->used + bytes_of(tensor) <= budget->all;
+bool ActivationStore::has_room(const SharedBudget& budget, int64_t bytes) {
+  return budget->used + bytes <= budget->all;
 }
 
-at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& tensor) {
-  const int64_t bytes = bytes_of(tensor);
+at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes) {
   budget->used += bytes;
   // A part of a larger tensor would keep the whole of it.
-  const bool is_part = static_cast<int64_t>(tensor.storage().nbytes()) > bytes;
+  const bool is_part = static_cast<int64_t>(tensor.storage().nbytes()) > bytes_of(tensor);
   const at::Tensor own = is_part ? tensor.clone() : tensor;
   const auto release = [own, budget, bytes](void*) { budget->used -= bytes; };
   return at::for_blob(own.data_ptr(), own.sizes())
@@ -53,17 +58,20 @@ at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& 
 }
 
 at::Tensor ActivationStore::bring(const at::Tensor& tensor, c10::Device device) {
-  const bool comes = !device.is_cpu() && tensor.device() != device && has_room(device_, tensor);
-  return comes ? count(device_, tensor.to(device)) : tensor;
+  const int64_t bytes = bytes_of(tensor);
+  const bool comes = !device.is_cpu() && tensor.device() != device && has_room(device_, bytes);
+  return comes ? count(device_, tensor.to(device), bytes) : tensor;
 }
 
 at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
-  if (bytes_of(tensor) == 0 || !tensor.is_non_overlapping_and_dense()) return tensor;
-  if (!tensor.is_cpu() && has_room(device_, tensor)) return count(device_, tensor);
-  const bool fits_host = has_room(host_, tensor);
-  const bool pinned = fits_host && traits_of(tensor.device()).pins_memory;
-  const at::Tensor here = tensor.is_cpu() ? tensor : on_host(tensor, pinned);
-  if (fits_host) return count(host_, here);
+  const int64_t bytes = bytes_of(tensor);
+  if (bytes == 0 || !tensor.is_non_overlapping_and_dense()) return tensor;
+  if (!tensor.is_cpu() && has_room(device_, bytes)) return count(device_, tensor, bytes);
+  const bool pins = traits_of(tensor.device()).pins_memory;
+  const int64_t taken = pins ? pinned_bytes(tensor) : bytes;
+  const bool fits_host = has_room(host_, taken);
+  const at::Tensor here = tensor.is_cpu() ? tensor : on_host(tensor, pins && fits_host);
+  if (fits_host) return count(host_, here, taken);
   if (!file_) file_ = ScratchFile::open();
   return file_->copy(here);
 }

@@ -31,8 +31,8 @@ class ActivationStore {
   using SharedBudget = std::shared_ptr<Budget>;  ///< with the tensors, which may outlive the store
 
   static int64_t used(const SharedBudget& budget);
-  static bool has_room(const SharedBudget& budget, const at::Tensor& tensor);
-  static at::Tensor count(const SharedBudget& budget, const at::Tensor& tensor);
+  static bool has_room(const SharedBudget& budget, int64_t bytes);
+  static at::Tensor count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes);
 
   SharedBudget host_, device_;
   std::shared_ptr<ScratchFile> file_;

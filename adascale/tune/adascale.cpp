@@ -1,5 +1,6 @@
 #include "adascale/tune/adascale.h"
 
+#include <c10/util/Exception.h>
 #include <fmt/ranges.h>
 
 #include <chrono>
@@ -9,6 +10,8 @@
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/seed.h"
+#include "adascale/device/flags.h"
+#include "adascale/device/memory.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/block_trainer.h"
 #include "adascale/tune/blocks.h"
@@ -238,6 +241,11 @@ std::string describe_folded(const AdaScaleReport& report) {
   return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
 }
 
+/// Torch's objection to an operator that has no algorithm with one order of sums.
+bool is_about_determinism(const c10::Error& error) {
+  return std::string(error.what_without_backtrace()).find("deterministic") != std::string::npos;
+}
+
 }  // namespace
 
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
@@ -256,19 +264,30 @@ AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vect
             fp_batches.size(), quant_batches.size());
   AdaScaleReport report{.recipe = plan.recipe.name,
                         .device = sim.program().device.str(),
-                        .precision = describe_precision(plan.compute_type, sim.program().device),
+                        .precision = describe_precision(plan.compute_type, sim),
                         .not_trained = plan.not_trained};
+  // The FP streams too: targets are of full fp32, whatever torch allows convolutions.
+  const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
   ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches,
-                   ActivationStore(options.activation_memory << 20, plan.device_bytes));
+                   ActivationStore(options.activation_memory << 20, plan.memory.on_device),
+                   plan.memory.largest_block);
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i)
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));
   } catch (const Error& error) {  // boundary: says what a failure leaves behind
     throw Error(error.fault(), error.what() + describe_folded(report));
+  } catch (const c10::OutOfMemoryError& error) {  // boundary: the estimates were too low
+    fail("{}: {}; give smaller batches, smaller blocks (blocks=) or less device_activation_memory{}",
+         plan.blocks[report.blocks.size()].name, first_line(error.what_without_backtrace()),
+         describe_folded(report));
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
+    if (options.deterministic && is_about_determinism(error))
+      fail("{}: deterministic: {}; leave it out{}", plan.blocks[report.blocks.size()].name,
+           first_line(error.what_without_backtrace()), describe_folded(report));
     throw Error(Error::Fault::kInternal,
                 first_line(error.what_without_backtrace()) + describe_folded(report));
   }
+  give_back_device_memory(sim.program().device);
   report.seconds = seconds_since(start);
   return report;
 }

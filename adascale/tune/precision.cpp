@@ -1,8 +1,9 @@
 #include "adascale/tune/precision.h"
 
-#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
+#include <set>
 
 #include "adascale/device/traits.h"
 
@@ -37,10 +38,16 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
   return lower ? at::kBFloat16 : at::kFloat;
 }
 
-std::string describe_precision(c10::ScalarType compute_type, c10::Device device) {
-  if (compute_type != at::kBFloat16) return "float32";
-  return fmt::format("bfloat16 up to {} bits, the rest {}", kMostBits,
-                     traits_of(device).has_tf32 ? "TF32" : "float32");
+std::string describe_precision(c10::ScalarType compute_type, const QuantizationSimModel& sim) {
+  if (compute_type == at::kBFloat16)
+    return fmt::format("bfloat16 up to {} bits, the rest {}", kMostBits,
+                       traits_of(sim.program().device).has_tf32 ? "TF32" : "float32");
+  std::set<std::string> types;
+  for (const QuantizedWeight& weight : sim.weights()) {
+    const auto type = sim.state(weight.layer.parameters.front()).scalar_type();
+    types.insert(type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32");
+  }
+  return fmt::format("{}", fmt::join(types, " and "));
 }
 
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight) {

@@ -8,9 +8,6 @@
 #include <sstream>
 
 #include "adascale/core/error.h"
-#include "adascale/device/memory.h"
-#include "adascale/io/scratch_file.h"
-#include "adascale/tune/activation_memory.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -88,56 +85,16 @@ std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const
   return lines;
 }
 
-/// Room on the disk for the activations that memory does not hold.
-void check_scratch(int64_t bytes, Objections& objections) {
-  if (bytes <= 0) return;
-  try {
-    const ScratchRoom room = scratch_room();
-    if (bytes > room.bytes)
-      objections.add(
-          "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
-          "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
-          bytes >> 20, room.folder, room.bytes >> 20);
-  } catch (const Error& error) {  // boundary: one objection among others
-    objections.add("{}", error.what());
-  }
-}
-
 void check_deterministic(c10::Device device, const AdaScaleOptions& options, Objections& objections) {
-  if (!options.deterministic || !device.is_cuda() || std::getenv("CUBLAS_WORKSPACE_CONFIG") != nullptr)
-    return;
+  if (!options.deterministic || !device.is_cuda()) return;
+  const char* set = std::getenv("CUBLAS_WORKSPACE_CONFIG");
+  const std::string given = set == nullptr ? "" : set;
+  if (given == ":4096:8" || given == ":16:8") return;
   objections.add(
-      "deterministic: cuBLAS sums in one order only with CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment "
-      "before the first CUDA call; set it and start anew");
-}
-
-/// What one block takes on the device, and what is left there for activations.
-void plan_device_memory(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
-                        const AdaScaleOptions& options, Preflight& plan, Objections& objections) {
-  constexpr int64_t kCaution = 2;  // times the estimate stays free of activations
-  const c10::Device device = sim.program().device;
-  if (device.is_cpu()) {
-    if (options.device_activation_memory)
-      objections.add(
-          "device_activation_memory: the device is the CPU; leave it out, or give activation_memory");
-    return;
-  }
-  plan.block_bytes = estimate_block_bytes(sim, plan.blocks, batches, plan.recipe.update == UpdateRule::kAdam);
-  const std::optional<int64_t> free = free_device_bytes(device);
-  const int64_t room = free ? std::max<int64_t>(0, *free - kCaution * plan.block_bytes) : 0;
-  plan.device_bytes = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
-  if (!free) return;
-  if (plan.block_bytes > *free)
-    objections.add(
-        "device: {} has {} MiB free, and the largest block takes about {} MiB in training; give smaller "
-        "batches, "
-        "smaller blocks (blocks=), or another device",
-        device.str(), *free >> 20, plan.block_bytes >> 20);
-  else if (plan.block_bytes + plan.device_bytes > *free)
-    objections.add(
-        "device_activation_memory: got {} MiB, but {} has {} MiB free and the largest block takes {}; "
-        "give at most {}",
-        plan.device_bytes >> 20, device.str(), *free >> 20, plan.block_bytes >> 20, room >> 20);
+      "deterministic: CUBLAS_WORKSPACE_CONFIG: got '{}', expected :4096:8 or :16:8, with which alone cuBLAS "
+      "sums in "
+      "one order; set it before the first CUDA call",
+      given);
 }
 
 Recipe find_recipe(const std::string& name, Objections& objections) {
@@ -215,10 +172,8 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
         plan.blocks.size(), fmt::join(list_not_trained(sim, plan.blocks), "; "), kMaxTrainedBits);
   check_precision(sim, options, objections);
   objections.raise();
-  plan.activation_bytes = estimate_activation_bytes(sim.program(), plan.blocks, batches);
   check_deterministic(sim.program().device, options, objections);
-  plan_device_memory(sim, batches, options, plan, objections);
-  check_scratch(plan.activation_bytes - plan.device_bytes - (options.activation_memory << 20), objections);
+  plan.memory = plan_memory(sim, plan.blocks, batches, plan.recipe, options, objections);
   objections.raise();
   if (any_takes_bfloat16(sim))
     plan.compute_type = compute_type(options.precision, plan.recipe, sim.program().device);

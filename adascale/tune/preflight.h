@@ -4,6 +4,7 @@
 
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/blocks.h"
+#include "adascale/tune/memory_plan.h"
 #include "adascale/tune/recipe.h"
 
 namespace adascale {
@@ -15,9 +16,7 @@ struct Preflight {
   int64_t iterations = 0;  ///< per block
   int64_t training_batches = 0;
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers that takes_bfloat16() says yes to
-  int64_t activation_bytes = 0;                           ///< an estimate of what waits between blocks
-  int64_t block_bytes = 0;   ///< an estimate of the device memory of the largest block; 0 on the CPU
-  int64_t device_bytes = 0;  ///< of activations that stay on the device; 0 on the CPU
+  MemoryPlan memory;
   std::vector<std::string>
       not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
 };

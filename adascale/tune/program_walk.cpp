@@ -12,44 +12,48 @@ namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                          const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-                         ActivationStore store)
-    : sim_(sim), blocks_(blocks), store_(std::move(store)) {
-  fp_hooks_.load_state = [this](ValueId value) { return fp_state(value); };
-  quant_hooks_.load_state = [this](ValueId value) { return quant_state(value); };
+                         ActivationStore store, int64_t state_bytes)
+    : sim_(sim),
+      blocks_(blocks),
+      store_(std::move(store)),
+      fp_state_(sim.program().device, state_bytes, [this](ValueId value) { return load_fp(value); }),
+      quant_state_(sim.program().device, state_bytes,
+                   [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
+  fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
+  quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
   plan_stages();
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
       folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
-  feed(fp_batches, fp_);
-  feed(quant_batches, quant_);
+  std::unordered_map<const void*, at::Tensor> placed;  // both streams may have the same tensor
+  const auto place = [&](std::vector<Inputs> batches) {
+    for (Inputs& batch : batches)
+      for (c10::IValue& input : batch) {
+        if (!input.isTensor()) continue;
+        at::Tensor& tensor = placed[input.toTensor().unsafeGetTensorImpl()];
+        if (!tensor.defined()) tensor = store_.bring(input.toTensor(), sim.program().device);
+        input = tensor;
+      }
+    return batches;
+  };
+  feed(place(fp_batches), fp_);
+  feed(place(quant_batches), quant_);
 }
 
 /// Batches that the store has no room for stay where they are until a stage reads them.
 void ProgramWalk::feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream) {
   const auto inputs = sim_.program().user_inputs();
-  const auto placed = [&](const c10::IValue& input) {
-    return input.isTensor() ? c10::IValue(store_.bring(input.toTensor(), sim_.program().device)) : input;
-  };
   for (const Inputs& batch : batches) {
     check_inputs(sim_.program(), batch);
     stream.emplace_back(sim_.program());
     for (size_t i = 0; i < inputs.size(); ++i)
-      if (inputs[i]->value != kNone) stream.back().set(inputs[i]->value, placed(batch[i]));
+      if (inputs[i]->value != kNone) stream.back().set(inputs[i]->value, batch[i]);
   }
 }
 
-at::Tensor ProgramWalk::fp_state(ValueId value) {
-  at::Tensor& loaded = fp_state_[value];
-  if (loaded.defined()) return loaded;
+at::Tensor ProgramWalk::load_fp(ValueId value) const {
   const auto kept = kept_.find(sim_.program().input_of(value)->name);
-  const at::Tensor own = kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
-  return loaded = own.to(sim_.program().device);
-}
-
-at::Tensor ProgramWalk::quant_state(ValueId value) {
-  at::Tensor& loaded = quant_state_[value];
-  if (!loaded.defined()) loaded = sim_.load_state(value, SimMode::kWeightsOnly).to(sim_.program().device);
-  return loaded;
+  return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
 }
 
 namespace {
@@ -143,28 +147,36 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
   for (int64_t batch = 0; batch < batches(); ++batch) {
     if (watch)
       own.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
+    const std::vector<at::Tensor> there = ahead.get(batch);
     {
-      const Borrowed borrowed(stream[batch], feeds, ahead.get(batch));
+      const Borrowed borrowed(stream[batch], feeds, there);
       stage.plan.run(stream[batch], own);
     }
+    keep_wanted(stage, there, stream[batch]);
     if (batch + 1 < batches()) ahead.start(batch + 1);
-    keep_wanted(stage, stream[batch]);
   }
 }
 
-void ProgramWalk::keep_wanted(const Stage& stage, Environment& environment) {
+/// Views of what changes later are copied: of a weight (its transpose, say), which a fold overwrites, and of
+/// what was borrowed for this batch alone.
+void ProgramWalk::keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there,
+                              Environment& environment) {
+  std::unordered_set<const void*> lent;
+  const std::vector<at::Tensor> waiting = tensors_of(stage.plan.feeds(), environment);
+  for (size_t i = 0; i < there.size(); ++i)
+    if (there[i].defined() && !there[i].is_same(waiting[i])) lent.insert(there[i].storage().data());
   for (const ValueId value : stage.plan.wanted()) {
     if (!environment.get(value).isTensor()) continue;
     at::Tensor tensor = environment.tensor(value);
-    // A view of a weight (its transpose, say) would change when the weight is folded.
-    if (folded_storages_.contains(tensor.storage().data())) tensor = tensor.clone();
+    const void* storage = tensor.storage().data();
+    if (lent.contains(storage) || folded_storages_.contains(storage)) tensor = tensor.clone();
     environment.set(value, store_.keep(tensor));
   }
 }
 
 void ProgramWalk::drop_dead(const Stage& stage) {
-  fp_state_.clear();
-  quant_state_.clear();
+  fp_state_.forget();
+  quant_state_.forget();
   for (auto* stream : {&fp_, &quant_})
     for (Environment& environment : *stream)
       for (const ValueId value : stage.last_read) environment.erase(value);
@@ -173,13 +185,14 @@ void ProgramWalk::drop_dead(const Stage& stage) {
 void ProgramWalk::reach(size_t block) {
   const Stage& stage = stages_[2 * block];
   run_stage(stage, fp_, fp_hooks_);
+  fp_state_.forget();
   run_stage(stage, quant_, quant_hooks_);
   drop_dead(stage);
 }
 
 void ProgramWalk::run_fp(size_t block, const Watch& watch) {
   run_stage(stages_[2 * block + 1], fp_, fp_hooks_, watch);
-  fp_state_.clear();
+  fp_state_.forget();
   if (sim_.options().in_place) keep_float_weights(block);
 }
 
@@ -218,7 +231,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 }
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
-  if (!hooks.load_state) quant_state_.clear();  // folded since
+  if (!hooks.load_state) quant_state_.forget();  // folded since
   run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_);
 }
 

@@ -8,23 +8,25 @@
 #include "adascale/tune/activation_store.h"
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
+#include "adascale/tune/loaded_state.h"
 
 namespace adascale {
 
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the
 /// second one needs beyond that, and so on. Per batch and stream only the values that a later stage reads are
-/// alive, in `store`; they and the state are brought to the program's device when a stage reads them.
+/// alive, in `store`; they and the state are brought to the program's device when a stage reads them. Of the
+/// state, `state_bytes` stay there until the stage ends.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches, ActivationStore store)
-      : ProgramWalk(sim, blocks, batches, batches, std::move(store)) {}
+              const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
+      : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes) {}
   /// With inputs of their own for the two streams, as many of one as of the other: a program that is part of
   /// a model run elsewhere.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-              ActivationStore store);
+              ActivationStore store, int64_t state_bytes);
 
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
@@ -34,7 +36,7 @@ class ProgramWalk : public InputSource {
   const Plan& plan(size_t block) const override { return stages_[2 * block + 1].plan; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }
-  at::Tensor quant_state(ValueId value) override;
+  at::Tensor quant_state(ValueId value) override { return quant_state_.get(value); }
 
  private:
   struct Stage {
@@ -44,12 +46,10 @@ class ProgramWalk : public InputSource {
 
   void plan_stages();
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
-  using LoadedState = std::unordered_map<ValueId, at::Tensor>;  ///< on the device
-
-  at::Tensor fp_state(ValueId value);
+  at::Tensor load_fp(ValueId value) const;
   void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
                  const Watch& watch = {});
-  void keep_wanted(const Stage& stage, Environment& environment);
+  void keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there, Environment& environment);
   void drop_dead(const Stage& stage);
   void keep_float_weights(size_t block);
 

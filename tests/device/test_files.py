@@ -148,7 +148,9 @@ def test_a_program_file_runs_on_the_device_that_is_asked_for(tmp_path: Path) -> 
             weights[device] = load_file(out / "model.safetensors")
             assert command(["evaluate", str(path), str(out), "--data", str(data), "--device", device]) == 0
     assert all(torch.equal(weights["cpu"][name], weights["fake"][name]) for name in weights["cpu"])
-    sim = adascale.QuantizationSimModel(copy.deepcopy(model).to(FAKE), example[0], default_param_bw=4, default_output_bw=32)
+    sim = adascale.QuantizationSimModel(
+        copy.deepcopy(model).to(FAKE), example[0], default_param_bw=4, default_output_bw=32
+    )
     (saved,) = sim.export(tmp_path, "again", formats=["pt2"])
     assert "fake:" not in str(torch.export.load(saved).graph)
     assert _C.present_devices() == ["cpu", "fake:0"] or torch.cuda.is_available()

@@ -60,8 +60,24 @@ def test_too_small_a_device_is_refused_before_training() -> None:
         adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
     text = str(refusal.value)
     assert text.startswith("device: fake:0 has 2 MiB free, and the largest block takes about ")
-    assert text.endswith("in training; give smaller batches, smaller blocks (blocks=), or another device")
+    assert text.endswith("; give smaller batches, smaller blocks (blocks=), or another device")
     assert all(torch.equal(model.state_dict()[name].cpu(), tensor.cpu()) for name, tensor in before.items())
+
+
+def test_the_quantized_weights_beside_the_models_own_are_counted() -> None:
+    """One block would fit, but not what all blocks leave; in place there is nothing to leave."""
+    model, data = wide(512, 40).to(FAKE), to(seed_loader(512), FAKE)
+    sim = simulate(model, data[0])
+    text = (
+        r"the largest block takes about \d+ MiB in training, the quantized weights beside the model's own 40 "
+    )
+    with limited(48 * MIB):
+        with pytest.raises(adascale.Error, match=text):
+            adascale.apply_adascale(sim, data, num_iterations=1, progress=False)
+        options = {"default_param_bw": 4, "default_output_bw": 32, "in_place": True}
+        in_place = adascale.QuantizationSimModel(model, data[0], **options)
+        training = {"num_iterations": 1, "progress": False, "blocks": ["linear_blocks.0"]}
+        assert len(adascale.apply_adascale(in_place, data, **training).blocks) == 1
 
 
 def test_more_activation_memory_than_there_is_is_refused() -> None:
@@ -104,7 +120,7 @@ def test_a_live_models_streams_must_fit() -> None:
     model = Branchy().eval().to(FAKE)
     data = [torch.randn(600, 8) for _ in range(64)]
     sim = simulate(model, data[0])
-    text = r"layers.0: .* keeps its activations in memory, about 9 MiB on fake:0, which has [01] MiB free"
+    text = r"layers.0: .* keeps its activations in memory, about 9 MiB on fake:0, which has [12] MiB free"
     with limited(2 * MIB), pytest.raises(adascale.Error, match=text):
         adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
 

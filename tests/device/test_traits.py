@@ -13,6 +13,7 @@ from layer_kinds import ROWS, batches
 from pairs import FAKE, to
 from small_folders import tiny_llama
 from small_models import ConsecutiveBlocks, seed_loader
+from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import adascale
@@ -45,20 +46,23 @@ class Watch(TorchDispatchMode):
 def train(model: Any, data: Any, **training: Any) -> tuple[Any, set[tuple[str, torch.dtype]]]:
     sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
     with Watch() as watch:
-        report = adascale.apply_adascale(sim, data, num_iterations=3, progress=False, **training)
+        report = adascale.apply_adascale(sim, data, **{"num_iterations": 3, "progress": False, **training})
     return report, watch.seen
 
 
 class Switches(TorchDispatchMode):
-    """What torch's switches were while operators ran in training."""
+    """What torch's switches were while products ran: before the first gradient, and from then on."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.seen: set[tuple[bool, bool, str]] = set()
+        self.before: set[tuple[bool, bool, str]] = set()
+        self.training: set[tuple[bool, bool, str]] = set()
+        self._trains = False
 
     def __torch_dispatch__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if torch.is_grad_enabled():
-            self.seen.add(switches())
+        if func.overloadpacket.__name__ in ("addmm", "mm"):
+            self._trains = self._trains or torch.is_grad_enabled()
+            (self.training if self._trains else self.before).add(switches())
         return func(*args, **(kwargs or {}))
 
 
@@ -115,28 +119,77 @@ def test_tf32_is_said() -> None:
 
 
 SWITCHES: dict[str, tuple[dict[str, bool], dict[str, Any], tuple[bool, bool, str]]] = {
-    "as a rule": ({}, {}, (True, False, "ieee")),
-    "deterministic": ({}, {"deterministic": True}, (True, True, "ieee")),
+    "as a rule": ({}, {}, (True, False, "none")),
+    "deterministic": ({}, {"deterministic": True}, (True, True, "none")),
     "TF32": ({"multiplies_bfloat16": True, "has_tf32": True}, {}, (True, False, "tf32")),
-    "TF32 is not for float32": ({"has_tf32": True}, {"precision": "float32"}, (True, False, "ieee")),
-    "recurrent": ({}, {}, (False, False, "ieee")),
+    "TF32 is not for float32": ({"has_tf32": True}, {"precision": "float32"}, (True, False, "none")),
+    "recurrent": ({}, {}, (False, False, "none")),
 }
 
 
 @pytest.mark.parametrize("case", SWITCHES)
 def test_torchs_switches_are_set_for_training_alone(case: str) -> None:
+    """Targets are of full fp32 and deterministic too; training and measuring have what the block wants."""
     given, training, expected = SWITCHES[case]
     model, data = blocks()
+    names = ["linear_blocks.1"]
     if case == "recurrent":
         row = next(row for row in ROWS if row.op == "aten::lstm")
-        model, data = row.make().eval().to(FAKE), to(batches(row, 3), FAKE)
+        model, data, names = row.make().eval().to(FAKE), to(batches(row, 3), FAKE), None
     sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
     before = switches()
+    options = {"num_iterations": 2, "progress": False, "blocks": names, **training}
     with traits(**given), Switches() as watch:
-        adascale.apply_adascale(sim, data, num_iterations=2, progress=False, **training)
-    assert expected in watch.seen
-    assert watch.seen <= {expected, before}, "before and after training they are the user's"
+        adascale.apply_adascale(sim, data, **options)
+    assert watch.training == {expected}
+    assert (True, expected[1], "none") in watch.before, "of the targets"
+    assert watch.before <= {(True, expected[1], "none"), expected}
     assert switches() == before
+
+
+@pytest.mark.parametrize("wanted", ["ieee", "tf32"])
+def test_what_the_user_set_for_products_comes_back(wanted: str) -> None:
+    model, data = blocks()
+    sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+    torch.backends.cuda.matmul.fp32_precision = wanted
+    try:
+        with traits(multiplies_bfloat16=True, has_tf32=True):
+            adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
+        assert torch.backends.cuda.matmul.fp32_precision == wanted
+    finally:
+        torch.backends.cuda.matmul.fp32_precision = "none"
+
+
+class Masked(nn.Module):
+    """Attention whose first query sees no key, by the lowest number of fp32, as in transformers' masks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.query, self.key, self.value = (nn.Linear(16, 16) for _ in range(3))
+        mask = torch.zeros(6, 6)
+        mask[0] = torch.finfo(torch.float32).min
+        self.register_buffer("mask", mask)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        query, key, value = (layer(x).unflatten(-1, (2, 8)).transpose(1, 2) for layer in self.parts())
+        attended = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=self.mask)
+        return attended.transpose(1, 2).flatten(2)
+
+    def parts(self) -> tuple[nn.Module, ...]:
+        return self.query, self.key, self.value
+
+
+def test_a_query_that_sees_nothing_is_the_same_in_bfloat16() -> None:
+    losses = {}
+    data = [torch.randn(4, 6, 16, device=FAKE) for _ in range(2)]
+    for precision in ("float32", "bfloat16"):
+        torch.manual_seed(1)
+        with traits(fuses_attention=True):
+            report, _ = train(
+                Masked().eval().to(FAKE), data, precision=precision, recipe="clip", num_iterations=None
+            )
+        losses[precision] = report.blocks[0].loss_before
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], rel=0.05)
 
 
 @pytest.mark.parametrize("ahead", [False, True])

@@ -38,7 +38,7 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
   Recipe recipe = recipe_named("aimet");
   recipe.fp_input_share = 0;  // the golden run was made with mixing off
 
-  ProgramWalk walk(sim, blocks, batches, ActivationStore(0));
+  ProgramWalk walk(sim, blocks, batches, ActivationStore(0), /*state_bytes=*/0);
   for (size_t i = 0; i < blocks.size(); ++i) {
     SCOPED_TRACE(fmt::format("block {}", i));
     walk.reach(i);

@@ -18,7 +18,7 @@ struct AtFirstBlock {
   explicit AtFirstBlock(const std::string& name, const std::vector<Inputs>& batches)
       : sim(load_program(testing::model_file(name)), testing::w4a16()),
         blocks(find_blocks(sim.program())),
-        walk(sim, blocks, batches, ActivationStore(int64_t{1} << 30)) {
+        walk(sim, blocks, batches, ActivationStore(int64_t{1} << 30), /*state_bytes=*/0) {
     walk.reach(0);
   }
   std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches) {

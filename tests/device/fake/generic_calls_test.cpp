@@ -82,17 +82,19 @@ TEST(GenericCalls, CopyAheadOnASideStream) {
     copied.record(side);
   }
   EXPECT_EQ(device.getStream(kDevice), compute);
+  EXPECT_TRUE(there.cpu().isnan().all().item<bool>()) << "nothing has waited for the copy";
   compute.wait(copied);
   there.record_stream(compute);
+  const FakeDeviceCounts waited = fake_device_counts();
   const at::Tensor back = at::empty({64}, at::TensorOptions().pinned_memory(true));
   back.copy_(there, /*non_blocking=*/true);
-  EXPECT_EQ(since(before).syncs, 0);
+  EXPECT_EQ(since(waited).syncs, 0);
   EXPECT_EQ(since(before).to_device, 1);
-  EXPECT_EQ(since(before).to_host, 1);
+  EXPECT_EQ(since(waited).to_host, 1);
   copied.synchronize();
   side.synchronize();
   device.synchronizeDevice(0);
-  EXPECT_EQ(since(before).syncs, 3);
+  EXPECT_EQ(since(waited).syncs, 3);
   EXPECT_TRUE(copied.query() && side.query());
   EXPECT_TRUE(back.equal(host));
 }

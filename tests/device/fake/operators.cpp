@@ -6,6 +6,7 @@
 #include "device/fake/alias.h"
 #include "device/fake/allocators.h"
 #include "device/fake/counters.h"
+#include "device/fake/deferred.h"
 
 // What no CPU operator can do for the device: make tensors, change what they stand on, copy to and from it.
 namespace fake_device {
@@ -71,7 +72,11 @@ void count_copy(const at::Tensor& from, const at::Tensor& to, bool non_blocking)
 at::Tensor copy_from(const at::Tensor& from, const at::Tensor& to, bool non_blocking) {
   count_copy(from, to, non_blocking);
   const auto on_host = [](const at::Tensor& tensor) { return on_device(tensor) ? alias(tensor) : tensor; };
-  on_host(to).copy_(on_host(from));
+  const auto copy = [from, to, on_host] { on_host(to).copy_(on_host(from)); };
+  if (non_blocking && !on_device(from) && may_defer())
+    defer(copy);
+  else
+    copy();
   return to;
 }
 

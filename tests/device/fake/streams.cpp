@@ -5,6 +5,7 @@
 
 #include "device/fake/allocators.h"
 #include "device/fake/counters.h"
+#include "device/fake/deferred.h"
 
 namespace fake_device {
 namespace {
@@ -19,8 +20,15 @@ c10::Stream stream_of(c10::StreamId id) {
   return c10::Stream(c10::Stream::UNSAFE, kFake, id);
 }
 
-/// Work is done when it is launched, so that an event is a moment and nobody waits long; the host's waits are
-/// counted.
+/// A moment of a stream.
+struct Recorded {
+  Clock::time_point time;
+  c10::StreamId stream;
+  size_t deferred;
+};
+
+/// Kernels are done when they are launched, so that an event is a moment and nobody waits long; the host's
+/// waits are counted. Copies on streams of their own are done when something waits for them.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return kFakeType; }
   c10::Device exchangeDevice(c10::Device) const override { return kFake; }
@@ -44,22 +52,35 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
     return reinterpret_cast<void*>(stream.id());
   }
   bool queryStream(const c10::Stream&) const override { return true; }
-  void synchronizeStream(const c10::Stream&) const override { count_sync("stream"); }
-  void synchronizeDevice(c10::DeviceIndex) const override { count_sync("device"); }
+  void synchronizeStream(const c10::Stream& stream) const override {
+    count_sync("stream");
+    catch_up(stream.id());
+  }
+  void synchronizeDevice(c10::DeviceIndex) const override {
+    count_sync("device");
+    catch_up_all();
+  }
   void recordDataPtrOnStream(const c10::DataPtr&, const c10::Stream&) const override {}
 
-  void record(void** event, const c10::Stream&, c10::DeviceIndex, c10::EventFlag) const override {
-    if (*event == nullptr) *event = new Clock::time_point;
-    *static_cast<Clock::time_point*>(*event) = Clock::now();
+  void record(void** event, const c10::Stream& stream, c10::DeviceIndex, c10::EventFlag) const override {
+    if (*event == nullptr) *event = new Recorded;
+    *static_cast<Recorded*>(*event) = {Clock::now(), stream.id(), deferred_so_far(stream.id())};
   }
-  void block(void*, const c10::Stream&) const override {}
+  void block(void* event, const c10::Stream&) const override { catch_up_to(event); }
   bool queryEvent(void*) const override { return true; }
-  void synchronizeEvent(void*) const override { count_sync("event"); }
+  void synchronizeEvent(void* event) const override {
+    count_sync("event");
+    catch_up_to(event);
+  }
+  static void catch_up_to(void* event) {
+    const auto* recorded = static_cast<Recorded*>(event);
+    catch_up(recorded->stream, recorded->deferred);
+  }
   void destroyEvent(void* event, c10::DeviceIndex) const noexcept override {
-    delete static_cast<Clock::time_point*>(event);
+    delete static_cast<Recorded*>(event);
   }
   double elapsedTime(void* from, void* to, c10::DeviceIndex) const override {
-    const auto time = *static_cast<Clock::time_point*>(to) - *static_cast<Clock::time_point*>(from);
+    const auto time = static_cast<Recorded*>(to)->time - static_cast<Recorded*>(from)->time;
     return std::chrono::duration<double, std::milli>(time).count();
   }
 };
@@ -67,4 +88,8 @@ struct Guard final : c10::impl::DeviceGuardImplInterface {
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
 }  // namespace
+
+c10::StreamId present_stream() {
+  return current_stream;
+}
 }  // namespace fake_device

@@ -1,0 +1,82 @@
+#include "adascale/tune/memory_plan.h"
+
+#include <algorithm>
+
+#include "adascale/device/memory.h"
+#include "adascale/io/scratch_file.h"
+#include "adascale/tune/activation_memory.h"
+
+namespace adascale {
+namespace {
+
+constexpr int64_t kCaution =
+    2;  // times the block's estimate stays free of activations unless they are asked for
+
+/// Of the weights that a run folds: new tensors beside the model's own, on its device.
+int64_t folded_bytes(const QuantizationSimModel& sim) {
+  if (sim.options().in_place) return 0;
+  int64_t bytes = 0;
+  for (const QuantizedWeight& weight : sim.weights()) {
+    const at::Tensor own = sim.state(weight.layer.parameters.front());
+    if (!weight.encoding && own.device() == sim.program().device) bytes += static_cast<int64_t>(own.nbytes());
+  }
+  return bytes;
+}
+
+void plan_device(const QuantizationSimModel& sim, const AdaScaleOptions& options, MemoryPlan& plan,
+                 Objections& objections) {
+  const c10::Device device = sim.program().device;
+  const std::optional<int64_t> free = free_device_bytes(device);
+  const int64_t folded = folded_bytes(sim), taken = plan.largest_block + folded;
+  const int64_t room = free ? std::max<int64_t>(0, *free - taken - (kCaution - 1) * plan.largest_block) : 0;
+  plan.on_device = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
+  if (!free) return;
+  if (taken > *free)
+    objections.add(
+        "device: {} has {} MiB free, and the largest block takes about {} MiB in training, the quantized "
+        "weights "
+        "beside the model's own {} (none with in_place); give smaller batches, smaller blocks (blocks=), or "
+        "another "
+        "device",
+        device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20);
+  else if (taken + plan.on_device > *free)
+    objections.add(
+        "device_activation_memory: got {} MiB, but {} has {} MiB free, of which training takes about {}; "
+        "give at "
+        "most {}",
+        plan.on_device >> 20, device.str(), *free >> 20, taken >> 20, (*free - taken) >> 20);
+}
+
+/// Room on the disk for the activations that memory does not hold.
+void check_scratch(int64_t bytes, Objections& objections) {
+  if (bytes <= 0) return;
+  try {
+    const ScratchRoom room = scratch_room();
+    if (bytes > room.bytes)
+      objections.add(
+          "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
+          "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
+          bytes >> 20, room.folder, room.bytes >> 20);
+  } catch (const Error& error) {  // boundary: one objection among others
+    objections.add("{}", error.what());
+  }
+}
+
+}  // namespace
+
+MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                       const std::vector<Inputs>& batches, const Recipe& recipe,
+                       const AdaScaleOptions& options, Objections& objections) {
+  MemoryPlan plan;
+  plan.activations = estimate_activation_bytes(sim.program(), blocks, batches);
+  plan.largest_block = estimate_block_bytes(sim, blocks, batches, recipe.update == UpdateRule::kAdam);
+  if (!sim.program().device.is_cpu())
+    plan_device(sim, options, plan, objections);
+  else if (options.device_activation_memory)
+    objections.add(
+        "device_activation_memory: the device is the CPU; leave it out, or give activation_memory");
+  check_scratch(plan.activations - plan.on_device - (options.activation_memory << 20), objections);
+  return plan;
+}
+
+}  // namespace adascale
