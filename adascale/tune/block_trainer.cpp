@@ -114,10 +114,10 @@ std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights
   std::vector<at::Tensor> losses;
   for (int64_t batch = 0; batch < job_.source.batches(); ++batch) {
     const std::vector<at::Tensor> both = ahead.get(batch);
-    if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
     Values outputs, targets;
     for (size_t i = 0; i < out.size(); ++i) outputs[out[i]] = both[i], targets[out[i]] = both[out.size() + i];
     losses.push_back(loss(outputs, targets));
+    if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
   }
   return as_doubles(losses);
 }
