@@ -78,6 +78,6 @@ class FixedModule(SharedWeights):
             if now.dtype != tensor.dtype or now.device != tensor.device:
                 raise Error(
                     f"sim.model: its blocks are captured for {tensor.dtype} on {tensor.device} ({name}); "
-                    "convert or move the model first, then simulate it"
+                    "convert the model first, or move it, then simulate it"
                 )
         return self

@@ -73,7 +73,7 @@ def test_a_live_model_runs_where_it_is() -> None:
         adascale.QuantizationSimModel(model, branchy_data(1)[0], device="fake")
     live = adascale.QuantizationSimModel(copy.deepcopy(model).to(FAKE), branchy_data(1)[0], device="fake")
     assert live.device == FAKE
-    with pytest.raises(adascale.Error, match="convert or move the model first"):
+    with pytest.raises(adascale.Error, match="convert the model first, or move it"):
         live.model.to("cpu")
 
 
