@@ -12,7 +12,7 @@ struct Queue {
   size_t added = 0, done = 0;
 };
 
-std::mutex lock;
+std::mutex queues_lock;
 std::map<c10::StreamId, Queue> queues;
 
 }  // namespace
@@ -22,7 +22,7 @@ bool may_defer() {
 }
 
 void defer(std::function<void()> copy) {
-  const std::lock_guard guard(lock);
+  const std::lock_guard guard(queues_lock);
   Queue& queue = queues[present_stream()];
   queue.copies.push_back(std::move(copy));
   ++queue.added;
@@ -32,7 +32,7 @@ void catch_up(c10::StreamId stream, size_t moment) {
   while (true) {
     std::function<void()> next;
     {
-      const std::lock_guard guard(lock);
+      const std::lock_guard guard(queues_lock);
       Queue& queue = queues[stream];
       if (queue.copies.empty() || queue.done >= moment) return;
       next = std::move(queue.copies.front());
@@ -44,7 +44,7 @@ void catch_up(c10::StreamId stream, size_t moment) {
 }
 
 size_t deferred_so_far(c10::StreamId stream) {
-  const std::lock_guard guard(lock);
+  const std::lock_guard guard(queues_lock);
   return queues[stream].added;
 }
 
