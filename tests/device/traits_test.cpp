@@ -49,11 +49,23 @@ TEST(FlagScope, SetsWhatIsAskedAndPutsBackWhatWas) {
   EXPECT_EQ(Switches(), before);
   {
     const FlagScope scope(kMeta, {});
-    EXPECT_EQ(Switches().products, at::Float32Precision::IEEE) << "TF32 is not on unless it is asked for";
+    EXPECT_EQ(Switches().products, before.products) << "left alone where it is exact already";
     EXPECT_TRUE(Switches().cudnn);
   }
   EXPECT_EQ(Switches(), before);
   at::globalContext().setDeterministicAlgorithms(false, false);
+}
+
+TEST(FlagScope, TF32IsOffUnlessItIsAskedFor) {
+  constexpr auto kCuda = at::Float32Backend::CUDA;
+  at::globalContext().setFloat32Precision(kCuda, at::Float32Op::MATMUL, at::Float32Precision::TF32);
+  {
+    const FlagScope scope(kMeta, {});
+    EXPECT_EQ(Switches().products, at::Float32Precision::IEEE);
+    EXPECT_EQ(at::globalContext().float32Precision(kCuda, at::Float32Op::CONV), at::Float32Precision::IEEE);
+  }
+  EXPECT_EQ(Switches().products, at::Float32Precision::TF32);
+  at::globalContext().setFloat32Precision(kCuda, at::Float32Op::MATMUL, at::Float32Precision::NONE);
 }
 
 TEST(FlagScope, LeavesTheCpuAlone) {
