@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A folder is a layer: fails on an #include that points upward, on torch in core/ and kernels/, on a stray catch.
+"""A folder is a layer: fails on an #include that points upward, on torch in core/ or kernels/, on a stray
+catch.
 
     tools/check_layers.py [ROOT]
 

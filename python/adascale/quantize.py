@@ -39,7 +39,7 @@ def quantize(
         tensor, or batches: a list of tensors, or of tuples or dicts of tensors, samples along dimension 0.
     tokenizer: for texts, unless the model is a folder that has one.
     formats: as ``adascale list formats`` shows them; without it those that fit the kind of model: ``hf`` for
-        transformers folders and modules in memory, else (a function's too) pt2, safetensors and encodings.
+        transformers folders and transformers models in memory, else pt2, safetensors and encodings.
     layer_config: as in :class:`QuantizationSimModel`; wins over all other options.
     progress: shows a bar on a terminal, plain lines elsewhere, on standard error.
 
