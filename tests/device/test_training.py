@@ -7,22 +7,13 @@ from typing import Any
 import fake_device  # noqa: F401
 import pytest
 import torch
-from layer_kinds import ROWS, Row, batches
+from layer_kinds import GRIDS, ROWS, Row, batches
 from live_models import Branchy, branchy_data
 from pairs import CPU, FAKE, assert_same, check, finished, tensor_operators, to, train
 from small_folders import tiny_llama
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms, seed_loader
 
 import adascale
-
-GRIDS: dict[str, dict[str, Any]] = {
-    "per channel": {},
-    "asymmetric": {"symmetric": False},
-    "per group": {"group_size": 4},
-    "asymmetric per group": {"symmetric": False, "group_size": 4},
-    "LPBQ": {"group_size": 4, "decompressed_bw": 8},
-    "per tensor": {"layer_config": {"*": {"per_channel": False}}},
-}
 
 
 def name_of(row: Row) -> str:

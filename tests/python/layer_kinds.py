@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -142,6 +143,17 @@ ROWS = [
     Row("aten::rnn_relu", "params",
         twice(lambda: First(nn.RNN(WIDTH, WIDTH, batch_first=True, nonlinearity="relu"))), (8, 12, WIDTH)),
 ]  # fmt: skip
+
+
+# What a simulation is asked for.
+GRIDS: dict[str, dict[str, Any]] = {
+    "per channel": {},
+    "asymmetric per channel": {"symmetric": False},
+    "per group": {"group_size": 4},
+    "asymmetric per group": {"symmetric": False, "group_size": 4},
+    "LPBQ": {"group_size": 4, "decompressed_bw": 8},
+    "per tensor": {"layer_config": {"*": {"per_channel": False}}},
+}
 
 
 def batches(row: Row, count: int) -> list[Tensor]:

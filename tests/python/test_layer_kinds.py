@@ -5,18 +5,9 @@ import sys
 
 import pytest
 import torch
-from layer_kinds import ROWS, Row, batches
+from layer_kinds import GRIDS, ROWS, Row, batches
 
 import adascale
-
-GRIDS = {
-    "per channel": {},
-    "asymmetric per channel": {"symmetric": False},
-    "per group": {"group_size": 4},
-    "asymmetric per group": {"symmetric": False, "group_size": 4},
-    "LPBQ": {"group_size": 4, "decompressed_bw": 8},
-    "per tensor": {"layer_config": {"*": {"per_channel": False}}},
-}
 
 
 def name_of(row: Row) -> str:
