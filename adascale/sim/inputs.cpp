@@ -1,7 +1,11 @@
+#include "adascale/sim/inputs.h"
+
+#include <ATen/TensorOperators.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
+
 #include "adascale/core/error.h"
-#include "adascale/sim/quantsim.h"
 
 namespace adascale {
 namespace {
@@ -43,6 +47,23 @@ Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensor
   std::map<std::string, at::Tensor> named;
   for (size_t i = 0; i < names.size(); ++i) named.emplace(names[i], tensors[i]);
   return bind_inputs(program, named);
+}
+
+Inputs copy_to_host(Inputs inputs) {
+  for (c10::IValue& input : inputs) {
+    if (!input.isTensor()) continue;
+    const at::Tensor tensor = input.toTensor().detach();
+    input = tensor.is_cpu() ? tensor.clone() : tensor.cpu();
+  }
+  return inputs;
+}
+
+void check_no_nan(const Program& program, const Inputs& inputs) {
+  const auto expected = program.user_inputs();
+  for (size_t i = 0; i < inputs.size() && i < expected.size(); ++i) {
+    if (!inputs[i].isTensor() || !inputs[i].toTensor().is_floating_point()) continue;
+    ADA_CHECK(!inputs[i].toTensor().isnan().any().item<bool>(), "input '{}' holds NaN", expected[i]->name);
+  }
 }
 
 }  // namespace adascale

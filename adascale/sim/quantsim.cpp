@@ -42,25 +42,6 @@ void check_unquantized(const Program& program, Objections& objections) {
   }
 }
 
-/// On the host, since they wait. A loader may fill one buffer again and again.
-Inputs copy_tensors(Inputs inputs) {
-  for (c10::IValue& input : inputs) {
-    if (!input.isTensor()) continue;
-    const at::Tensor tensor = input.toTensor().detach();
-    input = tensor.is_cpu() ? tensor.clone() : tensor.cpu();
-  }
-  return inputs;
-}
-
-/// Fake-quantization makes a finite number of NaN, so that a NaN must not get that far.
-void check_no_nan(const Program& program, const Inputs& inputs) {
-  const auto expected = program.user_inputs();
-  for (size_t i = 0; i < inputs.size() && i < expected.size(); ++i) {
-    if (!inputs[i].isTensor() || !inputs[i].toTensor().is_floating_point()) continue;
-    ADA_CHECK(!inputs[i].toTensor().isnan().any().item<bool>(), "input '{}' holds NaN", expected[i]->name);
-  }
-}
-
 }  // namespace
 
 struct QuantizationSimModel::Body {
@@ -234,7 +215,7 @@ Outputs QuantizationSimModel::call(const Inputs& inputs) {
   Body& body = *body_;
   if (body.recording) {
     check_inputs(body.program, inputs);
-    body.recording->push_back(copy_tensors(inputs));
+    body.recording->push_back(copy_to_host(inputs));
     throw ForwardRecorded{};
   }
   if (!body.calibration) return run(inputs);

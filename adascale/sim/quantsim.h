@@ -10,20 +10,11 @@
 #include "adascale/graph/interpreter.h"
 #include "adascale/graph/program.h"
 #include "adascale/sim/activation_quantizer.h"
+#include "adascale/sim/inputs.h"
 #include "adascale/sim/options.h"
 #include "adascale/sim/quantized_weight.h"
 
 namespace adascale {
-
-/// One call's user inputs, flat, in the program's order; constants fixed at capture included.
-using Inputs = std::vector<c10::IValue>;
-/// The program's flat outputs.
-using Outputs = std::vector<c10::IValue>;
-
-/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list missing and
-/// unknown names.
-Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
-Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
 
 /// Ends a forward function once its inputs are recorded; not an error.
 struct ForwardRecorded {};
