@@ -73,10 +73,13 @@ int count_devices(DeviceType type) {
   return is_loaded ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : 0;
 }
 
+/// Why there is no device of the type, and what to do about it.
 std::string describe_absence(DeviceType type) {
-  if (type == DeviceType::CUDA && count_cuda_devices() > 0 && !is_cuda_build())
+  if (type == DeviceType::CUDA && !is_cuda_build())
     return "; this torch is built for the CPU alone: install its CUDA build";
-  return "";
+  if (type == DeviceType::CUDA) return "; CUDA's driver finds no GPU: see what nvidia-smi says";
+  if (type == DeviceType::Meta) return "; it holds no numbers";
+  return "; no backend for it is loaded: import the package that brings it";
 }
 
 c10::Device parse(const std::string& name) {
@@ -104,7 +107,7 @@ c10::Device find_device(const std::string& name) {
   const c10::Device device = parse(name);
   const int count = count_devices(device.type());
   ADA_CHECK(count > 0 && device.index() < count, "device: got '{}', expected auto or one of {}{}", name,
-            fmt::join(present_devices(), ", "), describe_absence(device.type()));
+            fmt::join(present_devices(), ", "), count > 0 ? "" : describe_absence(device.type()));
   if (device.is_cpu()) return c10::Device(DeviceType::CPU);
   start(device.type());
   return device.has_index() ? device : c10::impl::getDeviceGuardImpl(device.type())->getDevice();

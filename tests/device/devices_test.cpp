@@ -1,5 +1,6 @@
 #include "adascale/device/devices.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "error_text.h"
@@ -17,9 +18,15 @@ TEST(Devices, TheCpuIsAlwaysThere) {
 
 TEST(Devices, OneThatIsNotHereIsRefusedWithThosePresent) {
   if (present_devices().size() > 1) GTEST_SKIP() << "this machine has more than a CPU";
-  for (const char* name : {"cuda", "cuda:0", "cpu:1", "meta", "xpu"})
+  const std::string unloaded = "; no backend for it is loaded: import the package that brings it";
+  for (const auto& [name, cure] :
+       {std::pair{"cpu:1", std::string()}, {"meta", "; it holds no numbers"}, {"xpu", unloaded}})
     EXPECT_EQ(error_of([&] { find_device(name); }),
-              std::string("device: got '") + name + "', expected auto or one of cpu");
+              fmt::format("device: got '{}', expected auto or one of cpu{}", name, cure));
+  for (const char* name : {"cuda", "cuda:0"})
+    EXPECT_TRUE(error_of([&] {
+                  find_device(name);
+                }).starts_with(fmt::format("device: got '{}', expected auto or one of cpu; ", name)));
 }
 
 TEST(Devices, ANameThatTorchDoesNotKnowIsOneLine) {
