@@ -23,6 +23,8 @@ const at::Tensor* check_one_device(const Program& program) {
               "{} is on {}, {} on {}: expected a model on one device; move it with model.to(...)",
               *first_name, first->device().str(), input.name, tensor.device().str());
   }
+  ADA_CHECK(first == nullptr || !first->is_meta(),
+            "{} is on meta and holds no numbers; load the model's weights first", *first_name);
   return first;
 }
 

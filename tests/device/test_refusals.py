@@ -82,3 +82,12 @@ def test_data_of_another_dtype_is_refused_on_a_device_too() -> None:
     sim = adascale.QuantizationSimModel(model, seed_loader()[0])
     with pytest.raises(adascale.Error, match="got dtype Double, expected Float"):
         sim.model(seed_loader()[0].double())
+
+
+def test_a_model_without_numbers_is_refused() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU()).eval()
+    expected = "0.weight is on meta and holds no numbers; load the model's weights first"
+    with pytest.raises(adascale.Error) as refusal:
+        adascale.QuantizationSimModel(model, torch.rand(2, 4))
+    assert str(refusal.value) == expected

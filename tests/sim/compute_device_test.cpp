@@ -23,11 +23,18 @@ const c10::Device kCpu(c10::DeviceType::CPU), kMeta(c10::DeviceType::Meta);
 TEST(ComputeDevice, AutoFollowsTheParameters) {
   EXPECT_EQ(compute_device(with_state({}), "auto"), kCpu);
   EXPECT_EQ(compute_device(with_state({{"w", kCpu}}), "auto"), kCpu);
-  EXPECT_EQ(compute_device(with_state({{"w", kMeta}, {"b", kMeta}}), "auto"), kMeta);
+}
+
+TEST(ComputeDevice, AModelWithoutNumbersIsRefused) {
+  for (const char* name : {"auto", "cpu"})
+    EXPECT_EQ(testing::error_of([&] {
+                compute_device(with_state({{"w", kMeta}, {"b", kMeta}}), name);
+              }),
+              "w is on meta and holds no numbers; load the model's weights first");
 }
 
 TEST(ComputeDevice, AConstantOfTheGraphIsNoPlaceOfTheModel) {
-  EXPECT_EQ(compute_device(with_state({{"lifted", kCpu}, {"w", kMeta}}), "auto"), kMeta);
+  EXPECT_EQ(compute_device(with_state({{"lifted", kMeta}, {"w", kCpu}}), "auto"), kCpu);
 }
 
 TEST(ComputeDevice, AModelOnTwoDevicesIsRefusedByName) {
