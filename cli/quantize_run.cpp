@@ -32,9 +32,12 @@ void check_has_blocks(const Setup& setup, const std::string& model) {
 std::string describe_memory(const MemoryPlan& memory, bool on_cpu, const AdaScaleOptions& options) {
   const int64_t limit = memory.on_device + (options.activation_memory << 20);
   std::string about = fmt::format("about {} of activations", format_bytes(memory.activations));
-  if (!on_cpu)
+  if (!on_cpu) {
     about += fmt::format(" beside a block of about {} on the device; up to {} stay there",
                          format_bytes(memory.largest_block), format_bytes(memory.on_device));
+    if (!memory.free_is_known && !options.device_activation_memory)
+      about += ", since it does not say what is free (--device-activation-memory)";
+  }
   if (memory.activations <= limit) return about;
   return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
                      scratch_room().folder);

@@ -30,20 +30,18 @@ void plan_device(const QuantizationSimModel& sim, const AdaScaleOptions& options
   const int64_t folded = folded_bytes(sim), taken = plan.largest_block + folded;
   const int64_t room = free ? std::max<int64_t>(0, *free - taken - (kCaution - 1) * plan.largest_block) : 0;
   plan.on_device = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
+  plan.free_is_known = free.has_value();
   if (!free) return;
   if (taken > *free)
     objections.add(
         "device: {} has {} MiB free, and the largest block takes about {} MiB in training, the quantized "
-        "weights "
-        "beside the model's own {} (none with in_place); give smaller batches, smaller blocks (blocks=), or "
-        "another "
-        "device",
+        "weights beside the model's own {} (none with in_place); give smaller batches, smaller blocks "
+        "(blocks=), or another device",
         device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20);
   else if (taken + plan.on_device > *free)
     objections.add(
         "device_activation_memory: got {} MiB, but {} has {} MiB free, of which training takes about {}; "
-        "give at "
-        "most {}",
+        "give at most {}",
         plan.on_device >> 20, device.str(), *free >> 20, taken >> 20, (*free - taken) >> 20);
 }
 

@@ -14,6 +14,7 @@ struct MemoryPlan {
   int64_t activations = 0;    ///< that wait between blocks
   int64_t largest_block = 0;  ///< in training by tensor operators
   int64_t on_device = 0;      ///< of the activations that stay on the device; 0 on the CPU
+  bool free_is_known = true;  ///< what new tensors may take on the device
 };
 
 /// Objects to a device without room for the largest block and for the quantized weights that stand beside the

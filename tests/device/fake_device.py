@@ -46,6 +46,7 @@ def _load() -> ctypes.CDLL:
     for size in ("limit", "used", "peak", "pinned"):
         getattr(library, f"fake_device_{size}").restype = ctypes.c_size_t
     library.fake_device_set_limit.argtypes = [ctypes.c_size_t]
+    library.fake_device_tell_free.argtypes = [ctypes.c_bool]
     library.fake_device_set_limit.restype = ctypes.c_bool
     library.fake_device_seed.argtypes = [ctypes.c_uint64]
     library.fake_device_trace.argtypes = [ctypes.c_bool]
@@ -88,6 +89,16 @@ def memory_limit(size: int) -> Iterator[None]:
         yield
     finally:
         _library.fake_device_set_limit(before)
+
+
+@contextlib.contextmanager
+def unknown_memory() -> Iterator[None]:
+    """A backend that does not say what is free."""
+    _library.fake_device_tell_free(False)
+    try:
+        yield
+    finally:
+        _library.fake_device_tell_free(True)
 
 
 def used_bytes() -> int:

@@ -11,6 +11,8 @@
 namespace fake_device {
 namespace {
 
+bool tells_free = true;
+
 void give_back(void* device) {
   Arena::get().give(device);
 }
@@ -41,6 +43,7 @@ class DeviceAllocator final : public c10::DeviceAllocator {
   void resetAccumulatedStats(c10::DeviceIndex) override {}
   void resetPeakStats(c10::DeviceIndex) override { Arena::get().reset_peak(); }
   std::pair<size_t, size_t> getMemoryInfo(c10::DeviceIndex) override {
+    TORCH_CHECK_NOT_IMPLEMENTED(tells_free, "the fake device does not say what is free");
     const size_t limit = Arena::get().limit();
     return {limit - std::min(limit, Arena::get().used()), limit};
   }
@@ -65,3 +68,7 @@ void resize_storage(const c10::Storage& storage, size_t bytes) {
 }
 
 }  // namespace fake_device
+
+void fake_device_tell_free(bool on) {
+  fake_device::tells_free = on;
+}

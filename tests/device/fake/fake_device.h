@@ -22,6 +22,8 @@ void fake_device_trace(bool on);
 /// False if the device cannot have as many.
 bool fake_device_set_limit(size_t bytes);
 size_t fake_device_limit();
+/// Off, the backend does not say how much memory is free, as some do not.
+void fake_device_tell_free(bool on);
 size_t fake_device_used();
 /// The most bytes used since the start or the last reset.
 size_t fake_device_peak();
