@@ -44,8 +44,8 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
         OptionRule{});
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
   visit("keep_better", options.keep_better,
-        "a block that was better before training stays as it was; otherwise what was trained stays, to study "
-        "it",
+        "off, what was trained stays, to study it; on, a block that was better before training stays as it "
+        "was",
         OptionRule{});
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
