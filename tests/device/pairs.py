@@ -9,29 +9,21 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from adascale.doors import python_doors
-from adascale.runtimes import python_runtimes
+from both_sides import CPU, encodings_of, operators_of_torch, to
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 import adascale
-from adascale import _C
-from adascale.formats import python_formats
 
 FAKE = torch.device("fake:0")
-CPU = torch.device("cpu")
 RELATIVE = 1e-6  # of the largest value: what scales and losses of the two runs may differ by
 
 
 @contextmanager
 def tensor_operators() -> Iterator[None]:
     """What the device runs, on the CPU too: no kernels of ours, and attention spelled out."""
-    _C.switch_kernels(False)
-    try:
-        with sdpa_kernel([SDPBackend.MATH]):
-            yield
-    finally:
-        _C.switch_kernels(True)
+    with operators_of_torch(), sdpa_kernel([SDPBackend.MATH]):
+        yield
 
 
 @dataclass
@@ -44,15 +36,6 @@ class Run:
     device: str
     report: Any = None
     sim: Any = field(default=None, repr=False)
-
-
-def command(arguments: list[str]) -> int:
-    """`adascale ARGUMENTS` in this process, which has the device; its exit code."""
-    return _C.run_command(arguments, python_doors(), python_runtimes(), python_formats())
-
-
-def to(data: Any, device: torch.device) -> Any:
-    return torch.utils._pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), data)
 
 
 def train(
@@ -74,11 +57,9 @@ def train(
 
 
 def finished(sim: Any, report: Any, batch: Any) -> Run:
-    cores = [sim._core] if isinstance(sim._core, _C.Sim) else [block.core for block in sim._core.blocks]
-    encodings = {name: entry for core in cores for name, entry in _C.encodings_of(core).items()}
     losses = [loss for block in report.blocks for loss in (block.loss_before, block.loss_after)]
     output = adascale.default_forward_fn(sim.model, batch)
-    return Run(encodings, losses, getattr(output, "logits", output), report.device, report, sim)
+    return Run(encodings_of(sim), losses, getattr(output, "logits", output), report.device, report, sim)
 
 
 def assert_same(got: Run, expected: Run, *, relative: float = RELATIVE, moved_codes: float = 0.0) -> None:

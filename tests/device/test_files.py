@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 import copy
-import json
 from pathlib import Path
 from typing import Any
 
-import fake_device  # noqa: F401
+import fake_device
 import pytest
 import torch
-from pairs import CPU, FAKE, command, tensor_operators, to
+from both_sides import (
+    CPU,
+    ENCODINGS,
+    PACKED,
+    ReadsItsDevice,
+    assert_same_default_export,
+    assert_same_encodings_files,
+    bytes_in,
+    command,
+    save_data,
+    save_program,
+    to,
+)
+from pairs import FAKE, tensor_operators
 from small_folders import QUICK, SIZES, llama_folder, save_folder, tiny_llama, tiny_tokenizer, write_text
 from small_models import ConsecutiveBlocks, seed_loader
 from transformers import LlamaConfig, LlamaForCausalLM
 
 import adascale
 from adascale import _C
-
-ENCODINGS = ("0.6.1", "1.0.0", "2.0.0", "2.1.0")
-PACKED: dict[str, dict[str, Any]] = {
-    "hf": {},
-    "compressed-tensors": {"group_size": 16},
-    "gptq": {"group_size": 16},
-    "gguf": {"group_size": 32},
-    "gguf:Q4_K": {},
-    "gguf:Q4_1": {},
-    "gguf:Q8_0": {"param_bw": 8},
-}
 
 
 def quantized(device: torch.device, output_bw: int = 8) -> Any:
@@ -47,31 +48,12 @@ def sims() -> dict[str, Any]:
 
 @pytest.mark.parametrize("version", ENCODINGS)
 def test_encodings(sims: dict[str, Any], tmp_path: Path, version: str) -> None:
-    texts = {}
-    for name, sim in sims.items():
-        files = sim.export(tmp_path / name, "q", formats=["encodings"], encoding_version=version)
-        texts[name] = [json.loads(Path(file).read_text()) for file in files]
-    assert texts["cpu"] == texts["fake"]
+    assert_same_encodings_files(sims["cpu"], sims["fake"], tmp_path, version)
 
 
 def test_default_export(sims: dict[str, Any], tmp_path: Path) -> None:
-    """pt2, safetensors and encodings."""
-    from safetensors.torch import load_file
-
-    paths = {name: sim.export(tmp_path / name, "q") for name, sim in sims.items()}
-    files = {name: {Path(path).name: path for path in found} for name, found in paths.items()}
-    tensors = {name: load_file(found["q.safetensors"]) for name, found in files.items()}
-    assert all(torch.equal(tensors["cpu"][name], tensors["fake"][name]) for name in tensors["cpu"])
-    x = seed_loader()[0]
-    program = torch.export.load(files["fake"]["q.pt2"])
-    assert "fake:" not in str(program.graph)
-    on_cpu = program.module()(x)
-    assert torch.equal(on_cpu, torch.export.load(files["cpu"]["q.pt2"]).module()(x))
+    x, on_cpu = assert_same_default_export(sims["cpu"], sims["fake"], tmp_path)
     assert torch.equal(on_cpu, sims["fake"].model(x).cpu())
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".json"}
 
 
 @pytest.mark.parametrize("name", PACKED)
@@ -121,24 +103,22 @@ def test_the_command_takes_a_device(tmp_path: Path, capfd: pytest.CaptureFixture
     assert capfd.readouterr().out.split() == on_device.split()
 
 
+def test_the_plan_says_that_a_device_does_not_tell(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    program, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
+    line = ["quantize", str(program), "--data", str(data), "--output-dir", str(tmp_path / "out")]
+    text = "up to 0 B stay there, since it does not say what is free (--device-activation-memory)"
+    with fake_device.unknown_memory():
+        assert command([*line, "--device", "fake", "--dry-run"]) == 0
+        assert text in capfd.readouterr().out
+    assert command([*line, "--device", "fake", "--dry-run"]) == 0
+    assert text not in capfd.readouterr().out
+
+
 def test_a_program_file_runs_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
     """Made on a device, it holds the CPU; quantized again on either, the weights are the same."""
-    from safetensors.torch import load_file, save_file
+    from safetensors.torch import load_file
 
-    class WithDevice(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = ConsecutiveBlocks(depth=2)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.inner(x + torch.arange(x.shape[-1], device=x.device) / 64)
-
-    model = WithDevice().eval()
-    path, data = tmp_path / "model.pt2", tmp_path / "x.safetensors"
-    save_file({"x": torch.cat(seed_loader())}, data)
-    example = (seed_loader()[0].to(FAKE),)
-    shapes = ({0: torch.export.Dim.AUTO},)
-    torch.export.save(torch.export.export(model, (example[0].cpu(),), dynamic_shapes=shapes), path)
+    path, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
     weights = {}
     with tensor_operators():
         for device in ("cpu", "fake"):
@@ -149,7 +129,7 @@ def test_a_program_file_runs_on_the_device_that_is_asked_for(tmp_path: Path) -> 
             assert command(["evaluate", str(path), str(out), "--data", str(data), "--device", device]) == 0
     assert all(torch.equal(weights["cpu"][name], weights["fake"][name]) for name in weights["cpu"])
     sim = adascale.QuantizationSimModel(
-        copy.deepcopy(model).to(FAKE), example[0], default_param_bw=4, default_output_bw=32
+        ReadsItsDevice().eval().to(FAKE), seed_loader()[0].to(FAKE), default_param_bw=4, default_output_bw=32
     )
     (saved,) = sim.export(tmp_path, "again", formats=["pt2"])
     assert "fake:" not in str(torch.export.load(saved).graph)

@@ -8,8 +8,9 @@ from typing import Any
 import fake_device
 import pytest
 import torch
+from both_sides import CPU, to
 from live_models import Branchy
-from pairs import CPU, FAKE, assert_same, finished, tensor_operators, to, train
+from pairs import FAKE, assert_same, finished, tensor_operators, train
 from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import fake_device  # noqa: F401
 import pytest
 import torch
+from both_sides import command
 from live_models import Branchy, branchy_data
-from pairs import FAKE, command
+from pairs import FAKE
 from small_folders import llama_folder, write_text
 from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn

@@ -7,7 +7,8 @@ from typing import Any
 import fake_device
 import pytest
 import torch
-from pairs import CPU, FAKE, tensor_operators
+from both_sides import CPU
+from pairs import FAKE, tensor_operators
 from torch import Tensor, nn
 
 import adascale

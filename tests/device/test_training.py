@@ -7,9 +7,10 @@ from typing import Any
 import fake_device  # noqa: F401
 import pytest
 import torch
+from both_sides import CPU, to
 from layer_kinds import GRIDS, ROWS, Row, batches
 from live_models import Branchy, branchy_data
-from pairs import CPU, FAKE, assert_same, check, finished, tensor_operators, to, train
+from pairs import FAKE, assert_same, check, finished, tensor_operators, train
 from small_folders import tiny_llama
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms, seed_loader
 

@@ -9,8 +9,9 @@ from typing import Any
 import fake_device  # noqa: F401
 import pytest
 import torch
+from both_sides import to
 from layer_kinds import ROWS, batches
-from pairs import FAKE, to
+from pairs import FAKE
 from small_folders import tiny_llama
 from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn

@@ -13,15 +13,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from adascale.doors import python_doors
-from adascale.runtimes import python_runtimes
+from both_sides import CPU, encodings_of, operators_of_torch, to
 from torch import Tensor, nn
 
 import adascale
-from adascale import _C
-from adascale.formats import python_formats
 
-CPU = torch.device("cpu")
 # What traits_of says of a GPU from compute capability 8.0 on; the fake device is given the same.
 GPU_TRAITS = {
     "multiplies_bfloat16": True,
@@ -67,25 +63,6 @@ class Run:
     sim: Any = field(repr=False)
 
 
-def command(arguments: list[str]) -> int:
-    """`adascale ARGUMENTS` in this process, which has the device; its exit code."""
-    return _C.run_command(arguments, python_doors(), python_runtimes(), python_formats())
-
-
-def to(data: Any, device: torch.device) -> Any:
-    return torch.utils._pytree.tree_map_only(Tensor, lambda tensor: tensor.to(device), data)
-
-
-@contextmanager
-def operators_of_torch() -> Iterator[None]:
-    """No kernels of ours, which only the CPU has."""
-    _C.switch_kernels(False)
-    try:
-        yield
-    finally:
-        _C.switch_kernels(True)
-
-
 @contextmanager
 def ieee() -> Iterator[None]:
     """No TF32 in what runs outside training either: the float model's convolutions and recurrent layers."""
@@ -127,11 +104,6 @@ def train(
         report,
         sim,
     )
-
-
-def encodings_of(sim: Any) -> dict[str, tuple[Tensor, Tensor, Tensor]]:
-    cores = [sim._core] if isinstance(sim._core, _C.Sim) else [block.core for block in sim._core.blocks]
-    return {name: entry for core in cores for name, entry in _C.encodings_of(core).items()}
 
 
 def moved_codes(got: Run, expected: Run) -> dict[str, float]:

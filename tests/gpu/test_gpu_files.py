@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import copy
-import json
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from sides import CPU, command, simulate
+from both_sides import (
+    CPU,
+    ENCODINGS,
+    PACKED,
+    assert_same_default_export,
+    assert_same_encodings_files,
+    bytes_in,
+    command,
+    save_data,
+    save_program,
+)
+from sides import simulate
 from small_models import ConsecutiveBlocks, seed_loader
 
 import adascale
@@ -18,15 +28,6 @@ import adascale
 small_folders = pytest.importorskip("small_folders")  # needs transformers and tokenizers
 QUICK = small_folders.QUICK
 
-ENCODINGS = ("0.6.1", "1.0.0", "2.0.0", "2.1.0")
-PACKED: dict[str, dict[str, Any]] = {
-    "hf": {},
-    "compressed-tensors": {"group_size": 16},
-    "gptq": {"group_size": 16},
-    "gguf": {"group_size": 32},
-    "gguf:Q4_K": {},
-    "gguf:Q8_0": {"param_bw": 8},
-}
 # Nothing to sum: the same arithmetic on both sides gives the same codes.
 ROUND_TO_NEAREST = {name: value for name, value in QUICK.items() if name != "iterations"} | {"recipe": "rtn"}
 
@@ -49,31 +50,11 @@ def sims(device: torch.device, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.mark.parametrize("version", ENCODINGS)
 def test_encodings(sims: dict[str, Any], tmp_path: Path, version: str) -> None:
-    texts = {}
-    for name, sim in sims.items():
-        files = sim.export(tmp_path / name, "q", formats=["encodings"], encoding_version=version)
-        texts[name] = [json.loads(Path(file).read_text()) for file in files]
-    assert texts["cpu"] == texts["device"]
+    assert_same_encodings_files(sims["cpu"], sims["device"], tmp_path, version)
 
 
 def test_default_export(sims: dict[str, Any], tmp_path: Path) -> None:
-    """pt2, safetensors and encodings; the program holds the CPU and runs there."""
-    from safetensors.torch import load_file
-
-    paths = {name: sim.export(tmp_path / name, "q") for name, sim in sims.items()}
-    files = {name: {Path(path).name: path for path in found} for name, found in paths.items()}
-    tensors = {name: load_file(found["q.safetensors"]) for name, found in files.items()}
-    assert tensors["cpu"].keys() == tensors["device"].keys()
-    assert all(torch.equal(tensors["cpu"][name], tensors["device"][name]) for name in tensors["cpu"])
-    x = seed_loader()[0]
-    program = torch.export.load(files["device"]["q.pt2"])
-    assert {tensor.device for tensor in program.state_dict.values()} == {CPU}
-    assert not any(name in str(program.graph) for name in ("cuda:", "fake:"))
-    assert torch.equal(program.module()(x), torch.export.load(files["cpu"]["q.pt2"]).module()(x))
-
-
-def bytes_in(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.suffix != ".json"}
+    assert_same_default_export(sims["cpu"], sims["device"], tmp_path)
 
 
 @pytest.mark.parametrize("name", PACKED)
@@ -140,33 +121,9 @@ def numbers_in(text: str) -> list[float]:
     return [float(word) for word in words if word.replace(".", "", 1).isdigit()]
 
 
-def write_program(path: Path) -> Path:
-    """With a literal of the device in its graph."""
-
-    class WithDevice(torch.nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.inner = ConsecutiveBlocks(depth=2)
-
-        def forward(self, x: torch.Tensor) -> torch.Tensor:
-            return self.inner(x + torch.arange(x.shape[-1], device=x.device) / 64)
-
-    shapes = ({0: torch.export.Dim.AUTO},)
-    program = torch.export.export(WithDevice().eval(), (seed_loader()[0],), dynamic_shapes=shapes)
-    torch.export.save(program, path)
-    return path
-
-
-def write_data(path: Path) -> Path:
-    from safetensors.torch import save_file
-
-    save_file({"x": torch.cat(seed_loader())}, path)
-    return path
-
-
 def test_a_program_file(device: torch.device, tmp_path: Path) -> None:
     """Quantized on the device it runs on the CPU, and the command evaluates it on either."""
-    program, data = write_program(tmp_path / "model.pt2"), write_data(tmp_path / "x.safetensors")
+    program, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
     out = tmp_path / "out"
     line = ["quantize", str(program), "--data", str(data), "--output-dir", str(out), "--iterations", "3"]
     assert command([*line, "--device", device.type]) == 0
@@ -177,7 +134,7 @@ def test_a_program_file(device: torch.device, tmp_path: Path) -> None:
 
 def test_the_command_without_python(device: torch.device, tmp_path: Path) -> None:
     """It loads torch's CUDA library itself. The fake device is Python's alone: there it runs on the CPU."""
-    program, data = write_program(tmp_path / "model.pt2"), write_data(tmp_path / "x.safetensors")
+    program, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
     binary = Path(adascale.cmake_prefix_path) / "bin" / "adascale"
     name, full_name = ("cuda", "cuda:0") if device.type == "cuda" else ("cpu", "cpu")
     line = [binary, "quantize", program, "--data", data, "--output-dir", tmp_path / "out", "--device", name]

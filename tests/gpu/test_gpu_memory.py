@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 import torch
-from sides import encodings_of, operators_of_torch, simulate, to
+from both_sides import encodings_of, operators_of_torch, to
+from sides import simulate
 from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn
 

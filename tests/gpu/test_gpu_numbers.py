@@ -9,22 +9,10 @@ from typing import Any
 import pytest
 import seed_workflow
 import torch
+from both_sides import CPU, operators_of_torch, to
 from layer_kinds import ROWS, Row, batches
 from live_models import Branchy, branchy_data
-from sides import (
-    CHAINS,
-    CONVOLUTIONS,
-    CPU,
-    LONG,
-    PRODUCTS,
-    SHORT_DTYPES,
-    Spread,
-    check,
-    operators_of_torch,
-    simulate,
-    to,
-    train,
-)
+from sides import CHAINS, CONVOLUTIONS, LONG, PRODUCTS, SHORT_DTYPES, Spread, check, simulate, train
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms, seed_loader
 
 import adascale

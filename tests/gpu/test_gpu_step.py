@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 import torch
+from both_sides import operators_of_torch, to
 from layer_kinds import ROWS, batches
-from sides import Run, operators_of_torch, simulate, to, train
+from sides import Run, simulate, train
 from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn
 
