@@ -1,7 +1,7 @@
 #pragma once
 /// Everything a C++ program needs: load a program, simulate, train, evaluate, export.
+#include "adascale/formats/encodings/load.h"
 #include "adascale/formats/format.h"
-#include "adascale/formats/load_encodings.h"
 #include "adascale/io/pt2.h"
 #include "adascale/io/safetensors.h"
 #include "adascale/sim/quantsim.h"

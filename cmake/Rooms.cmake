@@ -1,7 +1,7 @@
 # add_room(NAME [NO_TORCH] [ROOMS rooms below] [DEPENDS other targets]): one object library per folder of adascale/.
 function(add_room name)
   cmake_parse_arguments(ARG "NO_TORCH" "" "ROOMS;DEPENDS" ${ARGN})
-  file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/adascale/${name}/*.cpp)
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/adascale/${name}/*.cpp)
   add_library(adascale_${name} OBJECT ${sources})
   target_include_directories(adascale_${name} PUBLIC $<BUILD_INTERFACE:${PROJECT_SOURCE_DIR}>)
   target_link_libraries(adascale_${name} PRIVATE adascale_settings)

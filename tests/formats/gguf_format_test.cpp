@@ -1,9 +1,9 @@
 #include <ATen/ATen.h>
 #include <gtest/gtest.h>
 
-#include "adascale/formats/gguf_architecture.h"
-#include "adascale/formats/gguf_pre_tokenizer.h"
-#include "adascale/formats/gguf_types.h"
+#include "adascale/formats/gguf/architecture.h"
+#include "adascale/formats/gguf/pre_tokenizer.h"
+#include "adascale/formats/gguf/types.h"
 #include "error_text.h"
 
 // What the file holds is compared with gguf's own reader in tests/python/test_gguf.py.

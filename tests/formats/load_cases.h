@@ -1,5 +1,5 @@
 #pragma once
-#include "adascale/formats/load_encodings.h"
+#include "adascale/formats/encodings/load.h"
 #include "model_files.h"
 
 namespace adascale::testing {

@@ -1,4 +1,4 @@
-#include "adascale/formats/load_encodings.h"
+#include "adascale/formats/encodings/load.h"
 #include "adascale/io/pt2.h"
 #include "fuzz.h"
 

@@ -1,0 +1,94 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <map>
+
+#include "adascale/formats/encodings/files.h"
+#include "adascale/formats/format.h"
+
+// The layouts are AIMET's (aimet-torch 2.42).
+namespace adascale {
+namespace {
+
+using Writer = void (*)(std::ostream&, const QuantizationSimModel&, const std::string&);
+
+void write_file(const std::string& path, const ExportRequest& request, Writer write) {
+  std::ofstream out(path);
+  write(out, request.sim, request.options.encoding_version);
+  out.close();
+  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
+  write_file(files.path(request.prefix + "_torch.encodings"), request, write_encodings_by_module);
+  if (request.sim.options().is_part) return;  // its values' names mean nothing outside it
+  write_file(files.path(request.prefix + ".encodings"), request, write_encodings_by_tensor);
+}
+
+bool is_of_2(const std::string& version) {
+  return version.starts_with("2.");
+}
+
+void check_version(const std::string& version, Objections& objections) {
+  const auto& known = encoding_versions();
+  if (std::find(known.begin(), known.end(), version) == known.end())
+    objections.add("encodings: got encoding_version '{}', expected one of {}", version,
+                   fmt::join(known, ", "));
+}
+
+/// 2.x names ONNX's types.
+bool is_onnx_width(int64_t bits) {
+  return bits == 2 || bits == 4 || bits == 8 || bits == 16;
+}
+
+void check_widths(const QuantizationSimModel& sim, Objections& objections) {
+  std::map<int, std::vector<std::string>> odd;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (!is_onnx_width(weight.grid.bits)) odd[weight.grid.bits].push_back(weight.layer.name);
+  for (const ActivationQuantizer& quantizer : sim.activations())
+    if (!is_onnx_width(quantizer.bits))
+      odd[quantizer.bits].push_back(fmt::format("{} {}", quantizer.module, quantizer.port));
+  for (const auto& [bits, names] : odd)
+    objections.add(
+        "encodings: ONNX, whose types versions 2.x name, has no integers of {} bits ({}); use 2, 4, 8 or 16, "
+        "or encoding_version 1.0.0",
+        bits, fmt::join(names, ", "));
+}
+
+void check_weights(const ExportRequest& request, Objections& objections) {
+  for (const QuantizedWeight& weight : request.sim.weights()) {
+    if (weight.grid.float_minimum || weight.grid.has_superblocks())
+      objections.add(
+          "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; use "
+          "a grid of plain scales and integer offsets",
+          weight.layer.name);
+  }
+}
+
+void check(const ExportRequest& request, Objections& objections) {
+  check_version(request.options.encoding_version, objections);
+  if (is_of_2(request.options.encoding_version)) check_widths(request.sim, objections);
+  check_weights(request, objections);
+}
+
+}  // namespace
+
+const std::vector<std::string>& encoding_versions() {
+  static const std::vector<std::string> versions = {"0.6.1", "1.0.0", "2.0.0", "2.1.0"};
+  return versions;
+}
+
+ExportFormat encodings_format() {
+  return {
+      .name = "encodings",
+      .description = "AIMET's encodings by module name (_torch) and by tensor name, versions 0.6.1 to 2.1.0",
+      .files = {"PREFIX_torch.encodings", "PREFIX.encodings"},
+      .holds_activations = true,
+      .check = check,
+      .write = write_encodings_files};
+}
+
+}  // namespace adascale

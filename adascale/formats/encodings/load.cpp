@@ -1,0 +1,269 @@
+#include "adascale/formats/encodings/load.h"
+
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/equal.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <set>
+
+#include "adascale/formats/encodings/layout.h"
+#include "adascale/formats/encodings/names.h"
+#include "adascale/formats/encodings/reader.h"
+#include "adascale/sim/near_names.h"
+
+namespace adascale {
+namespace {
+
+constexpr const char* kMissing = "the encodings file has no entry for it";
+
+struct ActivationFromFile {
+  int bits;
+  bool symmetric;
+  ActivationEncoding encoding;
+  bool operator==(const ActivationFromFile& other) const {
+    return bits == other.bits && encoding.scale == other.encoding.scale && encoding.min == other.encoding.min;
+  }
+};
+
+ActivationFromFile activation_from(const FileEntry& entry, const ActivationQuantizer& quantizer) {
+  ADA_CHECK(entry.scales.size() == 1 && entry.block_scales.empty(),
+            "{}: got {} scales, expected 1: activations are quantized per tensor", entry.where,
+            entry.scales.size());
+  const int64_t lowest = entry.lowest.front(), around_zero = -(int64_t{1} << (entry.bits - 1));
+  // 2.x does not say, and codes around zero are the same numbers either way.
+  const bool may_be_symmetric = entry.is_signed || quantizer.symmetric;
+  const bool symmetric = entry.symmetric.value_or(lowest == around_zero && may_be_symmetric);
+  const Grid grid{.bits = entry.bits, .symmetric = symmetric};
+  ActivationEncoding encoding;
+  encoding.scale = entry.scales.front();
+  encoding.offset = symmetric ? 0 : lowest;
+  encoding.min = encoding.scale * static_cast<double>(lowest);
+  encoding.max = encoding.scale * static_cast<double>(lowest + grid.steps());
+  return {entry.bits, symmetric, encoding};
+}
+
+bool is_same(const Encoding& a, const Encoding& b) {
+  const bool same_blocks = a.block_scale_int.has_value() == b.block_scale_int.has_value() &&
+                           (!a.block_scale_int || at::equal(*a.block_scale_int, *b.block_scale_int));
+  return a.grid == b.grid && same_blocks && a.scale.sizes() == b.scale.sizes() &&
+         at::equal(a.scale, b.scale) && at::equal(a.offset, b.offset);
+}
+
+/// What a file sets in one simulation: found first, set when nothing is objected to.
+class Part {
+ public:
+  Part(const EncodingTarget& target, const LoadOptions& options)
+      : sim_(target.sim), path_(target.path), options_(options), names_(target.sim) {}
+
+  enum class Taken { kNo, kHasNoQuantizer, kFixed, kYes };
+
+  /// Throws Error (user) when the entry is for something here and cannot be.
+  Taken take(const FileEntry& entry) {
+    if (entry.bits == kBiasBits) return pass_over_bias(entry);
+    if (const auto weight = entry.port.empty() ? names_.weight(entry.name) : std::nullopt)
+      return *weight == kNone ? Taken::kHasNoQuantizer : take_weight(*weight, entry);
+    const auto activation = find_activation(entry);
+    if (!activation) return take_transposed(entry);
+    return *activation == kNone ? Taken::kHasNoQuantizer : take_activation(*activation, entry);
+  }
+
+  /// Quantizers without an entry.
+  void check_missing(Objections& objections) const {
+    for (const int32_t weight : missing_weights())
+      objections.add("{}: {}; load with partial", parameter(weight), kMissing);
+    for (const int32_t index : missing_activations()) {
+      const ActivationQuantizer& quantizer = sim_.activations()[index];
+      objections.add("{} {} {}: {}; load with partial", quantizer.module, quantizer.port, quantizer.index,
+                     kMissing);
+    }
+  }
+
+  void apply() {
+    if (!options_.partial) turn_off_missing();
+    const bool fixed = !options_.allow_overwrite;
+    for (auto& [index, encoding] : weights_) sim_.load_weight(index, std::move(encoding), fixed);
+    for (const auto& [index, found] : activations_)
+      sim_.load_activation(index, found.bits, found.symmetric, found.encoding, fixed);
+    if (!options_.partial) drop_missing_weights();
+  }
+
+  std::vector<std::string> known_names(const FileEntry& entry) const { return names_.known_names(entry); }
+
+ private:
+  const std::string& parameter(int32_t weight) const {
+    return sim_.weights()[weight].layer.parameters.front();
+  }
+
+  /// An operator that is no module goes by the part's path and its own name.
+  std::optional<int32_t> find_activation(FileEntry entry) const {
+    if (const auto found = names_.activation(entry)) return found;
+    if (path_.empty() || !entry.name.starts_with(path_ + ".")) return std::nullopt;
+    entry.name = entry.name.substr(path_.size() + 1);
+    return names_.activation(entry);
+  }
+
+  Taken pass_over_bias(const FileEntry& entry) const {
+    const auto& state = sim_.program().state;
+    const auto found = entry.port.empty() ? state.find(entry.name) : state.end();
+    if (found == state.end() && entry.port.empty() && !names_.activation(entry)) return Taken::kNo;
+    ADA_CHECK(found != state.end() && found->second.dim() <= 1,
+              "{}: '{}' has {} bits, which are for biases; expected 2 to 16", entry.where, entry.name,
+              entry.bits);
+    return Taken::kYes;
+  }
+
+  Taken take_transposed(const FileEntry& entry) {
+    const int32_t index = entry.port.empty() ? names_.transposed_weight(entry.name) : kNone;
+    if (index == kNone) return Taken::kNo;
+    const Layer& layer = sim_.weights()[index].layer;
+    const int64_t channels = sim_.source_weight(index).size(layer.axes.channel);
+    return take_weight(index, transposed(entry, channels));
+  }
+
+  Taken take_weight(int32_t index, const FileEntry& entry) {
+    const QuantizedWeight& weight = sim_.weights()[index];
+    if (weight.is_fixed) return Taken::kFixed;
+    ADA_CHECK(
+        !weight.trained,
+        "{}: AdaScale trained the codes of {}, and loading would round them anew; make a new simulation",
+        entry.where, parameter(index));
+    Encoding encoding = encoding_from(entry, weight, sim_.source_weight(index).cpu());
+    const auto [place, is_new] = weights_.try_emplace(index, std::move(encoding));
+    ADA_CHECK(is_new || is_same(place->second, encoding),
+              "{}: is tied to {}, which the file has another encoding for", entry.where, parameter(index));
+    return Taken::kYes;
+  }
+
+  Taken take_activation(int32_t index, const FileEntry& entry) {
+    const ActivationQuantizer& quantizer = sim_.activations()[index];
+    if (quantizer.is_fixed) return Taken::kFixed;
+    const ActivationFromFile found = activation_from(entry, quantizer);
+    const auto [place, is_new] = activations_.try_emplace(index, found);
+    ADA_CHECK(is_new || place->second == found,
+              "{}: one quantizer, {} {} {}, has two encodings in the file that differ", entry.where,
+              quantizer.module, quantizer.port, quantizer.index);
+    return Taken::kYes;
+  }
+
+  std::vector<int32_t> missing_weights() const {
+    std::vector<int32_t> missing;
+    for (int32_t i = 0; i < static_cast<int32_t>(sim_.weights().size()); ++i)
+      if (!weights_.contains(i) && !sim_.weights()[i].encoding) missing.push_back(i);
+    return missing;
+  }
+
+  std::vector<int32_t> missing_activations() const {
+    std::vector<int32_t> missing;
+    for (int32_t i = 0; i < static_cast<int32_t>(sim_.activations().size()); ++i) {
+      const ActivationQuantizer& quantizer = sim_.activations()[i];
+      if (!activations_.contains(i) && !quantizer.is_fixed && quantizer.off_reason.empty())
+        missing.push_back(i);
+    }
+    return missing;
+  }
+
+  void turn_off_missing() {
+    for (const int32_t index : missing_activations()) sim_.turn_off_activation(index, kMissing);
+  }
+
+  void drop_missing_weights() {
+    std::vector<int32_t> missing;
+    for (int32_t i = 0; i < static_cast<int32_t>(sim_.weights().size()); ++i)
+      if (!sim_.weights()[i].encoding) missing.push_back(i);
+    for (auto index = missing.rbegin(); index != missing.rend(); ++index) sim_.turn_off_weight(*index);
+  }
+
+  QuantizationSimModel& sim_;
+  std::string path_;
+  const LoadOptions& options_;
+  EncodingNames names_;
+  std::map<int32_t, Encoding> weights_;
+  std::map<int32_t, ActivationFromFile> activations_;
+};
+
+/// Holds the file's entries against the parts; collects objections and what is passed over.
+class Loader {
+ public:
+  Loader(const std::vector<EncodingTarget>& targets, const LoadOptions& options) : options_(options) {
+    for (const EncodingTarget& target : targets) parts_.emplace_back(target, options_);
+  }
+
+  void take(FileEntry entry, Objections& objections) {
+    const auto renamed = options_.names.find(entry.name);
+    if (renamed != options_.names.end()) {
+      used_names_.insert(entry.name);
+      entry.name = renamed->second;
+    }
+    try {
+      place(entry, objections);
+    } catch (const Error& error) {  // boundary: one objection among others
+      if (error.fault() == Error::Fault::kInternal) throw;
+      objections.add("{}", error.what());
+    }
+  }
+
+  void check_whole(Objections& objections) const {
+    for (const auto& [name, ours] : options_.names)
+      if (!used_names_.contains(name))
+        objections.add("load_encodings: names: the file has no '{}'; leave it out", name);
+    if (options_.partial || !options_.strict) return;
+    for (const Part& part : parts_) part.check_missing(objections);
+  }
+
+  void apply() {
+    for (Part& part : parts_) part.apply();
+  }
+  std::vector<std::string> take_passed_over() { return std::move(passed_over_); }
+
+ private:
+  void place(const FileEntry& entry, Objections& objections) {
+    bool has_no_quantizer = false;
+    for (Part& part : parts_) {
+      const Part::Taken taken = part.take(entry);
+      if (taken == Part::Taken::kYes) return;
+      if (taken == Part::Taken::kFixed)
+        return passed_over_.push_back(fmt::format("{}: fixed by an earlier load", entry.where));
+      has_no_quantizer = has_no_quantizer || taken == Part::Taken::kHasNoQuantizer;
+    }
+    const std::string text = has_no_quantizer ? "has no quantizer in this simulation" : "is not in the model";
+    if (!options_.strict) return passed_over_.push_back(fmt::format("{}: {}", entry.where, text));
+    const std::string cure = has_no_quantizer ? "; quantize it, or load without strict"
+                                              : did_you_mean(entry.name, known_names(entry));
+    objections.add("{}: '{}' {}{}", entry.where, entry.name, text, cure);
+  }
+
+  std::vector<std::string> known_names(const FileEntry& entry) const {
+    std::vector<std::string> names;
+    for (const Part& part : parts_)
+      for (std::string& name : part.known_names(entry)) names.push_back(std::move(name));
+    return names;
+  }
+
+  const LoadOptions& options_;
+  std::vector<Part> parts_;
+  std::set<std::string> used_names_;
+  std::vector<std::string> passed_over_;
+};
+
+}  // namespace
+
+std::vector<std::string> load_encodings(const std::vector<EncodingTarget>& targets, const std::string& text,
+                                        const std::string& origin, const LoadOptions& options) {
+  const at::NoGradGuard no_grad;
+  for (const EncodingTarget& target : targets) target.sim.check_unchanged();
+  Objections objections;
+  Loader loader(targets, options);
+  for (FileEntry& entry : read_encodings(text, origin, objections)) loader.take(std::move(entry), objections);
+  loader.check_whole(objections);
+  objections.raise();
+  loader.apply();
+  return loader.take_passed_over();
+}
+
+std::vector<std::string> load_encodings(QuantizationSimModel& sim, const std::string& path,
+                                        const LoadOptions& options) {
+  return load_encodings({{sim, ""}}, read_text_file(path, "an encodings file"), path, options);
+}
+
+}  // namespace adascale

@@ -1,0 +1,13 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include "adascale/formats/gguf/types.h"
+#include "adascale/quant/encoding.h"
+
+namespace adascale {
+
+/// The weight's codes, scales and minima as ggml lays them out: uint8 [out, bytes of a row]. The encoding is
+/// [out, in] on the type's grid.
+at::Tensor pack_gguf(const Encoding& encoding, const GgufGrid& type);
+
+}  // namespace adascale

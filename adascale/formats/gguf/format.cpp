@@ -1,0 +1,90 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <map>
+
+#include "adascale/formats/format.h"
+#include "adascale/formats/gguf/fit.h"
+#include "adascale/formats/gguf/plan.h"
+#include "adascale/formats/metadata.h"
+
+namespace adascale {
+namespace {
+
+std::vector<std::string> target_names() {
+  std::vector<std::string> names;
+  for (const GgufGrid& type : gguf_grids()) names.emplace_back(type.name);
+  return names;
+}
+
+/// Bits are asked for elsewhere: a target that no layer's bits fit would be silently unmet.
+void check_target(const ExportRequest& request, Objections& objections) {
+  const GgufGrid* target = gguf_grid_named(request.target);
+  if (target == nullptr) return;
+  const auto& weights = request.sim.weights();
+  const bool is_met = std::any_of(weights.begin(), weights.end(), [&](const QuantizedWeight& weight) {
+    return weight.asked.bits == target->bits;
+  });
+  if (!is_met)
+    objections.add("gguf:{}: no layer has its {} bits; use --param-bw {}", target->name, target->bits,
+                   target->bits);
+}
+
+void check(const ExportRequest& request, Objections& objections) {
+  check_target(request, objections);
+  try {
+    const GgufSource source = open_gguf_source(request.options.source.path);
+    plan_gguf(request.sim, source, request.options.source.names, objections);
+  } catch (const Error& error) {  // boundary: one objection among others
+    if (error.fault() == Error::Fault::kInternal) throw;
+    objections.add("gguf: {}", error.what());
+  }
+}
+
+/// Of the type that most weights have.
+uint32_t file_type(const std::vector<GgufPlanned>& plan) {
+  constexpr uint32_t kMostlyF16 = 1;
+  std::map<uint32_t, int64_t> elements;
+  for (const GgufPlanned& tensor : plan)
+    if (tensor.grid != nullptr) elements[tensor.grid->file_type] += c10::multiply_integers(tensor.sizes);
+  const auto most = std::max_element(elements.begin(), elements.end(),
+                                     [](const auto& a, const auto& b) { return a.second < b.second; });
+  return most == elements.end() ? kMostlyF16 : most->first;
+}
+
+void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
+  const GgufSource source = open_gguf_source(request.options.source.path);
+  Objections objections;
+  const auto plan = plan_gguf(request.sim, source, request.options.source.names, objections);
+  objections.raise();
+  GgufMetadata metadata = source.metadata;
+  set_value(metadata, "general.file_type", file_type(plan));
+  set_value(metadata, "general.quantization_version", uint32_t{2});
+  for (const auto& [key, value] : producer_metadata(request.sim))
+    if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types say it
+  std::vector<GgufEntry> entries;
+  for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
+  write_gguf(files.path(request.prefix + ".gguf"), metadata, entries);
+}
+
+}  // namespace
+
+ExportFormat gguf_format() {
+  return {.name = "gguf",
+          .description =
+              "llama.cpp's file, from a transformers folder (Llama, Qwen2, Qwen3) or a .gguf; "
+              "gguf:Q4_K trains that type's blocks",
+          .files = {"PREFIX.gguf"},
+          .targets = target_names(),
+          .needs_source = true,
+          .fit =
+              [](const std::string& target) {
+                return [target](const Layer& layer, const at::Tensor& weight, const Grid& asked) {
+                  return fit_gguf(target, layer, weight, asked);
+                };
+              },
+          .check = check,
+          .write = write_gguf_file};
+}
+
+}  // namespace adascale
