@@ -21,8 +21,8 @@ std::vector<TensorInput> tensor_inputs(const Program& program, const std::string
     if (input->value == kNone) continue;  // a constant fixed at capture
     const Value& value = program.values[input->value];
     ADA_CHECK(value.kind == ValueKind::kTensor && !value.sizes.empty(),
-              "{}: the model's input '{}' is not a tensor with a batch dimension, which is all a data file "
-              "can give",
+              "{}: the model's input '{}' is not a tensor with a batch dimension, "
+              "which is all a data file can give",
               path, input->name);
     inputs.push_back({input->name, &value});
   }
@@ -101,8 +101,8 @@ void check_batch_size(const TensorInput& input, int64_t samples, int64_t batch_s
             "{}: batches of {} samples, but the model takes {} along dimension 0 of '{}'; set --batch-size",
             path, first, describe(dim), input.name);
   ADA_CHECK(last == 0 || accepts(dim, last),
-            "{}: {} samples in batches of {} leave a last batch of {}, but the model takes {} along "
-            "dimension 0 of '{}'; "
+            "{}: {} samples in batches of {} leave a last batch of {}, "
+            "but the model takes {} along dimension 0 of '{}'; "
             "use another --batch-size or number of samples",
             path, samples, batch_size, last, describe(dim), input.name);
 }

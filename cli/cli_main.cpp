@@ -33,8 +33,8 @@ void check_command_name(const std::vector<std::string>& args, const CLI::App& ap
 
 void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   CLI::App app(
-      "Post-training quantization with learned rounding: weights of 2 to 8 bits from a little calibration "
-      "data.",
+      "Post-training quantization with learned rounding: "
+      "weights of 2 to 8 bits from a little calibration data.",
       "adascale");
   app.formatter(std::make_shared<HelpFormatter>());
   app.set_version_flag("--version", fmt::format("adascale {}", kVersion), "print the version and exit");

@@ -29,8 +29,8 @@ void visit_data_options(Visitor&& visit, Options& options) {
   visit("seq_len", options.seq_len, "tokens in a sample of text; without it 512, or the model's own limit",
         OptionRule{.min = 2});
   visit("packing", options.packing,
-        "how text becomes samples: packed, the texts one after another in rows of seq_len tokens; padded, a "
-        "text a row; auto, packed for causal language models",
+        "how text becomes samples: packed, the texts one after another in rows of seq_len tokens; "
+        "padded, a text a row; auto, packed for causal language models",
         OptionRule{.choices = {"auto", "packed", "padded"}});
   visit("data_weights", options.data_weights,
         "each data file's share of the samples; without it the files are one text", OptionRule{.min = 0});

@@ -148,15 +148,14 @@ constexpr char kMetricsHelp[] =
     "  cosine           mean over the vectors of the last dimension\n"
     "  top-1 agreement  share of those vectors whose largest element is at the same place\n"
     "  KL divergence    KL(model || quantized) per token, in nats\n"
-    "  perplexity       exp of the mean negative log likelihood of the next token: for causal language "
-    "models\n"
-    "The last two are for logits over tokens: an output [batch, seq, vocab] and exactly one int64 input "
-    "[batch, seq] that is "
-    "looked up\nin an embedding of vocab rows. Where there is an input attention_mask [batch, seq], "
-    "positions with 0 "
-    "are left out of that line.\n"
-    "With --runtime also how far the runtime is from the simulation, and how many samples or tokens a second "
-    "each runs.";
+    "  perplexity       exp of the mean negative log likelihood of the next token: "
+    "for causal language models\n"
+    "The last two are for logits over tokens: an output [batch, seq, vocab] "
+    "and exactly one int64 input [batch, seq] that is looked up\n"
+    "in an embedding of vocab rows. Where there is an input attention_mask [batch, seq], "
+    "positions with 0 are left out of that line.\n"
+    "With --runtime also how far the runtime is from the simulation, "
+    "and how many samples or tokens a second each runs.";
 
 }  // namespace
 
@@ -166,10 +165,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
       app.add_subcommand("evaluate", "compare a quantized folder with the model it came from");
   command->add_option("MODEL", flags->model, describe(doors))->required();
   command
-      ->add_option(
-          "DIR", flags->folder,
-          "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind; with "
-          "--runtime the runtime's file alone will do")
+      ->add_option("DIR", flags->folder,
+                   "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind; "
+                   "with --runtime the runtime's file alone will do")
       ->required();
   add_data_flags(*command, flags->data, doors)->required();
   command
@@ -177,10 +175,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
                    "run what was exported in the program that will use it too; adascale list runtimes")
       ->type_name("NAME");
   command
-      ->add_option(
-          "--device", flags->device,
-          "where model and simulation run: cpu, cuda, cuda:1 or any other device of this torch; auto: cuda "
-          "if there is one")
+      ->add_option("--device", flags->device,
+                   "where model and simulation run: cpu, cuda, cuda:1 or any other device of this torch; "
+                   "auto: cuda if there is one")
       ->type_name("NAME");
   command->footer(kMetricsHelp);
   return {command, [flags, &doors, &runtimes] { evaluate(*flags, doors, runtimes); }};

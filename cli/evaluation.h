@@ -45,10 +45,10 @@ struct Evaluation {
   std::vector<double> seconds;  ///< of the model, then of each runner, for what was counted
 };
 
-/// Runs the model and every runner on the batches; the first batch is not timed unless it is the only one.
-/// Positions that the attention mask leaves out count in none of the metrics of token logits. Throws (user)
-/// when a runner's outputs are others than the model's or it gives none of them, or there is no float output
-/// to compare.
+/// Runs the model and every runner on the batches; the first batch is not timed unless it is the
+/// only one. Positions that the attention mask leaves out count in none of the metrics of token
+/// logits. Throws (user) when a runner's outputs are others than the model's or it gives none of
+/// them, or there is no float output to compare.
 Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
                             const std::vector<Inputs>& batches);
 

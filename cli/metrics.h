@@ -29,14 +29,14 @@ class OutputMetrics {
 /// What only logits over tokens can tell.
 class TokenMetrics {
  public:
-  /// Logits [batch, seq, vocab], ids int64 [batch, seq]; `keep` bool [batch, seq], false at padding, or
-  /// undefined.
+  /// Logits [batch, seq, vocab], ids int64 [batch, seq]; `keep` bool [batch, seq], false
+  /// at padding, or undefined.
   void add(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids, const at::Tensor& keep);
 
   /// Mean KL(fp || quant) per kept token, in nats.
   double kl_divergence() const { return kl_ / static_cast<double>(tokens_); }
-  /// exp of the mean negative log likelihood of each kept token after a kept token; nothing without such
-  /// pairs.
+  /// exp of the mean negative log likelihood of each kept token after a kept token;
+  /// nothing without such pairs.
   std::optional<double> fp_perplexity() const { return perplexity(fp_nll_); }
   std::optional<double> quant_perplexity() const { return perplexity(quant_nll_); }
 

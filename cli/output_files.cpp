@@ -24,8 +24,8 @@ void check_no_leftovers(const OutputFiles& files) {
       const std::string path = (fs::path(files.folder) / output_file(pattern, files.stem)).string();
       const bool is_replaced = std::find(written.begin(), written.end(), path) != written.end();
       ADA_CHECK(is_replaced || pattern.find("PREFIX") == std::string::npos || !fs::exists(path),
-                "{}: is of an earlier run and would stay beside the new files; remove it, or choose another "
-                "--output-dir",
+                "{}: is of an earlier run and would stay beside the new files; "
+                "remove it, or choose another --output-dir",
                 path);
     }
   }

@@ -39,10 +39,9 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
   add_data_flags(command, flags.run.data, doors)->required();
   command.add_option("--threads", flags.threads, "without it: torch's own choice")->type_name("N");
   command
-      .add_option(
-          "--format", flags.run.formats,
-          "adascale list formats, some as NAME:GRID (docs/formats.md); without it those that fit the kind of "
-          "model")
+      .add_option("--format", flags.run.formats,
+                  "adascale list formats, some as NAME:GRID (docs/formats.md); "
+                  "without it those that fit the kind of model")
       ->type_name("NAME");
   visit_export_options(FlagAdder(command), flags.run.quantize);
   command.add_option("--output-dir", flags.run.output_dir, "made if missing; files appear in it all or none")
@@ -62,11 +61,11 @@ Command quantize_command(CLI::App& app, const Doors& doors) {
   add_training_flags(*command, flags->run.quantize);
   add_run_flags(*command, *flags, doors);
   command->footer(
-      "Quantizes the layers inside the blocks found (adascale inspect) and leaves the others in full "
-      "precision, unless "
-      "--outside-bw\nor --layer-config give them bits. Scales are per channel unless --group-size says "
-      "otherwise. Without --epochs "
-      "and\n--iterations the recipe's own budget counts.");
+      "Quantizes the layers inside the blocks found (adascale inspect) "
+      "and leaves the others in full precision, unless --outside-bw\n"
+      "or --layer-config give them bits. Scales are per channel unless --group-size says otherwise. "
+      "Without --epochs and\n"
+      "--iterations the recipe's own budget counts.");
   return {command, [flags, &doors] { run_quantize(*flags, doors); }};
 }
 

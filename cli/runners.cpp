@@ -25,8 +25,8 @@ class PlannedProgram {
   }
 
  private:
-  /// On the device once, where there is room for it; else each run copies it there anew, which takes the time
-  /// of most.
+  /// On the device once, where there is room for it; else each run copies it there anew,
+  /// which takes the time of most.
   void place_state() {
     int64_t bytes = 0;
     for (const auto& [name, tensor] : program_.state)
@@ -35,10 +35,10 @@ class PlannedProgram {
     const int64_t room =
         free_device_bytes(program_.device).value_or(0) / 2;  // the rest is for another and for runs
     if (bytes > room)
-      return log_line(fmt::format(
-          "{}: its weights take {} MiB, more than half of what is free: they are copied there for "
-          "each batch anew",
-          program_.device.str(), bytes >> 20));
+      return log_line(
+          fmt::format("{}: its weights take {} MiB, more than half of what is free: "
+                      "they are copied there for each batch anew",
+                      program_.device.str(), bytes >> 20));
     for (const auto& [name, tensor] : program_.state) placed_[name] = tensor.detach().to(program_.device);
     hooks_.load_state = [this](ValueId value) { return placed_.at(program_.input_of(value)->name); };
   }

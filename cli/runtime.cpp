@@ -8,8 +8,8 @@ namespace adascale {
 
 const Runtime& find_runtime(const Runtimes& runtimes, const std::string& name) {
   ADA_CHECK(!runtimes.empty(),
-            "--runtime: got '{}', but this command runs no runtimes; the one of the Python package does: pip "
-            "install adascale",
+            "--runtime: got '{}', but this command runs no runtimes; "
+            "the one of the Python package does: pip install adascale",
             name);
   std::vector<std::string> known;
   for (const Runtime& runtime : runtimes) {

@@ -11,8 +11,8 @@
 
 namespace adascale {
 
-/// What the command line says of how to quantize; the defaults are those of Python's `quantize()`, per
-/// channel.
+/// What the command line says of how to quantize; the defaults are those of Python's
+/// `quantize()`, per channel.
 struct QuantizeFlags {
   QuantizeFlags();
   SimOptions sim;
@@ -28,8 +28,8 @@ template <class Visitor, class Flags>
 void visit_setup_options(Visitor&& visit, Flags& flags) {
   visit("scheme", flags.scheme, "how ranges are found; `adascale list schemes`", OptionRule{});
   visit("outside_bw", flags.outside_bw,
-        "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; 32: full "
-        "precision",
+        "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
+        "32: full precision",
         OptionRule{.min = 2, .max = 16, .off = kOffBits});
 }
 

@@ -11,11 +11,11 @@
 
 namespace adascale::python {
 
-/// A visitor of an options table (core/options.h) that fills the options from Python keywords, by name or
-/// alias.
+/// A visitor of an options table (core/options.h) that fills the options from Python
+/// keywords, by name or alias.
 ///
-/// Hidden, as pybind11's own types are. Needs the GIL. After the visit, `check_all_known` throws TypeError
-/// for keywords the table does not have.
+/// Hidden, as pybind11's own types are. Needs the GIL. After the visit, `check_all_known` throws
+/// TypeError for keywords the table does not have.
 class __attribute__((visibility("hidden"))) KeywordReader {
  public:
   /// `function`: what the messages call the caller, e.g. "apply_adascale".

@@ -6,8 +6,8 @@
 
 namespace adascale::python {
 
-/// Flat inputs from Python: tensors, None, bools, ints, floats and strings; anything else is an Error. Needs
-/// the GIL.
+/// Flat inputs from Python: tensors, None, bools, ints, floats and strings; anything else is
+/// an Error. Needs the GIL.
 std::vector<c10::IValue> to_values(const py::list& items);
 /// Flat outputs to Python, the same kinds. Needs the GIL.
 py::list to_python(const std::vector<c10::IValue>& values);

@@ -18,8 +18,8 @@ struct ProgressEvent {
 /// Called from the thread that runs the work. Empty: no progress is shown.
 using ProgressSink = std::function<void(const ProgressEvent&)>;
 
-/// A sink for standard error: a bar with loss and time left on a terminal, a plain line now and then
-/// otherwise.
+/// A sink for standard error: a bar with loss and time left on a terminal, a plain
+/// line now and then otherwise.
 ProgressSink stderr_progress();
 
 /// Warnings and notes go here, one line each; standard error unless a door (the Python package) replaces it.

@@ -10,10 +10,10 @@
 
 namespace adascale {
 
-/// Sets of tensors that wait anywhere, brought to a device one set after another. On a device whose work is
-/// queued the next set is copied on a stream of its own while the present one is computed with. Two sets at
-/// most are on the device: the copies' stream waits until the work queued on a set's room is done, the host
-/// never.
+/// Sets of tensors that wait anywhere, brought to a device one set after another. On a device whose
+/// work is queued the next set is copied on a stream of its own while the present one is computed
+/// with. Two sets at most are on the device: the copies' stream waits until the work queued on a
+/// set's room is done, the host never.
 class CopyAhead {
  public:
   /// `set_of(number)`: the tensors of a set, undefined ones included, alive as long as this is.

@@ -42,8 +42,8 @@ int count_cuda_devices() {
   return count;
 }
 
-/// Torch's Python package loads its CUDA library itself; a process without Python has none until it is
-/// needed.
+/// Torch's Python package loads its CUDA library itself; a process without Python has
+/// none until it is needed.
 void load_cuda() {
   if (c10::impl::hasDeviceGuardImpl(DeviceType::CUDA)) return;
   const std::string library = cuda_library().string();

@@ -20,8 +20,8 @@ class FlagScope {
   FlagScope(const FlagScope&) = delete;
 
  private:
-  /// One precision, touched only where it is not as wanted: what is inherited from a more general switch
-  /// stays so.
+  /// One precision, touched only where it is not as wanted: what is inherited from a more
+  /// general switch stays so.
   class Precision {
    public:
     Precision(at::Float32Op op, at::Float32Precision wanted);

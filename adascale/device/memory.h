@@ -10,8 +10,8 @@ namespace adascale {
 /// for the CPU and for backends that do not say.
 std::optional<int64_t> free_device_bytes(c10::Device device);
 
-/// What torch's allocators hold unused, of the device's memory and of page-locked host memory, back to the
-/// system.
+/// What torch's allocators hold unused, of the device's memory and of page-locked host
+/// memory, back to the system.
 void give_back_device_memory(c10::Device device);
 
 }  // namespace adascale

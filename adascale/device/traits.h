@@ -3,8 +3,8 @@
 
 namespace adascale {
 
-/// What a device is good at. Whatever depends on it asks this table, so that a test can give a device any of
-/// it.
+/// What a device is good at. Whatever depends on it asks this table, so that a test can
+/// give a device any of it.
 struct DeviceTraits {
   bool multiplies_bfloat16 = false;  ///< faster than fp32
   bool fuses_attention = false;      ///< the operator in bf16 beats two products around a softmax

@@ -45,8 +45,8 @@ void check_calibrated(const QuantizationSimModel& sim, const Formats& formats, O
     if (format->holds_activations) names.push_back(format->name);
   if (names.empty()) return;
   objections.add(
-      "export to {}: {} activation quantizers have no encodings; run compute_encodings first, or make the "
-      "simulation with output_bw 32 (activations off)",
+      "export to {}: {} activation quantizers have no encodings; "
+      "run compute_encodings first, or make the simulation with output_bw 32 (activations off)",
       fmt::join(names, ", "), sim.activations().size());
 }
 

@@ -9,8 +9,8 @@ namespace adascale {
 struct ModelFiles {
   std::vector<std::string> weights, companions;
 };
-/// All files below a model's folder but hidden ones and Python's caches. Throws (user) when it cannot be
-/// listed.
+/// All files below a model's folder but hidden ones and Python's caches. Throws (user)
+/// when it cannot be listed.
 ModelFiles list_model_files(const std::string& folder);
 
 /// An object. Throws (user), naming `path`, when it cannot be opened or is none.

@@ -62,8 +62,8 @@ struct ChosenFormat {
   const ExportFormat* format;
   std::string target;
 };
-/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the known names and
-/// targets.
+/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the
+/// known names and targets.
 ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more = {});
 /// The row alone.
 const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more = {});

@@ -110,8 +110,8 @@ void check(const ExportRequest& request, Objections& objections) {
     if (values.dim() != 2) continue;
     if (is_v1 && !weight.grid.symmetric)
       objections.add(
-          "gptq:v1: {}: an asymmetric grid may have the zero point 0, which v1 cannot hold; use "
-          "gptq:v2 or a symmetric grid",
+          "gptq:v1: {}: an asymmetric grid may have the zero point 0, which v1 cannot hold; "
+          "use gptq:v2 or a symmetric grid",
           name);
     for (const int64_t axis : {0, 1})
       if (values.size(axis) * weight.grid.bits % kWordBits != 0)

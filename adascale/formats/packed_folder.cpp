@@ -101,8 +101,8 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
                    kind.format, folded.name);
   if (!fs::is_directory(source.path) || source.names.empty()) {
     objections.add(
-        "{}: is the model's own transformers folder with packed weights, and {} is none; quantize a folder "
-        "of safetensors",
+        "{}: is the model's own transformers folder with packed weights, and {} is none; "
+        "quantize a folder of safetensors",
         kind.format, source.path.empty() ? "what the model came from" : source.path);
     return;
   }

@@ -15,8 +15,8 @@ Identity identity_of(const at::Tensor& tensor) {
   return {tensor.const_data_ptr(), tensor.scalar_type(), tensor.sizes().vec(), tensor.strides().vec()};
 }
 
-/// Buffers registered with persistent=False: recomputed by the module's constructor, absent from its
-/// state_dict.
+/// Buffers registered with persistent=False: recomputed by the module's constructor,
+/// absent from its state_dict.
 std::set<std::string> passing_buffers(const Program& program) {
   std::set<std::string> names;
   for (const auto& spec : program.document->at("graph_module").at("signature").at("input_specs")) {

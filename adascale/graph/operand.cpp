@@ -31,8 +31,8 @@ double as_double(const IValue& number) {
   return number.isDouble() ? number.toDouble() : number.toScalar().toDouble();
 }
 
-/// A literal list in the element type that the schema asks for: ints serve float[], and an empty list serves
-/// any.
+/// A literal list in the element type that the schema asks for: ints serve float[], and
+/// an empty list serves any.
 IValue convert_list(const IValue& list, const TypePtr& element) {
   if (element->kind() == TypeKind::FloatType && list.isIntList()) {
     c10::List<double> floats;

@@ -109,12 +109,12 @@ struct FoldedBatchNorm {
   std::unordered_map<std::string, at::Tensor> source_state;
 };
 
-/// A model as torch.export captured it: nodes in execution order, values, the tree of module calls, and the
-/// tensors.
+/// A model as torch.export captured it: nodes in execution order, values, the tree of
+/// module calls, and the tensors.
 ///
-/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain data; only
-/// `fold_batch_norms` changes the nodes, before anything holds ids, which stay valid as long as the Program
-/// lives.
+/// Built by `io` (`load_program`, `parse_program`). Nested no_grad graphs are inlined. Plain
+/// data; only `fold_batch_norms` changes the nodes, before anything holds ids, which stay valid
+/// as long as the Program lives.
 struct Program {
   std::vector<Node> nodes;
   std::vector<Value> values;
@@ -142,8 +142,8 @@ struct Program {
   std::string where(NodeId node) const;
 };
 
-/// Fills what follows from nodes, inputs and outputs: Value::producer and users, ModuleCall::nodes and
-/// children.
+/// Fills what follows from nodes, inputs and outputs: Value::producer and users,
+/// ModuleCall::nodes and children.
 void link(Program& program);
 
 }  // namespace adascale

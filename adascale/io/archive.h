@@ -10,8 +10,8 @@
 
 namespace adascale {
 
-/// A .pt2 archive opened for reading: a zip whose records are stored uncompressed, so that tensors can be
-/// mapped.
+/// A .pt2 archive opened for reading: a zip whose records are stored uncompressed, so
+/// that tensors can be mapped.
 class Archive {
  public:
   /// Throws Error when the file is missing, not a zip, damaged, or not what `torch.export.save` writes today.

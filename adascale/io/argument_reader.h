@@ -13,9 +13,9 @@ using Scope = std::unordered_map<std::string, Argument>;
 Argument make_literal(c10::IValue value);
 Argument make_reference(ValueId value);
 
-/// Reads one `Argument` of the export schema. Lists of plain literals become one literal (`int[]` and so on),
-/// lists that may hold values become a kList. Throws Error for names that `scope` lacks and for kinds we
-/// cannot run.
+/// Reads one `Argument` of the export schema. Lists of plain literals become one literal (`int[]`
+/// and so on), lists that may hold values become a kList. Throws Error for names that `scope` lacks
+/// and for kinds we cannot run.
 Argument read_argument(const nlohmann::json& json, const Scope& scope);
 
 }  // namespace adascale

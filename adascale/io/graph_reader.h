@@ -13,8 +13,8 @@ namespace adascale {
 /// Reads the graph and the signature of an export document into a Program; graphs nested under
 /// torch.no_grad() are inlined, so that what follows knows one flat list of nodes.
 ///
-/// Throws Error, and nlohmann's exceptions for fields that are missing or of another type; `place()` then
-/// tells where.
+/// Throws Error, and nlohmann's exceptions for fields that are missing or of another type;
+/// `place()` then tells where.
 class GraphReader {
  public:
   /// `document` must outlive the reader.

@@ -29,8 +29,8 @@ std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   ADA_CHECK(descriptor >= 0, "{}: cannot be read: {}", path, std::strerror(errno));
   const int64_t size = file_size(descriptor);
-  // Writable pages are private copies: an in-place operator on a mapped weight cannot crash or change the
-  // file.
+  // Writable pages are private copies: an in-place operator on a mapped weight cannot
+  // crash or change the file.
   void* data = size > 0 ? mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0) : nullptr;
   const int error = errno;
   ::close(descriptor);

@@ -25,8 +25,8 @@ class ModuleStackReader {
   std::unordered_map<std::string, CallId> keys_;
 };
 
-/// "model.py:12", the innermost line of a Python stack trace that is not PyTorch's own; empty when there is
-/// none.
+/// "model.py:12", the innermost line of a Python stack trace that is not PyTorch's own;
+/// empty when there is none.
 std::string innermost_source(const std::string& stack_trace);
 
 }  // namespace adascale

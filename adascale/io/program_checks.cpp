@@ -80,11 +80,10 @@ void check_operators(const Program& program) {
               "node '{}' ({}): got {} operands, expected {}", node.name, node.target, node.inputs.size(),
               function->operands);
   }
-  ADA_CHECK(
-      unknown.empty(),
-      "the program calls operators that this process does not have: {}; load the library that registers them "
-      "first, or export the model without them",
-      fmt::join(unknown, ", "));
+  ADA_CHECK(unknown.empty(),
+            "the program calls operators that this process does not have: {}; "
+            "load the library that registers them first, or export the model without them",
+            fmt::join(unknown, ", "));
 }
 
 void check_eval_mode(const Program& program) {

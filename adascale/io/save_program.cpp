@@ -50,8 +50,8 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
   return names;
 }
 
-/// Writes the tensors; buffers that are no part of the state dict go with the constants, as torch.export puts
-/// them.
+/// Writes the tensors; buffers that are no part of the state dict go with the constants,
+/// as torch.export puts them.
 void write_state(const Program& program, const State& given, ArchiveWriter& archive) {
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
@@ -70,8 +70,8 @@ void write_state(const Program& program, const State& given, ArchiveWriter& arch
   archive.write_text("data/constants/model_constants_config.json", json{{"config", constants}}.dump());
 }
 
-/// Files are for the CPU, and run on any device: what the graph says of the one it was captured on is theirs
-/// no more.
+/// Files are for the CPU, and run on any device: what the graph says of the one it was
+/// captured on is theirs no more.
 void put_on_cpu(json& part) {
   if (part.is_array())
     for (json& item : part) put_on_cpu(item);

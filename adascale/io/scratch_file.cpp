@@ -84,11 +84,10 @@ int64_t ScratchFile::take(int64_t bytes) {
   }
   // Reserved on the disk now: a full disk would otherwise kill the process when a page is written.
   const int error = posix_fallocate(descriptor_, end_, bytes);
-  ADA_CHECK(
-      error == 0,
-      "{}: a temporary file of {} MiB cannot grow by {} MiB: {}; point TMPDIR to another folder, or use "
-      "fewer samples",
-      folder_, end_ >> 20, bytes >> 20, std::strerror(error));
+  ADA_CHECK(error == 0,
+            "{}: a temporary file of {} MiB cannot grow by {} MiB: {}; "
+            "point TMPDIR to another folder, or use fewer samples",
+            folder_, end_ >> 20, bytes >> 20, std::strerror(error));
   end_ += bytes;
   return end_ - bytes;
 }

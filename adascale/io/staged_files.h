@@ -6,8 +6,9 @@ namespace adascale {
 
 /// Files that appear together or not at all: written aside in the destination folder, synced, then renamed.
 ///
-///   StagedFiles files("out");                      // checks that the folder exists or can be made, and is
-///   writable write_safetensors(files.path("model.safetensors"), ...); files.commit();
+///   StagedFiles files("out");  // checks that the folder exists or can be made, and is writable
+///   write_safetensors(files.path("model.safetensors"), ...);
+///   files.commit();
 ///
 /// Without commit() the destructor removes what was written and leaves the folder as it was.
 class StagedFiles {
@@ -15,8 +16,8 @@ class StagedFiles {
   explicit StagedFiles(const std::string& folder);
   ~StagedFiles();
   StagedFiles(const StagedFiles&) = delete;
-  /// Where to write the file that will be `folder/name`; a name such as "tokenizer/vocab.txt" makes folders
-  /// too.
+  /// Where to write the file that will be `folder/name`; a name such as
+  /// "tokenizer/vocab.txt" makes folders too.
   std::string path(const std::string& name);
   /// Syncs and renames all of them; returns their final paths.
   std::vector<std::string> commit();

@@ -6,8 +6,8 @@
 
 namespace adascale {
 
-/// The dimension that a sympy expression (`srepr`) describes, its range worked out from the export's
-/// `range_constraints`.
+/// The dimension that a sympy expression (`srepr`) describes, its range worked out from
+/// the export's `range_constraints`.
 Dim symbolic_dim(const std::string& srepr, const nlohmann::json& range_constraints);
 
 }  // namespace adascale

@@ -105,8 +105,8 @@ HWY_INLINE V on_grid(V x, V scale, const Span& span) {
   return hn::IfThenElse(hn::Eq(x, x), hn::MulAdd(code, scale, hn::Zero(Floats())), x);
 }
 
-/// What of the group. Divides where step_rows multiplies: at the start this is round-to-nearest to the last
-/// bit.
+/// What of the group. Divides where step_rows multiplies: at the start this is
+/// round-to-nearest to the last bit.
 template <class Element>
 HWY_INLINE void quantize(const WeightRows& t, const Group& group) {
   const V scale = set(t.now.scale[group.scale]), shrink = set(t.now.shrink[group.scale]);

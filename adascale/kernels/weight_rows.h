@@ -11,8 +11,8 @@ inline constexpr float kLeastWeight = 1e-30F;  ///< zero stays zero however long
 /// How values in memory are stored; what is computed with them is fp32.
 enum class Stored { kFloat, kBFloat16, kHalf };
 
-/// A grid as the kernels need it: codes qmin..qmin + steps when symmetric, 0..steps shifted by the offset
-/// otherwise.
+/// A grid as the kernels need it: codes qmin..qmin + steps when symmetric, 0..steps shifted
+/// by the offset otherwise.
 struct RowGrid {
   float qmin = 0, steps = 0;
   bool symmetric = true;
@@ -26,8 +26,8 @@ struct RowLearnable {
   float *value = nullptr, *first = nullptr, *second = nullptr;
 };
 
-/// What the scale learnables amount to, one each per scale: x = scale * (code + offset), W' = W exp(-s2)
-/// shrink.
+/// What the scale learnables amount to, one each per scale: x = scale * (code +
+/// offset), W' = W exp(-s2) shrink.
 struct RowAffine {
   float *scale = nullptr, *offset = nullptr, *shrink = nullptr;
 };
@@ -74,8 +74,8 @@ void quantize_rows(const WeightRows& weight, int64_t first, int64_t last);
 /// one_scale only; `columns` [cols]: of s4, where the weight has it. Null: not wanted. Both are added to.
 void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scales, float* columns);
 
-/// One visit: backward, the step of the rows' own learnables (beta, gamma, s3 too unless one_scale), What and
-/// its affine.
+/// One visit: backward, the step of the rows' own learnables (beta, gamma, s3 too unless
+/// one_scale), What and its affine.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// The step of beta, gamma and s3 of a one_scale weight from the sums over all rows, into `next`.

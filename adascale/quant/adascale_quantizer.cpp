@@ -20,9 +20,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// W' = W / exp(s2) / exp(s3) [/ exp(s4)], in AIMET's order of divisions. Since dW'/ds = -W' for each of them,
-// W' itself is all that backward needs; autograd on the plain expression would keep four tensors and visit
-// them thrice.
+// W' = W / exp(s2) / exp(s3) [/ exp(s4)], in AIMET's order of divisions. Since dW'/ds = -W' for
+// each of them, W' itself is all that backward needs; autograd on the plain expression would keep
+// four tensors and visit them thrice.
 struct DivideByExp : torch::autograd::Function<DivideByExp> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& s2,
                             const at::Tensor& s3, const std::optional<at::Tensor>& s4) {

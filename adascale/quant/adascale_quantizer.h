@@ -30,8 +30,8 @@ struct FakeQuantized {
   Affine affine;
 };
 
-/// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and OmniQuant's
-/// learned weight clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
+/// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and
+/// OmniQuant's learned weight clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
 ///
 ///   W'    = W / exp(s2) / exp(s3) [/ exp(s4)]
 ///   scale = (exp(gamma)*max - exp(beta)*min) / (qmax - qmin)
@@ -41,12 +41,12 @@ struct FakeQuantized {
 ///   minimum = exp(beta)*min, What = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
 ///                                                                                  with a float minimum
 ///
-/// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per superblock.
-/// Gradients pass straight through the rounding to what is stored.
+/// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per
+/// superblock. Gradients pass straight through the rounding to what is stored.
 ///
-/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables, scale and
-/// offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient checks). W, min and max are
-/// frozen.
+/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables,
+/// scale and offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient
+/// checks). W, min and max are frozen.
 class AdaScaleQuantizer {
  public:
   /// `weight` (kept by reference where its channels come first, never written); `start` of shape Q;
@@ -67,16 +67,16 @@ class AdaScaleQuantizer {
   /// the start scale; a fifth for s3 and s4, which move a whole row or column.
   std::vector<at::Tensor> code_steps() const;
   std::vector<at::Tensor> learnables() const;
-  /// Overwrites the learnables with earlier values, in learnables() order. Throws (user) when shapes don't
-  /// fit.
+  /// Overwrites the learnables with earlier values, in learnables() order. Throws
+  /// (user) when shapes don't fit.
   void set_learnables(const std::vector<at::Tensor>& values);
 
   /// Codes, scale and offset of the present state: dequantize(encode(name)) == quantized_weight() without
   /// gradients, bit for bit.
   Encoding encode(const std::string& name) const;
   const AdaScaleState& state() const { return state_; }
-  /// W' of the weight's shape, fp32: what AIMET folds into the weight; only tests that compare with AIMET
-  /// want it.
+  /// W' of the weight's shape, fp32: what AIMET folds into the weight; only tests that
+  /// compare with AIMET want it.
   at::Tensor divided_weight() const;
 
  private:

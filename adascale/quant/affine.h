@@ -16,8 +16,8 @@ struct Affine {
   SuperblockParts scale_parts, minimum_parts = {};  ///< undefined without superblocks
 };
 
-/// Of a range, in its dtype. Throws (user), beginning with `name`, when a float is more than the grid's dtype
-/// holds.
+/// Of a range, in its dtype. Throws (user), beginning with `name`, when a float is more
+/// than the grid's dtype holds.
 Affine affine_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
 /// The same without the check, for training, whose values may be anything.
 Affine storable_affine(const Range& range, const Grid& grid);

@@ -6,19 +6,19 @@
 
 namespace adascale {
 
-/// scale * clamp(round(w / scale), lowest, highest), half to even, where lowest..highest is qmin..qmax when
-/// symmetric and offset..offset + 2^b - 1 otherwise. Any floating dtype and device, computed in fp32 at
-/// least; `scale` and `offset` broadcast against `w`. A symmetric grid never looks at `offset`: it may be
-/// undefined.
+/// scale * clamp(round(w / scale), lowest, highest), half to even, where lowest..highest is
+/// qmin..qmax when symmetric and offset..offset + 2^b - 1 otherwise. Any floating dtype and device,
+/// computed in fp32 at least; `scale` and `offset` broadcast against `w`. A symmetric grid never
+/// looks at `offset`: it may be undefined.
 ///
-/// Gradients straight through the rounding (algorithm.md; g incoming, x = w/scale, c the clamped code, m
-/// inside):
+/// Gradients straight through the rounding (algorithm.md; g incoming, x = w/scale, c the
+/// clamped code, m inside):
 ///   d/dw = g*m;  d/dscale = sum g*(round(x)-x where m, else c);  d/doffset = scale * sum g*(1-m)
 at::Tensor fake_quantize(const at::Tensor& w, const at::Tensor& scale, const at::Tensor& offset,
                          const Grid& grid);
 
-/// The same with any affine: with a minimum scale * clamp(round((w - minimum) / scale), 0, 2^b - 1) +
-/// minimum.
+/// The same with any affine: with a minimum scale * clamp(round((w - minimum) /
+/// scale), 0, 2^b - 1) + minimum.
 at::Tensor fake_quantize(const at::Tensor& w, const Affine& affine, const Grid& grid);
 
 /// c = clamp(round(w / scale), lowest, highest), fp32 (fp64 for fp64 input), no gradient: code + offset.

@@ -6,8 +6,8 @@
 
 namespace adascale {
 
-/// Smallest and largest value of a floating tensor with at least one element. Throws (user) on NaN or
-/// infinity:
+/// Smallest and largest value of a floating tensor with at least one element. Throws
+/// (user) on NaN or infinity:
 /// "<name>: 3 of 96 values are NaN or infinite; ...".
 std::pair<double, double> finite_extremes(const std::string& name, const at::Tensor& x);
 

@@ -52,8 +52,8 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
 void check_block_scales(const std::string& name, const Grid& grid) {
   if (!grid.integer_block_scales()) return;
   ADA_CHECK(grid.per_group() && grid.symmetric,
-            "{}: decompressed_bw (LPBQ) needs groups on a symmetric grid; set group_size and symmetric, or "
-            "decompressed_bw 0",
+            "{}: decompressed_bw (LPBQ) needs groups on a symmetric grid; "
+            "set group_size and symmetric, or decompressed_bw 0",
             name);
 }
 
@@ -87,8 +87,8 @@ std::vector<int64_t> Grid::scaled_axes() const {
   return axes;
 }
 
-// Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at
-// 2^-24.
+// Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32
+// numbers. fp16 ends at 2^-24.
 double smallest_scale(c10::ScalarType stored) {
   return std::ldexp(1.0, stored == c10::ScalarType::Half ? -24 : -60);
 }
@@ -165,8 +165,8 @@ at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid) {
 
 void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name) {
   ADA_CHECK(at::all(at::isfinite(scale)).item<bool>(),
-            "{}: values are too large for {} with scales stored as {}; use more bits, exclude the layer "
-            "(param_bw 32), or write a format of float32 scales",
+            "{}: values are too large for {} with scales stored as {}; "
+            "use more bits, exclude the layer (param_bw 32), or write a format of float32 scales",
             name, to_string(grid), c10::toString(grid.scale_dtype));
 }
 
@@ -187,8 +187,8 @@ at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& gr
 
 namespace {
 
-/// The step, of whichever sign, that reaches min and max from zero with the codes there are: there is one
-/// more below.
+/// The step, of whichever sign, that reaches min and max from zero with the codes there are:
+/// there is one more below.
 at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid, double floor) {
   const at::Tensor upright = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
   const at::Tensor reversed = (min / -grid.qmax()).maximum(max / -grid.qmin()).clamp_min(floor);

@@ -9,8 +9,8 @@ namespace adascale {
 
 /// The integer grid of one tensor: how many codes, around zero or not, and what shares a scale.
 ///
-/// Codes: symmetric [-2^(b-1), 2^(b-1)-1] (AIMET's "non-strict" grid); asymmetric 0..2^b-1 shifted by the
-/// offset.
+/// Codes: symmetric [-2^(b-1), 2^(b-1)-1] (AIMET's "non-strict" grid); asymmetric
+/// 0..2^b-1 shifted by the offset.
 struct Grid {
   int bits = 8;
   bool symmetric = true;
@@ -18,8 +18,8 @@ struct Grid {
   int64_t group_axis = -1;                               ///< the axis cut in groups; needs a channel axis
   int64_t group_size = 0;                                ///< 0: no groups
   c10::ScalarType scale_dtype = c10::ScalarType::Float;  ///< what scales are stored as; training rounds to it
-  /// LPBQ: a group's scale is an integer 1..2^block_scale_bits times one float per channel; 0: a float
-  /// itself.
+  /// LPBQ: a group's scale is an integer 1..2^block_scale_bits times one float per
+  /// channel; 0: a float itself.
   int block_scale_bits = 0;
   /// Asymmetric groups end in a float minimum <= 0, stored as scales are, instead of at an integer offset:
   /// x = scale * code + minimum (GGUF's Q4_1 and Q5_1).
@@ -62,8 +62,8 @@ at::Tensor split_groups(const at::Tensor& w, const Grid& grid);
 std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid);
 /// The inverse of split_groups for a weight of `weight_sizes`.
 at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
-/// The shape Q of scales against the split weight: per channel [out,1,..], per group [out,groups,1,..], else
-/// [].
+/// The shape Q of scales against the split weight: per channel [out,1,..], per group
+/// [out,groups,1,..], else [].
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);
 
 /// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max; the other way round where symmetric
@@ -75,8 +75,8 @@ struct Range {
 /// The same range on a device.
 Range on(const Range& range, c10::Device device);
 
-/// The axes of a split weight whose elements share a scale: those of size 1 in scale_sizes(), all of them per
-/// tensor.
+/// The axes of a split weight whose elements share a scale: those of size 1 in
+/// scale_sizes(), all of them per tensor.
 std::vector<int64_t> shared_axes(const Grid& grid, const at::Tensor& split);
 
 /// The range a quantizer starts from for values in min..max: qmin*delta..qmax*delta when symmetric, zero
@@ -92,8 +92,8 @@ at::Tensor as_stored(const at::Tensor& scale, const Grid& grid);
 at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
 /// Just the flooring and rounding, to integer scales of blocks or superblocks too, in the dtype of `scale`.
 at::Tensor storable_scale(const at::Tensor& scale, const Grid& grid);
-/// LPBQ's two parts of such scales: `per_block` (the scales' shape) times `per_channel` (one along the
-/// groups).
+/// LPBQ's two parts of such scales: `per_block` (the scales' shape) times
+/// `per_channel` (one along the groups).
 ///   per_channel = max over the groups / 2^n, as stored;  per_block = clamp(round(scale / per_channel), 1,
 ///   2^n)
 struct BlockScales {
@@ -102,8 +102,8 @@ struct BlockScales {
 BlockScales block_scales(const at::Tensor& scale, const Grid& grid);
 /// Throws (user), beginning with `name`, when scales or minima are not finite: more than their dtype holds.
 void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name);
-/// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x = scale * (code +
-/// offset).
+/// The integer offset, as fp32: 0 when symmetric, round(min / scale) <= 0 otherwise. x =
+/// scale * (code + offset).
 at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& grid);
 /// The integer nearest to `position` = min / scale that keeps zero on the grid.
 at::Tensor offset_from(const at::Tensor& position, const Grid& grid);

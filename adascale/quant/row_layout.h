@@ -7,9 +7,9 @@
 
 namespace adascale {
 
-/// A weight laid out for training: the axes with scales of their own in front, as one. What shares a scale is
-/// then a row, or a group of one. A weight [out, in, ...] is so already; [in, out] or [experts, in, out] is
-/// copied. Differentiable.
+/// A weight laid out for training: the axes with scales of their own in front, as one. What shares
+/// a scale is then a row, or a group of one. A weight [out, in, ...] is so already; [in, out] or
+/// [experts, in, out] is copied. Differentiable.
 class RowLayout {
  public:
   RowLayout(at::IntArrayRef weight_sizes, const Grid& grid);

@@ -13,8 +13,8 @@ std::unique_ptr<RangeAnalyzer> make_min_max_analyzer();
 /// AIMET's "tf_enhanced": the range with the least squared quantization error, clipping included.
 std::unique_ptr<RangeAnalyzer> make_sqnr_analyzer();
 Range sqnr_range(const at::Tensor& w, const Grid& grid);
-/// The same with each weight's squared error multiplied by its `importance`, of a shape that broadcasts to
-/// w's.
+/// The same with each weight's squared error multiplied by its `importance`, of a
+/// shape that broadcasts to w's.
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance);
 
 /// The range that leaves 0.01 % of the values out on either side.

@@ -120,8 +120,8 @@ at::Tensor sum_shared(const at::Tensor& errors, const Grid& grid) {
   return sums.repeat_interleave(groups, axis);
 }
 
-/// Of each channel or superblock the ranges, of `searched` or of `widest`, whose groups err less with what
-/// they share.
+/// Of each channel or superblock the ranges, of `searched` or of `widest`, whose groups err
+/// less with what they share.
 Range better_shared(const Range& searched, const Range& widest, const Grid& grid, const RangeError& error) {
   const at::Tensor better = sum_shared(error(searched), grid) < sum_shared(error(widest), grid);
   return {at::where(better, searched.min, widest.min), at::where(better, searched.max, widest.max)};

@@ -43,8 +43,8 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state) {
           {.scale = view.affine.scale, .offset = state.grid.symmetric ? at::Tensor() : view.affine.offset}};
 }
 
-/// What a pass needs beside the view: the rule, Adam's moments, and a second affine where rows share
-/// something.
+/// What a pass needs beside the view: the rule, Adam's moments, and a second affine
+/// where rows share something.
 struct WeightPass::Rows {
   AdaScaleState state;  ///< shares the quantizer's tensors
   StepRule rule;

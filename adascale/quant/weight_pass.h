@@ -20,8 +20,8 @@ struct StepRule {
 /// none, a grid without minima and superblocks.
 bool kernels_take(const AdaScaleState& state);
 
-/// What, scale and offset of the present state by the kernels. Bit for bit the same whatever the number of
-/// threads.
+/// What, scale and offset of the present state by the kernels. Bit for bit the same
+/// whatever the number of threads.
 FakeQuantized quantize_by_rows(const AdaScaleState& state);
 
 /// Trains a weight without autograd inside it: backward of the fake-quantizer, the update and the next What
@@ -29,16 +29,16 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state);
 /// AdaScaleQuantizer's expression and tune/learned_weight; the tests hold the two together.
 class WeightPass {
  public:
-  /// The learnables of `state` are moved in place. `output_type`: kFloat or kBFloat16, what the block
-  /// computes in.
+  /// The learnables of `state` are moved in place. `output_type`: kFloat or kBFloat16,
+  /// what the block computes in.
   WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type);
   ~WeightPass();
   WeightPass(WeightPass&&) noexcept;
 
   /// What: a leaf of the weight's shape that collects its gradient. The same memory after every step.
   const at::Tensor& weight() const;
-  /// One step from the gradient, which is cleared; nothing when there is none. Rates are the rule's times
-  /// `decay`.
+  /// One step from the gradient, which is cleared; nothing when there is none. Rates are
+  /// the rule's times `decay`.
   void step(double decay);
 
  private:

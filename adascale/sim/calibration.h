@@ -18,8 +18,8 @@ class Calibration {
   /// additive mask) turn the quantizer off instead, since no grid holds both them and the rest.
   void observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x);
 
-  /// The quantizers with their encodings, or the reason why one is off. Throws (user) if nothing was
-  /// observed.
+  /// The quantizers with their encodings, or the reason why one is off. Throws (user)
+  /// if nothing was observed.
   std::vector<ActivationQuantizer> finish(std::vector<ActivationQuantizer> quantizers) const;
 
  private:

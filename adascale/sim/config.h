@@ -19,8 +19,8 @@ struct OpConfig {
 
 /// A quantsim configuration in AIMET's JSON format: which quantizers exist and of what kind.
 ///
-/// Op types are ONNX names ("Gemm" is a Linear). What is nowhere set is off: not quantized, asymmetric, per
-/// tensor.
+/// Op types are ONNX names ("Gemm" is a Linear). What is nowhere set is off: not
+/// quantized, asymmetric, per tensor.
 struct SimConfig {
   OpConfig defaults;                                  ///< "defaults": its ops and per_channel_quantization
   ParamConfig default_param;                          ///< "defaults".params

@@ -12,8 +12,8 @@ using Inputs = std::vector<c10::IValue>;
 /// The program's flat outputs.
 using Outputs = std::vector<c10::IValue>;
 
-/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list missing and
-/// unknown names.
+/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list
+/// missing and unknown names.
 Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
 Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
 

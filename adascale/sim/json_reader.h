@@ -11,9 +11,9 @@ namespace adascale {
 /// Keeps members in the order they are written.
 using OrderedJson = nlohmann::ordered_json;
 
-/// The document in `text`; `origin` is what messages call it. Throws Error (user) on a syntax error, naming
-/// its line and column, on a key that stands twice in one object, and on nesting deeper than any format of
-/// ours.
+/// The document in `text`; `origin` is what messages call it. Throws Error (user) on a syntax
+/// error, naming its line and column, on a key that stands twice in one object, and on nesting
+/// deeper than any format of ours.
 OrderedJson parse_json(const std::string& text, const std::string& origin);
 
 /// A whole small file. Throws Error (user) when it cannot be read; `what` says what it was meant to be.

@@ -15,8 +15,8 @@ struct WeightAxes {
   bool operator==(const WeightAxes&) const = default;
 };
 
-/// Calls of a layer kind that read one weight. Tied weights are one Layer with several nodes and parameter
-/// names.
+/// Calls of a layer kind that read one weight. Tied weights are one Layer with several
+/// nodes and parameter names.
 struct Layer {
   std::string name;  ///< the module's path, "encoder.layer.0.fc1"; a parameter of another name keeps its own
   std::vector<std::string> aliases;  ///< paths of the modules that apply it, where they are called otherwise

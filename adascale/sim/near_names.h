@@ -4,8 +4,8 @@
 
 namespace adascale {
 
-/// At most three of `names` that `word` may have meant, best first: case aside, one begins the other or few
-/// letters differ.
+/// At most three of `names` that `word` may have meant, best first: case aside, one begins the
+/// other or few letters differ.
 std::vector<std::string> near_names(const std::string& word, const std::vector<std::string>& names);
 
 /// "; did you mean a or b?", or nothing: the end of a message about an unknown `word`.

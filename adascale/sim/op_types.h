@@ -12,8 +12,8 @@ enum class DataRole {
   kShapeOnly,  ///< reads shapes, dtypes and the like, none of the numbers
 };
 
-/// What AIMET's configurations call an operator: an ONNX op type, "Gemm"; empty when they have no name for
-/// it.
+/// What AIMET's configurations call an operator: an ONNX op type, "Gemm"; empty when
+/// they have no name for it.
 struct OpType {
   std::string onnx_type;
   DataRole role = DataRole::kComputes;

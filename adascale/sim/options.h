@@ -76,16 +76,17 @@ void visit_sim_options(Visitor&& visit, Options& options) {
   visit("group_size", options.group_size, "weights of one row that share a scale; 0: one scale per channel",
         OptionRule{.min = 0});
   visit("decompressed_bw", options.decompressed_bw,
-        "LPBQ: a group's scale is an integer 1 to 2^(decompressed_bw - param_bw) times one float per channel "
-        "(8 for QNN); 0: a float itself",
+        "LPBQ: a group's scale is an integer 1 to 2^(decompressed_bw - param_bw) "
+        "times one float per channel (8 for QNN); 0: a float itself",
         OptionRule{.min = 0, .max = 16});
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
   visit("fold_batch_norms", options.fold_batch_norms,
         "make batch norms part of the convolutions and linears they follow, as deployed models run",
         OptionRule{});
   visit("device", options.device,
-        "where it is computed: cpu, cuda, cuda:1 or any other device of this torch; auto: where the model's "
-        "parameters are; quantize() and the command take cuda, if there is one, for a model from a file",
+        "where it is computed: cpu, cuda, cuda:1 or any other device of this torch; "
+        "auto: where the model's parameters are; "
+        "quantize() and the command take cuda, if there is one, for a model from a file",
         OptionRule{});
   visit("config", options.config_file, "where quantizers sit: JSON in AIMET's quantsim config format",
         OptionRule{.alias = "config_file"});

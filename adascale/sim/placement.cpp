@@ -149,8 +149,8 @@ class Placer {
     return producer == kNone ? options_.default_output_bw : settings_[graph_.unit_of(producer)].output_bw;
   }
 
-  /// "is_input_quantized" of an op type: what reaches such a unit bare gets a quantizer, seen by its other
-  /// readers too.
+  /// "is_input_quantized" of an op type: what reaches such a unit bare gets a quantizer, seen
+  /// by its other readers too.
   void place_uncovered_inputs(UnitId unit) {
     for (const ValueId value : graph_.inputs(unit))
       if (!is_covered(value))

@@ -28,11 +28,11 @@ enum class SimMode {
 
 /// A model with simulated quantization: weights on their grids, activations through their encodings.
 ///
-/// The weights' ranges are found at construction (they need no data), the activations' by compute_encodings.
-/// Runs on the device of the options: inputs are moved to it, outputs stay on it, and tensors that are
-/// elsewhere are moved when they are read. Tensors are shared with the Program given until a layer is folded;
-/// then the layer's parameter becomes the dequantized weight, in a new tensor or, with `in_place`, in the
-/// program's own.
+/// The weights' ranges are found at construction (they need no data), the activations' by
+/// compute_encodings. Runs on the device of the options: inputs are moved to it, outputs stay on
+/// it, and tensors that are elsewhere are moved when they are read. Tensors are shared with the
+/// Program given until a layer is folded; then the layer's parameter becomes the dequantized
+/// weight, in a new tensor or, with `in_place`, in the program's own.
 class QuantizationSimModel {
  public:
   /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,
@@ -65,8 +65,8 @@ class QuantizationSimModel {
   /// compute_encodings has succeeded, or every activation quantizer was loaded or turned off.
   bool is_calibrated() const;
 
-  /// Collects instead of running: until stop_recording, calls store copies of their inputs and throw
-  /// ForwardRecorded.
+  /// Collects instead of running: until stop_recording, calls store copies of their inputs
+  /// and throw ForwardRecorded.
   void start_recording();
   size_t recorded_calls() const;
   std::vector<Inputs> stop_recording();

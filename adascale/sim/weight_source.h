@@ -9,8 +9,8 @@ namespace adascale {
 /// What an operand is made of, when that is one parameter: seen through views, casts and selections.
 struct WeightSource {
   ValueId parameter = kNone;
-  /// By axis of the operand: the parameter's axes, outermost first, that run along it; none where it is the
-  /// views' own.
+  /// By axis of the operand: the parameter's axes, outermost first, that run along it; none
+  /// where it is the views' own.
   std::vector<std::vector<int64_t>> axes;
   std::vector<NodeId> views;  ///< on the way, execution order
   std::string obstacle;       ///< what on the way computes, or views in a way not known; empty: none

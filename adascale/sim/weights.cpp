@@ -66,8 +66,8 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
   const auto dtype = weight.scalar_type();
   if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
     objections.add(
-        "{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude "
-        "the layer (param_bw 32)",
+        "{}: weight has dtype {}, expected float32, bfloat16 or float16; "
+        "convert the model, or exclude the layer (param_bw 32)",
         layer.name, c10::toString(dtype));
     return false;
   }

@@ -12,9 +12,9 @@ namespace adascale {
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches);
 
-/// An estimate of the device memory that the largest block takes in training: its weights with their
-/// learnables and what autograd keeps of them, the rest of its state, one batch's activations with their
-/// gradients.
+/// An estimate of the device memory that the largest block takes in training: its weights with
+/// their learnables and what autograd keeps of them, the rest of its state, one batch's
+/// activations with their gradients.
 int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                              const std::vector<Inputs>& batches, bool adam);
 

@@ -5,13 +5,13 @@
 
 namespace adascale {
 
-/// Adam (arXiv 1412.6980) without weight decay over tensors that share a learning rate; beta 0.9 and 0.999,
-/// epsilon 1e-8.
+/// Adam (arXiv 1412.6980) without weight decay over tensors that share a learning rate; beta 0.9
+/// and 0.999, epsilon 1e-8.
 class Adam {
  public:
   Adam(std::vector<at::Tensor> parameters, double learning_rate);
-  /// One update from the parameters' gradients, which are cleared; the rate is the constructor's times
-  /// `decay`.
+  /// One update from the parameters' gradients, which are cleared; the rate is the
+  /// constructor's times `decay`.
   void step(double decay);
 
  private:

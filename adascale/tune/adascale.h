@@ -44,42 +44,41 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
         OptionRule{});
   visit("recipe", options.recipe, "how blocks are trained; `adascale list recipes`", OptionRule{});
   visit("keep_better", options.keep_better,
-        "off, what was trained stays, to study it; on, a block that was better before training stays as it "
-        "was",
+        "off, what was trained stays, to study it; "
+        "on, a block that was better before training stays as it was",
         OptionRule{});
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
-  visit(
-      "precision", options.precision,
-      "of the layers' matmuls in training; bfloat16 takes weights of up to 4 bits, auto too where the recipe "
-      "allows it and the device is fast at it, and then TF32 for the rest on a GPU that has it",
-      OptionRule{.choices = {"auto", "float32", "bfloat16"}});
+  visit("precision", options.precision,
+        "of the layers' matmuls in training; bfloat16 takes weights of up to 4 bits, "
+        "auto too where the recipe allows it and the device is fast at it, "
+        "and then TF32 for the rest on a GPU that has it",
+        OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("activation_memory", options.activation_memory,
-        "MiB of activations kept in the host's memory between blocks; the rest waits in a temporary file "
-        "(TMPDIR)",
+        "MiB of activations kept in the host's memory between blocks; "
+        "the rest waits in a temporary file (TMPDIR)",
         OptionRule{.min = 0, .max = 1e9});
   visit(
       "device_activation_memory", options.device_activation_memory,
       "MiB of them kept on the device first, where that is not the CPU; default: what the blocks leave free",
       OptionRule{.min = 0, .max = 1e9});
   visit("deterministic", options.deterministic,
-        "same bytes again on a GPU too, by slower algorithms; CUDA needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in "
-        "the "
-        "environment; CPUs always give the same bytes",
+        "same bytes again on a GPU too, by slower algorithms; "
+        "CUDA needs CUBLAS_WORKSPACE_CONFIG=:4096:8 in the environment; CPUs always give the same bytes",
         OptionRule{});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
 }
 
-/// Learns the weight encodings block by block (AdaScale; algorithm in ARCHITECTURE.md) and folds them into
-/// the sim.
+/// Learns the weight encodings block by block (AdaScale; algorithm in ARCHITECTURE.md) and
+/// folds them into the sim.
 ///
-/// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are neither used
-/// nor changed. A trained block is kept only if its loss over all batches is no worse than
-/// round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any work and all at
-/// once: no batches; NaN or infinity in a batch; inputs that do not fit; no block found; a layer that cannot
-/// be trained; epochs with iterations; sim already calibrated or already trained. A failure during the work
-/// names the blocks already folded, which stay so.
+/// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are
+/// neither used nor changed. A trained block is kept only if its loss over all batches is no worse
+/// than round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any
+/// work and all at once: no batches; NaN or infinity in a batch; inputs that do not fit; no block
+/// found; a layer that cannot be trained; epochs with iterations; sim already calibrated or already
+/// trained. A failure during the work names the blocks already folded, which stay so.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 

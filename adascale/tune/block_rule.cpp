@@ -60,8 +60,8 @@ class BlockRule {
     }
   }
 
-  /// How many calls of the last one's class the data came through, station by station, each with a single
-  /// source.
+  /// How many calls of the last one's class the data came through, station by station,
+  /// each with a single source.
   int run_length(const CallFlow& flow, int end) const {
     const std::string& kind = graph_.kind(flow.stations[end]);
     std::vector<bool> seen(flow.stations.size());

@@ -199,8 +199,8 @@ void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t iteration,
       environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
 }
 
-// AIMET mixes element by element: with `fp_input_share` probability the FP model's input, else the quantized
-// one's.
+// AIMET mixes element by element: with `fp_input_share` probability the FP model's input,
+// else the quantized one's.
 at::Tensor BlockTrainer::mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const {
   const at::Tensor noise = uniform_noise(quant.sizes(), derive_seed(job_.seed, place), quant.device());
   return at::where(noise.lt(job_.recipe.fp_input_share), fp, quant);

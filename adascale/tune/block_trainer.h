@@ -31,9 +31,9 @@ struct BlockJob {
   uint64_t seed = 0;
 };
 
-/// Trains the weight quantizers of one block so that its output on the quantized model's input approaches the
-/// FP block's output on the FP model's input (block-wise knowledge distillation; algorithm in
-/// ARCHITECTURE.md).
+/// Trains the weight quantizers of one block so that its output on the quantized model's input
+/// approaches the FP block's output on the FP model's input (block-wise knowledge distillation;
+/// algorithm in ARCHITECTURE.md).
 class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);

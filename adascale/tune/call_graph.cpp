@@ -130,8 +130,8 @@ std::vector<CallId> CallGraph::big_children(CallId call) const {
   return big;
 }
 
-/// The values that depend on one of `starts` within the call, on any route or only on those around every
-/// layer.
+/// The values that depend on one of `starts` within the call, on any route or only on
+/// those around every layer.
 CallGraph::Reached CallGraph::reach(CallId call, const std::vector<ValueId>& starts, Route route) const {
   Reached reached(program_.values.size());
   for (ValueId value : starts) reached[value] = true;

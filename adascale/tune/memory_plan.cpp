@@ -34,9 +34,9 @@ void plan_device(const QuantizationSimModel& sim, const AdaScaleOptions& options
   if (!free) return;
   if (taken > *free)
     objections.add(
-        "device: {} has {} MiB free, and the largest block takes about {} MiB in training, the quantized "
-        "weights beside the model's own {} (none with in_place); give smaller batches, smaller blocks "
-        "(blocks=), or another device",
+        "device: {} has {} MiB free, and the largest block takes about {} MiB in training, "
+        "the quantized weights beside the model's own {} (none with in_place); "
+        "give smaller batches, smaller blocks (blocks=), or another device",
         device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20);
   else if (taken + plan.on_device > *free)
     objections.add(
@@ -52,8 +52,9 @@ void check_scratch(int64_t bytes, Objections& objections) {
     const ScratchRoom room = scratch_room();
     if (bytes > room.bytes)
       objections.add(
-          "activation_memory: about {} MiB of activations are left to a temporary file, but {} has {} MiB "
-          "free; point TMPDIR to another folder, give fewer samples, or allow more memory",
+          "activation_memory: about {} MiB of activations are left to a temporary file, "
+          "but {} has {} MiB free; "
+          "point TMPDIR to another folder, give fewer samples, or allow more memory",
           bytes >> 20, room.folder, room.bytes >> 20);
   } catch (const Error& error) {  // boundary: one objection among others
     objections.add("{}", error.what());

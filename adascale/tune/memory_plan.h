@@ -17,9 +17,9 @@ struct MemoryPlan {
   bool free_is_known = true;  ///< what new tensors may take on the device
 };
 
-/// Objects to a device without room for the largest block and for the quantized weights that stand beside the
-/// model's own, to more activations on it than fit, and to a disk without room for those that no memory
-/// takes.
+/// Objects to a device without room for the largest block and for the quantized weights that stand
+/// beside the model's own, to more activations on it than fit, and to a disk without room for
+/// those that no memory takes.
 MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                        const std::vector<Inputs>& batches, const Recipe& recipe,
                        const AdaScaleOptions& options, Objections& objections);

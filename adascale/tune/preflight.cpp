@@ -19,9 +19,8 @@ constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury i
 void check_state(const QuantizationSimModel& sim, Objections& objections) {
   if (sim.is_calibrated())
     objections.add(
-        "apply_adascale: called after compute_encodings, which froze the weights, or after load_encodings "
-        "with all "
-        "activations; call it before");
+        "apply_adascale: called after compute_encodings, which froze the weights, "
+        "or after load_encodings with all activations; call it before");
   try {
     sim.check_unchanged();
   } catch (const Error& error) {  // boundary: one objection among others
@@ -91,9 +90,8 @@ void check_deterministic(c10::Device device, const AdaScaleOptions& options, Obj
   const std::string given = set == nullptr ? "" : set;
   if (given == ":4096:8" || given == ":16:8") return;
   objections.add(
-      "deterministic: CUBLAS_WORKSPACE_CONFIG: got '{}', expected :4096:8 or :16:8, with which alone cuBLAS "
-      "sums in "
-      "one order; set it before the first CUDA call",
+      "deterministic: CUBLAS_WORKSPACE_CONFIG: got '{}', expected :4096:8 or :16:8, "
+      "with which alone cuBLAS sums in one order; set it before the first CUDA call",
       given);
 }
 
@@ -167,8 +165,8 @@ Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inpu
                    list_calls(sim.program()));
   else if (plan.recipe.trains() && !any_trainable(sim, plan.blocks))
     objections.add(
-        "apply_adascale: no layer in the {} blocks found can be trained ({}); give them 2 to {} bits, or use "
-        "recipe rtn",
+        "apply_adascale: no layer in the {} blocks found can be trained ({}); "
+        "give them 2 to {} bits, or use recipe rtn",
         plan.blocks.size(), fmt::join(list_not_trained(sim, plan.blocks), "; "), kMaxTrainedBits);
   check_precision(sim, options, objections);
   objections.raise();

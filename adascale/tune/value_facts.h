@@ -8,8 +8,8 @@ namespace adascale {
 /// What the block rule asks of single values and nodes, found in one pass over the program.
 class ValueFacts {
  public:
-  /// What a value was made from; of several streams into a call, the one of the highest rank is what blocks
-  /// pass on.
+  /// What a value was made from; of several streams into a call, the one of the highest
+  /// rank is what blocks pass on.
   enum class Rank : char { kPlain, kParameter, kLayer };
 
   explicit ValueFacts(const Program& program);

@@ -50,9 +50,9 @@ TEST_F(BadInput, DataFiles) {
 TEST_F(BadInput, NamesDtypesShapesAndCountsAllAtOnce) {
   expect_data_error(
       "sum", {{"left", at::arange(40).view({4, 10})}, {"rest", at::randn({5, 16})}},
-      "no tensor is named 'right'; 'rest' is none of the model's inputs (left, right); 'left' is Long, "
-      "expected "
-      "Float; 'left' has size 10 along dimension 1, expected 16; sample counts differ: 'left' 4, 'rest' 5");
+      "no tensor is named 'right'; 'rest' is none of the model's inputs (left, right); "
+      "'left' is Long, expected Float; "
+      "'left' has size 10 along dimension 1, expected 16; sample counts differ: 'left' 4, 'rest' 5");
   expect_data_error("blocks", {{"x", at::randn({4, 4, 16})}},
                     "'x' has 3 dimensions, expected 2, samples first");
 }
@@ -79,8 +79,9 @@ TEST_F(BadInput, DataOptions) {
   expect_data_error("blocks", ten, "10 samples, but --samples asks for 11", {"--samples", "11"});
   expect_data_error("blocks", ten, "--data-weights: got 2 numbers for 1 files", {"--data-weights", "1", "2"});
   expect_data_error("blocks", ten,
-                    "--seq-len: for text only, and a .pt2 takes none; --packing: for text only, and a .pt2 "
-                    "takes none; --data-weights: for several files, and a .pt2 takes one",
+                    "--seq-len: for text only, and a .pt2 takes none; "
+                    "--packing: for text only, and a .pt2 takes none; "
+                    "--data-weights: for several files, and a .pt2 takes one",
                     {"--seq-len", "8", "--packing", "padded", "--data-weights", "1"});
   expect_error({model_file("blocks"), "--data", samples(4), samples(4)}, "got 2 files, expected one");
 }

@@ -31,17 +31,16 @@ TEST(GgufPreTokenizer, IsKnownByWhatItDoes) {
       split(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
             R"(\s*[\r\n]+|\s+(?!\S)|\s+)");
   EXPECT_EQ(error_of([&] { gguf_pre_tokenizer("f", llama3); }),
-            "f: has ignore_merges false, and what llama.cpp calls llama-bpe implies true; quantize a .gguf "
-            "that llama.cpp made of the folder");
+            "f: has ignore_merges false, and what llama.cpp calls llama-bpe implies true; "
+            "quantize a .gguf that llama.cpp made of the folder");
   llama3["model"]["ignore_merges"] = true;
   EXPECT_EQ(gguf_pre_tokenizer("f", llama3), "llama-bpe");
   EXPECT_EQ(gguf_pre_tokenizer("f", split(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| )"
                                           R"(?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)")),
             "qwen2");
-  EXPECT_EQ(
-      error_of([] { gguf_pre_tokenizer("f", split("\\s+")); }),
-      "f: splits text in a way that has no name here (split \\s+; bytes); quantize a .gguf that llama.cpp "
-      "made of the folder");
+  EXPECT_EQ(error_of([] { gguf_pre_tokenizer("f", split("\\s+")); }),
+            "f: splits text in a way that has no name here (split \\s+; bytes); "
+            "quantize a .gguf that llama.cpp made of the folder");
 }
 
 TEST(GgufArchitecture, NamesAreLlamaCpps) {

@@ -265,10 +265,9 @@ TEST(LoadEncodings, TrainedCodesAreNotRoundedAnew) {
   QuantizationSimModel sim = fresh("sampled", w4a16());
   sim.fold(0, sim.weight_encoding(0), /*trained=*/true);
   const std::string text = exported(calibrated_sim("sampled", w4a16()), "1.0.0", "m_torch.encodings");
-  EXPECT_EQ(
-      error_of([&] { load(sim, text); }),
-      "e: param_encodings.0.weight: AdaScale trained the codes of 0.weight, and loading would round them "
-      "anew; make a new simulation");
+  EXPECT_EQ(error_of([&] { load(sim, text); }),
+            "e: param_encodings.0.weight: AdaScale trained the codes of 0.weight, "
+            "and loading would round them anew; make a new simulation");
 }
 
 /// What AIMET writes of a Linear that its ONNX file keeps as [in, out].

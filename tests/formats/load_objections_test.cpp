@@ -30,8 +30,9 @@ TEST(LoadEncodings, AllObjectionsAtOnceAndTheSimAsBefore) {
       error_of([&] { load(sim, file.dump()); }),
       "e: activation_encodings.0.input.0.scale: got -1, expected a scale: a positive number of float32; "
       "e: param_encodings.0.wight: '0.wight' is not in the model; did you mean 0.weight or 2.weight?; "
-      "e: param_encodings.2.weight: got 4 scales, which do not fit a weight of 3x4; expected 1 (per "
-      "tensor), 3 (per channel along axis 0) or 3 times the number of equal blocks along axis 1, 4 long; "
+      "e: param_encodings.2.weight: got 4 scales, which do not fit a weight of 3x4; "
+      "expected 1 (per tensor), 3 (per channel along axis 0) or 3 times the number of equal blocks along "
+      "axis 1, 4 long; "
       "e: activation_encodings.3.output.0: '3' is not in the model; did you mean 0 or 1 or 2?");
   EXPECT_EQ(sim.describe(), before);
 }
@@ -42,10 +43,9 @@ TEST(LoadEncodings, NotStrictPassesOverAndSaysSo) {
   SimOptions options = w4a16();
   options.layer_config = {{"2", {.param_bw = 32}}};
   QuantizationSimModel sim = fresh("sampled", options);
-  EXPECT_EQ(
-      error_of([&] { load(sim, sample().dump()); }),
-      "e: param_encodings.2.weight: '2.weight' has no quantizer in this simulation; quantize it, or load "
-      "without strict");
+  EXPECT_EQ(error_of([&] { load(sim, sample().dump()); }),
+            "e: param_encodings.2.weight: '2.weight' has no quantizer in this simulation; "
+            "quantize it, or load without strict");
   EXPECT_EQ(load(sim, file.dump(), {.strict = false}),
             (std::vector<std::string>{"e: param_encodings.2.weight: has no quantizer in this simulation",
                                       "e: param_encodings.other: is not in the model"}));
@@ -62,8 +62,8 @@ TEST(LoadEncodings, WhatIsMissingIsKeptRefusedOrTurnedOff) {
   EXPECT_EQ(kept.weights().size(), 2U);
   QuantizationSimModel refused = fresh("sampled", w4a16());
   EXPECT_EQ(error_of([&] { load(refused, file.dump(), {.partial = false}); }),
-            "2.weight: the encodings file has no entry for it; load with partial; 1 output 0: the encodings "
-            "file has no entry for it; load with partial");
+            "2.weight: the encodings file has no entry for it; load with partial; "
+            "1 output 0: the encodings file has no entry for it; load with partial");
   QuantizationSimModel off = fresh("sampled", w4a16());
   load(off, file.dump(), {.strict = false, .partial = false});
   EXPECT_TRUE(off.is_calibrated());
@@ -90,12 +90,11 @@ TEST(LoadEncodings, TwoEncodingsOfOneQuantizerMustBeEqual) {
   twice["name"] = "relu";
   twice["scale"][0] = 1.0;
   file["activation_encodings"].push_back(twice);
-  EXPECT_EQ(
-      error_of([&] {
-        load(sim, file.dump(), {.names = {{"output", "linear_1"}}});
-      }),
-      "e: activation_encodings[3] (relu): one quantizer, 1 output 0, has two encodings in the file that "
-      "differ");
+  EXPECT_EQ(error_of([&] {
+              load(sim, file.dump(), {.names = {{"output", "linear_1"}}});
+            }),
+            "e: activation_encodings[3] (relu): one quantizer, 1 output 0, "
+            "has two encodings in the file that differ");
 }
 
 struct Wrong {

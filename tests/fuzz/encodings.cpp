@@ -6,8 +6,8 @@ using namespace adascale;
 
 namespace {
 
-// What load_encodings changes is set anew for each input; reading the model again would take most of the
-// time.
+// What load_encodings changes is set anew for each input; reading the model again
+// would take most of the time.
 const Program& model() {
   static const Program program = load_program(std::getenv("ADASCALE_FUZZ_MODEL"));
   return program;

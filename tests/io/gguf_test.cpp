@@ -128,8 +128,8 @@ TEST_F(GgufTest, says_what_is_wrong) {
   std::string big = file_with(0, 0, "");
   std::swap(big[4], big[7]);
   EXPECT_EQ(objection_to(big),
-            "GGUF version 50331648, expected 2 or 3 (it is big-endian); convert it with llama.cpp's current "
-            "tools");
+            "GGUF version 50331648, expected 2 or 3 (it is big-endian); "
+            "convert it with llama.cpp's current tools");
   EXPECT_EQ(objection_to(file_with(1ULL << 60, 0, "")),
             "announces 1152921504606846976 tensors, but only 8 bytes are left: truncated?");
   EXPECT_EQ(objection_to(file_with(0, 1, key + std::string("\15\0\0\0 ", 5))),

@@ -26,8 +26,8 @@ void move_learnables(const AdaScaleQuantizer& quantizer, double by) {
   for (const at::Tensor& p : quantizer.learnables()) p.add_(at::randn_like(p), by);
 }
 
-// Every combination of bits, symmetry, sharing, dtypes and layer; in loops, since ctest runs a process per
-// test.
+// Every combination of bits, symmetry, sharing, dtypes and layer; in loops, since ctest
+// runs a process per test.
 TEST(AdaScaleCases, StartAsRoundToNearest) {
   for (const QuantCase& c : quant_cases()) {
     SCOPED_TRACE(c.name());

@@ -16,8 +16,8 @@
 namespace adascale {
 namespace {
 
-// A weight [4, 12] whose values fall inside and beyond the grid on both sides, in double, and what comes in
-// from above.
+// A weight [4, 12] whose values fall inside and beyond the grid on both sides, in double, and
+// what comes in from above.
 struct Example {
   Grid grid;
   at::Tensor w, scale, offset, g;
@@ -63,8 +63,8 @@ TEST_P(FakeQuantizeGradient, IsTheFormulas) {
   EXPECT_LT(insiders, 40);
 }
 
-// Beyond the grid nothing is rounded: the function is scale * (offset + constant), and differences are its
-// gradient.
+// Beyond the grid nothing is rounded: the function is scale * (offset + constant), and
+// differences are its gradient.
 TEST_P(FakeQuantizeGradient, IsFiniteDifferencesWhereClamped) {
   Example e(GetParam());
   const at::Tensor c = nearest_steps(e.w, e.scale, e.offset, e.grid);

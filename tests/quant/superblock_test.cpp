@@ -182,8 +182,8 @@ TEST(Superblocks, NeedGroupsThatFitThem) {
     return error_of([&] { check_grid("w", grid, sizes); });
   };
   EXPECT_EQ(error([](Grid&) {}, {4, 576}),
-            "w: in_features 576 is not a multiple of 256, the length of a superblock; use a grid of plain "
-            "groups");
+            "w: in_features 576 is not a multiple of 256, the length of a superblock; "
+            "use a grid of plain groups");
   EXPECT_EQ(error([](Grid& grid) { grid.superblock_size = 200; }),
             "w: superblocks of 200 are not whole groups of 32; use a group_size that divides them");
   EXPECT_EQ(error([](Grid& grid) { grid.float_minimum = false; }),
@@ -197,10 +197,9 @@ TEST(Superblocks, NeedGroupsThatFitThem) {
 
 TEST(Superblocks, TooLargeForHalf) {
   const at::Tensor w = at::full({1, 256}, 1e6F);
-  EXPECT_EQ(
-      error_of([&] { encode_rtn("w", w.neg(), grids()[0], min_max_range(w.neg(), grids()[0])); }),
-      "w: values are too large for int4 with minimum per group of 32 with scales stored as Half; use more "
-      "bits, exclude the layer (param_bw 32), or write a format of float32 scales");
+  EXPECT_EQ(error_of([&] { encode_rtn("w", w.neg(), grids()[0], min_max_range(w.neg(), grids()[0])); }),
+            "w: values are too large for int4 with minimum per group of 32 with scales stored as Half; "
+            "use more bits, exclude the layer (param_bw 32), or write a format of float32 scales");
 }
 
 }  // namespace

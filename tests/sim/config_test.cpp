@@ -114,8 +114,8 @@ TEST(SimConfig, WhatIsNotActedOnIsNamedInOneLine) {
   ASSERT_EQ(log.lines().size(), 1u);
   EXPECT_EQ(log.lines().front(),
             "c.json: part of AIMET's format, but without effect here: defaults.hw_version, "
-            "defaults.strict_symmetric, "
-            "defaults.supported_kernels, params.bias, op_type.Relu.encoding_constraints, "
+            "defaults.strict_symmetric, defaults.supported_kernels, params.bias, "
+            "op_type.Relu.encoding_constraints, "
             "op_type.PRelu.per_channel_quantization, op_type.Gemm.supported_kernels, "
             "op_type.LayerNormalization.params.weight, supergroup_pass_list");
 }
@@ -145,8 +145,8 @@ TEST(SimConfig, WrongTypesNameThePlaceAndWhatIsExpected) {
   EXPECT_EQ(config_error(with("/op_type/Relu", json{{"encoding_constraints", json{{"min", "0"}}}})),
             "c.json: op_type.Relu.encoding_constraints.min: got \"0\", expected a number");
   EXPECT_EQ(config_error(with("/defaults/supported_kernels", json{json::object()})),
-            "c.json: defaults.supported_kernels[0]: key 'activation' is missing; add it, if only as an "
-            "empty section");
+            "c.json: defaults.supported_kernels[0]: key 'activation' is missing; "
+            "add it, if only as an empty section");
   EXPECT_EQ(config_error(with("/supergroup_pass_list", json{1})),
             "c.json: supergroup_pass_list[0]: got 1, expected a string");
 }

@@ -304,8 +304,8 @@ TEST(OutputBits, PatternThatMatchesNothingIsRefused) {
   EXPECT_EQ(error_of([] {
               seed_bits({{"sofmax", {.output_bw = 8}}});
             }),
-            "layer_config: pattern 'sofmax' sets output_bw but matches no module or operator whose output is "
-            "quantized; print(sim) or `adascale inspect` lists them; did you mean softmax?");
+            "layer_config: pattern 'sofmax' sets output_bw but matches no module or operator "
+            "whose output is quantized; print(sim) or `adascale inspect` lists them; did you mean softmax?");
   EXPECT_NE(error_of([] {
               seed_bits({{"*.dropout", {.output_bw = 8}}});
             }).find("'*.dropout'"),

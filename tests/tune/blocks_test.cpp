@@ -321,9 +321,8 @@ TEST(BlocksMatching, SaysWhatIsWrongWithAPattern) {
       patterns_error(program, {"body.0", "bode.*"}),
       "blocks: 'bode.*' matches no module; calls with two layers or more: (root), body, body.0, body.1");
   EXPECT_EQ(patterns_error(program, {"norm"}),
-            "blocks: 'norm' matches norm, which has no linear, convolution, matmul or recurrent layer; calls "
-            "with two "
-            "layers or more: (root), body, body.0, body.1");
+            "blocks: 'norm' matches norm, which has no linear, convolution, matmul or recurrent layer; "
+            "calls with two layers or more: (root), body, body.0, body.1");
   EXPECT_EQ(patterns_error(program, {"body.1", "body"}),
             "blocks: body.1 lies inside body, and both are matched; name one of them");
   EXPECT_EQ(patterns_error(Program{}, {"*"}),

@@ -17,8 +17,8 @@ nlohmann::json legacy_entry(const EncodingRecord& record);
 /// {"name", "enc_type", "dtype", "bw", "is_sym", "scale", "offset", ...}.
 nlohmann::json entry_1_0_0(const EncodingRecord& record);
 
-/// The fields of ONNX's QuantizeLinear: {"name", "output_dtype", "y_scale", ...}; LPBQ differs in 2.0.0 and
-/// 2.1.0.
+/// The fields of ONNX's QuantizeLinear: {"name", "output_dtype", "y_scale", ...}; LPBQ
+/// differs in 2.0.0 and 2.1.0.
 nlohmann::json entry_2(const EncodingRecord& record, const std::string& version);
 
 }  // namespace adascale

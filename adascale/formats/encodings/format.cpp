@@ -62,8 +62,8 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   for (const QuantizedWeight& weight : request.sim.weights()) {
     if (weight.grid.float_minimum || weight.grid.has_superblocks())
       objections.add(
-          "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; use "
-          "a grid of plain scales and integer offsets",
+          "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; "
+          "use a grid of plain scales and integer offsets",
           weight.layer.name);
   }
 }

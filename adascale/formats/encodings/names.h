@@ -14,8 +14,8 @@ class EncodingNames {
  public:
   explicit EncodingNames(const QuantizationSimModel& sim);
 
-  /// The quantizer of a parameter, by any of its names; kNone when it has none, nothing when there is no such
-  /// parameter.
+  /// The quantizer of a parameter, by any of its names; kNone when it has none, nothing when
+  /// there is no such parameter.
   std::optional<int32_t> weight(const std::string& name) const;
   /// The quantizer of the matrix that "fc.weight_0" is the transpose of: so AIMET's ONNX files
   /// (sim.onnx.export) call a Linear's weight that they keep transposed. kNone when it is none.

@@ -97,8 +97,8 @@ std::vector<FileEntry> read_encodings(const std::string& text, const std::string
   const auto all = file.find("encodings"), params = file.find("param_encodings"),
              activations = file.find("activation_encodings");
   ADA_CHECK(all || params || activations,
-            "{}: is no encodings file: it has neither 'param_encodings' and 'activation_encodings' nor "
-            "'encodings'",
+            "{}: is no encodings file: "
+            "it has neither 'param_encodings' and 'activation_encodings' nor 'encodings'",
             origin);
   EntryList entries(objections);
   if (all) guarded(objections, [&] { read_list(*all, read_entry_2, entries); });

@@ -17,8 +17,8 @@ struct EncodingRecord {
   int bits = 8;
   bool symmetric = false;
   bool is_signed = false;  ///< 2.x: codes from -2^(bits-1); activations are unsigned even around zero
-  /// fp32 and int64, of the parameter's rank: 1 where a scale is shared, blocks along the block axis. []: per
-  /// tensor.
+  /// fp32 and int64, of the parameter's rank: 1 where a scale is shared, blocks along the
+  /// block axis. []: per tensor.
   at::Tensor scale, lowest;
   int64_t channel_axis = -1;                ///< -1: per tensor
   int64_t block_axis = -1, block_size = 0;  ///< -1, 0: no blocks

@@ -85,8 +85,8 @@ float rope_base(const Config& config) {
     const json& rope = config.at(key);
     const std::string type = rope.value("rope_type", rope.value("type", "default"));
     ADA_CHECK(type == "default",
-              "{}: rotary embeddings of type {} are not written; quantize a .gguf that llama.cpp made of the "
-              "model",
+              "{}: rotary embeddings of type {} are not written; "
+              "quantize a .gguf that llama.cpp made of the model",
               config.path(), type);
     base = rope.value("rope_theta", base);
   }

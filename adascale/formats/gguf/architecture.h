@@ -29,8 +29,8 @@ int64_t heads_that_move(const GgufArchitecture& architecture, const std::string&
 /// Where the rows of a moved tensor come from: int64 [rows].
 at::Tensor moved_rows(int64_t rows, int64_t heads);
 
-/// llama.cpp's hyper-parameters from a config.json. Throws (user), beginning with `path`, for what it has no
-/// key for.
+/// llama.cpp's hyper-parameters from a config.json. Throws (user), beginning with `path`,
+/// for what it has no key for.
 GgufMetadata gguf_hyper_parameters(const std::string& path, const GgufArchitecture& architecture,
                                    const nlohmann::json& config);
 

@@ -12,8 +12,8 @@ namespace {
 
 using Names = std::map<std::string, std::string>;
 
-/// What llama.cpp calls it, under each name that the model has for it; a .gguf was read under transformers'
-/// names.
+/// What llama.cpp calls it, under each name that the model has for it; a .gguf was read
+/// under transformers' names.
 std::vector<std::string> gguf_names(const SavedTensor& saved, const GgufSource& source, const Names& names) {
   std::vector<std::string> found;
   for (const std::string& name : saved.names) {
@@ -46,9 +46,8 @@ void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, O
   if (tensor.weight == kNone || tensor.grid != nullptr) return;
   const QuantizedWeight& weight = sim.weights()[tensor.weight];
   objections.add(
-      "gguf: {}: its grid, {}, is no type of GGUF's; quantize with --format gguf, which fits the grids, or "
-      "leave "
-      "the layer out (param_bw 32)",
+      "gguf: {}: its grid, {}, is no type of GGUF's; "
+      "quantize with --format gguf, which fits the grids, or leave the layer out (param_bw 32)",
       weight.layer.name, to_string(weight.grid));
 }
 

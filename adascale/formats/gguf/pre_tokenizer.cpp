@@ -54,11 +54,10 @@ void check_normalizer(const std::string& path, const json& normalizer) {
     for (const json& step : normalizer.at("normalizers")) check_normalizer(path, step);
     return;
   }
-  ADA_CHECK(
-      type == "NFC",
-      "{}: normalizes text by {}, which a GGUF has no key for; quantize a .gguf that llama.cpp made of the "
-      "folder",
-      path, type);
+  ADA_CHECK(type == "NFC",
+            "{}: normalizes text by {}, which a GGUF has no key for; "
+            "quantize a .gguf that llama.cpp made of the folder",
+            path, type);
 }
 
 }  // namespace
@@ -77,14 +76,14 @@ std::string gguf_pre_tokenizer(const std::string& path, const json& tokenizer) {
     if (row.steps != steps) continue;
     const bool ignores_merges = tokenizer.value("model", json::object()).value("ignore_merges", false);
     ADA_CHECK(ignores_merges == row.ignores_merges,
-              "{}: has ignore_merges {}, and what llama.cpp calls {} implies {}; quantize a .gguf that "
-              "llama.cpp made of the folder",
+              "{}: has ignore_merges {}, and what llama.cpp calls {} implies {}; "
+              "quantize a .gguf that llama.cpp made of the folder",
               path, ignores_merges, row.name, row.ignores_merges);
     return row.name;
   }
   fail(
-      "{}: splits text in a way that has no name here ({}); quantize a .gguf that llama.cpp made of the "
-      "folder",
+      "{}: splits text in a way that has no name here ({}); "
+      "quantize a .gguf that llama.cpp made of the folder",
       path, fmt::join(steps, "; "));
 }
 

@@ -79,8 +79,8 @@ GgufSource open_folder(const std::string& folder) {
 
 GgufSource open_gguf_source(const std::string& path) {
   ADA_CHECK(!path.empty(),
-            "the model came from no folder and no .gguf; quantize a transformers folder, or a "
-            ".gguf, by its path");
+            "the model came from no folder and no .gguf; "
+            "quantize a transformers folder, or a .gguf, by its path");
   return fs::is_directory(path) ? open_folder(path) : open_file(path);
 }
 

@@ -89,8 +89,8 @@ std::optional<uint32_t> as_id(const json& values, const std::string& key) {
   return value.get<uint32_t>();
 }
 
-/// As generate() has it; else by the text that the tokenizer's config gives, a string or an object; else the
-/// model's config.
+/// As generate() has it; else by the text that the tokenizer's config gives, a string or an object;
+/// else the model's config.
 std::optional<uint32_t> special_id(const std::string& kind, const Tokens& tokens, const json& generation,
                                    const json& config, const json& model) {
   if (const auto id = as_id(generation, kind + "_token_id")) return id;

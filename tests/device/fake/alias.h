@@ -9,8 +9,8 @@ namespace fake_device {
 bool on_device(const at::Tensor& tensor);
 /// The same memory as a CPU tensor.
 at::Tensor alias(const at::Tensor& device);
-/// A copy on the device, with the same strides where they are dense. No count sees it: it stands for a
-/// kernel's output.
+/// A copy on the device, with the same strides where they are dense. No count sees it: it
+/// stands for a kernel's output.
 at::Tensor upload(const at::Tensor& host);
 
 /// The tensors of one operator call, lent to a CPU operator as aliases of the device's memory.

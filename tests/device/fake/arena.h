@@ -12,8 +12,8 @@ class Arena {
  public:
   static Arena& get();
 
-  /// Memory of which every byte is 0xff: floats that are read before they are written are NaN. Throws
-  /// OutOfMemoryError.
+  /// Memory of which every byte is 0xff: floats that are read before they are written are
+  /// NaN. Throws OutOfMemoryError.
   void* take(size_t bytes);
   void give(void* device);
 

@@ -9,8 +9,8 @@ namespace fake_device {
 /// on the device. Counts nothing.
 void run_on_host(const c10::OperatorHandle& op, torch::jit::Stack* stack);
 
-/// Throws what CUDA would: an argument on the CPU beside one on the device. CPU tensors of no dimension pass
-/// as numbers.
+/// Throws what CUDA would: an argument on the CPU beside one on the device. CPU tensors of no
+/// dimension pass as numbers.
 void check_devices(const c10::FunctionSchema& schema, const torch::jit::Stack& stack);
 
 }  // namespace fake_device

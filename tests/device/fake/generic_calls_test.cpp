@@ -1,5 +1,5 @@
-// The calls that the library may make on any accelerator, made on the fake one: memory, pinned memory,
-// streams, events.
+// The calls that the library may make on any accelerator, made on the fake one: memory, pinned
+// memory, streams, events.
 #include <ATen/Context.h>
 #include <ATen/DeviceAccelerator.h>
 #include <ATen/core/CachingHostAllocator.h>
