@@ -105,7 +105,7 @@ HWY_INLINE V on_grid(V x, V scale, const Span& span) {
   return hn::IfThenElse(hn::Eq(x, x), hn::MulAdd(code, scale, hn::Zero(Floats())), x);
 }
 
-/// What of the group. Divides where step_rows multiplies: at the start this is
+/// w_dq of the group. Divides where step_rows multiplies: at the start this is
 /// round-to-nearest to the last bit.
 template <class Element>
 HWY_INLINE void quantize(const WeightRows& t, const Group& group) {
@@ -120,7 +120,7 @@ HWY_INLINE void quantize(const WeightRows& t, const Group& group) {
   });
 }
 
-/// Moves s2 of the group, then What of it by `next`.
+/// Moves s2 of the group, then computes its w_dq by `next`.
 template <class Element, class Step>
 HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& group, float scale_before,
                         const float* bare, const float* moved) {

@@ -55,7 +55,7 @@ struct WeightRows {
   const float* column_now = nullptr;    ///< [cols] exp(-s4), where the weight has s4
   const float* column_next = nullptr;   ///< likewise; what step_rows ends with
   const void* gradient = nullptr;       ///< of the loss in `output`; its type
-  void* output = nullptr;               ///< What
+  void* output = nullptr;               ///< w_dq
   Stored output_type = Stored::kFloat;  ///< or kBFloat16
 
   int64_t groups() const { return (cols + group - 1) / group; }
@@ -67,15 +67,15 @@ struct WeightRows {
 /// one there is.
 void find_affine(const WeightRows& weight, int64_t first, int64_t last);
 
-/// What of the rows from `now`.
+/// w_dq of the rows, from `now`.
 void quantize_rows(const WeightRows& weight, int64_t first, int64_t last);
 
 /// The gradients of whatever rows share, summed over [first, last). `scales` [3]: of s3, scale and offset,
 /// one_scale only; `columns` [cols]: of s4, where the weight has it. Null: not wanted. Both are added to.
 void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scales, float* columns);
 
-/// One visit: backward, the step of the rows' own learnables (beta, gamma, s3 too unless
-/// one_scale), What and its affine.
+/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too
+/// unless one_scale), then w_dq and its affine.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// The step of beta, gamma and s3 of a one_scale weight from the sums over all rows, into `next`.
@@ -90,10 +90,10 @@ struct RangeTrial {
   bool one_scale = false;
   RowGrid grid;
   const float *w = nullptr, *scale = nullptr, *offset = nullptr;
-  const float* minimum = nullptr;     ///< instead of the offset: What = scale * code + minimum
+  const float* minimum = nullptr;     ///< instead of the offset: Ŵ = scale * code + minimum
   const float* importance = nullptr;  ///< of each squared error: [cols] for all rows, or [rows, cols]
   bool importance_by_row = false;
-  float* error = nullptr;  ///< [rows, groups]: sum of importance (What - w)^2; with one_scale [rows]
+  float* error = nullptr;  ///< [rows, groups]: sum of importance (Ŵ - w)^2; with one_scale [rows]
 
   int64_t groups() const { return (cols + group - 1) / group; }
 };

@@ -33,18 +33,20 @@ struct FakeQuantized {
 /// AdaScale's weight quantizer: FlexRound's learned division (arXiv 2306.00317, eq. 2) and
 /// OmniQuant's learned weight clipping (arXiv 2308.13137, eq. 2), as AIMET combines them.
 ///
-///   W'    = W / exp(s2) / exp(s3) [/ exp(s4)]
-///   scale = (exp(gamma)*max - exp(beta)*min) / (qmax - qmin)
-///   What  = scale * clamp(round(W'/scale), qmin, qmax)                             symmetric
-///   offset = round(exp(beta)*min/scale), clamp to offset..offset + 2^b - 1         asymmetric
+///   W'      = W / exp(s2) / exp(s3) [/ exp(s4)]
+///   scale   = (exp(gamma)*max - exp(beta)*min) / (qmax - qmin)
+///   Ŵ       = scale * clamp(round(W'/scale), qmin, qmax)                               symmetric
 ///
-///   minimum = exp(beta)*min, What = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
-///                                                                                  with a float minimum
+///   offset  = round(exp(beta)*min/scale)                                               asymmetric
+///   Ŵ       = scale * clamp(round(W'/scale), offset, offset + 2^b - 1)
+///
+///   minimum = exp(beta)*min                                                            with a float minimum
+///   Ŵ       = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
 ///
 /// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per
 /// superblock. Gradients pass straight through the rounding to what is stored.
 ///
-/// Every learnable starts at 0, so that What starts as round-to-nearest, exactly. Learnables,
+/// Every learnable starts at 0, so that w_dq starts as round-to-nearest, exactly. Learnables,
 /// scale and offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient
 /// checks). W, min and max are frozen.
 class AdaScaleQuantizer {
@@ -53,9 +55,9 @@ class AdaScaleQuantizer {
   /// `input_axis` >= 0 adds s4, one value per index along that axis of the weight (Conv2d: 1), -1 for none.
   AdaScaleQuantizer(at::Tensor weight, const Grid& grid, const Range& start, int64_t input_axis = -1);
 
-  /// What, the weight's shape and dtype; differentiable in the learnables. Without gradients, by the kernels
-  /// where they take it (weight_pass.h): the same but for the last bit of an exponential, which may move a
-  /// code at a border.
+  /// w_dq, of the weight's shape and dtype; differentiable in the learnables. Without gradients the
+  /// kernels compute it where they can (weight_pass.h): the same but for the last bit of an
+  /// exponential, which may move a code at a border.
   at::Tensor quantized_weight() const;
   /// The source's layout of a tensor of the state's; a view.
   at::Tensor in_source_layout(const at::Tensor& weight) const { return layout_.from_rows(weight); }

@@ -24,9 +24,9 @@ struct RowView {
   WeightRows rows;
 
   explicit RowView(const AdaScaleState& state);
-  /// Where What goes; of the weight's size.
+  /// Makes `output` the destination of w_dq; it has the weight's size.
   void write_to(const at::Tensor& output);
-  /// The affine and What from the learnables.
+  /// Computes the affine and w_dq from the learnables.
   void quantize() const;
   /// Rows that are worth a thread.
   int64_t rows_per_task() const;

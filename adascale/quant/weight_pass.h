@@ -20,13 +20,13 @@ struct StepRule {
 /// none, a grid without minima and superblocks.
 bool kernels_take(const AdaScaleState& state);
 
-/// What, scale and offset of the present state by the kernels. Bit for bit the same
-/// whatever the number of threads.
+/// w_dq, scale and offset of the present state, by the kernels. The same bits for any number of threads.
 FakeQuantized quantize_by_rows(const AdaScaleState& state);
 
-/// Trains a weight without autograd inside it: backward of the fake-quantizer, the update and the next What
-/// in one visit per row (two where s4 or a scale is shared by all rows). What tensor autograd would do is
-/// AdaScaleQuantizer's expression and tune/learned_weight; the tests hold the two together.
+/// Trains a weight without autograd inside it: one visit per row does backward of the
+/// fake-quantizer, the update and the next w_dq (two visits where s4 or a scale is shared by all
+/// rows). The same with tensors and autograd is AdaScaleQuantizer's expression and
+/// tune/learned_weight; tests compare the two.
 class WeightPass {
  public:
   /// The learnables of `state` are moved in place. `output_type`: kFloat or kBFloat16,
@@ -35,7 +35,7 @@ class WeightPass {
   ~WeightPass();
   WeightPass(WeightPass&&) noexcept;
 
-  /// What: a leaf of the weight's shape that collects its gradient. The same memory after every step.
+  /// w_dq: a leaf of the weight's shape that collects its gradient. The same memory after every step.
   const at::Tensor& weight() const;
   /// One step from the gradient, which is cleared; nothing when there is none. Rates are
   /// the rule's times `decay`.

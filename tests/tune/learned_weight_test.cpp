@@ -28,7 +28,7 @@ AdaScaleQuantizer moved_quantizer(const QuantCase& c, const at::Tensor& w) {
   return quantizer;
 }
 
-/// Steps with made-up gradients of What; returns What after each.
+/// Steps with made-up gradients of w_dq; returns w_dq after each.
 std::vector<at::Tensor> run(LearnedWeight& weight, const at::Tensor& like) {
   std::vector<at::Tensor> seen;
   at::manual_seed(11);
@@ -71,7 +71,7 @@ TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
       ASSERT_TRUE(kernels_take(fused.state()));
       const auto got = run(*make_learned_weight(fused, rule), w),
                  expected = run(*make_autograd_weight(plain, rule), w);
-      // A step of bf16 or fp16 in What; fp32's own rounding otherwise.
+      // A step of bf16 or fp16 in w_dq; fp32's own rounding otherwise.
       const double tolerance = w.scalar_type() == c10::ScalarType::Float ? 1e-5 : 4e-3;
       for (int i = 0; i <= kSteps; ++i)
         EXPECT_LE(share_apart(got[i], expected[i], tolerance), 0.005) << "step " << i;
