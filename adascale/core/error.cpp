@@ -10,7 +10,7 @@ namespace {
 
 constexpr char32_t kNone = 0xffffffff;
 
-/// The character that `text` begins with, and how many bytes it takes; kNone where they are no UTF-8.
+/// The first character of `text` and the number of its bytes; kNone where they are not valid UTF-8.
 std::pair<char32_t, size_t> first_character(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   if (byte(0) < 0x80) return {byte(0), 1};
@@ -49,7 +49,7 @@ std::string in_one_line(std::string_view text) {
   return line;
 }
 
-constexpr size_t kMost = 20;  // a model of 200 layers would bury the first under the same of all others
+constexpr size_t kMost = 20;  // a model of 200 layers would bury the first under 200 alike
 
 void Objections::raise() const {
   if (texts_.empty()) return;

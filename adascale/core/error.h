@@ -9,7 +9,8 @@
 
 namespace adascale {
 
-/// What would break the line, act on a terminal or is no UTF-8, as names in foreign files can be, as \xNN.
+/// Escapes as \xNN whatever would break the line, control a terminal or is not UTF-8: names in
+/// foreign files may hold such bytes.
 std::string in_one_line(std::string_view text);
 
 /// The one exception the library throws. `what()` is a single line: where, what, got, expected, cure.
@@ -41,8 +42,8 @@ class Objections {
   }
   bool empty() const { return texts_.empty(); }
   const std::vector<std::string>& texts() const { return texts_; }
-  /// Throws one Error with all objections, joined by "; ", if there are any; of more than 20 the first, and
-  /// how many more.
+  /// Throws one Error with all objections, joined by "; ", if there are any. Above 20 it gives the
+  /// first 20 and the number of the others.
   void raise() const;
 
  private:

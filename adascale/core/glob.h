@@ -7,7 +7,8 @@ namespace adascale {
 /// of a set.
 bool glob_match(const std::string& pattern, const std::string& text);
 
-/// The pattern that matches `text` alone and, having brackets, is no plain name: "Linear" -> "[L]inear".
+/// The pattern that matches only `text` and has brackets, so that it is not taken for a plain
+/// name: "Linear" -> "[L]inear".
 std::string glob_of(const std::string& text);
 
 }  // namespace adascale

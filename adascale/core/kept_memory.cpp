@@ -12,11 +12,12 @@ namespace adascale {
 #ifdef __GLIBC__
 namespace {
 
-// What glibc would have grown to by itself on seeing tensors; their values at present cannot be asked for.
+// glibc would raise its thresholds to these by itself as it sees tensors; their
+// present values cannot be read.
 constexpr int kLargestMapped = 32 << 20;
 constexpr int kTrimmed = 2 * kLargestMapped;
 
-/// Whoever set the allocator's own variables keeps what was chosen.
+/// The user's choice is kept where the allocator's own variables are set.
 bool is_decided() {
   return std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr;
 }

@@ -2,11 +2,12 @@
 
 namespace adascale {
 
-/// Keeps what is freed for the next allocation, as long as it lives, and gives it back at the end.
+/// Keeps freed memory for the next allocation as long as this object lives, and gives it back at the end.
 ///
-/// A training step frees and asks for the same tensors again and again; going back to the system each time
-/// costs a convolution's step more page faults than arithmetic. Between blocks, tensors that stay are made
-/// beside tensors that go: give_back() then, or the holes would add up to a copy of the model. One at a time.
+/// A training step frees and allocates the same tensors again and again; returning them to the
+/// system each time costs a convolution's step more page faults than arithmetic. Between blocks,
+/// tensors that stay are made beside tensors that go: call give_back() then, or the holes add up to
+/// a copy of the model. One object at a time.
 class KeptMemory {
  public:
   KeptMemory();

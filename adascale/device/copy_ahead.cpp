@@ -55,7 +55,8 @@ CopyAhead::~CopyAhead() {
   }
 }
 
-/// Whether any of it is new: memory that other queued work may still use.
+/// Makes room for `tensors`; returns whether any of it is new memory, which other
+/// queued work may still use.
 bool CopyAhead::make_room(const std::vector<at::Tensor>& tensors, std::vector<at::Tensor>& room) const {
   room.resize(tensors.size());
   bool is_new = false;

@@ -10,10 +10,10 @@
 
 namespace adascale {
 
-/// Sets of tensors that wait anywhere, brought to a device one set after another. On a device whose
-/// work is queued the next set is copied on a stream of its own while the present one is computed
-/// with. Two sets at most are on the device: the copies' stream waits until the work queued on a
-/// set's room is done, the host never.
+/// Brings sets of tensors to a device, one set after another. On a device that queues work,
+/// a stream of its own copies the next set while the present one is used. At most two sets
+/// are on the device: the copying stream waits for the work queued on the memory that it
+/// reuses, the host never waits.
 class CopyAhead {
  public:
   /// `set_of(number)`: the tensors of a set, undefined ones included, alive as long as this is.
@@ -22,11 +22,11 @@ class CopyAhead {
   ~CopyAhead();
   CopyAhead(const CopyAhead&) = delete;
 
-  /// The set on the device, in the order of `set_of`; tensors that are there already are the same. The others
-  /// are overwritten by the set after the next: whoever keeps one copies it.
+  /// The set on the device, in the order of `set_of`; tensors already there are returned as they
+  /// are. The others are overwritten by the set after the next: whoever keeps one copies it.
   std::vector<at::Tensor> get(int64_t number);
-  /// Starts copying the set that get() will be asked for next, after the present one's work was queued;
-  /// nothing on a device that does not run ahead.
+  /// Starts copying the set that get() will be asked for next. Call it after the present set's work
+  /// was queued. Does nothing on a device that does not run ahead.
   void start(int64_t number);
 
  private:
@@ -42,8 +42,8 @@ class CopyAhead {
   std::function<std::vector<at::Tensor>(int64_t)> set_of_;
   std::array<std::vector<at::Tensor>, 2> rooms_;  ///< taken in turns
   size_t turn_ = 0;
-  std::optional<c10::Event>
-      before_last_;  ///< work on all sets but the last started is done when it has passed
+  /// Has passed when the work on all sets but the last started is done.
+  std::optional<c10::Event> before_last_;
   std::optional<Started> started_;
   bool copies_ = false;
 };

@@ -52,7 +52,7 @@ void load_cuda() {
             dlerror());
 }
 
-/// Before its memory is asked about, say. Torch does so with the first tensor only.
+/// For questions before the first tensor, e.g. about its memory: Torch initializes a device only then.
 void start(DeviceType type) {
   try {
     if (type == DeviceType::CUDA) load_cuda();
@@ -67,7 +67,7 @@ int count_devices(DeviceType type) {
   if (type == DeviceType::CPU) return 1;
   if (type == DeviceType::Meta) return 0;
   const bool is_loaded = c10::impl::hasDeviceGuardImpl(type);
-  // Not its guard: torch.export puts one of eight devices in its place where there is none.
+  // Not torch's device guard: without a GPU, torch.export replaces it by one of eight devices.
   if (type == DeviceType::CUDA && is_loaded) return at::detail::getCUDAHooks().getNumGPUs();
   if (type == DeviceType::CUDA) return is_cuda_build() ? count_cuda_devices() : 0;
   return is_loaded ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : 0;

@@ -5,14 +5,14 @@
 
 namespace adascale {
 
-/// What a loop asks of torch's switches, which hold for the whole process.
+/// The state of torch's switches that a loop needs; they hold for the whole process.
 struct Flags {
-  bool tf32 = false;           ///< fp32 products and convolutions on a device that has it may use TF32
+  bool tf32 = false;           ///< fp32 products and convolutions may use TF32 on a device that has it
   bool deterministic = false;  ///< algorithms whose sums have one order
-  bool cudnn = true;           ///< recurrent layers train without: its backward wants a forward in train mode
+  bool cudnn = true;           ///< off to train recurrent layers: its backward needs a forward in train mode
 };
 
-/// Sets the switches, and puts back what was there before. Nothing is touched for a run on the CPU.
+/// Sets the switches and restores them at the end. Nothing is touched for a run on the CPU.
 class FlagScope {
  public:
   FlagScope(c10::Device device, const Flags& flags);
@@ -20,8 +20,8 @@ class FlagScope {
   FlagScope(const FlagScope&) = delete;
 
  private:
-  /// One precision, touched only where it is not as wanted: what is inherited from a more
-  /// general switch stays so.
+  /// One precision. It is set only where it differs from the wanted one: a value inherited from a
+  /// more general switch stays inherited.
   class Precision {
    public:
     Precision(at::Float32Op op, at::Float32Precision wanted);

@@ -7,7 +7,7 @@
 namespace adascale {
 namespace {
 
-/// Null where a backend has none of that kind, or none at all.
+/// Null where a backend has no allocator of this kind, or none at all.
 c10::DeviceAllocator* device_allocator(c10::Device device) {
   try {
     return dynamic_cast<c10::DeviceAllocator*>(c10::GetAllocator(device.type()));

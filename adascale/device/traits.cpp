@@ -21,7 +21,7 @@ bool cpu_multiplies_bfloat16() {
   return has("amx_bf16") || has("avx512_bf16") || has("bf16");
 }
 
-/// cuDNN's condition is compute capability 8.0: torch's only word on it that needs no CUDA headers.
+/// cuDNN's condition is compute capability 8.0: torch tells no more about it without CUDA headers.
 bool cuda_is_sm80() {
   return at::detail::getCUDAHooks().supportsBFloat16ConvolutionWithCuDNNv8();
 }

@@ -3,8 +3,8 @@
 
 namespace adascale {
 
-/// What a device is good at. Whatever depends on it asks this table, so that a test can
-/// give a device any of it.
+/// The abilities of a device. All code that depends on them asks this table, so that a test can
+/// give any device any ability.
 struct DeviceTraits {
   bool multiplies_bfloat16 = false;  ///< faster than fp32
   bool fuses_attention = false;      ///< the operator in bf16 beats two products around a softmax
@@ -13,11 +13,11 @@ struct DeviceTraits {
   bool pins_memory = false;          ///< copies of page-locked host memory run beside computation
 };
 
-/// CPUs: bf16 by AMX, AVX-512 or Arm's instructions. CUDA: bf16 and TF32 from compute capability 8.0 on, all
-/// else always. Other devices: nothing is assumed.
+/// CPUs: bf16 by AMX, AVX-512 or Arm's instructions. CUDA: bf16 and TF32 from compute capability
+/// 8.0 on, the others always. Other devices: nothing is assumed.
 DeviceTraits traits_of(c10::Device device);
 
-/// For tests: what traits_of says of devices of that type from now on.
+/// For tests: the answer of traits_of for devices of that type from now on.
 void set_traits(c10::DeviceType type, const DeviceTraits& traits);
 
 }  // namespace adascale

@@ -8,7 +8,7 @@
 
 namespace adascale {
 
-/// What one operator does to its operands' storage, from its schema's alias annotations.
+/// The effect of one operator on its operands' storage, from the alias annotations of its schema.
 struct AliasRule {
   std::vector<std::string> overwritten;                ///< operands it writes into
   std::vector<std::pair<size_t, std::string>> shared;  ///< result number -> the operand it may be a view of

@@ -24,7 +24,7 @@ constexpr int64_t kMostPairs = int64_t{1} << 25;
 constexpr double kMasked = -1e30;  // below it a mask means "not at all"
 constexpr double kNever = -std::numeric_limits<double>::infinity();
 
-/// scaled_dot_product_attention's operands by their places in its schema.
+/// scaled_dot_product_attention's operands, by position in its schema.
 struct Attention {
   at::Tensor query, key, value, mask;
   bool is_causal, shares_heads;
@@ -44,7 +44,7 @@ struct Attention {
   int64_t pairs() const { return query.numel() / query.size(-1) * key.size(-2); }
 };
 
-/// What is added to the scores: 0 or a bias, -inf for a key that the query must not see.
+/// The term added to the scores: 0 or a bias, -inf for a key that the query must not see.
 at::Tensor bias_of(const Attention& attention, c10::ScalarType type) {
   const at::Tensor& mask = attention.mask;
   if (attention.is_causal)
@@ -57,7 +57,7 @@ at::Tensor bias_of(const Attention& attention, c10::ScalarType type) {
   return mask.to(type);
 }
 
-/// The operator gives such a query zeros, a softmax NaN.
+/// For a query that sees no key, the operator gives zeros and a softmax gives NaN.
 bool some_query_sees_nothing(const at::Tensor& bias) {
   const at::NoGradGuard no_grad;
   return bias.defined() && bias.amax(-1).lt(kMasked).any().item<bool>();
@@ -67,8 +67,8 @@ at::Tensor for_each_head(const at::Tensor& shared, const at::Tensor& query) {
   return shared.repeat_interleave(query.size(-3) / shared.size(-3), -3);
 }
 
-/// The operator's fused kernel writes its result in the query's order of dimensions, and a view after it may
-/// count on that: nn.MultiheadAttention's does in torch 2.11.
+/// The operator's fused kernel writes its result in the query's order of dimensions, and a later
+/// view may rely on that: nn.MultiheadAttention's does in torch 2.11.
 at::Tensor laid_out_as_query(const at::Tensor& attended, const Attention& attention) {
   const std::optional<at::Tensor> mask =
       attention.mask.defined() ? std::optional(attention.mask) : std::nullopt;
@@ -100,7 +100,7 @@ class SpelledOut {
     }
   }
 
-  /// The products before and after a softmax, within the nodes given; both or none.
+  /// The products before and after a softmax, among the given nodes; both or none.
   void find(NodeId softmax, std::vector<NodeId>& found) const {
     const NodeId scores = back(program_.nodes[softmax].reads().front()),
                  output = forth(program_.nodes[softmax].writes().front());
@@ -130,7 +130,7 @@ class SpelledOut {
   bool passes(NodeId node) const {
     return std::find(kBetween.begin(), kBetween.end(), program_.nodes[node].op()) != kBetween.end();
   }
-  /// The operand that the scores come through: where's come after its condition.
+  /// The operand that carries the scores: for `where` the one after its condition.
   static ValueId carrier(const Node& node) { return node.reads()[node.op() == "aten::where" ? 1 : 0]; }
 
   const Program& program_;
@@ -160,7 +160,7 @@ std::vector<NodeId> find_attention(const Program& program, const std::vector<Nod
 
 std::optional<at::Tensor> attend_by_products(const std::vector<c10::IValue>& operands, c10::ScalarType type) {
   const Attention attention(operands);
-  const bool masked_twice = attention.is_causal && attention.mask.defined();  // the operator's own objection
+  const bool masked_twice = attention.is_causal && attention.mask.defined();  // the operator says so itself
   if (attention.dropout != 0 || masked_twice || attention.pairs() > kMostPairs) return std::nullopt;
   const at::Tensor bias = bias_of(attention, type);
   if (some_query_sees_nothing(bias)) return std::nullopt;

@@ -130,7 +130,7 @@ class Finder {
     return program_.state.at(program_.input_of(state)->name);
   }
 
-  /// No other node reads the tensor, under this name or another, or what shares its memory.
+  /// No other node reads the tensor, under this or another name, or a tensor that shares its memory.
   bool is_read_only_by(NodeId node, ValueId state) const {
     const auto [begin, end] = extent_of(tensor_of(state));
     for (const ProgramInput& input : program_.inputs) {

@@ -6,12 +6,12 @@
 
 namespace adascale {
 
-/// An inference batch norm and the layer whose result it alone reads.
+/// An inference batch norm and the layer before it, whose result nothing else reads.
 struct FoldableBatchNorm {
   NodeId norm = kNone, layer = kNone;
 };
 
-/// A batch norm that stays, by ModuleCall::label(), and why.
+/// A batch norm that stays, by ModuleCall::label(), and the reason.
 struct KeptBatchNorm {
   std::string name, reason;
 };
@@ -23,8 +23,9 @@ struct BatchNorms {
 
 /// Sorts a program's batch norms into those that can become part of the layer before them and the rest.
 ///
-/// Foldable is one with fixed statistics of its own that directly and alone follows a convolution, transposed
-/// convolution or linear whose weight (and bias, if it has one) is a parameter that nothing else reads.
+/// A batch norm is foldable if it has fixed statistics of its own and directly follows a
+/// convolution, transposed convolution or linear whose result only it reads and whose weight (and
+/// bias, if any) is a parameter that nothing else reads.
 BatchNorms find_batch_norms(const Program& program);
 
 /// True where the layer's weight is [in, out / groups, ...], as transposed convolutions have it.

@@ -60,7 +60,8 @@ void Dataflow::share_storage(NodeId node, const std::vector<std::pair<size_t, st
     const std::vector<ValueId> bases = values_in(*operand);
     const std::vector<ValueId>& made = described.outputs[result].values;
     for (size_t i = 0; i < made.size() && !bases.empty(); ++i) {
-      // A list made of a list (broadcast_tensors) shares item by item; pieces of one tensor share that one.
+      // A list made of a list (broadcast_tensors) shares item by item; pieces of one
+      // tensor all share that tensor.
       if (made[i] != kNone) roots_[made[i]] = roots_[bases[std::min(i, bases.size() - 1)]];
     }
   }

@@ -8,22 +8,24 @@
 
 namespace adascale {
 
-/// Order between nodes that the edges alone do not show: in-place operators.
+/// The order between nodes that edges do not show: in-place operators.
 ///
-/// A node that writes into a tensor depends on every earlier reader of that tensor or a view of it, and every
-/// later reader depends on the writer.
+/// A node that writes into a tensor depends on every earlier reader of that tensor or a view of it,
+/// and every later reader depends on the writer.
 class Dataflow {
  public:
   explicit Dataflow(const Program& program);
 
   /// All nodes that must run before `node`, directly: producers of what it reads, and the in-place order.
   const std::vector<NodeId>& needs(NodeId node) const { return needs_[node]; }
-  /// The value whose storage `value` shares through views and in-place results; itself when it owns it.
+  /// The value whose storage `value` shares through views and in-place results;
+  /// `value` itself when it owns it.
   ValueId storage_root(ValueId value) const { return roots_[value]; }
   /// The values whose storage `node` overwrites.
   const std::vector<ValueId>& overwrites(NodeId node) const { return overwrites_[node]; }
-  /// Nodes in execution order that making `wanted` takes, not going past nodes in `done`. A wanted value that
-  /// is read again after a node overwrote part of it (`x[:, 0] = 0`) takes that node too.
+  /// The nodes, in execution order, that compute `wanted`; it does not go past nodes in
+  /// `done`. If a node overwrites part of a wanted value that is read again later (`x[:, 0] =
+  /// 0`), that node is included.
   std::vector<NodeId> ancestors(const std::vector<ValueId>& wanted, const std::set<NodeId>& done) const;
 
  private:

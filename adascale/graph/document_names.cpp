@@ -56,7 +56,7 @@ void rename_readers(json& graph, size_t first, const std::string& from, const st
   rename(graph.at("outputs"), from, to);
 }
 
-// Modules kept apart have signatures too.
+// Modules kept apart have signatures of their own.
 void rename_in_signature(json& graph_module, const std::string& from, const std::string& to) {
   for (json& spec : graph_module.at("signature").at("output_specs")) rename(spec, from, to);
   for (json& entry : graph_module.at("module_call_graph")) {

@@ -9,7 +9,7 @@
 namespace adascale {
 namespace {
 
-/// y = scale x + shift per channel, in double: what a norm with fixed statistics computes.
+/// y = scale x + shift per channel, in double: the function of a norm with fixed statistics.
 struct Affine {
   at::Tensor scale, shift;
 };
@@ -94,7 +94,7 @@ class BatchNormFolder {
     return node.call == kNone ? node.name : program_.calls[node.call].label();
   }
 
-  /// Scales the weight; returns the bias that goes with it, in the weight's dtype.
+  /// Scales the weight; returns the bias for it, in the weight's dtype.
   at::Tensor fold_weight(const Node& layer, const std::string& weight, const Affine& affine) {
     const std::string& bias = name_of(program_, layer, "bias");
     const at::Tensor own = program_.state.at(weight);
@@ -104,7 +104,7 @@ class BatchNormFolder {
     return shift.to(own.scalar_type()).set_requires_grad(own.requires_grad());
   }
 
-  /// The tensor under all its names.
+  /// Replaces the tensor under all its names.
   void replace(const std::string& name, const at::Tensor& values) {
     const at::Tensor own = program_.state.at(name);
     if (in_place_) {
@@ -116,7 +116,7 @@ class BatchNormFolder {
       if (is_same_tensor(tensor, own)) tensor = now;
   }
 
-  /// A norm that is the identity, or only adds `bias`.
+  /// The state that makes a norm the identity, or lets it only add `bias`.
   std::unordered_map<std::string, at::Tensor> harmless_state(const Node& norm, const at::Tensor& bias) const {
     std::unordered_map<std::string, at::Tensor> state;
     const auto fill = [&](const char* operand, double value) {

@@ -34,7 +34,7 @@ bool same_constant(const IValue& a, const IValue& b) {
   return a.isNone() && b.isNone();
 }
 
-/// Collects what is wrong with the inputs of one call.
+/// Collects the faults of the inputs of one call.
 class InputChecker {
  public:
   explicit InputChecker(const Program& program) : program_(program) {}
@@ -106,7 +106,7 @@ class InputChecker {
     }
   }
 
-  /// A size that is computed from others: "Mul(16, s7)".
+  /// A size computed from others: "Mul(16, s7)".
   void check_derived(const Size& given) {
     const std::string& expression = given.dim->symbol;
     std::vector<std::string> unknown;

@@ -67,7 +67,7 @@ struct Plan::Compiled {
   std::vector<NodeId> nodes;
   std::vector<ValueId> wanted, feeds;
   std::vector<ValueId> overwritten_feeds;
-  std::vector<StateLoad> final_loads;  // state that is wanted and that no node reads
+  std::vector<StateLoad> final_loads;  // state that is wanted but read by no node
   std::vector<Stage> stages;
 
  private:
@@ -92,7 +92,7 @@ Plan::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::vector<Va
   }
 }
 
-/// Sorts the values into made here, state, and fed.
+/// Sorts the values into those made here, state, and feeds.
 void Plan::Compiled::classify() {
   for (NodeId node : nodes) {
     for (ValueId value : program.nodes[node].writes()) made_.insert(value);
@@ -175,7 +175,7 @@ void Plan::Compiled::add_stage(size_t index) {
 
 namespace {
 
-/// Puts copies in place of the fed tensors that nodes write into, and the caller's own back at the end.
+/// Puts copies in place of the feeds that nodes write into, and restores the caller's tensors at the end.
 class FeedCopies {
  public:
   FeedCopies(Environment& environment, const std::vector<ValueId>& overwritten,

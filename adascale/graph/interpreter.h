@@ -22,24 +22,24 @@ class Environment {
   std::vector<bool> set_;
 };
 
-/// The values as tensors, undefined where one is none.
+/// The values as tensors, undefined for a value that is not a tensor.
 std::vector<at::Tensor> tensors_of(const std::vector<ValueId>& values, const Environment& environment);
 
-/// Where a run differs from the plain program. All are optional.
+/// Differences of a run from the plain program. All are optional.
 struct RunHooks {
-  /// The tensor of a parameter, buffer or constant, on any device, asked just before its first use and
-  /// dropped after its last. Empty: Program::state.
+  /// The tensor of a parameter, buffer or constant, on any device; requested just before its first
+  /// use and dropped after its last. Empty: Program::state.
   std::function<at::Tensor(ValueId)> load_state;
-  /// Replaces a value just made by a node (or a user input just given); called for tensors only.
+  /// Replaces a value just made by a node, or a user input just given; called only for tensors.
   std::function<at::Tensor(ValueId, const at::Tensor&)> transform;
-  /// Sees what a node is about to read.
+  /// Sees the operands of a node before it runs.
   std::function<void(NodeId, const Environment&)> before;
-  /// The dtype a node computes in instead of fp32: its operands are cast to it, its results back.
+  /// The dtype in which a node computes instead of fp32: its operands are cast to it, its results back.
   std::function<std::optional<c10::ScalarType>(NodeId)> compute_type;
 };
 
-/// Some nodes of a program, ready to run again and again: operators resolved, arguments matched to their
-/// schemas, the moment each value can be dropped known.
+/// Some nodes of a program, prepared to run many times: operators are resolved, arguments matched
+/// to their schemas, and it is known when each value can be dropped.
 ///
 /// Keeps a reference to the Program, which must outlive it.
 class Plan {
@@ -52,13 +52,14 @@ class Plan {
   Plan(Plan&&) noexcept;
 
   const std::vector<NodeId>& nodes() const;
-  /// Values read but not made here and not state: they must be in the environment. Execution order.
+  /// Values that are read, but neither made here nor state: they must be in the
+  /// environment. Execution order.
   const std::vector<ValueId>& feeds() const;
   const std::vector<ValueId>& wanted() const;
 
-  /// Runs the nodes under the caller's grad mode. Values fed stay in the environment; those made here and not
-  /// wanted are dropped after their last use. A fed tensor that a node would overwrite is cloned first.
-  /// Errors: one line naming the module, the node and libtorch's reason.
+  /// Runs the nodes under the caller's grad mode. Feeds stay in the environment; values made here
+  /// and not wanted are dropped after their last use. A feed that a node would overwrite is cloned
+  /// first. Errors are one line naming the module, the node and libtorch's reason.
   void run(Environment& environment, const RunHooks& hooks = {}) const;
 
  private:
@@ -66,12 +67,12 @@ class Plan {
   std::unique_ptr<Compiled> compiled_;
 };
 
-/// Checks flat user inputs (constants included) against the program: count, dtype, rank, fixed sizes, ranges
-/// of and equality between symbolic sizes. Throws one Error with all objections.
+/// Checks flat user inputs (constants included) against the program: count, dtype, rank, fixed
+/// sizes, ranges and equality of symbolic sizes. Throws one Error with all objections.
 void check_inputs(const Program& program, const std::vector<c10::IValue>& inputs);
 
-/// Puts flat user inputs into the environment, on the program's device, after check_inputs; applies
-/// hooks.transform to float tensors.
+/// Checks flat user inputs, moves them to the program's device and puts them into the environment;
+/// applies hooks.transform to float tensors.
 void feed_inputs(const Program& program, const std::vector<c10::IValue>& inputs, Environment& environment,
                  const RunHooks& hooks = {});
 

@@ -15,8 +15,8 @@ TypePtr without_optional(const TypePtr& type) {
   return type->kind() == TypeKind::OptionalType ? type->castRaw<c10::OptionalType>()->getElementType() : type;
 }
 
-/// A number given to a Tensor parameter. Marked as wrapped, so that it does not take part in type promotion
-/// like a tensor of its own dtype would.
+/// A number given to a Tensor parameter. It is marked as wrapped, so that it does not take part in
+/// type promotion like a tensor of its dtype.
 at::Tensor wrapped_number(const IValue& number) {
   const auto dtype = number.isDouble()          ? at::kDouble
                      : number.isBool()          ? at::kBool
@@ -31,8 +31,7 @@ double as_double(const IValue& number) {
   return number.isDouble() ? number.toDouble() : number.toScalar().toDouble();
 }
 
-/// A literal list in the element type that the schema asks for: ints serve float[], and
-/// an empty list serves any.
+/// A literal list with the element type of the schema: ints serve as float[], an empty list as any.
 IValue convert_list(const IValue& list, const TypePtr& element) {
   if (element->kind() == TypeKind::FloatType && list.isIntList()) {
     c10::List<double> floats;

@@ -8,12 +8,13 @@
 
 namespace adascale {
 
-/// An argument of an operator, made ready for its schema type: a constant, or how to build it from values.
+/// An argument of an operator, prepared for its schema type: a constant, or the way
+/// to build it from values.
 class Operand {
  public:
-  /// Throws Error when a value of this form cannot be given to `formal`.
+  /// Throws Error when `formal` does not take a value of this form.
   static Operand compile(const Program& program, const Argument& argument, const c10::Argument& formal);
-  /// For functions without a schema: literals and values as they are.
+  /// For functions without a schema: literals and values unchanged.
   static Operand plain(const Argument& argument);
   static Operand constant(c10::IValue value);
 
@@ -25,7 +26,7 @@ class Operand {
 
   static Operand compile(const Program& program, const Argument& argument, const c10::TypePtr& formal,
                          int64_t repeat);
-  /// A device becomes the program's.
+  /// A device is replaced by the program's.
   static Operand compile_literal(const Program& program, const c10::IValue& literal,
                                  const c10::TypePtr& formal, int64_t repeat);
   static Operand compile_list(const Program& program, const std::vector<Argument>& items,

@@ -8,10 +8,10 @@
 namespace adascale {
 
 /// A scalar function of Python that exports with dynamic shapes call on sizes:
-/// `_operator.floordiv`, `math.trunc`, `torch.sym_max`... Numbers follow Python: int stays int,
+/// `_operator.floordiv`, `math.trunc`, `torch.sym_max`... Numbers follow Python: an int stays int;
 /// floordiv and mod round towards minus infinity.
 struct PythonFunction {
-  size_t operands;  ///< how many it takes
+  size_t operands;  ///< their number
   c10::IValue (*call)(const std::vector<c10::IValue>& operands);
 };
 

@@ -28,7 +28,7 @@ struct Dim {
 
 enum class ValueKind { kTensor, kSymbol, kOther };  ///< kSymbol: an int, bool or float computed in the graph
 
-/// What flows along an edge of the graph.
+/// A value on an edge of the graph.
 struct Value {
   std::string name;
   ValueKind kind = ValueKind::kTensor;
@@ -72,9 +72,9 @@ struct Node {
 
   /// "aten::linear" for an ATen node, the bare target otherwise.
   std::string op() const;
-  /// The operand of that schema name, or nullptr when the graph leaves the default.
+  /// The operand with that schema name; nullptr when the graph leaves the default.
   const Argument* input(const std::string& argument_name) const;
-  /// Every value it reads, in order, without repetition.
+  /// Every value it reads, in order, each once.
   std::vector<ValueId> reads() const;
   /// Every value it makes.
   std::vector<ValueId> writes() const;
@@ -88,7 +88,7 @@ struct ModuleCall {
   CallId parent = kNone;
   std::vector<CallId> children;
   std::vector<NodeId> nodes;  ///< all nodes inside, those of children included, in execution order
-  /// The path, with "@1" for a second call, "(root)" for the root: what reports and patterns use.
+  /// The path, with "@1" for a second call and "(root)" for the root; reports and patterns use it.
   std::string label() const;
 };
 
@@ -101,11 +101,12 @@ struct ProgramInput {
   c10::IValue constant;  ///< the constant's value, for a user input fixed at capture
 };
 
-/// A batch norm that became part of the layer before it; both by ModuleCall::label().
+/// A batch norm that became part of the layer before it; both are named by ModuleCall::label().
 struct FoldedBatchNorm {
   std::string name, into;
-  /// What tensors of the model it came from, by their names, must be for it to compute the same with its norm
-  /// in place: the layer's, and a norm that is the identity or only adds the bias that the layer lacks.
+  /// State, by name, with which the model it came from computes the same with its norm
+  /// in place: the layer's tensors, and a norm that is the identity or only adds the
+  /// bias that the layer lacks.
   std::unordered_map<std::string, at::Tensor> source_state;
 };
 
@@ -124,10 +125,10 @@ struct Program {
 
   /// Parameters, buffers and constants by name; tied weights are one tensor under several names.
   std::unordered_map<std::string, at::Tensor> state;
-  /// Where it is computed, wherever its tensors are: they and the inputs are moved there when they are read,
-  /// and the devices that the graph names are taken for it.
+  /// The device of the computation, wherever its tensors are. They and the inputs are moved there
+  /// when they are read; it replaces the devices that the graph names.
   c10::Device device = c10::Device(c10::DeviceType::CPU);
-  /// The exported program it was read from, whole: what `save_program` edits and writes back.
+  /// The whole exported program that this was read from: `save_program` edits it and writes it back.
   std::shared_ptr<const nlohmann::json> document;
   std::vector<FoldedBatchNorm> folded_batch_norms;  ///< execution order
 
@@ -138,11 +139,11 @@ struct Program {
   /// True for every value the program returns.
   bool is_output(ValueId value) const;
   ValueId find_value(const std::string& name) const;  ///< kNone when there is none
-  /// "encoder.layer.0.fc1 (linear_3)": how messages name a node.
+  /// "encoder.layer.0.fc1 (linear_3)": the name of a node in messages.
   std::string where(NodeId node) const;
 };
 
-/// Fills what follows from nodes, inputs and outputs: Value::producer and users,
+/// Fills the derived fields from nodes, inputs and outputs: Value::producer and users,
 /// ModuleCall::nodes and children.
 void link(Program& program);
 

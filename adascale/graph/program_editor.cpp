@@ -21,7 +21,7 @@ json& input_specs(json& document) {
   return document.at("graph_module").at("signature").at("input_specs");
 }
 
-/// The tensor that an argument, or an input's spec, names.
+/// The tensor named by an argument or by an input's spec.
 std::string tensor_name(const json& argument) {
   const json& held = argument.contains("as_tensor") ? argument.at("as_tensor") : argument;
   return held.at("name").get<std::string>();
@@ -49,7 +49,7 @@ size_t index_of_input(const Program& program, ValueId value) {
   ADA_ASSERT(false, "value '" + program.values[value].name + "' is no input");
 }
 
-/// What the document says of a vector of the same dtype and device.
+/// The document's metadata of a vector with the dtype and device of `like`.
 json vector_meta(json like, int64_t length) {
   like["sizes"] = json::array({json{{"as_int", length}}});
   like["strides"] = json::array({json{{"as_int", 1}}});
@@ -76,7 +76,7 @@ Argument reference_to(ValueId value) {
   return argument;
 }
 
-/// Where each of the living gets to; kNone for the dead.
+/// The new index of each item that stays; kNone for the others.
 std::vector<int32_t> places_of_living(const std::vector<bool>& is_dead) {
   std::vector<int32_t> places;
   int32_t next = 0;

@@ -17,7 +17,7 @@ bool is_number(const std::string& word) {
                      [](unsigned char c) { return std::isdigit(c); });
 }
 
-/// Replaces every `opening ... closing` by what lies between.
+/// Replaces every `opening ... closing` by the text between them.
 std::string unwrap(std::string text, const std::string& opening, const std::string& inner_end) {
   for (size_t at = text.find(opening); at != std::string::npos; at = text.find(opening, at)) {
     const size_t start = at + opening.size(), end = text.find(inner_end, start),

@@ -21,7 +21,8 @@ std::vector<std::string> symbols_of(const std::string& expression);
 /// Add and Mul is applied.
 std::optional<int64_t> evaluate_expression(const std::string& expression, const SymbolSizes& sizes);
 
-/// The size of `unknown` at which a linear `expression` equals `value`; nothing when there is no whole one.
+/// The size of `unknown` at which a linear `expression` equals `value`; nothing
+/// when it is not an integer.
 std::optional<int64_t> solve_expression(const std::string& expression, SymbolSizes sizes,
                                         const std::string& unknown, int64_t value);
 

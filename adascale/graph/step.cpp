@@ -19,7 +19,7 @@ std::string describe(const Program& program, NodeId node) {
   return where.substr(0, where.size() - 1) + ", " + program.nodes[node].op() + ")";
 }
 
-/// Runs `work`; what libtorch throws becomes one Error with its first line.
+/// Runs `work`; turns an exception of libtorch into one Error with its first line.
 template <typename Work>
 void translate_errors(const Program& program, NodeId node, Work work) {
   try {
@@ -40,7 +40,7 @@ void check_names(const Node& node, const c10::FunctionSchema& schema) {
   }
 }
 
-/// Tensors of one dtype become another.
+/// Casts tensors of dtype `from` to `to`.
 void cast(std::vector<c10::IValue>& values, c10::ScalarType from, c10::ScalarType to) {
   for (c10::IValue& value : values) {
     if (value.isTensor() && value.toTensor().defined() && value.toTensor().scalar_type() == from)
@@ -48,8 +48,9 @@ void cast(std::vector<c10::IValue>& values, c10::ScalarType from, c10::ScalarTyp
   }
 }
 
-/// Query, key and value in `type`, and a mask that adds, whose lowest numbers must not become infinities: a
-/// query that sees no key has the mean of all by the former and nothing by the latter.
+/// Casts query, key, value and a mask that is added to `type`. The mask's lowest numbers must not
+/// become infinities: a query that sees no key gets the mean of all values with the former and
+/// nothing with the latter.
 void cast_attention(std::vector<c10::IValue>& values, c10::ScalarType type) {
   for (size_t i = 0; i < 3; ++i) values[i] = values[i].toTensor().to(type);
   if (!values[3].isTensor() || !values[3].toTensor().is_floating_point()) return;
@@ -58,8 +59,8 @@ void cast_attention(std::vector<c10::IValue>& values, c10::ScalarType type) {
   values[3] = at::where(mask.isinf(), mask, mask.clamp_min(lowest)).to(type);
 }
 
-/// Operands become the result, in the operands' dtype. A device that fuses attention runs the operator in
-/// that type; elsewhere the operator gains nothing from it, and two products do.
+/// Replaces the operands by the result, in the operands' dtype. A device that fuses attention runs
+/// the operator in `type`; elsewhere the operator does not gain from it, but two products do.
 void attend(std::vector<c10::IValue>& values, c10::OperatorHandle op, c10::ScalarType type,
             c10::Device device) {
   const c10::ScalarType given = values[0].toTensor().scalar_type();

@@ -9,16 +9,17 @@
 
 namespace adascale {
 
-/// One node made ready to run: its operator found, its operands matched to the operator's schema.
+/// One node prepared to run: its operator is found and its operands are matched to the operator's schema.
 class Step {
  public:
   /// Throws Error naming the node when the operator is unknown or an operand does not fit.
   Step(const Program& program, NodeId node);
 
   NodeId node() const { return node_; }
-  /// Runs the operator; `results` holds what it returns. libtorch's exception becomes one Error that names
-  /// the node. With a `compute_type`, fp32 operands are cast to it and results of it back to fp32; attention
-  /// becomes products of that dtype where it can, or the operator in that dtype on a device that fuses it.
+  /// Runs the operator; `results` holds its results. An exception of libtorch becomes one Error
+  /// that names the node. With a `compute_type`, fp32 operands are cast to it and its results back
+  /// to fp32; attention becomes products of that dtype where possible, or the operator in that
+  /// dtype on a device that fuses it.
   void run(const Environment& environment, std::vector<c10::IValue>& results,
            std::optional<c10::ScalarType> compute_type = std::nullopt) const;
 

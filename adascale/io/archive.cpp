@@ -32,7 +32,8 @@ std::vector<int64_t> fixed_ints(const json& sizes, const char* what) {
   return ints;
 }
 
-/// How many elements of a storage a strided view reaches; -1 when a number is negative or too large.
+/// The number of elements of a storage that a strided view reaches; -1 when a number
+/// is negative or too large.
 int64_t extent(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int64_t offset) {
   if (offset < 0 || sizes.size() != strides.size()) return -1;
   int64_t last = offset;
@@ -72,7 +73,7 @@ std::string Archive::text(const std::string& record) {
 void Archive::read_tensors(const std::string& config, const std::string& folder,
                            std::unordered_map<std::string, at::Tensor>& state) {
   const std::string written = text(config);
-  std::string name = config;  // what is being read
+  std::string name = config;  // of the thing being read
   try {
     const json document = json::parse(written);
     for (const auto& [key, payload] : document.at("config").items()) {

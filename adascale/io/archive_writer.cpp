@@ -17,7 +17,7 @@ json fixed_ints(c10::IntArrayRef ints) {
   return list;
 }
 
-/// On the CPU, its elements next to each other in memory in whatever order its strides give.
+/// The tensor on the CPU, its elements adjacent in memory, in the order that its strides give.
 at::Tensor storable(const at::Tensor& tensor) {
   const at::Tensor on_cpu = tensor.detach().cpu();
   return on_cpu.is_non_overlapping_and_dense() ? on_cpu : on_cpu.contiguous();
@@ -40,7 +40,7 @@ json describe(const at::Tensor& stored, bool requires_grad) {
 ArchiveWriter::ArchiveWriter(const std::string& path)
     : path_(path),
       file_(path, std::ios::binary | std::ios::trunc),
-      // A fixed root folder: the file's name while it is staged is of no use inside it.
+      // The root folder has a fixed name: the file's name while it is staged is of no use inside it.
       zip_([this](const void* data, size_t size) {
         append(data, size);
         return size;
@@ -49,8 +49,8 @@ ArchiveWriter::ArchiveWriter(const std::string& path)
   check();
 }
 
-/// The zip writer finishes its archive in its destructor, where an exception would end the process: it is
-/// told that every write succeeded, and failures are reported from outside.
+/// The zip writer finishes its archive in its destructor, where an exception would end the process.
+/// So it is told that every write succeeded, and failures are reported outside.
 void ArchiveWriter::append(const void* data, size_t size) {
   file_.write(static_cast<const char*>(data), static_cast<std::streamsize>(size));
   if (!file_.good() && error_ == 0) error_ = errno;

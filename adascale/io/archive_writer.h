@@ -19,7 +19,7 @@ class ArchiveWriter {
   /// memory share one record.
   nlohmann::json write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
                               bool is_parameter);
-  /// Must be called once, last.
+  /// Call it once, last.
   void finish();
 
  private:

@@ -20,7 +20,7 @@ Argument look_up(const json& name, const Scope& scope) {
   return found->second;
 }
 
-/// The schema's `SymIntArgument` and its kin: a name, or a literal under another tag.
+/// The schema's `SymIntArgument` and its relatives: a name, or a literal under another tag.
 Argument read_symbol(const json& held, const Scope& scope) {
   const Union symbol = read_union(held, "symbolic argument");
   if (symbol.tag == "as_name") return look_up(symbol.held, scope);

@@ -7,14 +7,14 @@
 
 namespace adascale {
 
-/// What the names of one (sub)graph stand for: a value, or a literal that an inlined graph returned.
+/// The meaning of names in one (sub)graph: a value, or a literal that an inlined graph returned.
 using Scope = std::unordered_map<std::string, Argument>;
 
 Argument make_literal(c10::IValue value);
 Argument make_reference(ValueId value);
 
 /// Reads one `Argument` of the export schema. Lists of plain literals become one literal (`int[]`
-/// and so on), lists that may hold values become a kList. Throws Error for names that `scope` lacks
+/// and so on), lists that may hold values become a kList. Throws Error for names missing in `scope`
 /// and for kinds we cannot run.
 Argument read_argument(const nlohmann::json& json, const Scope& scope);
 

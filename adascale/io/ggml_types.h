@@ -5,7 +5,7 @@
 
 namespace adascale {
 
-/// How ggml stores tensors: rows cut in blocks.
+/// A storage type of ggml: rows are cut into blocks.
 struct GgmlType {
   uint32_t id;
   const char* name;  ///< "Q4_0"
@@ -13,7 +13,7 @@ struct GgmlType {
   int64_t bytes;     ///< of one block
 };
 
-/// Those of ggml's that are in use.
+/// The types of ggml that are in use.
 const std::vector<GgmlType>& ggml_types();
 /// nullptr when unknown.
 const GgmlType* ggml_type(uint32_t id);

@@ -15,7 +15,7 @@
 namespace adascale {
 
 struct GgufArray;
-/// A value of the metadata; the alternatives' order is that of GGUF's type numbers.
+/// A value of the metadata; its alternatives are in the order of GGUF's type numbers.
 using GgufValue = std::variant<uint8_t, int8_t, uint16_t, int16_t, uint32_t, int32_t, float, bool,
                                std::string, std::shared_ptr<GgufArray>, uint64_t, int64_t, double>;
 /// Values of one type.
@@ -25,9 +25,9 @@ struct GgufArray {
 };
 /// Keys in file order.
 using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
-/// nullptr when there is none.
+/// nullptr when the key is missing.
 const GgufValue* find_value(const GgufMetadata& metadata, const std::string& key);
-/// Puts it in place of the key's old value, or at the end.
+/// Replaces the key's value, or appends it.
 void set_value(GgufMetadata& metadata, const std::string& key, GgufValue value);
 /// An array of one type.
 template <class T>
@@ -38,7 +38,7 @@ GgufValue gguf_array(const std::vector<T>& items) {
   return array;
 }
 
-/// A tensor of a file: its sizes, outermost first (the file has them the other way round), and its place.
+/// A tensor of a file: its sizes, outermost first (the file has the opposite order), and its place.
 struct GgufTensor {
   std::string name;
   std::vector<int64_t> sizes;
@@ -60,18 +60,19 @@ struct GgufFile {
 /// Throws (user), beginning with `path`, for anything else.
 GgufFile read_gguf(const std::string& path);
 
-/// What write_gguf is given of a tensor; its bytes are asked for when it is written.
+/// A tensor for write_gguf; `bytes` is called when it is written.
 struct GgufEntry {
   std::string name;
   std::vector<int64_t> sizes;  ///< outermost first
   const GgmlType* type;
-  std::function<at::Tensor()> bytes;  ///< contiguous, on the CPU, as many bytes as the type takes
+  std::function<at::Tensor()> bytes;  ///< contiguous, on the CPU, of the type's size
 };
 
-/// Bytes of a tensor of that type; its last size must be whole blocks.
+/// Bytes of a tensor of that type; its last size must be a multiple of the block.
 uint64_t gguf_bytes(const GgmlType& type, at::IntArrayRef sizes);
 
-/// Writes version 3. Writes exactly `path`; staging is the caller's. An alignment among the metadata counts.
+/// Writes version 3, exactly at `path`; staging is the caller's task. Follows an
+/// alignment in the metadata.
 void write_gguf(const std::string& path, const GgufMetadata& metadata, const std::vector<GgufEntry>& tensors);
 
 }  // namespace adascale

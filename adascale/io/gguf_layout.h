@@ -6,13 +6,13 @@
 
 namespace adascale {
 
-// What reader and writer share of GGUF's layout.
+// The parts of GGUF's layout that reader and writer share.
 inline constexpr uint32_t kGgufMagic = 0x46554747;  // "GGUF"
 inline constexpr uint32_t kGgufVersion = 3;
 inline constexpr uint64_t kGgufAlignment = 32;  // unless the metadata says otherwise
 inline constexpr const char* kAlignmentKey = "general.alignment";
 
-/// The alternative of a GgufValue.
+/// The index of type T among the alternatives of GgufValue.
 template <class T>
 uint32_t gguf_type_of() {
   return static_cast<uint32_t>(GgufValue(T{}).index());

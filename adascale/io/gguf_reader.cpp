@@ -12,7 +12,7 @@ namespace {
 constexpr uint32_t kMostDims = 4;         // ggml's own limit
 constexpr uint64_t kMostItems = 1 << 24;  // of an array: no vocabulary is near it, and each takes 40 bytes
 
-/// Takes a file apart from its start; no read goes past the end.
+/// Reads a file from its start; no read goes past the end.
 class Cursor {
  public:
   explicit Cursor(const MappedFile& file) : file_(file) {}
@@ -29,7 +29,8 @@ class Cursor {
     const auto length = number<uint64_t>();
     return {take(length), length};
   }
-  /// Fails unless `count` things of at least `bytes` bytes could be left: what is reserved is then bounded.
+  /// Fails unless `count` items of at least `bytes` bytes fit in the rest of the file: this
+  /// bounds what is reserved.
   uint64_t checked_count(const char* what, uint64_t count, uint64_t bytes) const {
     ADA_CHECK(count <= left() / bytes, "{}: announces {} {}, but only {} bytes are left: truncated?",
               file_.path(), count, what, left());
@@ -156,7 +157,7 @@ uint64_t read_alignment(const std::string& path, const GgufMetadata& metadata) {
   return *alignment;
 }
 
-/// From places within the data to places in the file.
+/// Turns offsets within the data into offsets in the file.
 void place(const std::string& path, GgufFile& file, uint64_t data, uint64_t alignment) {
   std::set<std::string> names;
   const uint64_t size = file.file->size();
@@ -179,7 +180,7 @@ GgufFile read_gguf(const std::string& path) {
   Cursor cursor(*gguf.file);
   ADA_CHECK(cursor.left() >= 24 && cursor.number<uint32_t>() == kGgufMagic, "{}: is no GGUF file", path);
   check_version(cursor, cursor.number<uint32_t>());
-  // The least a tensor's and a key's description take.
+  // The shortest description of a tensor takes 24 bytes, that of a key 13.
   const uint64_t tensors = cursor.checked_count("tensors", cursor.number<uint64_t>(), 24);
   const uint64_t keys = cursor.checked_count("keys", cursor.number<uint64_t>(), 13);
   gguf.metadata = read_metadata(cursor, keys);

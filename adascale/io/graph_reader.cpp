@@ -137,7 +137,7 @@ void GraphReader::inline_graph(const json& node, int32_t position, size_t graph_
   read_nodes(inner);
   const json& returned = inner.graph.at("outputs");
   const json& outputs = node.at("outputs");
-  // One result that is a list (a region that returns a tuple of one) is written as `as_tensors`.
+  // A single result that is a list (a region that returns a tuple of one) is written as `as_tensors`.
   const bool is_list = outputs.size() == 1 && outputs.at(0).contains("as_tensors");
   const json& names = is_list ? outputs.at(0).at("as_tensors") : outputs;
   ADA_CHECK(names.size() <= returned.size(), "the nested graph returns {} values, got {} names",
@@ -168,7 +168,7 @@ void GraphReader::read_user_outputs(const json& specs, const Frame& frame) {
   for (const json& spec : specs) {
     const auto [tag, held] = read_union(spec, "output of the signature");
     place_ = "output " + std::to_string(program_.outputs.size());
-    // A run never changes the caller's tensors or the state, so that writes back to them have no effect here.
+    // A run never changes the caller's tensors or the state, so writes back to them have no effect here.
     if (tag == "buffer_mutation" || tag == "user_input_mutation" || tag == "parameter_mutation") continue;
     ADA_CHECK(tag == "user_output", "outputs of kind '{}' are not supported", tag);
     program_.outputs.push_back(read_argument(held.at("arg"), frame.scope));

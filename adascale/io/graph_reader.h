@@ -10,8 +10,8 @@
 
 namespace adascale {
 
-/// Reads the graph and the signature of an export document into a Program; graphs nested under
-/// torch.no_grad() are inlined, so that what follows knows one flat list of nodes.
+/// Reads the graph and the signature of an export document into a Program. Graphs nested under
+/// torch.no_grad() are inlined, so that later code knows one flat list of nodes.
 ///
 /// Throws Error, and nlohmann's exceptions for fields that are missing or of another type;
 /// `place()` then tells where.

@@ -6,7 +6,7 @@
 
 namespace adascale {
 
-/// The only member of a union of torch's export schema, `{"as_int": 3}`: its tag and what it holds.
+/// The only member of a union of torch's export schema, `{"as_int": 3}`: its tag and its content.
 struct Union {
   const std::string& tag;
   const nlohmann::json& held;
@@ -21,7 +21,7 @@ double read_float(const nlohmann::json& json);
 /// A fixed size of the export schema, `{"as_int": 3}`; an Error naming `what` for a symbolic one.
 int64_t read_fixed_int(const nlohmann::json& json, const char* what);
 
-/// c10's dtype for the number that the export schema gives it; an Error for one that is unknown.
+/// c10's dtype for its number in the export schema; throws Error for an unknown one.
 c10::ScalarType read_dtype(const nlohmann::json& json);
 /// The inverse of `read_dtype`.
 int schema_dtype(c10::ScalarType dtype);

@@ -15,7 +15,7 @@
 namespace adascale {
 namespace {
 
-/// The size of an open file; negative, with errno set, when it cannot be read as one.
+/// The size of an open file; negative, with errno set, when it is not readable as a file.
 int64_t file_size(int descriptor) {
   struct stat info {};
   if (fstat(descriptor, &info) != 0) return -1;

@@ -8,7 +8,8 @@
 
 namespace adascale {
 
-/// A whole file in memory, paged in as it is read. Private: writing into it never reaches the file.
+/// A whole file in memory, paged in as it is read. The mapping is private: writing into
+/// it never reaches the file.
 class MappedFile : public std::enable_shared_from_this<MappedFile> {
  public:
   /// Throws Error when the file is missing, a folder, empty or unreadable.
@@ -20,8 +21,8 @@ class MappedFile : public std::enable_shared_from_this<MappedFile> {
   uint64_t size() const { return size_; }
   const char* data() const { return data_; }
 
-  /// A contiguous tensor over `offset`..., which keeps the file mapped. The caller has checked that it lies
-  /// inside. An unaligned offset gives a copy.
+  /// A contiguous tensor over the bytes from `offset` on; it keeps the file mapped. The caller has
+  /// checked that it lies inside. An unaligned offset gives a copy.
   at::Tensor tensor(uint64_t offset, c10::IntArrayRef sizes, c10::ScalarType dtype) const;
 
  private:

@@ -70,7 +70,7 @@ CallId ModuleStackReader::enter(CallId parent, const std::string& key, const std
   const auto known = keys_.find(key);
   if (known != keys_.end()) {
     if (program_.calls[known->second].parent == parent) return known->second;
-    // A module shared by two parents can show under one key: their calls are told apart by the parent's key.
+    // A module shared by two parents may have one key under both: the parent's key tells its calls apart.
     return enter(parent, program_.calls[parent].key + "/" + key, path, type);
   }
   keys_[key] = static_cast<CallId>(program_.calls.size());

@@ -38,7 +38,7 @@ NodeInserter::NodeInserter(const Program& program)
     : program_(program), document_(*program.document), names_(names_in(document_.at("graph_module"))) {}
 
 void NodeInserter::insert(const std::vector<InsertedNode>& nodes) {
-  // Last first: what is inserted never moves a node that a later insertion refers to by its position.
+  // Last first, so that an insertion never moves a node that a later one refers to by position.
   std::vector<const InsertedNode*> order;
   for (const InsertedNode& node : nodes) order.insert(order.begin(), &node);
   const auto producer = [&](const InsertedNode* node) { return program_.values[node->value].producer; };

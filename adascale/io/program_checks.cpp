@@ -45,7 +45,7 @@ const std::unordered_map<std::string, TrainingSwitch>& training_switches() {
   return rows;
 }
 
-/// What the operand holds as a number; `otherwise` when the graph leaves the default or computes it.
+/// The operand's value as a number; `otherwise` when the graph leaves the default or computes it.
 double number_or(const Node& node, const char* name, double otherwise) {
   const Argument* operand = node.input(name);
   if (!operand || operand->kind != Argument::Kind::kLiteral) return otherwise;
@@ -65,7 +65,7 @@ bool is_training(const Node& node) {
   const auto [flag, probability, running] = found->second;
   if (flag && number_or(node, flag, 0) == 0) return false;
   if (probability && number_or(node, probability, 0) == 0) return false;
-  // A norm that tracks no running statistics uses the batch's own in eval mode too.
+  // A norm without running statistics uses the batch's own in eval mode too.
   return !running || is_given(node, running);
 }
 

@@ -7,14 +7,14 @@
 
 namespace adascale {
 
-/// Reads a program saved by `torch.export.save`. Weights are raw little-endian records; nothing is ever
-/// unpickled. Errors name the file and what is wrong: missing, truncated, not a .pt2, schema version, pickled
-/// payload, training mode (a dropout or batch norm exported with train=True), unknown operator, NaN or Inf
-/// weights are the sim's to find.
+/// Reads a program saved by `torch.export.save`. Weights are raw little-endian records; nothing is
+/// ever unpickled. Errors name the file and the fault: missing, truncated, not a .pt2, schema
+/// version, pickled payload, training mode (a dropout or batch norm exported with train=True),
+/// unknown operator. NaN or Inf in weights is found by the sim.
 Program load_program(const std::string& path);
 
-/// The same from the schema's JSON (an ExportedProgram) and tensors given by reference: Python's capture.
-/// `state` holds every parameter, buffer and constant that the signature names.
+/// The same from the schema's JSON (an ExportedProgram) and tensors given by reference; Python's
+/// capture uses it. `state` holds every parameter, buffer and constant that the signature names.
 Program parse_program(const std::string& json, std::unordered_map<std::string, at::Tensor> state);
 
 /// A node to write after a value's producer: `value -> op(value, scalar arguments...)`, whose result replaces
@@ -25,14 +25,15 @@ struct InsertedNode {
   std::vector<std::pair<std::string, c10::IValue>> arguments;  ///< after the tensor: int64 or double literals
 };
 
-/// Writes `program` to `path` with other tensors (by name; a name that is not given takes what is given for a
-/// weight tied to it, else the program's own) and inserted nodes, several on one value applied in order, so
-/// that `torch.export.load` and `load_program` read it. Writes exactly `path`; staging is the caller's.
+/// Writes `program` to `path` with replaced tensors and inserted nodes, so that `torch.export.load`
+/// and `load_program` read it. Tensors are given by name; a name without one takes that of a weight
+/// tied to it, else the program's own. Several nodes on one value apply in order. Writes exactly
+/// `path`; staging is the caller's task.
 void save_program(const Program& program, const std::string& path,
                   const std::unordered_map<std::string, at::Tensor>& state,
                   const std::vector<InsertedNode>& inserted);
 
-/// The schema's JSON of `program` with inserted nodes, as `save_program` writes it and torch.export reads it.
+/// The schema's JSON of `program` with inserted nodes, as in `save_program`'s file.
 std::string program_json(const Program& program, const std::vector<InsertedNode>& inserted);
 
 }  // namespace adascale

@@ -16,7 +16,7 @@ namespace {
 constexpr uint64_t kLengthBytes = 8;            // the header's length, little-endian
 constexpr uint64_t kLongestHeader = 100000000;  // the limit of the format's reference implementation
 
-/// The JSON header with its tensors' places, in the order they are written.
+/// The JSON header with the tensors' places, in the order of writing.
 std::string make_header(const std::vector<NamedTensor>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
@@ -30,7 +30,7 @@ std::string make_header(const std::vector<NamedTensor>& tensors,
     offset = end;
   }
   std::string text = header.dump();
-  // Data that starts at a multiple of 8 can be used where it is mapped.
+  // Data that starts at a multiple of 8 can be used directly in the mapping.
   text.append((8 - text.size() % 8) % 8, ' ');
   return text;
 }

@@ -35,7 +35,7 @@ constexpr DtypeRow kDtypes[] = {
     {"C64", ScalarType::ComplexFloat},
 };
 
-/// Refuses a name that stands twice in one object, which plain parsing would let pass.
+/// Refuses a name that occurs twice in one object; the plain parser accepts it.
 json parse_without_duplicates(const std::string& path, const std::string& text) {
   std::vector<std::set<std::string>> open;
   const auto see = [&](int, json::parse_event_t event, json& parsed) {
@@ -57,7 +57,7 @@ ScalarType read_dtype(const std::string& path, const std::string& name, const st
   fail("{}: tensor '{}' has dtype '{}', which is not known", path, name, dtype);
 }
 
-/// Bytes of the shape; an Error when a size is negative or the product overflows.
+/// Bytes of a tensor of that shape; an Error when a size is negative or the product overflows.
 uint64_t byte_count(const std::string& path, const TensorEntry& entry) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
   for (int64_t size : entry.sizes) {

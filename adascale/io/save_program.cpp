@@ -23,7 +23,8 @@ void check_replacement(const std::string& name, const at::Tensor& own, const at:
              "'" + name + "' is replaced by a tensor of another shape or dtype");
 }
 
-/// The tensor to write under `name`: the one given for it, or for a weight tied to it, or the program's own.
+/// The tensor to write under `name`: the one given for it or for a weight tied to
+/// it, else the program's own.
 at::Tensor choose(const Program& program, const State& given, const std::string& name) {
   const at::Tensor& own = program.state.at(name);
   const auto found = given.find(name);
@@ -50,8 +51,7 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
   return names;
 }
 
-/// Writes the tensors; buffers that are no part of the state dict go with the constants,
-/// as torch.export puts them.
+/// Writes the tensors; buffers outside the state dict go with the constants, as torch.export does.
 void write_state(const Program& program, const State& given, ArchiveWriter& archive) {
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
@@ -70,8 +70,7 @@ void write_state(const Program& program, const State& given, ArchiveWriter& arch
   archive.write_text("data/constants/model_constants_config.json", json{{"config", constants}}.dump());
 }
 
-/// Files are for the CPU, and run on any device: what the graph says of the one it was
-/// captured on is theirs no more.
+/// Files are for the CPU and run on any device: the graph's device of capture is replaced.
 void put_on_cpu(json& part) {
   if (part.is_array())
     for (json& item : part) put_on_cpu(item);
@@ -86,7 +85,7 @@ void put_on_cpu(json& part) {
   }
 }
 
-/// The document of a live capture may lack what only a file needs.
+/// Adds what only a file needs; the document of a live capture may lack it.
 json complete(json document) {
   put_on_cpu(document);
   if (!document.contains("verifiers")) document["verifiers"] = {"TRAINING"};
@@ -109,7 +108,7 @@ void save_program(const Program& program, const std::string& path, const State& 
   write_state(program, state, archive);
   archive.write_text("models/model.json", document);
   archive.write_text("data/sample_inputs/model.pt",
-                     "");  // torch.export.load wants the record, not its content
+                     "");  // torch.export.load requires the record, not its content
   archive.write_text("archive_format", "pt2");
   archive.write_text("archive_version", "0");
   archive.write_text("byteorder", "little");

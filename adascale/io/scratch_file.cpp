@@ -17,7 +17,7 @@
 namespace adascale {
 namespace {
 
-/// Rooms are mapped one by one, and a mapping begins at a page.
+/// Rooms are mapped one by one, and a mapping begins at a page boundary.
 int64_t whole_pages(int64_t bytes) {
   const int64_t page = sysconf(_SC_PAGESIZE);
   return (bytes + page - 1) / page * page;
@@ -56,7 +56,7 @@ ScratchFile::~ScratchFile() {
   close(descriptor_);
 }
 
-/// A mapped part of the file, taken and given back.
+/// A mapped part of the file, in use until it is given back.
 struct ScratchFile::Room {
   std::shared_ptr<ScratchFile> file;
   int64_t bytes, offset;
@@ -82,7 +82,7 @@ int64_t ScratchFile::take(int64_t bytes) {
     if (size > bytes) free_[offset + bytes] = size - bytes;
     return offset;
   }
-  // Reserved on the disk now: a full disk would otherwise kill the process when a page is written.
+  // Disk space is reserved now: on a full disk the first write to a page would kill the process.
   const int error = posix_fallocate(descriptor_, end_, bytes);
   ADA_CHECK(error == 0,
             "{}: a temporary file of {} MiB cannot grow by {} MiB: {}; "

@@ -9,16 +9,17 @@
 
 namespace adascale {
 
-/// The folder for temporary files and what is free there: TMPDIR, else /var/tmp, which is on a disk where
-/// /tmp may be memory, else /tmp.
+/// The folder for temporary files and its free space: TMPDIR, else /var/tmp, which is on a disk
+/// where /tmp may be memory, else /tmp.
 struct ScratchRoom {
   std::string folder;
   int64_t bytes = 0;
 };
 ScratchRoom scratch_room();
 
-/// A temporary file without a name, for tensors that need not stay in memory: gone with the process, whatever
-/// ends it. The system writes its pages out when memory is short and reads them back when they are used.
+/// A temporary file without a name, for tensors that need not stay in memory. It vanishes with
+/// the process, however that ends. The system writes its pages to disk when memory is short
+/// and reads them back on use.
 class ScratchFile : public std::enable_shared_from_this<ScratchFile> {
  public:
   /// In scratch_room()'s folder. Throws (user) when none can be made there.
@@ -26,10 +27,10 @@ class ScratchFile : public std::enable_shared_from_this<ScratchFile> {
   ~ScratchFile();
   ScratchFile(const ScratchFile&) = delete;
 
-  /// A copy of a dense tensor, same strides, in the file, which it keeps open. Its room is used again once
-  /// the last reference to it is gone. Throws (user) when the disk is full.
+  /// A copy of a dense tensor, with the same strides, in the file; the copy keeps the file open.
+  /// Its room is reused after the last reference to it. Throws (user) when the disk is full.
   at::Tensor copy(const at::Tensor& tensor);
-  int64_t size() const { return end_; }  ///< bytes, those that wait to be used again included
+  int64_t size() const { return end_; }  ///< bytes, rooms waiting for reuse included
 
  private:
   ScratchFile(std::string folder, int descriptor) : folder_(std::move(folder)), descriptor_(descriptor) {}
@@ -41,7 +42,7 @@ class ScratchFile : public std::enable_shared_from_this<ScratchFile> {
   int descriptor_;
   std::mutex mutex_;
   int64_t end_ = 0;
-  std::map<int64_t, int64_t> free_;  ///< bytes by offset; neighbours are one
+  std::map<int64_t, int64_t> free_;  ///< bytes by offset; adjacent rooms are merged
 };
 
 }  // namespace adascale

@@ -25,7 +25,7 @@ std::string random_tag() {
   return tag;
 }
 
-/// A file's name, or a path that only goes down.
+/// A file's name, or a path that only descends.
 bool stays_inside(const std::string& name) {
   const fs::path path(name);
   return path.is_relative() && path.has_filename() &&
@@ -51,7 +51,7 @@ StagedFiles::StagedFiles(const std::string& folder) : folder_(folder.empty() ? "
             "{}: is a file, expected a folder", folder_);
   made_folder_ = fs::create_directories(folder_, error);
   ADA_CHECK(!error, "{}: the folder cannot be made: {}", folder_, error.message());
-  // A trial file tells more than the permission bits: a read-only or full disk refuses it too.
+  // A trial file finds more than the permission bits do: a read-only or full disk refuses it too.
   const std::string trial = folder_ + "/.adascale-" + random_tag();
   const int descriptor = ::open(trial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   const int reason = errno;

@@ -4,7 +4,8 @@
 
 namespace adascale {
 
-/// Files that appear together or not at all: written aside in the destination folder, synced, then renamed.
+/// Files that appear all or none: written under temporary names in the destination
+/// folder, synced, then renamed.
 ///
 ///   StagedFiles files("out");  // checks that the folder exists or can be made, and is writable
 ///   write_safetensors(files.path("model.safetensors"), ...);
@@ -16,14 +17,14 @@ class StagedFiles {
   explicit StagedFiles(const std::string& folder);
   ~StagedFiles();
   StagedFiles(const StagedFiles&) = delete;
-  /// Where to write the file that will be `folder/name`; a name such as
-  /// "tokenizer/vocab.txt" makes folders too.
+  /// The path to write `folder/name` to; a name such as "tokenizer/vocab.txt" also makes folders.
   std::string path(const std::string& name);
-  /// Syncs and renames all of them; returns their final paths.
+  /// Syncs and renames all files; returns their final paths.
   std::vector<std::string> commit();
 
  private:
-  /// All before the first rename, so that none is renamed when one cannot be made.
+  /// Makes all parent folders before the first rename, so that nothing is renamed
+  /// when one cannot be made.
   void make_parents() const;
 
   struct File {

@@ -25,7 +25,7 @@ Dim symbolic_dim(const std::string& srepr, const nlohmann::json& range_constrain
   for (const std::string& symbol : symbols_of(dim.symbol)) {
     const auto found = range_constraints.find(symbol);
     const auto constraint = found == range_constraints.end() ? nlohmann::json::object() : *found;
-    // torch.export writes 2 for "no lower bound": sizes 0 and 1 are set apart while it
+    // torch.export writes 2 for "no lower bound": it treats sizes 0 and 1 apart when it
     // traces, not when it runs.
     const int64_t min = bound_or(constraint, "min_val", 0), max = bound_or(constraint, "max_val", kUnbounded);
     lowest[symbol] = min <= 2 ? 1 : min;
