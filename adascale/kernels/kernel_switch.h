@@ -2,8 +2,8 @@
 
 namespace adascale {
 
-/// Whether weights may go by the kernels here: always, but where a test wants tensor operators and autograd,
-/// which other devices run, on the CPU too.
+/// Whether the kernels here may handle weights: always, unless a test wants tensor operators and
+/// autograd, which other devices run, on the CPU too.
 bool kernels_are_on();
 void switch_kernels(bool on);
 

@@ -1,5 +1,5 @@
-// From learned ranges to scales, offsets and shrinks, and back to their gradients; LPBQ's shared scales.
-// Compiled once per instruction set.
+// Scales, offsets and shrinks from the learned ranges, and the gradients back to them; LPBQ's
+// shared scales. Compiled once per instruction set.
 #if defined(ADASCALE_KERNELS_SCALES_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ADASCALE_KERNELS_SCALES_INL_H_
 #undef ADASCALE_KERNELS_SCALES_INL_H_
@@ -18,7 +18,7 @@ HWY_BEFORE_NAMESPACE();
 namespace adascale {
 namespace HWY_NAMESPACE {
 
-/// min and max as learned, at scales i...
+/// The learned min and max, at scales i...
 struct Clipped {
   V min, max;
 };
@@ -50,7 +50,7 @@ void share_scale(const RowGrid& grid, float* scale, int64_t groups) {
   });
 }
 
-/// (max - min) / steps at scales i..., as learned: what is rounded to the scale.
+/// The learned (max - min) / steps at scales i..., before it is rounded to the scale.
 template <class Width>
 HWY_INLINE V ideal_scale(const WeightRows& t, int64_t i, Width width) {
   const auto [min, max] = clip(t, i, width);
@@ -74,8 +74,8 @@ void find_scales(const WeightRows& t, int64_t first, int64_t count, const RowAff
   for (int64_t i = first; i < first + count; i += t.groups()) share_scale(t.grid, into.scale + i, t.groups());
 }
 
-/// Turns the gradients of a row's scales into those of what they are rounded from: straight through the
-/// rounding of the integers, not through their clamp; the largest scale's makes the channel's.
+/// Turns the gradients of a row's scales into those of the unrounded scales: straight through the
+/// rounding of the integers, not through their clamp. The channel's goes to the largest scale.
 void through_shared_scale(const WeightRows& t, int64_t row, float* to_scale) {
   const int64_t groups = t.groups();
   std::vector<float> ideal(groups);
@@ -91,14 +91,14 @@ void through_shared_scale(const WeightRows& t, int64_t row, float* to_scale) {
     if (!inside) to_scale[k] = 0;
     largest = HWY_MAX(largest, ideal[k]);
   }
-  // Equals share it, as amax's gradient is shared.
+  // Equal maxima share the gradient, as in amax.
   const auto equals = std::count(ideal.begin(), ideal.end(), largest);
   const float share = to_channel / (t.grid.block_scale_max * static_cast<float>(equals));
   for (int64_t k = 0; k < groups; ++k)
     if (ideal[k] == largest) to_scale[k] += share;
 }
 
-/// The step of gamma, beta and s3 at `count` scales, whose sums stand in three arrays, then their new affine.
+/// The step of gamma, beta and s3 at `count` scales, from sums in three arrays; then their new affine.
 template <class Step>
 void step_scales(const WeightRows& t, const RowRule& rule, int64_t first, int64_t count, const float* to_s3,
                  const float* to_scale, const float* to_offset) {

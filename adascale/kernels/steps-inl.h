@@ -1,4 +1,4 @@
-// How learnables move down their gradients: the rules of the recipes. Compiled once per instruction set.
+// The update rules of the recipes. Compiled once per instruction set.
 #if defined(ADASCALE_KERNELS_STEPS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ADASCALE_KERNELS_STEPS_INL_H_
 #undef ADASCALE_KERNELS_STEPS_INL_H_
@@ -22,7 +22,7 @@ struct SignedStep {
     return hn::Min(hn::Mul(start_scale, reciprocal(hn::Max(hn::Abs(load(w, width)), set(kLeastWeight)))),
                    set(kLongestStep));
   }
-  /// Moves elements i... and returns how far down they went.
+  /// Moves elements i... and returns by how much they decreased.
   template <class Width>
   HWY_INLINE V move(const RowLearnable& p, int64_t i, Width width, V gradient, V length) const {
     const V zero = hn::Zero(Floats());

@@ -1,5 +1,5 @@
-// Loops over vectors of fp32 whose last one may be partial. Compiled once per instruction set: no include
-// guard but Highway's own kind.
+// Loops over vectors of fp32, of which the last may be partial. Compiled once per instruction set,
+// so Highway's own kind of include guard is the only one.
 #if defined(ADASCALE_KERNELS_VECTORS_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ADASCALE_KERNELS_VECTORS_INL_H_
 #undef ADASCALE_KERNELS_VECTORS_INL_H_
@@ -95,7 +95,7 @@ HWY_INLINE void for_vectors(int64_t count, const Body& body) {
   if (i < count) body(i, Part{static_cast<size_t>(count - i)});
 }
 
-/// The same with sums that body(i, width, sums) returns one step further: they stay in registers.
+/// The same with sums in registers, which body(i, width, sums) returns updated.
 template <class Sums, class Body>
 HWY_INLINE Sums sum_vectors(int64_t count, Sums sums, const Body& body) {
   const auto lanes = static_cast<int64_t>(hn::Lanes(Floats()));
@@ -108,12 +108,12 @@ HWY_INLINE float sum(V v) {
   return hn::GetLane(hn::SumOfLanes(Floats(), v));
 }
 
-/// Highway's takes up to 104 and turns NaN into 0.
+/// Highway's exp takes up to 104 and turns NaN into 0.
 HWY_INLINE V exp(V x) {
   return hn::IfThenElse(hn::Eq(x, x), hn::Exp(Floats(), hn::Min(x, set(90.0F))), x);
 }
 
-/// Within 1e-7, by its Taylor series while all of |x| is below 1/4: what a step of training is.
+/// Within 1e-7, by its Taylor series while all of |x| is below 1/4, as in a step of training.
 HWY_INLINE V exp_of_small(V x) {
   if (!hn::AllTrue(Floats(), hn::Lt(hn::Abs(x), set(0.25F)))) return exp(x);
   V y = hn::MulAdd(x, set(1.0F / 720), set(1.0F / 120));
@@ -124,13 +124,13 @@ HWY_INLINE V exp_of_small(V x) {
   return hn::MulAdd(x, y, set(1.0F));
 }
 
-/// Within 1e-6: one Newton step from the machine's estimate. Nothing infinite or NaN goes in.
+/// Within 1e-6: one Newton step from the machine's estimate. The input must be finite.
 HWY_INLINE V reciprocal(V x) {
   const V estimate = hn::ApproximateReciprocal(x);
   return hn::Mul(estimate, hn::NegMulAdd(x, estimate, set(2.0F)));
 }
 
-/// Nonnegative fp32 rounded to what fp16 holds: multiples of 2^-24 below its smallest normal number.
+/// Rounds nonnegative fp32 to fp16 values: multiples of 2^-24 below its smallest normal number.
 HWY_INLINE V round_to_half(V v) {
   const V fine = hn::Mul(hn::Round(hn::Mul(v, set(0x1p24F))), set(0x1p-24F));
   const V normal = hn::BitCast(Floats(), hn::AndNot(hn::Set(Words(), 0x1FFF), round_word<13>(v)));

@@ -4,7 +4,7 @@
 #include <vector>
 
 // clang-format off: Highway wants its headers in this order.
-// Three instruction sets are enough on x86: what every machine has, AVX2, AVX-512.
+// Three instruction sets are enough on x86: the baseline of every machine, AVX2, AVX-512.
 #define HWY_DISABLED_TARGETS (HWY_SSSE3 | HWY_SSE4)
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "adascale/kernels/weight_rows.cpp"
@@ -43,14 +43,14 @@ HWY_INLINE Span span_of(const RowGrid& grid, float offset) {
   return {set(lowest), set(lowest + grid.steps)};
 }
 
-/// What the sums over a group are made of (algorithm in fake_quantize.h).
+/// The terms of the sums over a group (algorithm in fake_quantize.h).
 struct Sums {
   float moved = 0;    ///< of g x inside the grid: -dL/ds3 over scale
   float coded = 0;    ///< of g c; less `moved`, dL/dscale
   float outside = 0;  ///< of g outside the grid: dL/doffset over scale
 };
 
-/// What a visit keeps of a row between its two loops.
+/// The state of a row between the two loops of a visit.
 struct RowScratch {
   std::vector<float> bare;                        ///< W exp(-s2)
   std::vector<float> moved;                       ///< g x inside the grid, 0 outside
@@ -98,8 +98,8 @@ HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_ba
   return {sum(sums.moved), sum(sums.coded), sum(sums.outside)};
 }
 
-/// scale clamp(round(x)). -0.0 + 0 = +0.0: a code knows one zero. NaN stays NaN, where min and max would hide
-/// that training diverged.
+/// scale clamp(round(x)). -0.0 + 0 = +0.0, so that a code has one zero. NaN stays NaN: min and max
+/// would hide that training diverged.
 HWY_INLINE V on_grid(V x, V scale, const Span& span) {
   const V code = hn::Min(hn::Max(hn::Round(x), span.lowest), span.highest);
   return hn::IfThenElse(hn::Eq(x, x), hn::MulAdd(code, scale, hn::Zero(Floats())), x);
@@ -132,7 +132,7 @@ HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& grou
   auto* output = static_cast<Element*>(t.output) + group.begin;
   const auto* gradient = static_cast<const Element*>(t.gradient) + group.begin;
   for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
-    // This loop finds its data in the cache: memory may bring the next row's meanwhile.
+    // This loop finds its data in the cache, so memory is free to fetch the next row.
     hwy::Prefetch(w + i + t.cols);
     hwy::Prefetch(t.s2.value + group.begin + i + t.cols);
     hwy::Prefetch(gradient + i + t.cols);

@@ -20,9 +20,9 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
-// W' = W / exp(s2) / exp(s3) [/ exp(s4)], in AIMET's order of divisions. Since dW'/ds = -W' for
-// each of them, W' itself is all that backward needs; autograd on the plain expression would keep
-// four tensors and visit them thrice.
+// W' = W / exp(s2) / exp(s3) [/ exp(s4)], in AIMET's order of divisions. dW'/ds = -W' for each
+// of them, so backward needs only W'; autograd on the plain expression would keep four tensors
+// and visit them three times.
 struct DivideByExp : torch::autograd::Function<DivideByExp> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& s2,
                             const at::Tensor& s3, const std::optional<at::Tensor>& s4) {
@@ -57,7 +57,7 @@ at::Tensor learnable(at::IntArrayRef sizes, const at::Tensor& like) {
   return at::zeros(sizes, like.options()).requires_grad_();
 }
 
-// s4's shape against the split weight: every axis 1 but the input axis, which groups cut in two.
+// s4's shape against the split weight: every axis is 1 except the input axis, which groups cut in two.
 std::vector<int64_t> input_axis_sizes(at::IntArrayRef weight_sizes, const Grid& grid, int64_t input_axis) {
   std::vector<int64_t> sizes(weight_sizes.size(), 1);
   sizes[input_axis] = weight_sizes[input_axis];
@@ -97,7 +97,7 @@ AdaScaleQuantizer::AdaScaleQuantizer(at::Tensor weight, const Grid& source, cons
 }
 
 at::Tensor AdaScaleQuantizer::divide() const {
-  // A custom Function takes no undefined tensors.
+  // A custom Function does not take undefined tensors.
   return DivideByExp::apply(state_.w, state_.s2, state_.s3,
                             state_.s4.defined() ? std::optional(state_.s4) : std::nullopt);
 }

@@ -11,9 +11,9 @@
 
 namespace adascale {
 
-/// What an AdaScaleQuantizer is made of: a frozen weight, its grid and start range, and the learnables. All
-/// of it is on the weight's device. A weight whose channels are not its first axis is a copy laid out in rows
-/// (row_layout.h), and so is all the rest.
+/// The state of an AdaScaleQuantizer: a frozen weight, its grid and start range, and the
+/// learnables, all on the weight's device. If the channels are not the weight's first axis, it is a
+/// copy laid out in rows (row_layout.h), and so are the other tensors.
 struct AdaScaleState {
   at::Tensor w;  ///< split in groups
   std::vector<int64_t> weight_sizes;

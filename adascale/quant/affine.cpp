@@ -17,7 +17,7 @@ void add_minimum(const at::Tensor& min, const Grid& grid, Affine& affine) {
   } else {
     affine.minimum = lowest.to(grid.scale_dtype).to(min.scalar_type());
   }
-  affine.minimum.add_(0);  // -0.0 is none that a file keeps
+  affine.minimum.add_(0);  // -0.0 becomes 0: a file keeps no -0.0
 }
 
 }  // namespace

@@ -6,7 +6,7 @@
 
 namespace adascale {
 
-/// What puts values on a grid, as it is stored: tensors of shape Q.
+/// Puts values on a grid, as stored: tensors of shape Q.
 ///
 ///   x = scale * (code + offset), or scale * code + minimum
 struct Affine {
@@ -16,10 +16,10 @@ struct Affine {
   SuperblockParts scale_parts, minimum_parts = {};  ///< undefined without superblocks
 };
 
-/// Of a range, in its dtype. Throws (user), beginning with `name`, when a float is more
-/// than the grid's dtype holds.
+/// The affine of a range, in its dtype. Throws (user), beginning with `name`, when a float
+/// exceeds the grid's dtype.
 Affine affine_of(const Range& range, const Grid& grid, const std::string& name = "quantizer");
-/// The same without the check, for training, whose values may be anything.
+/// The same without the check, for training, where values may be anything.
 Affine storable_affine(const Range& range, const Grid& grid);
 
 }  // namespace adascale

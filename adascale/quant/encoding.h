@@ -10,8 +10,8 @@
 
 namespace adascale {
 
-/// The neutral result of quantizing one tensor: what every export format is written from. Its tensors are in
-/// the host's memory, wherever the weight is.
+/// The neutral result of quantizing one tensor, from which every export format is written. Its
+/// tensors are in the host's memory, wherever the weight is.
 ///
 ///   x = scale * (code + offset)              affine; offset 0 when symmetric
 ///   x = scale * code + minimum               with a float minimum (Q4_1, Q5_1)
@@ -40,15 +40,15 @@ Encoding on(const Encoding& encoding, c10::Device device);
 /// scale * (codes + offset), or scale * codes + minimum, computed in fp32 (fp64 for an fp64 source), in
 /// `encoding.source_dtype` and the weight's shape.
 at::Tensor dequantize(const Encoding& encoding);
-/// The scale that codes are multiplied by, one per group: `scale`, times `block_scale_int` of LPBQ.
+/// The scale of the codes, one per group: `scale`, times `block_scale_int` for LPBQ.
 at::Tensor scale_of_codes(const Encoding& encoding);
 
-/// Codes of `w` on the grid of that range: round-to-nearest, half to even. Throws (user) on a grid that does
-/// not fit and on NaN or infinity in `w`.
+/// Codes of `w` on the grid of that range: round-to-nearest, half to even. Throws (user) when the
+/// grid does not fit, and on NaN or infinity in `w`.
 Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& grid, const Range& range);
 
-/// Codes of `values` (split in groups) with that affine, as the encoding of `source`, whose shape, dtype and
-/// SQNR are recorded.
+/// Codes of `values` (split in groups) with that affine, as the encoding of `source`; records
+/// its shape, dtype and SQNR.
 Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
                        const Affine& affine, const Grid& grid);
 

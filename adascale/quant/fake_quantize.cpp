@@ -31,13 +31,13 @@ at::Tensor clamp_to_grid(const at::Tensor& rounded, const at::Tensor& offset, co
   return at::minimum_out(c, c, offset + grid.steps());
 }
 
-// -0.0 + 0 = +0.0: a code knows one zero, so that dequantized codes give the very same bits.
+// -0.0 + 0 = +0.0: a code has one zero, so that dequantized codes give the same bits.
 at::Tensor scaled(at::Tensor c, const at::Tensor& scale) {
   return c.add_(0).mul_(scale);
 }
 
-// The gradients need only, per element, the mask m and r = c - m*x. Both are kept as floats: a product with a
-// bool mask costs three passes on CPU.
+// The gradients only need, per element, the mask m and r = c - m*x. Both are kept as floats: a
+// product with a bool mask costs three passes on CPU.
 struct FakeQuantize : torch::autograd::Function<FakeQuantize> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& scale,
                             const std::optional<at::Tensor>& offset, const Grid& grid) {
@@ -71,7 +71,7 @@ struct StraightThrough : torch::autograd::Function<StraightThrough> {
   }
 };
 
-// A custom Function takes no undefined tensors.
+// A custom Function does not take undefined tensors.
 std::optional<at::Tensor> given(const at::Tensor& t) {
   return t.defined() ? std::optional(t) : std::nullopt;
 }
@@ -98,7 +98,7 @@ at::Tensor nearest_steps(const at::Tensor& w, const at::Tensor& scale, const at:
 
 namespace {
 
-// What is above the minimum has its codes from zero on.
+// The distance from the minimum; its codes start at zero.
 at::Tensor above(const at::Tensor& w, const at::Tensor& minimum) {
   return w.to(at::toOpMathType(w.scalar_type())) - minimum;
 }

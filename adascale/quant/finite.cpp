@@ -12,7 +12,7 @@ namespace adascale {
 std::pair<double, double> finite_extremes(const std::string& name, const at::Tensor& x) {
   ADA_CHECK(x.is_floating_point(), "{}: values are {}; only floating-point tensors are quantized", name,
             c10::toString(x.scalar_type()));
-  // aminmax hands a NaN on, so that one pass serves both.
+  // aminmax propagates NaN, so that one pass serves both.
   const auto [min_tensor, max_tensor] = at::aminmax(x.detach());
   const double min = min_tensor.item<double>(), max = max_tensor.item<double>();
   if (std::isfinite(min) && std::isfinite(max)) return {min, max};

@@ -11,7 +11,7 @@ namespace adascale {
 /// "<name>: 3 of 96 values are NaN or infinite; ...".
 std::pair<double, double> finite_extremes(const std::string& name, const at::Tensor& x);
 
-/// The check alone.
+/// Only the check.
 inline void check_finite(const std::string& name, const at::Tensor& x) {
   finite_extremes(name, x);
 }

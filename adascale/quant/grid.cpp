@@ -22,7 +22,7 @@ std::string axis_name(int64_t axis, size_t rank) {
   return fmt::format("axis {}", axis);
 }
 
-// "96, 128 or 0 (per channel)": the divisors of `length` on either side of `wanted`, 1 left out.
+// "96, 128 or 0 (per channel)": the divisors of `length` on either side of `wanted`, except 1.
 std::string nearest_group_sizes(int64_t length, int64_t wanted) {
   int64_t below = std::min(wanted, length), above = wanted;
   while (below > 1 && length % below != 0) --below;
@@ -87,7 +87,7 @@ std::vector<int64_t> Grid::scaled_axes() const {
   return axes;
 }
 
-// Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32
+// A value below 2^-60 is no signal; above it, 1/scale and scale^2 are still normal fp32
 // numbers. fp16 ends at 2^-24.
 double smallest_scale(c10::ScalarType stored) {
   return std::ldexp(1.0, stored == c10::ScalarType::Half ? -24 : -60);
@@ -177,7 +177,7 @@ at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& nam
 }
 
 at::Tensor offset_from(const at::Tensor& position, const Grid& grid) {
-  // A scale rounded down to a short dtype could push zero's code past the last one.
+  // A scale rounded down to a short dtype could push the code of zero past the last one.
   return position.round().clamp_(-grid.steps(), 0);
 }
 
@@ -187,8 +187,8 @@ at::Tensor offset_of(const Range& range, const at::Tensor& scale, const Grid& gr
 
 namespace {
 
-/// The step, of whichever sign, that reaches min and max from zero with the codes there are:
-/// there is one more below.
+/// The step, of either sign, with which the codes reach min and max from zero: there is
+/// one more code below zero.
 at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid, double floor) {
   const at::Tensor upright = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
   const at::Tensor reversed = (min / -grid.qmax()).maximum(max / -grid.qmin()).clamp_min(floor);

@@ -20,7 +20,7 @@ constexpr double kFirstLimit = 0x1p-60;
 // A chunk fits the cache, and its fp64 copy costs little memory.
 constexpr int64_t kChunk = int64_t{1} << 20;
 
-// Counts over twice the range: bins of the old range join in pairs in the middle half.
+// Counts over twice the range: pairs of the old bins fill the middle half.
 at::Tensor doubled(const at::Tensor& counts) {
   const at::Tensor joined = counts.view({-1, 2}).sum(1);
   const at::Tensor empty = at::zeros({Histogram::kBins / 4}, counts.options());
@@ -46,7 +46,7 @@ void Histogram::add(const at::Tensor& x) {
   const auto [min, max] = finite_extremes("activation", x);
   include(min, max);
   for (const at::Tensor& chunk : x.detach().reshape(-1).split(kChunk)) {
-    // In units of the limit and fp64, so that values near fp32's end are counted too.
+    // In units of the limit and in fp64, so that values near fp32's end are counted too.
     counts_ += at::histc(chunk.to(c10::ScalarType::Double).div_(limit_), kBins, -1, 1).cpu();
   }
 }

@@ -7,9 +7,9 @@
 
 namespace adascale {
 
-/// Counts of a stream of values in equal bins over -limit..limit, limit a power of two. When a value lies
-/// outside, the limit doubles and bins join in pairs: nothing is counted twice, nothing is spread. Values may
-/// be on any device, the counts are on the CPU.
+/// Counts of a stream of values in equal bins over -limit..limit, limit a power of two. When a
+/// value lies outside, the limit doubles and bins join in pairs: no count is doubled or spread.
+/// Values may be on any device, the counts are on the CPU.
 class Histogram {
  public:
   static constexpr int64_t kBins = 2048;
@@ -18,7 +18,7 @@ class Histogram {
   void add(const at::Tensor& x);
   /// Throws (user) when no value was seen.
   void check_seen() const;
-  /// Of everything seen, as the quantizer would start from it. Throws likewise.
+  /// The start range of a quantizer for all values seen. Throws likewise.
   Range range(const Grid& grid) const;
   const at::Tensor& counts() const { return counts_; }  ///< fp64 [kBins]
   at::Tensor edges() const;                             ///< fp64 [kBins + 1]

@@ -5,7 +5,7 @@
 namespace adascale {
 namespace {
 
-/// What the other kinds differ from: weights are [out, in].
+/// The base of the other kinds: weights are [out, in].
 LayerKind linear() {
   return {.name = "Linear",
           .op = "aten::linear",
@@ -72,7 +72,7 @@ LayerKind product_from_left(const std::string& op, const std::string& weight, co
   return kind;
 }
 
-/// x1 W x2, a matrix a channel: [out, in1, in2].
+/// x1 W x2, one matrix per channel: [out, in1, in2].
 LayerKind bilinear() {
   LayerKind kind = named("Bilinear", "aten::bilinear", "Einsum");
   kind.input = "input1";

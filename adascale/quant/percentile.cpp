@@ -27,7 +27,7 @@ at::Tensor upper_percentile(const at::Tensor& rows) {
   return at_below + (top.select(1, -2) - at_below) * (rank - below);
 }
 
-// Every Q element's values as a row.
+// The values of each Q element as a row.
 at::Tensor rows_of(const at::Tensor& split, const Grid& grid) {
   const std::vector<int64_t> shared = shared_axes(grid, split);
   std::vector<int64_t> order;

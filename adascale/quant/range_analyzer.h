@@ -8,14 +8,15 @@
 
 namespace adascale {
 
-/// Watches values and says which range to quantize: one scheme of the table below, for one tensor.
+/// Observes values and finds the range to quantize: one scheme of the table below, for one tensor.
 class RangeAnalyzer {
  public:
   virtual ~RangeAnalyzer() = default;
   /// Any number of calls; fp tensors of any shape. Throws (user) on NaN or infinity.
   virtual void observe(const at::Tensor& x) = 0;
-  /// One range for everything seen (0-dim tensors), on `grid`'s terms: symmetric ranges are
-  /// qmin*delta..qmax*delta, zero is always inside, width is floored away from 0. Throws if nothing was seen.
+  /// One range for all values seen (0-dim tensors), for `grid`: a symmetric range is
+  /// qmin*delta..qmax*delta; zero is always inside and the width floored away from 0.
+  /// Throws if nothing was seen.
   virtual Range range(const Grid& grid) const = 0;
 };
 

@@ -11,10 +11,10 @@
 namespace adascale {
 namespace {
 
-// How many codes the range is widened by before each fit: other codes, other fits.
+// The number of codes by which the range is widened before each fit: other codes give other fits.
 constexpr double kEnds[] = {0, 0.4, -0.4, 0.8, -0.8, 1.2, -1.2, 0};
 
-/// Sums over what shares a scale, with the importance.
+/// Sums over the elements that share a scale, weighted by importance.
 class Sums {
  public:
   Sums(const at::Tensor& factor, std::vector<int64_t> axes) : factor_(factor), axes_(std::move(axes)) {}
@@ -51,7 +51,7 @@ Range refine_range(const Range& range, const at::Tensor& w, const at::Tensor& im
     const double part = 1 + ends / static_cast<double>(grid.steps());
     const Range start{best.min * part, best.max * part};
     const Range fitted = fit(values, nearest_codes(values, storable_affine(start, grid), grid), sums, grid);
-    // Codes that are all alike fit no scale; a range from the other side is none.
+    // Equal codes fit no scale, and a range of the opposite sign is invalid.
     const at::Tensor is_range = at::isfinite(fitted.min) & at::isfinite(fitted.max) &
                                 ((fitted.max - fitted.min) * (best.max - best.min) > 0);
     const Range candidate{at::where(is_range, fitted.min, best.min),

@@ -22,8 +22,8 @@ int64_t RowLayout::axis_of(int64_t axis) const {
   return axis - before + 1;
 }
 
-/// The axes of a tensor with that many, those that go to the front first. One more than the weight has: a Q
-/// of groups, or a split weight.
+/// The axes of a tensor of that rank, those that go to the front first. A rank one above the
+/// weight's: a Q with groups, or a split weight.
 std::vector<int64_t> RowLayout::order(int64_t rank) const {
   std::vector<int64_t> axes = grid_.scaled_axes();
   if (rank > weight_rank_) axes = split_axes(std::move(axes), grid_);

@@ -28,14 +28,14 @@ struct RowView {
   void write_to(const at::Tensor& output);
   /// Computes the affine and w_dq from the learnables.
   void quantize() const;
-  /// Rows that are worth a thread.
+  /// The number of rows worth a thread.
   int64_t rows_per_task() const;
 };
 
-/// The kernels' name of a grid.
+/// The grid in the form of the kernels.
 RowGrid row_grid(const Grid& grid);
-/// Whether the rows of a weight on that grid are memory in one piece once it is contiguous: the channel axis
-/// first or none, groups along the second.
+/// Whether each row of a contiguous weight on that grid is contiguous: the channel axis is first or
+/// missing, groups go along the second.
 bool rows_are_channels(const Grid& grid);
 
 /// exp(-s4) laid along a row of the weight, [cols].

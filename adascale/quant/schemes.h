@@ -5,9 +5,9 @@
 
 namespace adascale {
 
-// What the rows of range_schemes() are made of: one source file each.
+// The analyzers in the rows of range_schemes(): one source file each.
 
-/// Everything seen, outliers too.
+/// All values seen, outliers included.
 std::unique_ptr<RangeAnalyzer> make_min_max_analyzer();
 
 /// AIMET's "tf_enhanced": the range with the least squared quantization error, clipping included.
@@ -17,7 +17,7 @@ Range sqnr_range(const at::Tensor& w, const Grid& grid);
 /// shape that broadcasts to w's.
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance);
 
-/// The range that leaves 0.01 % of the values out on either side.
+/// The range that leaves out 0.01 % of the values on either side.
 std::unique_ptr<RangeAnalyzer> make_percentile_analyzer();
 Range percentile_range(const at::Tensor& w, const Grid& grid);
 

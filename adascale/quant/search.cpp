@@ -6,7 +6,7 @@
 namespace adascale {
 namespace {
 
-// Parts of the full range that are tried: 0.975, 0.95, .. 0.35.
+// The tried shares of the full range: 0.975, 0.95, .. 0.35.
 constexpr double kStep = 0.025;
 constexpr int kTrials = 26;
 

@@ -98,7 +98,7 @@ class RowErrors {
 
 namespace {
 
-/// Of a trial range, summed over what shares a scale: one number per Q element.
+/// The error of a trial range, summed over the elements that share a scale: one number per Q element.
 RangeError range_error(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
   if (kernels_are_on() && w.is_cpu() && w.scalar_type() != at::kDouble && rows_are_channels(grid)) {
     const auto errors = std::make_shared<RowErrors>(w.detach(), grid, importance);
@@ -120,8 +120,8 @@ at::Tensor sum_shared(const at::Tensor& errors, const Grid& grid) {
   return sums.repeat_interleave(groups, axis);
 }
 
-/// Of each channel or superblock the ranges, of `searched` or of `widest`, whose groups err
-/// less with what they share.
+/// For each channel or superblock, the ranges of `searched` or of `widest`: those with
+/// less error after sharing.
 Range better_shared(const Range& searched, const Range& widest, const Grid& grid, const RangeError& error) {
   const at::Tensor better = sum_shared(error(searched), grid) < sum_shared(error(widest), grid);
   return {at::where(better, searched.min, widest.min), at::where(better, searched.max, widest.max)};
@@ -132,7 +132,7 @@ Range better_shared(const Range& searched, const Range& widest, const Grid& grid
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& weights) {
   const at::Tensor importance = weights.to(w.device());
   const Range widest = min_max_range(w, grid);
-  // What groups will share is not known while each is searched.
+  // The shared part of the groups is not known while each is searched.
   Grid apart = grid;
   apart.block_scale_bits = 0;
   apart.superblock_size = 0;

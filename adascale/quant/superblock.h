@@ -11,10 +11,11 @@ struct SuperblockParts {
   at::Tensor floats;    ///< one a superblock, representable in grid.scale_dtype: Q with fewer groups
 };
 
-/// Nearest integers for the float that just holds the largest: scale / 2^bits-1 of them when unsigned,
-/// -scale / 2^(bits-1) when signed, where the integers reach farther below. None is 0: a scale divides.
+/// Nearest integers for the float that just holds the largest: scale / (2^bits - 1) when
+/// unsigned, -scale / 2^(bits-1) when signed, where the integers reach farther below. None is 0:
+/// a scale is a divisor.
 SuperblockParts superblock_scales(const at::Tensor& scale, const Grid& grid);
-/// The same of minima <= 0, of their absolute values; 0 is one of the integers.
+/// The same for minima <= 0, by their absolute values; 0 is one of the integers.
 SuperblockParts superblock_minima(const at::Tensor& minimum, const Grid& grid);
 /// integers * floats, of shape Q.
 at::Tensor product(const SuperblockParts& parts, const Grid& grid);

@@ -27,7 +27,7 @@ bool is_plain_float(const at::Tensor& t) {
 }  // namespace
 
 bool kernels_take(const AdaScaleState& state) {
-  // One scale for a transposed convolution: s4 belongs to its rows.
+  // With one scale for a transposed convolution, s4 belongs to its rows.
   const bool columns_shrink = !state.s4.defined() || state.s4.size(0) == 1;
   const bool knows_grid = !state.grid.float_minimum && !state.grid.has_superblocks();
   return kernels_are_on() && is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink &&
@@ -43,7 +43,7 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state) {
           {.scale = view.affine.scale, .offset = state.grid.symmetric ? at::Tensor() : view.affine.offset}};
 }
 
-/// What a pass needs beside the view: the rule, Adam's moments, and a second affine
+/// The rest of a pass beside the view: the rule, Adam's moments, and a second affine
 /// where rows share something.
 struct WeightPass::Rows {
   AdaScaleState state;  ///< shares the quantizer's tensors
@@ -90,7 +90,7 @@ struct WeightPass::Rows {
             static_cast<float>(1 / std::sqrt(second))};
   }
 
-  /// Gradients of what all rows share, then their step: where it leads goes to `next`.
+  /// Gradients of the learnables shared by all rows, then their step; the result goes to `next`.
   void step_shared(const RowRule& at_rates) {
     const WeightRows& rows = view.rows;
     const at::Tensor scales = at::zeros({kChunks, 3}, view.w.options());

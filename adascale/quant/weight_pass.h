@@ -7,17 +7,17 @@
 
 namespace adascale {
 
-/// How the learnables of a weight move, per iteration; rates before decay. Adam (arXiv 1412.6980: 0.9, 0.999,
-/// 1e-8), or signed steps (signSGD, arXiv 1802.04434): p -= rate * sign(gradient) *
-/// AdaScaleQuantizer::code_steps().
+/// How the learnables of a weight move, per iteration; rates before decay. Adam
+/// (arXiv 1412.6980: 0.9, 0.999, 1e-8), or signed steps (signSGD, arXiv 1802.04434):
+/// p -= rate * sign(gradient) * AdaScaleQuantizer::code_steps().
 struct StepRule {
   bool adam = false;
   double scale_rate = 0;     ///< of beta and gamma
   double rounding_rate = 0;  ///< of s2, s3, s4
 };
 
-/// Whether the fused kernels can train this weight: on a CPU, fp32 learnables, the channel axis first or
-/// none, a grid without minima and superblocks.
+/// Whether the fused kernels can train this weight: on a CPU, with fp32 learnables, the channel
+/// axis first or missing, on a grid without minima and superblocks.
 bool kernels_take(const AdaScaleState& state);
 
 /// w_dq, scale and offset of the present state, by the kernels. The same bits for any number of threads.
@@ -29,15 +29,15 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state);
 /// tune/learned_weight; tests compare the two.
 class WeightPass {
  public:
-  /// The learnables of `state` are moved in place. `output_type`: kFloat or kBFloat16,
-  /// what the block computes in.
+  /// The learnables of `state` are updated in place. `output_type`: kFloat or kBFloat16,
+  /// the block's compute dtype.
   WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type);
   ~WeightPass();
   WeightPass(WeightPass&&) noexcept;
 
   /// w_dq: a leaf of the weight's shape that collects its gradient. The same memory after every step.
   const at::Tensor& weight() const;
-  /// One step from the gradient, which is cleared; nothing when there is none. Rates are
+  /// One step from the gradient, which is cleared; does nothing without one. Rates are
   /// the rule's times `decay`.
   void step(double decay);
 
