@@ -24,8 +24,8 @@ class Dataflow {
   /// The values whose storage `node` overwrites.
   const std::vector<ValueId>& overwrites(NodeId node) const { return overwrites_[node]; }
   /// The nodes, in execution order, that compute `wanted`; it does not go past nodes in
-  /// `done`. If a node overwrites part of a wanted value that is read again later (`x[:,
-  /// 0] = 0`), that node is included.
+  /// `done`. If a node overwrites part of a wanted value that is read again later
+  /// (`x[:, 0] = 0`), that node is included.
   std::vector<NodeId> ancestors(const std::vector<ValueId>& wanted, const std::set<NodeId>& done) const;
 
  private:

@@ -10,7 +10,7 @@
 namespace adascale {
 namespace {
 
-/// What a pattern of layer_config may call a unit.
+/// The names of a unit that a pattern of layer_config may use.
 struct Names {
   std::vector<std::string> names, kinds;
 
@@ -34,7 +34,7 @@ std::vector<Names> names_of_units(const UnitGraph& graph) {
   return all;
 }
 
-/// The first that the entry sets, as it is spelt there.
+/// The first setting of the entry, as spelt there.
 const char* setting_of(const LayerSettings& settings) {
   if (settings.output_bw) return "output_bw";
   if (settings.output_symmetric) return "output_symmetric";

@@ -8,14 +8,15 @@
 
 namespace adascale {
 
-/// What compute_encodings gathers: one range analyzer per activation quantizer.
+/// The data gathered by compute_encodings: one range analyzer per activation quantizer.
 class Calibration {
  public:
   using MakeAnalyzer = std::function<std::unique_ptr<RangeAnalyzer>()>;
   Calibration(const Program& program, size_t quantizers, const MakeAnalyzer& make_analyzer);
 
-  /// One more tensor for quantizer `index`. Throws (user) on NaN; values that stand for minus infinity (an
-  /// additive mask) turn the quantizer off instead, since no grid holds both them and the rest.
+  /// One more tensor for quantizer `index`. Throws (user) on NaN. Values that stand
+  /// for minus infinity (an additive mask) turn the quantizer off, since no grid holds
+  /// both them and the others.
   void observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x);
 
   /// The quantizers with their encodings, or the reason why one is off. Throws (user)

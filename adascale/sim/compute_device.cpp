@@ -6,8 +6,8 @@
 namespace adascale {
 namespace {
 
-/// Null without parameters and buffers. Constants of the graph do not count:
-/// torch.export leaves them on the CPU.
+/// The first parameter or buffer, once all are found to be on one device; null without any.
+/// Constants of the graph do not count: torch.export leaves them on the CPU.
 const at::Tensor* check_one_device(const Program& program) {
   const std::string* first_name = nullptr;
   const at::Tensor* first = nullptr;

@@ -5,9 +5,9 @@
 
 namespace adascale {
 
-/// The device that `name` asks for; auto: the one that the program's parameters and buffers are on, the CPU
-/// without any. Throws (user) for a device that is not here, and for a program on two devices, naming a
-/// tensor of each.
+/// The device for `name`; auto: the device of the program's parameters and buffers, the CPU
+/// without any. Throws (user) for a device that is not here, and for a program on two devices,
+/// naming a tensor of each.
 c10::Device compute_device(const Program& program, const std::string& name);
 
 }  // namespace adascale

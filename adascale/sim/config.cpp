@@ -6,7 +6,7 @@
 namespace adascale {
 namespace {
 
-/// Fills what `into` leaves open.
+/// Fills the fields that `into` leaves unset.
 template <class T>
 void inherit(std::optional<T>& into, const std::optional<T>& wider) {
   if (!into) into = wider;

@@ -6,12 +6,12 @@
 
 namespace adascale {
 
-/// How a parameter is quantized; what is unset is left to the next wider rule.
+/// How a parameter is quantized; unset fields are left to the next wider rule.
 struct ParamConfig {
   std::optional<bool> is_quantized, is_symmetric;
 };
 
-/// What a configuration says of one op type or, as the defaults, of all.
+/// A configuration's settings for one op type or, as the defaults, for all.
 struct OpConfig {
   std::optional<bool> is_output_quantized, is_input_quantized, is_symmetric, per_channel;
   std::map<std::string, ParamConfig> params;  ///< "weight", "bias"
@@ -19,7 +19,7 @@ struct OpConfig {
 
 /// A quantsim configuration in AIMET's JSON format: which quantizers exist and of what kind.
 ///
-/// Op types are ONNX names ("Gemm" is a Linear). What is nowhere set is off: not
+/// Op types are ONNX names ("Gemm" is a Linear). A setting that is nowhere set is off: not
 /// quantized, asymmetric, per tensor.
 struct SimConfig {
   OpConfig defaults;                                  ///< "defaults": its ops and per_channel_quantization
@@ -31,24 +31,25 @@ struct SimConfig {
   bool quantize_model_output = false;  ///< even where the op type has no output quantizer
 };
 
-/// Like AIMET's default: params symmetric, per channel where the layer kind has channels; activations
-/// asymmetric per tensor on op outputs and model inputs; Conv/Linear/Add + ReLU fused; bias not quantized. A
-/// BatchNorm belongs to the layer before it, into which every runtime folds it.
+/// Like AIMET's default: params symmetric, per channel where the layer kind has channels;
+/// activations asymmetric per tensor on op outputs and model inputs; Conv/Linear/Add + ReLU
+/// fused; bias not quantized. A BatchNorm belongs to the layer before it: every runtime
+/// folds it into that layer.
 const SimConfig& default_sim_config();
-/// The same as the JSON it is parsed from: the format by example.
+/// The JSON that it is parsed from, as an example of the format.
 const std::string& default_sim_config_json();
 
-/// Throws Error (user) naming the file, the JSON place, what was found and what is expected; keys and op
-/// types unknown to AIMET's format are errors. What the format knows and this library does not act on is
-/// named in one logged note.
+/// Throws Error (user) naming the file, the JSON place, the value found and the expected one; keys
+/// and op types unknown to AIMET's format are errors. Settings of the format that this library
+/// ignores are named in one logged note.
 SimConfig read_sim_config(const std::string& path);
 SimConfig parse_sim_config(const std::string& json, const std::string& origin);
 
-/// What holds for an op type: its own entry over the defaults. A Linear is "Gemm" and, where that entry is
-/// silent, "MatMul", as in AIMET. An empty type has the defaults.
+/// The settings for an op type: its own entry over the defaults. A Linear is "Gemm" and, where that
+/// entry is silent, "MatMul", as in AIMET. An empty type has the defaults.
 OpConfig op_config(const SimConfig& config, const std::string& onnx_type);
 
-/// How a layer's weight is quantized by the config alone.
+/// How the config quantizes a layer's weight.
 struct WeightRule {
   bool quantized = true, symmetric = true, per_channel = true;
 };

@@ -100,7 +100,7 @@ void ConfigParser::read_defaults(const JsonReader& json, SimConfig& config) {
     if (key == "per_channel_quantization") per_channel = value.boolean_text();
     if (key == "hw_version") value.text();
     if (key == "supported_kernels") check_supported_kernels(value);
-    // Symmetric grids here are always -2^(b-1) .. 2^(b-1) - 1: what "False" asks for.
+    // Symmetric grids here are always -2^(b-1) .. 2^(b-1) - 1, as "False" requests.
     const bool asks_other_grid = key.ends_with("symmetric") && value.boolean_text();
     if (key == "hw_version" || key == "supported_kernels" || asks_other_grid)
       without_effect_.push_back(value.place());
@@ -142,7 +142,7 @@ std::map<std::string, ParamConfig> ConfigParser::read_params(const JsonReader& j
   std::map<std::string, ParamConfig> params;
   for (const auto& [name, value] : json.members()) {
     params[name] = read_param(value);
-    // Weights of the layer kinds are all that gets quantized, so "not quantized" is followed anyhow.
+    // Only weights of the layer kinds are quantized, so "not quantized" is always followed.
     const bool stays_off = params[name].is_quantized == std::optional(false);
     if (!stays_off && !(name == "weight" && has_weight)) without_effect_.push_back(value.place());
   }

@@ -7,12 +7,12 @@
 
 namespace adascale {
 
-/// Reads AIMET's quantsim configuration and keeps a list of what it says without effect here.
+/// Reads AIMET's quantsim configuration and lists its settings that have no effect here.
 class ConfigParser {
  public:
   explicit ConfigParser(std::string origin) : origin_(std::move(origin)) {}
 
-  /// Logs one note when something had no effect.
+  /// Logs one note if a setting has no effect.
   SimConfig parse(const JsonReader& document);
 
  private:

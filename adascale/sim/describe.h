@@ -5,7 +5,7 @@
 
 namespace adascale {
 
-/// The module tree, a line a module, with the quantizers that sit at it.
+/// The module tree, one line per module, with the quantizers at it.
 std::string describe_sim(const QuantizationSimModel& sim);
 
 }  // namespace adascale

@@ -9,14 +9,14 @@
 
 namespace adascale {
 
-/// The grid that a weight is trained on, where a file holds another than the options ask for.
+/// The grid on which a weight is trained, when a file needs another one than the options ask for.
 struct FittedGrid {
   Grid grid;
-  std::string note = {};  ///< for the user, where it is not what they asked for: "rows of 576: Q5_0 instead"
+  std::string note = {};  ///< for the user, where the grid differs: "rows of 576: Q5_0 instead"
 };
 
-/// From the layer, its weight and the grid asked for. Throws (user), beginning with the layer's name, where
-/// nothing near can be held.
+/// Called with the layer, its weight and the grid asked for. Throws (user), beginning with the
+/// layer's name, where the file can hold no similar grid.
 using FitGrid = std::function<FittedGrid(const Layer&, const at::Tensor& weight, const Grid& asked)>;
 
 }  // namespace adascale

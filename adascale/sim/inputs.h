@@ -12,15 +12,15 @@ using Inputs = std::vector<c10::IValue>;
 /// The program's flat outputs.
 using Outputs = std::vector<c10::IValue>;
 
-/// Inputs from tensors alone: by position, or by name (`Program::user_inputs()`). Errors list
+/// Inputs from tensors only: by position, or by name (`Program::user_inputs()`). Errors list
 /// missing and unknown names.
 Inputs bind_inputs(const Program& program, const std::vector<at::Tensor>& tensors);
 Inputs bind_inputs(const Program& program, const std::map<std::string, at::Tensor>& tensors);
 
-/// Copies on the host, where recorded inputs wait: a loader may fill one buffer again and again.
+/// Copies on the host, where recorded inputs wait: a loader may reuse one buffer for all batches.
 Inputs copy_to_host(Inputs inputs);
 
-/// Throws (user), naming the input that holds NaN: fake-quantization makes a finite number of it.
+/// Throws (user), naming the input with NaN: fake-quantization turns NaN into a finite number.
 void check_no_nan(const Program& program, const Inputs& inputs);
 
 }  // namespace adascale

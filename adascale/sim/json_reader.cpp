@@ -15,21 +15,21 @@
 namespace adascale {
 namespace {
 
-/// A value as messages repeat it: its beginning, on one line.
+/// A value for messages: its beginning, on one line.
 std::string shown(const OrderedJson& json) {
   constexpr size_t kLongest = 60;
   const std::string text = json.dump(-1, ' ', true);
   return text.size() <= kLongest ? text : text.substr(0, kLongest) + "...";
 }
 
-/// A key as messages show it: as it is, unless that would break the line.
+/// A key for messages: unchanged unless it would break the line.
 std::string shown_key(const std::string& key) {
   const std::string quoted = shown(key);
   return !key.empty() && quoted == '"' + key + '"' ? key : quoted;
 }
 
-/// The parser's callback. Refuses a key's second appearance, of which the parser would keep one in silence,
-/// and depths at which recursion over the document would use up the stack.
+/// The parser's callback. Refuses a repeated key, of which the parser would silently keep one
+/// value, and depths at which recursion over the document would use up the stack.
 class ShapeCheck {
  public:
   explicit ShapeCheck(const std::string& origin) : origin_(origin) {}

@@ -8,19 +8,19 @@
 
 namespace adascale {
 
-/// Keeps members in the order they are written.
+/// Keeps members in written order.
 using OrderedJson = nlohmann::ordered_json;
 
-/// The document in `text`; `origin` is what messages call it. Throws Error (user) on a syntax
-/// error, naming its line and column, on a key that stands twice in one object, and on nesting
-/// deeper than any format of ours.
+/// The document in `text`; messages call it `origin`. Throws Error (user) on a syntax
+/// error, naming its line and column, on a repeated key in one object, and on nesting
+/// deeper than in any format we read.
 OrderedJson parse_json(const std::string& text, const std::string& origin);
 
-/// A whole small file. Throws Error (user) when it cannot be read; `what` says what it was meant to be.
+/// A whole small file. Throws Error (user) when it cannot be read; `what` names its purpose.
 std::string read_text_file(const std::string& path, const std::string& what);
 
-/// A value of a JSON document that knows where it stands. Whatever is not as asked throws Error (user):
-/// origin, place, what was found, what is expected. Refers to the document, which must outlive it.
+/// A value of a JSON document that knows its place. A wrong value throws Error (user): origin,
+/// place, the value found, the expected one. Refers to the document, which must outlive it.
 class JsonReader {
  public:
   JsonReader(const OrderedJson& document, std::string origin)
@@ -28,7 +28,7 @@ class JsonReader {
 
   /// The members of an object, in written order.
   std::vector<std::pair<std::string, JsonReader>> members() const;
-  /// The same, of an object that may have these keys only.
+  /// The same for an object that may only have these keys.
   std::vector<std::pair<std::string, JsonReader>> members(const std::vector<std::string>& keys) const;
   /// The member of that key; nothing when there is none. Throws unless it is an object.
   std::optional<JsonReader> find(const std::string& key) const;

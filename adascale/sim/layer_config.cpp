@@ -28,7 +28,7 @@ int64_t read_decompressed_bw(const JsonReader& json) {
   return bits;
 }
 
-/// One row a key: how its value goes into the settings.
+/// One row per key: how its value goes into the settings.
 const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>>& keys() {
   static const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>> table = {
       {"param_bw", [](const JsonReader& json, LayerSettings& into) { into.param_bw = read_bits(json, 2); }},

@@ -41,7 +41,7 @@ struct Candidate {
   WeightSource source;
 };
 
-/// "encoder.fc1.weight" -> "encoder.fc1"; a parameter of another name keeps it.
+/// "encoder.fc1.weight" -> "encoder.fc1"; a parameter of another name is kept whole.
 std::string layer_name(const std::string& parameter) {
   constexpr std::string_view suffix = ".weight";
   if (parameter.size() > suffix.size() && parameter.ends_with(suffix))
@@ -49,10 +49,10 @@ std::string layer_name(const std::string& parameter) {
   return parameter;
 }
 
-/// Where a tensor lies and how it is read: equal for tied weights, different for two views of one tensor.
+/// The place of a tensor and its strides: equal for tied weights, different for two views of one tensor.
 using View = std::tuple<const void*, std::vector<int64_t>, std::vector<int64_t>>;
 
-/// Two weights that overlap without being the same could not both be put on their grids.
+/// Two weights that overlap but differ could not both be put on their grids.
 void check_no_overlap(const Program& program, const std::vector<Layer>& layers) {
   std::map<const char*, const Layer*> by_begin;
   for (const Layer& layer : layers) {
@@ -123,7 +123,7 @@ class LayerFinder {
     return found;
   }
 
-  /// Of a recurrent layer, whose list holds both.
+  /// For a recurrent layer, whose list holds both.
   static bool is_bias(const LayerKind& kind, const WeightSource& source) {
     return kind.weight == "params" && source.obstacle.empty() && source.axes.size() < 2;
   }
@@ -149,7 +149,7 @@ class LayerFinder {
     for (const NodeId view : source.views) add_once(layer.views, view);
   }
 
-  /// The layer of that tensor, however many parameters are tied to it.
+  /// The layer of that tensor, with all parameters tied to it.
   Layer& layer_of(ValueId parameter, const LayerKind& kind, const WeightAxes& axes) {
     const std::string& name = name_of(parameter);
     const at::Tensor& tensor = program_.state.at(name);

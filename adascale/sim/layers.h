@@ -7,10 +7,10 @@
 
 namespace adascale {
 
-/// What the axes of a parameter mean to the layer that it is the weight of.
+/// The meaning of a parameter's axes in the layer whose weight it is.
 struct WeightAxes {
   int64_t channel = kNone;      ///< output channels
-  std::vector<int64_t> stack;   ///< axes of output channels beside it, outermost first: experts, heads
+  std::vector<int64_t> stack;   ///< more axes of output channels, outermost first: experts, heads
   std::vector<int64_t> inputs;  ///< input channels, in the operator's order; groups go along the last
   bool operator==(const WeightAxes&) const = default;
 };
@@ -19,18 +19,18 @@ struct WeightAxes {
 /// nodes and parameter names.
 struct Layer {
   std::string name;  ///< the module's path, "encoder.layer.0.fc1"; a parameter of another name keeps its own
-  std::vector<std::string> aliases;  ///< paths of the modules that apply it, where they are called otherwise
+  std::vector<std::string> aliases;  ///< paths of the modules that apply it, where these differ from `name`
   std::vector<std::string> kinds;    ///< names of all its nodes' kinds
-  const LayerKind* kind = nullptr;   ///< of the first node; one with a scale a channel wins over one without
+  const LayerKind* kind = nullptr;   ///< of the first node; a kind with a scale per channel has priority
   WeightAxes axes;
   std::vector<NodeId> nodes;            ///< execution order
-  std::vector<NodeId> alike;            ///< those that read the weight as `kind` and `axes` say
+  std::vector<NodeId> alike;            ///< the nodes that read the weight as `kind` and `axes` say
   std::vector<NodeId> views;            ///< between the parameter and the nodes: transposes, slices, casts
   std::vector<ValueId> weights;         ///< the parameter values of the one tensor
-  std::vector<std::string> parameters;  ///< their names; the first is what files call it
+  std::vector<std::string> parameters;  ///< their names; files use the first
 };
 
-/// A node that multiplies by a parameter in a way that the layer table does not know.
+/// A node that multiplies by a parameter in a way unknown to the layer table.
 struct PassedOver {
   NodeId node;
   std::string name, reason;

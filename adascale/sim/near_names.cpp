@@ -15,7 +15,7 @@ std::string lower(std::string text) {
   return text;
 }
 
-/// Letters to insert, delete or replace (Levenshtein).
+/// The number of letters to insert, delete or replace (Levenshtein).
 size_t edits(const std::string& a, const std::string& b) {
   std::vector<size_t> row(b.size() + 1);
   std::iota(row.begin(), row.end(), size_t{0});
@@ -32,7 +32,7 @@ size_t edits(const std::string& a, const std::string& b) {
 
 constexpr size_t kFar = 1000;
 
-/// The smaller the nearer; kFar: not alike.
+/// The smaller, the nearer; kFar: not similar.
 size_t distance(const std::string& word, const std::string& name) {
   const size_t shorter = std::min(word.size(), name.size());
   const size_t letters = edits(word, name);
@@ -44,7 +44,7 @@ size_t distance(const std::string& word, const std::string& name) {
 }  // namespace
 
 std::vector<std::string> near_names(const std::string& word, const std::vector<std::string>& names) {
-  constexpr size_t kLongest = 200;  // a name beyond that is no slip of the pen
+  constexpr size_t kLongest = 200;  // a longer name is no typing error
   if (word.size() > kLongest) return {};
   std::vector<std::pair<size_t, std::string>> ranked;
   for (const std::string& name : names) {

@@ -4,7 +4,7 @@
 
 namespace adascale {
 
-/// At most three of `names` that `word` may have meant, best first: case aside, one begins the
+/// At most three of `names` that `word` may have meant, best first: ignoring case, one begins the
 /// other or few letters differ.
 std::vector<std::string> near_names(const std::string& word, const std::vector<std::string>& names);
 

@@ -5,7 +5,7 @@
 namespace adascale {
 namespace {
 
-/// The operand whose numbers a moving operator passes on; kNone when it is no value.
+/// The operand whose numbers a moving operator passes on; kNone when that is not a value.
 ValueId moved_operand(const Node& node) {
   const Argument* copied = node.input("src");  // copy_ writes its second operand into the first
   if (copied != nullptr && copied->kind == Argument::Kind::kValue) return copied->value;
@@ -46,7 +46,7 @@ void NumberFlow::note_reads(NodeId id) {
   if (reads_first_operand_only(op)) numbers_read_[id] = {numbers_read_[id].front()};
   const bool moves = roles_[id] == DataRole::kMoves || roles_[id] == DataRole::kForwards;
   const ValueId operand = moves ? moved_operand(node) : kNone;
-  // A cast of integers or booleans makes numbers of its own.
+  // A cast of integers or booleans makes new numbers.
   if (moves && (operand == kNone || !program_.values[operand].is_float_tensor()))
     roles_[id] = DataRole::kComputes;
 }
@@ -58,7 +58,7 @@ void NumberFlow::note_dependence(NodeId id) {
   if (is_in_place(program_.nodes[id].op())) note_write_in_place(id);
 }
 
-/// The tensor written into, and what it is a view of, hold the user's numbers from here on.
+/// From here on the tensor written into, and the tensor it is a view of, hold the user's numbers.
 void NumberFlow::note_write_in_place(NodeId id) {
   const auto reads = program_.nodes[id].reads();
   for (ValueId value = reads.empty() ? kNone : reads.front(); value != kNone; value = moved_from(value))

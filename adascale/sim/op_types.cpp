@@ -31,7 +31,8 @@ const std::vector<Row>& rows() {
       {"LSTM", kComputes, {"lstm"}},
       {"GRU", kComputes, {"gru"}},
       {"RNN", kComputes, {"rnn_tanh", "rnn_relu"}},
-      // A lookup's result is quantized anew: its weight may be in full precision or have a scale per row.
+      // A lookup's result gets an encoding of its own: its weight may be in full precision
+      // or have a scale per row.
       {"Gather", kComputes, {"embedding", "embedding_bag"}},
 
       {"Add", kComputes, {"add"}},
@@ -146,7 +147,7 @@ const std::vector<Row>& rows() {
   return table;
 }
 
-/// ONNX operators that a configuration may name although no ATen operator above is one.
+/// ONNX operators without an ATen operator above that a configuration may still name.
 constexpr std::array kOtherOnnxTypes = {"Acos",
                                         "Acosh",
                                         "And",

@@ -10,8 +10,9 @@
 
 namespace adascale {
 
-/// How ranges are found from values; AIMET's names. The `training_range_learning` ones start from the same
-/// range: post-training quantization has no later training to tell them apart.
+/// How ranges are found from values; the names are AIMET's. The `training_range_learning`
+/// schemes start from the same range: post-training quantization has no later training in
+/// which they would differ.
 enum class QuantScheme {
   post_training_tf,           ///< min-max
   post_training_tf_enhanced,  ///< SQNR search
@@ -24,10 +25,11 @@ enum class QuantScheme {
 std::string to_string(QuantScheme scheme);
 QuantScheme quant_scheme_from(const std::string& name);
 
-/// Bits that mean "left in full precision".
+/// The number of bits that means "left in full precision".
 inline constexpr int64_t kOffBits = 32;
 
-/// What one pattern of a layer_config changes for the layers it matches; unset fields stay as they were.
+/// The changes that one pattern of a layer_config makes to the layers it matches;
+/// unset fields change nothing.
 struct LayerSettings {
   std::optional<int64_t> param_bw;         ///< 2..16, or 32: excluded
   std::optional<int64_t> group_size;       ///< 0: per channel
@@ -37,7 +39,7 @@ struct LayerSettings {
   std::optional<bool> trained;       ///< false: round-to-nearest, whatever the recipe
   std::optional<int64_t> output_bw;  ///< 4..16, or 32: off, for the layer's output
   std::optional<bool> output_symmetric;
-  std::optional<int64_t> input_bw;  ///< likewise for what it reads, whoever else reads it
+  std::optional<int64_t> input_bw;  ///< likewise for the layer's inputs, for all their readers
   std::optional<bool> input_symmetric;
 };
 
@@ -59,10 +61,10 @@ struct SimOptions {
   bool symmetric = true;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
-  FitGrid fit_grid;  ///< of the files it is made for (formats/format.h, fit_grids); empty: grids as asked for
-  bool fold_batch_norms = false;  ///< make them part of the layers they follow, before quantizers sit
-  bool is_part = false;         ///< of a model captured in parts: layer_config may name layers of the others
-  std::string device = "auto";  ///< where it is computed: auto (where the parameters are), or a torch device
+  FitGrid fit_grid;  ///< of the files to write (formats/format.h, fit_grids); empty: grids as asked for
+  bool fold_batch_norms = false;  ///< make them part of the layers they follow, before quantizers are placed
+  bool is_part = false;         ///< of a model captured in parts: layer_config may name layers of other parts
+  std::string device = "auto";  ///< of the computation: auto (where the parameters are), or a torch device
   bool in_place = false;        ///< fold into the program's own tensors instead of new ones
 };
 

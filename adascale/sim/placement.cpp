@@ -102,8 +102,8 @@ class Placer {
     }
   }
 
-  /// The first unit in execution order that computes with the value, or with what moving units make of it;
-  /// the first mover when none computes.
+  /// The first unit in execution order that computes with the value or a moved copy of it; the
+  /// first mover when none computes.
   Reading first_reading(ValueId value) const {
     Reading first;
     const auto is_before = [&](const Reading& a, const Reading& b) {
@@ -116,7 +116,7 @@ class Placer {
     return first;
   }
 
-  /// Whoever reads the value, or what moving units make of it.
+  /// All readers of the value or of a moved copy of it.
   std::vector<Reading> readings(ValueId value) const {
     std::vector<Reading> found;
     std::vector<ValueId> open = {value};
@@ -134,7 +134,7 @@ class Placer {
     return found;
   }
 
-  /// The value, or one it was moved from, has a quantizer or lies inside a supergroup.
+  /// Whether the value, or one it was moved from, has a quantizer or lies inside a supergroup.
   bool is_covered(ValueId value) const {
     for (; value != kNone; value = graph_.flow().moved_from(value)) {
       if (has_quantizer_.contains(value)) return true;
@@ -149,15 +149,16 @@ class Placer {
     return producer == kNone ? options_.default_output_bw : settings_[graph_.unit_of(producer)].output_bw;
   }
 
-  /// "is_input_quantized" of an op type: what reaches such a unit bare gets a quantizer, seen
-  /// by its other readers too.
+  /// "is_input_quantized" of an op type: an input of such a unit that has no quantizer gets one,
+  /// which applies to its other readers too.
   void place_uncovered_inputs(UnitId unit) {
     for (const ValueId value : graph_.inputs(unit))
       if (!is_covered(value))
         add_input(value, {unit, value}, bits_of_source(value), op_config(config_, type(unit)).is_symmetric);
   }
 
-  /// What layer_config asks of the values that a unit reads, of the quantizers that they have or get.
+  /// Applies layer_config's input settings to the quantizers of the values that a
+  /// unit reads, existing or new.
   void set_inputs(UnitId unit) {
     const UnitSettings& asked = settings_[unit];
     if (!asked.input_bw && !asked.input_symmetric) return;
@@ -205,7 +206,7 @@ class Placer {
   UnitGraph graph_;
   std::vector<GroupPlace> place_of_group_;           // by unit
   std::vector<UnitSettings> settings_;               // by unit
-  std::map<ValueId, std::vector<UnitId>> asked_by_;  // units whose input_bw or input_symmetric it follows
+  std::map<ValueId, std::vector<UnitId>> asked_by_;  // the units whose input_bw or input_symmetric it follows
   std::set<ValueId> has_quantizer_;
   std::vector<ActivationQuantizer> placed_;
 };

@@ -21,7 +21,7 @@
 namespace adascale {
 namespace {
 
-/// How often a tensor was written in place; inference tensors keep no count.
+/// The number of in-place writes to a tensor; inference tensors do not count them.
 int64_t version_of(const at::Tensor& tensor) {
   return tensor.is_inference() ? 0 : tensor._version();
 }
@@ -31,7 +31,7 @@ void check_options(const SimOptions& options, Objections& objections) {
   visit_sim_options(checker, options);
 }
 
-/// A quantized program would be quantized a second time, over what the first time left.
+/// Refuses a quantized program: it would be quantized a second time.
 void check_unquantized(const Program& program, Objections& objections) {
   for (size_t i = 0; i < program.nodes.size(); ++i) {
     const std::string op = program.nodes[i].op();
@@ -53,8 +53,8 @@ struct QuantizationSimModel::Body {
   std::vector<Layer> excluded;
   std::vector<ActivationQuantizer> activations;
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
-  std::unordered_map<std::string, at::Tensor> folded;         // parameters as they are now, where they differ
-  std::unordered_map<std::string, int64_t> versions;  // of each of the program's tensors, when last seen
+  std::unordered_map<std::string, at::Tensor> folded;         // the present parameters, where they differ
+  std::unordered_map<std::string, int64_t> versions;  // of each of the program's tensors when last seen
   std::unique_ptr<Plan> plan;
   std::unique_ptr<Calibration> calibration;
   std::optional<std::vector<Inputs>> recording;
@@ -70,7 +70,7 @@ struct QuantizationSimModel::Body {
 
 namespace {
 
-/// A model whose weights are refused must not have been folded into.
+/// Checks a folded copy first: a refused model must keep its weights.
 void check_folded(Program program, const SimConfig& config, const SimOptions& options) {
   Objections objections;
   fold_batch_norms(program, /*in_place=*/false);
@@ -122,7 +122,7 @@ void QuantizationSimModel::Body::index_quantizers() {
 
 void QuantizationSimModel::Body::check_versions() const {
   for (const auto& [name, tensor] : program.state) {
-    if (folded.contains(name)) continue;  // the sim has its own
+    if (folded.contains(name)) continue;  // the sim has its own tensor
     ADA_CHECK(version_of(tensor) == versions.at(name),
               "{}: the tensor was changed after the simulation was made, and they share it; make a new one",
               name);
@@ -320,7 +320,7 @@ void QuantizationSimModel::check_unchanged() const {
   body_->check_versions();
 }
 
-// A tied parameter may have names that no node reads: torch.export keeps one of them in the graph.
+// Some names of a tied parameter may be read by no node: torch.export keeps only one in the graph.
 void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) {
   const at::NoGradGuard no_grad;
   QuantizedWeight& weight = body_->weights[index];

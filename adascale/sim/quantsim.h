@@ -16,12 +16,12 @@
 
 namespace adascale {
 
-/// Ends a forward function once its inputs are recorded; not an error.
+/// Ends a forward function after its inputs are recorded; not an error.
 struct ForwardRecorded {};
 
-/// Which quantizers act in a run.
+/// Which quantizers are active in a run.
 enum class SimMode {
-  kFloat,        ///< none: the model as it came
+  kFloat,        ///< none: the model as given
   kWeightsOnly,  ///< weights; activations pass through
   kSimulate,     ///< weights, and activations that have an encoding
 };
@@ -30,9 +30,9 @@ enum class SimMode {
 ///
 /// The weights' ranges are found at construction (they need no data), the activations' by
 /// compute_encodings. Runs on the device of the options: inputs are moved to it, outputs stay on
-/// it, and tensors that are elsewhere are moved when they are read. Tensors are shared with the
-/// Program given until a layer is folded; then the layer's parameter becomes the dequantized
-/// weight, in a new tensor or, with `in_place`, in the program's own.
+/// it, and tensors elsewhere are moved when they are read. Tensors are shared with the Program
+/// given until a layer is folded; then the layer's parameter becomes the dequantized weight, in a
+/// new tensor or, with `in_place`, in the program's own.
 class QuantizationSimModel {
  public:
   /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,
@@ -44,28 +44,28 @@ class QuantizationSimModel {
   const Program& program() const;
   const SimOptions& options() const;
 
-  /// Runs the graph. Throws when a shared weight was changed behind our back, or the inputs do not fit.
+  /// Runs the graph. Throws when a shared weight was changed from outside, or the inputs do not fit.
   Outputs run(const Inputs& inputs, SimMode mode = SimMode::kSimulate) const;
   /// Throws (user) if a tensor shared with the program was edited since the sim was made.
   void check_unchanged() const;
-  /// What compute_encodings' callback and forward functions call.
+  /// Runs the model; compute_encodings' callback and forward functions call it.
   Outputs operator()(const std::vector<at::Tensor>& tensors);
   Outputs operator()(const std::map<std::string, at::Tensor>& tensors);
   Outputs operator()(const at::Tensor& tensor);
   Outputs call(const Inputs& inputs);
 
-  /// Runs `forward_pass`, which calls the model on representative data, and sets the activations' encodings
-  /// from what it saw. Weights not folded yet are folded as round-to-nearest: all are frozen from then on. On
-  /// an exception the sim is as before.
+  /// Runs `forward_pass`, which calls the model on representative data, and sets the activations'
+  /// encodings from the values seen. Folds weights not folded yet as round-to-nearest: all are
+  /// frozen from then on. After an exception the sim is unchanged.
   void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
-  /// The same in two steps, for a caller that runs the model from elsewhere (Python); abort undoes begin.
+  /// The same in two steps, for a caller that runs the model itself (Python); abort undoes begin.
   void begin_calibration();
   void end_calibration();
   void abort_calibration();
-  /// compute_encodings has succeeded, or every activation quantizer was loaded or turned off.
+  /// Whether compute_encodings has succeeded, or every activation quantizer was loaded or turned off.
   bool is_calibrated() const;
 
-  /// Collects instead of running: until stop_recording, calls store copies of their inputs
+  /// Records instead of running: until stop_recording, calls store copies of their inputs
   /// and throw ForwardRecorded.
   void start_recording();
   size_t recorded_calls() const;
@@ -76,26 +76,26 @@ class QuantizationSimModel {
   /// Layers that the options or the config leave in full precision.
   const std::vector<Layer>& excluded() const;
   const std::vector<PassedOver>& passed_over() const;
-  /// Batch norms that could not be folded, with `fold_batch_norms`; those that were: Program's list.
+  /// Batch norms that `fold_batch_norms` could not fold; the folded ones are listed in Program.
   const std::vector<KeptBatchNorm>& kept_batch_norms() const;
   /// True if a pattern of a layer_config names a layer, a layer kind or a module of this program.
   bool has_match(const std::string& pattern) const;
   /// Index into weights() of the parameter value's quantizer, or kNone.
   int32_t weight_of(ValueId parameter) const;
 
-  /// The parameter, buffer or constant as it is now: dequantized once folded, the program's otherwise.
+  /// The present parameter, buffer or constant: dequantized once folded, otherwise the program's.
   at::Tensor state(const std::string& name) const;
-  /// The tensor a node reads in that mode.
+  /// The tensor that a node reads in that mode.
   at::Tensor load_state(ValueId value, SimMode mode) const;
-  /// Round-to-nearest or folded weight on its grid, in the parameter's dtype, on any device.
+  /// The round-to-nearest or folded weight on its grid, in the parameter's dtype, on any device.
   at::Tensor dequantized_weight(int32_t weight) const;
-  /// Codes of a weight: those folded, else round-to-nearest's.
+  /// Codes of a weight: the folded ones, else round-to-nearest's.
   Encoding weight_encoding(int32_t weight) const;
 
   /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
   void fold(int32_t weight, Encoding encoding, bool trained);
-  /// Puts a layer on the grid and scales of a file, rounding the weight as it came to the nearest codes, and
-  /// decides it. `fixed`: no later file replaces it.
+  /// Puts a layer on the grid and scales of a file, rounding the original weight to the nearest
+  /// codes, and decides it. `fixed`: no later file replaces it.
   void load_weight(int32_t weight, Encoding encoding, bool fixed);
   /// Gives an activation the bits, symmetry and encoding of a file. `fixed`: compute_encodings and later
   /// files leave them.
@@ -103,11 +103,11 @@ class QuantizationSimModel {
                        bool fixed);
   /// Leaves the activation in full precision, for compute_encodings too.
   void turn_off_activation(int32_t activation, const std::string& reason);
-  /// Leaves a layer that is not decided yet in full precision; the indices of those behind it move.
+  /// Leaves a layer that is not decided yet in full precision; the indices of later ones change.
   void turn_off_weight(int32_t weight);
-  /// The weight as it came, if it still exists: folding in place overwrites it.
+  /// The original weight, if it still exists: folding in place overwrites it.
   at::Tensor source_weight(int32_t weight) const;
-  /// How apply_adascale, which runs once, trained it: recipe, iterations, seed. Empty: not at all.
+  /// How apply_adascale, which runs once, trained it: recipe, iterations, seed. Empty: not trained.
   std::map<std::string, std::string> training = {};
 
   /// The module tree with its quantizers, as print(sim) shows it.

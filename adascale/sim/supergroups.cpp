@@ -41,7 +41,7 @@ class SupergroupFinder {
     return group;
   }
 
-  /// The only reader of a unit's only output, past what vanishes at run time.
+  /// The only reader of a unit's only output, past units that vanish at run time.
   UnitId next(UnitId unit) const {
     do {
       const auto& outputs = graph_.units()[unit].outputs;

@@ -6,13 +6,13 @@
 
 namespace adascale {
 
-/// Units that run as one kernel: the numbers between them are never quantized.
+/// Units that run as one kernel: the values between them are never quantized.
 using Supergroup = std::vector<UnitId>;
 
-/// The chains of units whose types are one of the config's supergroups, each link being the only output of
-/// its unit, read by the next unit alone and not returned. A unit is in one group at most: the first in
-/// execution order, and of those that start at it the longest. What vanishes at run time (dropout) may stand
-/// between two of them.
+/// The chains of units whose types form one of the config's supergroups. The output of each link is
+/// the only one of its unit, is read only by the next unit and is not returned. A unit is in at
+/// most one group: the first in execution order, and the longest of those that start there. Units
+/// that vanish at run time (dropout) may stand in between.
 std::vector<Supergroup> find_supergroups(const UnitGraph& graph, const SimConfig& config);
 
 }  // namespace adascale

@@ -9,8 +9,8 @@
 namespace adascale {
 namespace {
 
-/// The state a call's nodes read lies below its path: "attn.out_proj.weight" in "attn" tells of a child
-/// module that is never called, as in torch's MultiheadAttention.
+/// Whether the call's nodes read state below its path: "attn.out_proj.weight" in "attn" reveals a
+/// child module that is never called, as in torch's MultiheadAttention.
 bool reads_state_of_children(const Program& program, const ModuleCall& call) {
   const std::string prefix = call.path + ".";
   for (const NodeId id : call.nodes) {
@@ -61,7 +61,7 @@ void UnitGraph::form_units() {
     const auto next = static_cast<UnitId>(units_.size());
     unit_of_[id] = in_leaf ? of_call.try_emplace(node.call, next).first->second : next;
     if (unit_of_[id] == next) {
-      // A node may be called like a module; the module keeps the name.
+      // A node may have a module's name; the module keeps it.
       const std::string name = modules.contains(node.name) ? "functional." + node.name : node.name;
       const std::string path = node.call == kNone ? "" : program_.calls[node.call].path;
       units_.push_back({.name = in_leaf ? program_.calls[node.call].label() : name, .path = path});
@@ -70,7 +70,7 @@ void UnitGraph::form_units() {
   }
 }
 
-/// The type and role of its only computing operator; of several, what they amount to.
+/// The type and role of its only computing operator; of several, those of their combination.
 void UnitGraph::describe(Unit& unit) const {
   std::set<std::string> computing;
   int count = 0;
@@ -96,7 +96,7 @@ bool UnitGraph::leaves(ValueId value, UnitId unit) const {
          std::any_of(readers.begin(), readers.end(), [&](NodeId reader) { return unit_of_[reader] != unit; });
 }
 
-/// Not passed through from outside, and not a view of another value that leaves.
+/// Whether it is neither passed through from outside nor a view of another value that leaves.
 bool UnitGraph::is_made_in(ValueId value, UnitId unit) const {
   for (ValueId before = flow_.moved_from(value); before != kNone; before = flow_.moved_from(before)) {
     const NodeId producer = program_.values[before].producer;
@@ -120,7 +120,7 @@ void UnitGraph::find_outputs(UnitId id) {
       }
     }
   }
-  if (makers.size() <= 1) return;  // one operator's results keep their places, those not used included
+  if (makers.size() <= 1) return;  // one operator's results keep their places, unused ones included
   for (size_t i = 0; i < unit.outputs.size(); ++i) unit.outputs[i].index = static_cast<int>(i);
 }
 

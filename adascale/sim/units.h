@@ -9,23 +9,23 @@ namespace adascale {
 
 using UnitId = int32_t;  ///< index into UnitGraph::units()
 
-/// A value that leaves a unit, and which of its outputs it is: its place among the results of the operator
-/// that makes all of them, or counted as they leave when several operators do.
+/// A value that leaves a unit, and its index among the outputs: its place among the results of the
+/// operator that makes all of them, or its order of leaving when several operators do.
 struct UnitOutput {
   ValueId value;
   int index;
 };
 
-/// What is quantized as a whole: a call of a module without child modules, or one operator that a module with
-/// children (or the root) applies itself.
+/// The unit of quantization: a call of a module without child modules, or one operator that a
+/// module with children (or the root) applies itself.
 struct Unit {
   std::string name;  ///< "encoder.fc1", "fc@1" for a second call; an operator's node name, "add_2"
-  std::string path;  ///< of the module it is, or is applied by
+  std::string path;  ///< of the module that it is or that applies it
   std::string type;  ///< AIMET's op type; empty when it has none
   DataRole role = DataRole::kComputes;
   std::vector<NodeId> nodes;
   std::vector<UnitOutput>
-      outputs;  ///< user-dependent float tensors; of a unit that computes, only those it made
+      outputs;  ///< user-dependent float tensors; for a unit that computes, only those it made
 };
 
 /// A program as units, in execution order of their first nodes. Refers to the Program.

@@ -10,7 +10,7 @@ namespace {
 enum class Meaning { kStack, kChannel, kInput, kKernel };
 using Meanings = std::vector<Meaning>;
 
-/// The kind's two axes; those before both are a stack's, those behind a kernel's.
+/// The kind's two axes; axes before both are a stack's, axes behind them a kernel's.
 Meanings by_kind(const LayerKind& kind, size_t rank) {
   const auto axis = [rank](int64_t of_kind) {
     return of_kind < 0 ? static_cast<int64_t>(rank) + of_kind : of_kind;
@@ -29,8 +29,8 @@ std::string without_spaces(std::string text) {
   return text;
 }
 
-/// "bsd,dhk->bshk": letters of the weight that the result lacks are its inputs, the last of the others its
-/// channels. Nothing for "...", repeated letters or a missing result.
+/// "bsd,dhk->bshk": the weight's letters that are missing in the result are its inputs, the last of
+/// the others its channels. Nothing for "...", repeated letters or a missing result.
 Meanings by_equation(const std::string& equation, size_t position, size_t rank) {
   const size_t arrow = equation.find("->");
   if (arrow == std::string::npos || equation.find('.') != std::string::npos) return {};

@@ -6,8 +6,9 @@
 
 namespace adascale {
 
-/// What each axis of the weight operand of `node` means, told as axes of the parameter behind it. Nothing
-/// when input and output channels run along one axis of the parameter, or when there are none of either.
+/// The meaning of each axis of `node`'s weight operand, as axes of the parameter behind
+/// it. Nothing when input and output channels run along one axis of the parameter, or
+/// one of the two is missing.
 std::optional<WeightAxes> weight_axes(const Node& node, const LayerKind& kind, size_t position,
                                       const WeightSource& source);
 

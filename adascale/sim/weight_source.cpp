@@ -13,7 +13,7 @@ namespace {
 
 using Axes = std::vector<std::vector<int64_t>>;
 
-/// A node, and the sizes of what it reads and of what it gives; of symbolic ones the example's.
+/// A node, and the sizes of its operand and its result; for symbolic ones the example's.
 struct ViewStep {
   const Node& node;
   std::vector<int64_t> from, to;
@@ -71,7 +71,7 @@ std::optional<Axes> selected(const ViewStep& step, const Axes& axes) {
   return found;
 }
 
-/// weight[ids]: one index along one axis, whose place the index's axes take.
+/// weight[ids]: one index along one axis, which the index's axes replace.
 std::optional<Axes> indexed(const ViewStep& step, const Axes& axes) {
   const Argument* indices = step.node.input("indices");
   if (indices == nullptr || indices->kind != Argument::Kind::kList) return std::nullopt;
@@ -101,7 +101,7 @@ std::optional<Axes> unsqueezed(const ViewStep& step, const Axes& axes) {
   return found;
 }
 
-/// Runs of axes with equal products on both sides belong together.
+/// Matches runs of axes with equal products on both sides.
 std::optional<Axes> reshaped(const ViewStep& step, const Axes& axes) {
   Axes found;
   size_t from = 0;

@@ -9,7 +9,7 @@
 namespace adascale {
 namespace {
 
-/// Everything that decides one layer's grid.
+/// All inputs to the decision on one layer's grid.
 struct Decision {
   int64_t bits;
   bool symmetric, per_channel;
