@@ -22,8 +22,8 @@ struct Encoding {
   Grid grid;
   at::Tensor codes;  ///< the weight's shape; int8 up to 8 bits when symmetric, uint8 when not, int16/int32
                      ///< above; undefined for activations
-  at::Tensor
-      scale;  ///< fp32 (fp64 if stored so) values representable in grid.scale_dtype, shape Q of scale_sizes()
+  /// fp32 (fp64 if stored so) values representable in grid.scale_dtype, shape Q of scale_sizes().
+  at::Tensor scale;
   at::Tensor offset;                          ///< int32, shape Q
   std::optional<at::Tensor> minimum;          ///< float minimum of shape Q, the offset is then 0
   std::optional<at::Tensor> block_scale_int;  ///< int16 scale per block; LPBQ's `scale` is then per channel

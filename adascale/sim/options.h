@@ -56,8 +56,8 @@ struct SimOptions {
   int64_t default_param_bw = 8;
   int64_t default_output_bw = 8;
   int64_t group_size = 0;
-  int64_t decompressed_bw =
-      0;  ///< LPBQ's: param_bw and the bits of its integer group scales; 0: plain scales
+  /// LPBQ's: param_bw and the bits of its integer group scales; 0: plain scales.
+  int64_t decompressed_bw = 0;
   bool symmetric = true;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;

@@ -24,8 +24,8 @@ struct Unit {
   std::string type;  ///< AIMET's op type; empty when it has none
   DataRole role = DataRole::kComputes;
   std::vector<NodeId> nodes;
-  std::vector<UnitOutput>
-      outputs;  ///< user-dependent float tensors; for a unit that computes, only those it made
+  /// User-dependent float tensors; for a unit that computes, only those it made.
+  std::vector<UnitOutput> outputs;
 };
 
 /// A program as units, in execution order of their first nodes. Refers to the Program.

@@ -24,7 +24,7 @@ SymbolSizes sizes_in(const Program& program, const Inputs& batch) {
   return sizes;
 }
 
-/// How many batches there are of each size.
+/// The number of batches of each size.
 std::vector<std::pair<SymbolSizes, int64_t>> count_sizes(const Program& program,
                                                          const std::vector<Inputs>& batches) {
   std::vector<std::pair<SymbolSizes, int64_t>> counts;
@@ -55,13 +55,13 @@ int64_t border_bytes(const Program& program, const Block& block, const SymbolSiz
   return bytes;
 }
 
-// Of an fp32 weight in training by tensor operators: itself, s2 and its gradient, the quantized weight and
-// its gradient, what autograd keeps of division and rounding (3), the steps' lengths, and what they are made
-// of while one weight moves. Measured: tests/device/test_memory.py.
+// Per fp32 weight in training by tensor operators: itself, s2 and its gradient, the quantized
+// weight and its gradient, three tensors that autograd keeps for division and rounding, the steps'
+// lengths, and their temporaries while one weight moves. Measured: tests/device/test_memory.py.
 constexpr int64_t kBytesPerWeight = 48, kBytesOfMoments = 8;
 constexpr int64_t kCopiesOfActivations = 2;  // themselves and their gradients
-// Of what enters: this batch's and the next one's in both streams; of what leaves: the targets likewise and
-// what the loss makes of them.
+// Inputs: this batch's and the next one's in both streams. Outputs: likewise the targets,
+// and the loss's temporaries.
 constexpr int64_t kCopiesOfInputs = 3, kCopiesOfOutputs = 6;
 
 int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, const SymbolSizes& symbols,

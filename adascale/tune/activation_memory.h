@@ -7,13 +7,13 @@
 
 namespace adascale {
 
-/// An estimate of the activations held between blocks while the largest trains: what crosses its border, for
-/// all batches, in the float and in the quantized stream.
+/// An estimate of the activations held between blocks while the largest trains: the values at its
+/// border, for all batches, in the float and in the quantized stream.
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches);
 
-/// An estimate of the device memory that the largest block takes in training: its weights with
-/// their learnables and what autograd keeps of them, the rest of its state, one batch's
+/// An estimate of the device memory that the largest block takes in training: its
+/// weights, their learnables and autograd's copies, the rest of its state, one batch's
 /// activations with their gradients.
 int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                              const std::vector<Inputs>& batches, bool adam);

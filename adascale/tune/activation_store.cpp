@@ -15,7 +15,7 @@ int64_t bytes_of(const at::Tensor& tensor) {
   return static_cast<int64_t>(tensor.nbytes());
 }
 
-/// Torch takes page-locked memory in powers of two.
+/// Torch rounds page-locked memory up to powers of two.
 int64_t pinned_bytes(const at::Tensor& tensor) {
   return static_cast<int64_t>(std::bit_ceil(tensor.nbytes()));
 }
@@ -45,7 +45,7 @@ bool ActivationStore::has_room(const SharedBudget& budget, int64_t bytes) {
 
 at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes) {
   budget->used += bytes;
-  // A part of a larger tensor would keep the whole of it.
+  // A part of a larger tensor would keep the whole tensor alive.
   const bool is_part = static_cast<int64_t>(tensor.storage().nbytes()) > bytes_of(tensor);
   const at::Tensor own = is_part ? tensor.clone() : tensor;
   const auto release = [own, budget, bytes](void*) { budget->used -= bytes; };

@@ -8,19 +8,19 @@
 
 namespace adascale {
 
-/// Where activations wait between blocks: on the device that made them up to one budget, in the host's memory
-/// up to another (page-locked where the device copies from there beside its work), beyond that in a temporary
-/// file, opened when it is first needed. Room is used again as soon as the last reference to a tensor is
-/// gone, so that a block's outputs overwrite what the block before it has left.
+/// Keeps activations between blocks: on the device that made them up to one budget, in the host's
+/// memory up to another (page-locked where the device copies from there beside its work), beyond
+/// that in a temporary file, opened on first need. Room is reused as soon as the last reference to
+/// a tensor is gone, so that a block's outputs overwrite the values left by the block before it.
 class ActivationStore {
  public:
-  /// Bytes of host memory and of device memory; the CPU's tensors know the host's alone.
+  /// Bytes of host memory and of device memory; the CPU's tensors only use the host's.
   explicit ActivationStore(int64_t host_bytes, int64_t device_bytes = 0);
 
-  /// The same values, kept by the store: the tensor's own memory or a copy in the next place with room. Views
-  /// that repeat memory stay as they are and do not count.
+  /// The same values, kept by the store: the tensor's own memory or a copy in the next place with
+  /// room. Views that repeat memory stay unchanged and do not count.
   at::Tensor keep(const at::Tensor& tensor);
-  /// A tensor that waits elsewhere, on the device if there is room in its budget; else as it is.
+  /// A tensor that waits elsewhere, moved to the device if its budget has room; otherwise unchanged.
   at::Tensor bring(const at::Tensor& tensor, c10::Device device);
   int64_t bytes_in_memory() const { return used(host_); }
   int64_t bytes_on_device() const { return used(device_); }
@@ -28,7 +28,7 @@ class ActivationStore {
 
  private:
   struct Budget;
-  using SharedBudget = std::shared_ptr<Budget>;  ///< with the tensors, which may outlive the store
+  using SharedBudget = std::shared_ptr<Budget>;  ///< shared with the tensors, which may outlive the store
 
   static int64_t used(const SharedBudget& budget);
   static bool has_room(const SharedBudget& budget, int64_t bytes);

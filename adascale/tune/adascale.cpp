@@ -55,7 +55,7 @@ Losses measure(BlockTrainer& trainer, const BlockJob& job, const std::vector<at:
   return found;
 }
 
-/// Weights that a block may end up with, and what they cost.
+/// Candidate weights of a block, and their losses.
 struct Candidate {
   std::string name;
   std::vector<Encoding> encodings;
@@ -79,7 +79,7 @@ Candidate round_to_nearest(BlockTrainer& trainer, const BlockJob& job) {
   return rtn;
 }
 
-/// The weights as the trainer has them now.
+/// The trainer's present weights.
 Candidate present(const std::string& name, BlockTrainer& trainer, const BlockJob& job) {
   Candidate now{name, {}, measure(trainer, job, trainer.quantized_weights())};
   if (now.is_finite()) now.encodings = trainer.encode();
@@ -94,9 +94,9 @@ struct Training {
 
 using OnIteration = std::function<void(double step_length, int64_t step, double loss)>;
 
-/// Trains with the recipe's steps and, where that ends worse than it began and the recipe says so, anew with
-/// shorter ones: a block of few weights or little data can need them. `trainer` is the last attempt's, the
-/// result the best one's.
+/// Trains with the recipe's steps. If that ends worse than it began and the recipe says so, trains
+/// anew with shorter ones: a block of few weights or little data can need them. `trainer` is that
+/// of the last attempt, the result that of the best one.
 Training train(std::optional<BlockTrainer>& trainer, BlockJob job, const Candidate& start,
                const OnIteration& on_iteration) {
   constexpr double kShorter = 0.25;
@@ -118,7 +118,7 @@ Training train(std::optional<BlockTrainer>& trainer, BlockJob job, const Candida
   return training;
 }
 
-/// Why the report is out of the ordinary; empty when the training helped and was kept.
+/// Explains an unusual report; empty when the training helped and was kept.
 std::string explain_choice(const Training& training, const Candidate& best_before, bool kept) {
   const Candidate& trained = training.result;
   if (!trained.is_finite()) return fmt::format("training diverged; {} stays", best_before.name);
@@ -133,8 +133,9 @@ std::string explain_choice(const Training& training, const Candidate& best_befor
               : fmt::format("training did not help{}; {} stays", tried, best_before.name);
 }
 
-/// Trains one block and folds the best of round-to-nearest, the start of the training and its result, or,
-/// with `keep_better` off, its result. Leaves the outputs of what is folded in the quantized stream.
+/// Trains one block and folds the best of round-to-nearest, the start of the training and its
+/// result, or, with `keep_better` off, its result. Leaves the outputs of the folded weights
+/// in the quantized stream.
 BlockReport tune_block(QuantizationSimModel& sim, const BlockJob& job, const std::string& stage,
                        const AdaScaleOptions& options) {
   const auto begin = Clock::now();
@@ -190,7 +191,7 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
   return ranges;
 }
 
-/// Runs the block's FP stream, and finds where its weights start.
+/// Runs the block's FP stream and finds the start ranges of its weights.
 std::vector<Range> run_fp(const QuantizationSimModel& sim, const Preflight& plan, ProgramWalk& walk,
                           size_t index, const std::vector<int32_t>& weights) {
   if (plan.recipe.start == StartRange::kScheme || weights.empty()) {
@@ -241,7 +242,7 @@ std::string describe_folded(const AdaScaleReport& report) {
   return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
 }
 
-/// Torch's objection to an operator that has no algorithm with one order of sums.
+/// Whether torch objects to an operator without an algorithm that sums in one order.
 bool is_about_determinism(const c10::Error& error) {
   return std::string(error.what_without_backtrace()).find("deterministic") != std::string::npos;
 }
@@ -266,7 +267,7 @@ AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vect
                         .device = sim.program().device.str(),
                         .precision = describe_precision(plan.compute_type, sim),
                         .not_trained = plan.not_trained};
-  // The FP streams too: targets are of full fp32, whatever torch allows convolutions.
+  // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
   const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
   ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches,
                    ActivationStore(options.activation_memory << 20, plan.memory.on_device),

@@ -16,16 +16,16 @@ struct AdaScaleOptions {
   std::optional<int64_t> num_epochs;      ///< one epoch: every batch once; neither given: one epoch
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
-  bool train_outside = false;             ///< each quantized layer outside the blocks, as one of its own
+  bool train_outside = false;             ///< each quantized layer outside the blocks as a block of its own
   std::string recipe = "fast";
-  bool keep_better = true;           ///< false: what was trained stays, better or not
-  int64_t held_out_batches = 0;      ///< the last batches only measure: losses on samples not trained on
+  bool keep_better = true;           ///< false: the trained weights stay, better or not
+  int64_t held_out_batches = 0;      ///< the last batches, which only measure losses and are not trained on
   std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
   int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file
-  std::optional<int64_t>
-      device_activation_memory;  ///< MiB on a device other than the CPU, which are filled first
-  bool deterministic = false;    ///< on devices whose fast algorithms are not
-  double lr_scale = 1.0;         ///< multiplies the recipe's learning rates
+  /// MiB on a device other than the CPU, which are filled first.
+  std::optional<int64_t> device_activation_memory;
+  bool deterministic = false;  ///< where the device's fast algorithms are not
+  double lr_scale = 1.0;       ///< multiplies the recipe's learning rates
   int64_t seed = 0;
   ProgressSink progress;  ///< empty: silent
 };
@@ -78,17 +78,18 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 /// than round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any
 /// work and all at once: no batches; NaN or infinity in a batch; inputs that do not fit; no block
 /// found; a layer that cannot be trained; epochs with iterations; sim already calibrated or already
-/// trained. A failure during the work names the blocks already folded, which stay so.
+/// trained. A failure during the work names the blocks already folded; these stay folded.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 
-/// The same for a program that is part of a model run elsewhere, with the inputs it gets there: from the FP
-/// model, and from the one whose earlier parts are quantized. Batch by batch in the same order.
+/// The same for a program that is part of a model run elsewhere, with the part's inputs there:
+/// from the FP model, and from the model whose earlier parts are quantized. Both hold the same
+/// batches in the same order.
 AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vector<Inputs>& fp_batches,
                                       const std::vector<Inputs>& quant_batches,
                                       const AdaScaleOptions& options = {});
 
-/// Passes a batch (a tensor, positional tensors, named tensors) to the model.
+/// Passes a batch (a tensor, positional tensors or named tensors) to the model.
 struct DefaultForward {
   template <class Batch>
   void operator()(QuantizationSimModel& model, const Batch& batch) const {
@@ -97,7 +98,8 @@ struct DefaultForward {
 };
 inline constexpr DefaultForward default_forward_fn{};
 
-/// The same on any range of batches: `forward_fn(sim, batch)` prepares the input and calls the model last.
+/// The same for any range of batches: `forward_fn(sim, batch)` prepares the input
+/// and calls the model last.
 template <class Batches, class Forward>
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const Batches& batches, const Forward& forward_fn,
                               const AdaScaleOptions& options = {}) {

@@ -44,7 +44,7 @@ class BlockRule {
  private:
   CallId calls() const { return static_cast<CallId>(graph_.program().calls.size()); }
 
-  /// The longest run of the call's class anywhere in the program; 0 when it stands in none.
+  /// The longest run of the call's class anywhere in the program; 0 when it is in none.
   int longest_run(CallId call) const {
     const auto run = runs_.find(graph_.kind(call));
     return run == runs_.end() ? 0 : run->second;
@@ -60,7 +60,7 @@ class BlockRule {
     }
   }
 
-  /// How many calls of the last one's class the data came through, station by station,
+  /// The number of calls of the last one's class that the data passed through, station by station,
   /// each with a single source.
   int run_length(const CallFlow& flow, int end) const {
     const std::string& kind = graph_.kind(flow.stations[end]);

@@ -6,8 +6,8 @@
 
 namespace adascale {
 
-/// Where the data of one call's stations come from. A station is a child call with layers, or a layer that
-/// the call applies itself.
+/// The sources of the data of one call's stations. A station is a child call with layers, or a
+/// layer that the call applies itself.
 struct CallFlow {
   static constexpr int kOwnInput = -1;  ///< the call's own activations, as a source
   using Sources = std::set<int>;        ///< indices of stations, or kOwnInput
@@ -16,13 +16,13 @@ struct CallFlow {
   std::vector<Sources> sources;  ///< by station
   Sources output_sources;
 
-  /// Each station, and the output, has at most one source.
+  /// Whether each station, and the output, has at most one source.
   bool is_chain() const;
 };
 
 CallFlow trace_flow(const CallGraph& graph, CallId call);
 
-/// The calls that the block rule picks, execution order. The rule stands in ARCHITECTURE.md.
+/// The calls that the block rule picks, in execution order. The rule is in ARCHITECTURE.md.
 std::vector<CallId> pick_blocks(const CallGraph& graph);
 
 }  // namespace adascale

@@ -20,7 +20,7 @@
 namespace adascale {
 namespace {
 
-constexpr int64_t kIterationsPerLook = 20;  // at the loss, on a device that runs ahead
+constexpr int64_t kIterationsPerLook = 20;  // how often the loss is read on a device that runs ahead
 
 at::Tensor float_weight(const QuantizedWeight& weight, const QuantizationSimModel& sim) {
   return sim.state(weight.layer.parameters.front()).detach().to(sim.program().device);
@@ -48,13 +48,13 @@ BlockTrainer::BlockTrainer(BlockJob job) : job_(std::move(job)) {
     if (!layers.contains(node)) lowered_[node] = job_.compute_type;
 }
 
-/// What the weight's layers compute in.
+/// The compute dtype of the weight's layers.
 c10::ScalarType BlockTrainer::type_of(size_t position) const {
   const QuantizedWeight& weight = job_.sim.weights()[job_.weights[position]];
   return takes_bfloat16(job_.sim, weight) ? job_.compute_type : at::kFloat;
 }
 
-/// Recurrent layers go by their cells: cuDNN's backward wants a forward in train mode.
+/// Recurrent layers run cell by cell: cuDNN's backward needs a forward in train mode.
 Flags BlockTrainer::flags() const {
   const auto& nodes = job_.sim.program().nodes;
   const auto is_recurrent = [&](NodeId node) {
@@ -167,7 +167,7 @@ at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, cons
   return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output));
 }
 
-/// In the order that sample_from takes apart.
+/// In the order in which sample_from takes them apart.
 std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
   const Environment &fp = job_.source.fp(batch), &quant = job_.source.quant(batch);
   std::vector<at::Tensor> tensors = tensors_of(job_.source.plan(job_.index).feeds(), quant);
@@ -199,7 +199,7 @@ void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t iteration,
       environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
 }
 
-// AIMET mixes element by element: with `fp_input_share` probability the FP model's input,
+// AIMET mixes per element: the FP model's input with probability `fp_input_share`,
 // else the quantized one's.
 at::Tensor BlockTrainer::mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const {
   const at::Tensor noise = uniform_noise(quant.sizes(), derive_seed(job_.seed, place), quant.device());

@@ -15,19 +15,19 @@
 
 namespace adascale {
 
-/// One block's training: what stays fixed while its iterations run.
+/// One block's training: the values that stay fixed during its iterations.
 struct BlockJob {
   const QuantizationSimModel& sim;
   const Block& block;
   size_t index = 0;              ///< of the block in the source
-  InputSource& source;           ///< at the block, run_fp done
+  InputSource& source;           ///< at the block, after run_fp
   std::vector<int32_t> weights;  ///< indices of the sim's weights to train
   std::vector<Range> start;      ///< by weight: the range it is trained from
   Recipe recipe;
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers whose codes bf16 can hold
   int64_t iterations = 0;
-  int64_t training_batches = 0;  ///< the first so many; the rest only measure
-  bool deterministic = false;    ///< on devices whose fast algorithms are not
+  int64_t training_batches = 0;  ///< the first ones; the others only measure
+  bool deterministic = false;    ///< where the device's fast algorithms are not
   uint64_t seed = 0;
 };
 
@@ -38,26 +38,27 @@ class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);
 
-  /// Runs the iterations; `on_iteration(step, loss)` after each, or, where reading the loss would wait for
-  /// the device, after every 20th and the last. Nothing when the recipe does not train.
+  /// Runs the iterations. Calls `on_iteration(step, loss)` after each, or, where reading
+  /// the loss would wait for the device, after every 20th and the last. Does nothing when
+  /// the recipe does not train.
   void train(const std::function<void(int64_t, double)>& on_iteration);
-  /// Runs the block in the quantized stream, no mixing, with `weights` in place of the job's; the outputs
-  /// stay there. The mean loss of each batch.
+  /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's;
+  /// the outputs stay there. Returns the mean loss of each batch.
   std::vector<double> measure(const std::vector<at::Tensor>& weights);
-  /// The job's weights as the quantizers have them now, in its order, and their codes.
+  /// The quantizers' present weights in the order of the job, and their codes.
   std::vector<at::Tensor> quantized_weights() const;
   std::vector<Encoding> encode() const;
   const std::vector<AdaScaleQuantizer>& quantizers() const { return quantizers_; }
 
  private:
   using Values = std::map<ValueId, at::Tensor>;
-  /// What one batch brings to an iteration, on the device.
+  /// One batch's tensors for an iteration, on the device.
   struct Sample {
-    Values quant_inputs;  ///< what the block's nodes read
+    Values quant_inputs;  ///< of the block's nodes
     Values fp_inputs;     ///< of activations in, where the recipe mixes
     Values targets;       ///< activations out
   };
-  /// The tensor to use in place of the job's weight of that position.
+  /// The tensor that replaces the job's weight at that position.
   using WeightOf = std::function<at::Tensor(size_t position)>;
 
   RunHooks hooks_with(const WeightOf& weight_of) const;

@@ -14,7 +14,8 @@
 namespace adascale {
 namespace {
 
-/// Tensors from outside, neither activations nor the model's own state: the interpreter must be fed them.
+/// Tensors from outside that are neither activations nor the model's own state: the
+/// interpreter must be fed them.
 std::vector<ValueId> side_inputs(const CallGraph& graph, CallId call,
                                  const std::vector<ValueId>& activations) {
   std::unordered_set<ValueId> seen(activations.begin(), activations.end());
@@ -61,7 +62,7 @@ bool matches(const std::string& pattern, const ModuleCall& call) {
   return glob_match(pattern, call.label()) || glob_match(pattern, call.path);
 }
 
-/// Up to eight calls that could be named, for messages.
+/// Up to eight calls that a pattern could name, for messages.
 std::string candidates(const CallGraph& graph) {
   std::vector<std::string> labels;
   const auto& calls = graph.program().calls;

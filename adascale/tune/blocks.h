@@ -12,20 +12,20 @@ struct Block {
   std::string name;            ///< ModuleCall::label()
   std::vector<NodeId> nodes;   ///< the call's nodes, execution order
   std::vector<NodeId> layers;  ///< linear, convolution, matmul and recurrent nodes with a parameter weight
-  std::vector<ValueId> activations_in;   ///< what a previous block passes on: mixed and quantized streams
-  std::vector<ValueId> activations_out;  ///< what the loss compares
+  std::vector<ValueId> activations_in;   ///< from a previous block: mixed and quantized streams
+  std::vector<ValueId> activations_out;  ///< compared by the loss
   std::vector<ValueId> side_in;          ///< masks, rotary tables, time embeddings
   std::vector<ValueId> side_out;
 };
 
-/// Finds the blocks of a program from operators, inputs, module stacks and dtypes, never from names. The rule
-/// stands in ARCHITECTURE.md. Empty when the program has no call with two layers.
+/// Finds the blocks of a program from operators, inputs, module stacks and dtypes, never from
+/// names. The rule is in ARCHITECTURE.md. Empty when no call of the program has two layers.
 std::vector<Block> find_blocks(const Program& program);
 
-/// The calls that the globs name, instead of the rule; execution order. A glob (`encoder.layer.*`) matches
-/// labels, and paths, so that a plain path takes all calls of its module; of calls inside one another it
-/// takes the outermost. Errors: no pattern; a pattern that matches no call; a matched call without layers;
-/// calls inside one another that two patterns match.
+/// The calls matched by globs, instead of the rule; execution order. A glob (`encoder.layer.*`)
+/// matches labels and paths, so that a plain path takes all calls of its module; of nested calls it
+/// takes the outermost. Errors: no pattern; a pattern that matches no call; a matched call without
+/// layers; nested calls that two patterns match.
 std::vector<Block> blocks_matching(const Program& program, const std::vector<std::string>& patterns);
 
 /// Layers outside all of `blocks`, as node ids.
@@ -34,7 +34,7 @@ std::vector<NodeId> layers_outside(const Program& program, const std::vector<Blo
 /// "encoder.layer.0  BertLayer  6 layers | in x[2, 16, 32] | out y[2, 16, 32] | side in mask[2, 1, 16, 16]".
 std::string describe_block(const Program& program, const Block& block);
 
-/// One line per call that was looked at, for the message when no block is found and for `inspect`.
+/// One line per call considered, for the message when no block is found and for `inspect`.
 std::string describe_calls(const Program& program, const std::vector<Block>& blocks);
 
 }  // namespace adascale

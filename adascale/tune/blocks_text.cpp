@@ -25,7 +25,7 @@ std::string describe_call(const ModuleCall& call, size_t layers) {
                      layers == 1 ? "" : "s");
 }
 
-/// How many of `nodes` lie in each call, calls inside it included.
+/// The number of `nodes` in each call, calls inside it included.
 std::vector<size_t> count_by_call(const Program& program, const std::vector<NodeId>& nodes) {
   std::vector<size_t> counts(program.calls.size());
   for (NodeId node : nodes) {

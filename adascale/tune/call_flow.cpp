@@ -47,7 +47,7 @@ class FlowTracer {
 
   int station_count() const { return static_cast<int>(flow_.stations.size()); }
 
-  /// Nodes run after those they read, so one visit each in execution order settles their sources.
+  /// Nodes run after those they read, so that one visit each in execution order settles their sources.
   void pass_on(NodeId node) {
     if (station_of_.count(node)) return;
     const Sources sources = sources_of_all(data_read(node));

@@ -34,7 +34,7 @@ CallGraph::CallGraph(const Program& program) : program_(program), facts_(program
   find_own_data();
 }
 
-/// Depth first, so that the calls inside one are a range of numbers and "inside" takes two comparisons.
+/// Depth first, so that the calls inside one form a range of numbers and "inside" takes two comparisons.
 void CallGraph::number_calls() {
   const auto count = static_cast<CallId>(program_.calls.size());
   std::vector<int> size(count, 1), next(count);
@@ -99,7 +99,7 @@ bool CallGraph::is_used_outside(CallId call, ValueId value) const {
 }
 
 void CallGraph::find_own_data() {
-  // Of all calls of a class fed a value: where the first one ends and where the last one begins.
+  // Over all calls of a class that get a value: the end of the first one and the begin of the last one.
   struct Takers {
     int first_end, last_begin;
   };

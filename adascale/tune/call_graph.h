@@ -7,13 +7,13 @@
 
 namespace adascale {
 
-/// The values that cross the border of a call and take part in training.
+/// The values at the border of a call that take part in training.
 struct Activations {
   std::vector<ValueId> in;   ///< execution order of their first reader
   std::vector<ValueId> out;  ///< execution order
 };
 
-/// The module calls of a program with the layers in them and the data that enter and leave.
+/// The module calls of a program, with their layers and the data that enter and leave them.
 ///
 /// Keeps a reference to the Program, which must outlive it.
 class CallGraph {
@@ -33,7 +33,7 @@ class CallGraph {
   const std::vector<NodeId>& layers(CallId call) const { return layers_[call]; }
   /// A call with fewer than two layers is never a block by the rule.
   bool is_leaf(CallId call) const { return layers_[call].size() < 2; }
-  /// The children that are no leaves.
+  /// The children that are not leaves.
   std::vector<CallId> big_children(CallId call) const;
   /// The type, and for a Sequential, which has no class of its own, its children's types.
   const std::string& kind(CallId call) const { return kinds_[call]; }
@@ -42,8 +42,8 @@ class CallGraph {
   const std::vector<ValueId>& data_in(CallId call) const { return data_in_[call]; }
   /// Data made inside and read outside or returned.
   const std::vector<ValueId>& data_out(CallId call) const { return data_out_[call]; }
-  /// data_in without what other calls of the class are fed too: masks, rotary tables, time embeddings,
-  /// encoder states. All of data_in when nothing would be left.
+  /// data_in without values that other calls of the class also get: masks, rotary tables, time
+  /// embeddings, encoder states. All of data_in when nothing would be left.
   const std::vector<ValueId>& own_data_in(CallId call) const { return own_data_in_[call]; }
   Activations activations(CallId call) const;
 

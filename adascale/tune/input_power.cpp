@@ -11,8 +11,8 @@
 namespace adascale {
 namespace {
 
-/// [channels] as it stands against the weight: the input channels of a group belong to that group's outputs.
-/// Where a layer reads a part of its parameter, all inputs count the same.
+/// [channels] laid against the weight: the input channels of a group belong to that group's
+/// outputs. Where a layer reads a part of its parameter, all inputs count the same.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
   std::vector<int64_t> sizes, shape(weight.dim(), 1), order = axes.inputs;
   for (const int64_t axis : axes.inputs) sizes.push_back(shape[axis] = weight.size(axis));
@@ -25,7 +25,7 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
     sizes.insert(sizes.begin(), shape[axes.channel] = outputs);
     order.insert(order.begin(), axes.channel);
   }
-  // `order` tells the parameter's axis of each axis of `sizes`.
+  // `order` holds the parameter's axis for each axis of `sizes`.
   std::vector<int64_t> ascending(order.size());
   std::iota(ascending.begin(), ascending.end(), 0);
   std::sort(ascending.begin(), ascending.end(), [&](int64_t a, int64_t b) { return order[a] < order[b]; });
@@ -63,7 +63,7 @@ std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
     const auto& layer = sim_.weights()[seen.weight].layer;
-    if (seen.count == 0) {  // a kind without such an input, or a tied weight's other call
+    if (seen.count == 0) {  // a kind without such an input, or the other call of a tied weight
       found.push_back(at::ones({}));
       continue;
     }

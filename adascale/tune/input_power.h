@@ -6,15 +6,16 @@
 
 namespace adascale {
 
-/// The mean square of every input channel of some layers, over the batches it watches: what an error in one
-/// weight costs in the layer's output grows with it. A layer called twice counts both calls.
+/// The mean square of every input channel of some layers, over the batches it watches: the cost of
+/// a weight's error in the layer's output grows with it. A layer called twice counts both calls.
 class InputPower {
  public:
   /// `weights`: indices of the sim's, which must outlive it.
   InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
   /// Before each node of the FP model.
   void watch(NodeId node, const Environment& environment);
-  /// For each of the weights, fp32, of a shape that broadcasts to the weight's; one where none was seen.
+  /// For each of the weights, fp32, of a shape that broadcasts to the weight's; ones
+  /// where no input was seen.
   std::vector<at::Tensor> mean_squares() const;
 
  private:

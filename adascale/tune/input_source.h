@@ -6,33 +6,33 @@
 
 namespace adascale {
 
-/// Where the blocks' inputs come from, batch by batch, in the FP model and in the quantized one (weights of
-/// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp, run_quant
-/// as often as there are weights to try, leave.
+/// The inputs of the blocks, batch by batch, in the FP model and in the quantized one (weights of
+/// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp,
+/// run_quant once per set of weights to try, leave.
 ///
-/// ProgramWalk walks an exported program: a whole model, or one block of a model that does not export whole,
-/// whose inputs were caught where that model runs.
+/// ProgramWalk walks an exported program: a whole model, or one block of a model that cannot be
+/// exported whole; the block's inputs were then caught where that model runs.
 class InputSource {
  public:
-  /// Sees what a node of a batch is about to read.
+  /// Sees the operands of a batch's node before it runs.
   using Watch = std::function<void(int64_t batch, NodeId, const Environment&)>;
 
   virtual ~InputSource() = default;
   virtual int64_t batches() const = 0;
   /// Brings both streams to the block's border.
   virtual void reach(size_t block) = 0;
-  /// Runs the block in the FP stream: its outputs stand beside its inputs in fp().
+  /// Runs the block in the FP stream; its outputs are then beside its inputs in fp().
   virtual void run_fp(size_t block, const Watch& watch) = 0;
-  /// Runs the block in the quantized stream, its outputs beside its inputs in quant(); those of the last run
-  /// are what later blocks get. Without hooks: with the weights as they are now.
+  /// Runs the block in the quantized stream; its outputs are then beside its inputs in quant().
+  /// Later blocks get those of the last run. Without hooks it uses the present weights.
   virtual void run_quant(size_t block, const RunHooks& hooks) = 0;
-  /// Drops what only this block reads.
+  /// Drops the values that only this block reads.
   virtual void leave(size_t block) = 0;
   virtual const Plan& plan(size_t block) const = 0;
-  /// The streams' values, wherever they wait.
+  /// The streams' values, wherever they are kept.
   virtual const Environment& fp(int64_t batch) const = 0;
   virtual const Environment& quant(int64_t batch) const = 0;
-  /// A parameter, buffer or constant of the quantized model, on the device; fetched once a block.
+  /// A parameter, buffer or constant of the quantized model, on the device; fetched once per block.
   virtual at::Tensor quant_state(ValueId value) = 0;
 };
 

@@ -4,22 +4,22 @@
 
 namespace adascale {
 
-/// What the block rule has to know of an operator.
+/// The block rule's facts about an operator.
 enum class OpRole {
   kOther,      ///< computes something from its operands
   kWeighted,   ///< linear, convolution, recurrent: a layer when a weight operand is a parameter
   kMatmul,     ///< a layer when exactly one of its two factors is a parameter
-  kView,       ///< holds the numbers of its first operand, or some of them: views, casts, indexing
-  kShapeOnly,  ///< takes the shape of its operand and none of its numbers
+  kView,       ///< holds all or some numbers of its first operand: views, casts, indexing
+  kShapeOnly,  ///< uses the shape of its operand but not its numbers
 };
 
 struct OpTraits {
   OpRole role = OpRole::kOther;
-  std::vector<std::string>
-      weights;  ///< names of the operands a weight can stand in, as in the operator's schema
+  /// Names of the operands a weight can stand in, as in the operator's schema.
+  std::vector<std::string> weights;
 };
 
-/// `op` as Node::op() gives it, "aten::linear"; kOther for all operators not known.
+/// `op` has the form of Node::op(), "aten::linear"; unknown operators are kOther.
 const OpTraits& traits_of(const std::string& op);
 
 }  // namespace adascale

@@ -11,7 +11,7 @@
 namespace adascale {
 namespace {
 
-constexpr int64_t kFewestSteps = 64;  // that a budget's rates are shared among
+constexpr int64_t kFewestSteps = 64;  // among which a budget's rates are shared
 
 class FusedWeight : public LearnedWeight {
  public:

@@ -8,7 +8,7 @@
 
 namespace adascale {
 
-/// A weight in training: what the block runs with, and how it moves after each backward pass.
+/// A weight in training: its value for the block, and its step after each backward pass.
 class LearnedWeight {
  public:
   virtual ~LearnedWeight() = default;
@@ -22,11 +22,11 @@ class LearnedWeight {
 /// among the iterations, 64 or more.
 StepRule step_rule(const Recipe& recipe, int64_t iterations);
 
-/// Fused kernels where they take the weight, else tensor operators and autograd. `quantizer` must outlive it.
-/// `compute_type`: of the weight's layers, where the model is fp32.
+/// Fused kernels where they can train the weight, else tensor operators and autograd. `quantizer`
+/// must outlive it. `compute_type`: of the weight's layers, where the model is fp32.
 std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule,
                                                    c10::ScalarType compute_type = c10::ScalarType::Float);
-/// Tensor operators and autograd: any device and dtype, and what the kernels are tested against.
+/// Tensor operators and autograd: for any device and dtype, and the reference in tests of the kernels.
 std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule);
 
 /// Cosine decay from 1 at iteration 0 towards 0 at `total` (arXiv 1608.03983, eq. 5, one cycle).

@@ -6,7 +6,7 @@ at::Tensor LoadedState::get(ValueId value) {
   const auto known = kept_.find(value);
   if (known != kept_.end()) return known->second;
   const at::Tensor there = load_(value).to(device_);
-  // Nobody else has it: it was computed, or copied to the device.
+  // No other owner: it was computed, or copied to the device.
   const bool is_own = there.storage().use_count() == 1;
   const auto bytes = is_own ? static_cast<int64_t>(there.nbytes()) : 0;
   if (used_ + bytes > budget_) return there;

@@ -9,8 +9,9 @@
 
 namespace adascale {
 
-/// The tensors of one stream's state on the device while a stage runs, each brought or computed once. What
-/// takes memory of its own is kept up to a budget, beyond it made anew at each use.
+/// The tensors of one stream's state on the device while a stage runs, each moved or
+/// computed once. Tensors that take memory of their own are kept up to a budget; beyond it
+/// they are made anew at each use.
 class LoadedState {
  public:
   /// `load`: a parameter, buffer or constant, wherever it is.

@@ -12,7 +12,7 @@
 namespace adascale {
 namespace {
 
-constexpr double kLeastShare = 1e-4;  // of the mean over all tokens: what the smallest is taken for
+constexpr double kLeastShare = 1e-4;  // of the mean over all tokens: the least divisor
 constexpr double kTiny = 1e-30;       // all targets 0
 
 at::Tensor squared_error(const at::Tensor& output, const at::Tensor& target) {
@@ -40,7 +40,7 @@ bool moves_dims(const std::string& op) {
   return ops.contains(op);
 }
 
-/// By value, the node of the block that makes it.
+/// The node of the block that makes each value.
 std::map<ValueId, NodeId> makers(const Program& program, const Block& block) {
   std::map<ValueId, NodeId> made_by;
   for (const NodeId node : block.nodes)
@@ -48,7 +48,7 @@ std::map<ValueId, NodeId> makers(const Program& program, const Block& block) {
   return made_by;
 }
 
-/// Of a layer's output; 0 when the node is none.
+/// Of a layer's output; 0 when the node is not a layer.
 int64_t channel_dim_of(const Program& program, const Node& node) {
   for (const LayerKind* kind : layer_kinds_of_op(node.op())) {
     const Argument* weight = node.input(kind->weight);

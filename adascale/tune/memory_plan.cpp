@@ -9,10 +9,10 @@
 namespace adascale {
 namespace {
 
-constexpr int64_t kCaution =
-    2;  // times the block's estimate stays free of activations unless they are asked for
+/// So many times the block's estimate stays free of activations unless the user sets their budget.
+constexpr int64_t kCaution = 2;
 
-/// Of the weights that a run folds: new tensors beside the model's own, on its device.
+/// Bytes of the weights that a run folds: new tensors beside the model's own, on its device.
 int64_t folded_bytes(const QuantizationSimModel& sim) {
   if (sim.options().in_place) return 0;
   int64_t bytes = 0;
@@ -45,7 +45,7 @@ void plan_device(const QuantizationSimModel& sim, const AdaScaleOptions& options
         plan.on_device >> 20, device.str(), *free >> 20, taken >> 20, (*free - taken) >> 20);
 }
 
-/// Room on the disk for the activations that memory does not hold.
+/// Checks the disk for the activations that memory does not hold.
 void check_scratch(int64_t bytes, Objections& objections) {
   if (bytes <= 0) return;
   try {

@@ -9,17 +9,17 @@
 
 namespace adascale {
 
-/// Where memory goes in a run; estimates, in bytes.
+/// The memory of a run; estimates, in bytes.
 struct MemoryPlan {
-  int64_t activations = 0;    ///< that wait between blocks
+  int64_t activations = 0;    ///< those kept between blocks
   int64_t largest_block = 0;  ///< in training by tensor operators
   int64_t on_device = 0;      ///< of the activations that stay on the device; 0 on the CPU
-  bool free_is_known = true;  ///< what new tensors may take on the device
+  bool free_is_known = true;  ///< whether the device tells how much new tensors may take
 };
 
-/// Objects to a device without room for the largest block and for the quantized weights that stand
-/// beside the model's own, to more activations on it than fit, and to a disk without room for
-/// those that no memory takes.
+/// Objects to a device without room for the largest block and for the quantized weights beside
+/// the model's own, to more activations on it than fit, and to a disk without room for those
+/// that memory does not hold.
 MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                        const std::vector<Inputs>& batches, const Recipe& recipe,
                        const AdaScaleOptions& options, Objections& objections);

@@ -24,7 +24,7 @@ at::Tensor noise_on_cpu(at::IntArrayRef sizes, uint64_t seed) {
   return noise;
 }
 
-/// Shifts of int64 keep the sign; those of derive_seed bring zeros in.
+/// Shifts of int64 keep the sign; derive_seed's shifts bring in zeros.
 at::Tensor shifted_right(const at::Tensor& z, int bits) {
   return z.bitwise_right_shift(bits).bitwise_and_((int64_t{1} << (64 - bits)) - 1);
 }
@@ -33,7 +33,7 @@ at::Tensor mixed(const at::Tensor& z, int bits, uint64_t factor) {
   return z.bitwise_xor(shifted_right(z, bits)).mul_(static_cast<int64_t>(factor));
 }
 
-/// derive_seed on tensors: products of int64 wrap as those of uint64 do.
+/// derive_seed on tensors: products of int64 wrap like those of uint64.
 at::Tensor noise_on_device(at::IntArrayRef sizes, uint64_t seed, c10::Device device) {
   const int64_t count = c10::multiply_integers(sizes);
   at::Tensor z = at::arange(1, count + 1, at::TensorOptions(at::kLong).device(device));

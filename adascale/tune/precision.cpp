@@ -10,11 +10,11 @@
 namespace adascale {
 namespace {
 
-// Error of the outputs after training in bf16 over that in fp32, the seed's model
+// Error of the outputs after training in bf16 relative to fp32, for the seed's model
 // (tests/tune/precision_test): 0.85 at 2 bits, 0.92 at 3, 0.97 at 4, but 1.27 at 5 and 1.79 at 6.
 constexpr int kMostBits = 4;
 
-/// Another reader, an assertion of its dtype even, would get bf16 too.
+/// Any other reader, even an assertion of its dtype, would get bf16 too.
 bool only_its_nodes_read(const Program& program, const Layer& layer) {
   const auto is_its = [&](NodeId node) {
     return std::find(layer.nodes.begin(), layer.nodes.end(), node) != layer.nodes.end() ||

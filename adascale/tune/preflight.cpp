@@ -121,14 +121,14 @@ bool any_takes_bfloat16(const QuantizationSimModel& sim) {
   });
 }
 
-/// A wish for bf16 that no layer takes would be silently unmet.
+/// Otherwise a request for bf16 that no layer takes would silently have no effect.
 void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
                      Objections& objections) {
   if (options.precision == "bfloat16" && !any_takes_bfloat16(sim))
     objections.add("precision: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto");
 }
 
-/// The calls looked at, in the one line that an error has.
+/// The calls considered, in one line as errors need.
 std::string list_calls(const Program& program) {
   std::istringstream lines(describe_calls(program, {}));
   std::vector<std::string> calls;

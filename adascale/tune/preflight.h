@@ -9,19 +9,19 @@
 
 namespace adascale {
 
-/// Everything apply_adascale decides before it works.
+/// All decisions of apply_adascale before it works.
 struct Preflight {
   std::vector<Block> blocks;
   Recipe recipe;
   int64_t iterations = 0;  ///< per block
   int64_t training_batches = 0;
-  c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers that takes_bfloat16() says yes to
+  c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers accepted by takes_bfloat16()
   MemoryPlan memory;
-  std::vector<std::string>
-      not_trained;  ///< one line per layer that keeps round-to-nearest or full precision, with the reason
+  /// One line per layer that keeps round-to-nearest or full precision, with the reason.
+  std::vector<std::string> not_trained;
 };
 
-/// Checks a run whole and throws one Error with all objections. Changes nothing.
+/// Checks the whole run and throws one Error with all objections. Changes nothing.
 Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                          const AdaScaleOptions& options);
 

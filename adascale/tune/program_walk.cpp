@@ -25,7 +25,7 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
       folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
-  std::unordered_map<const void*, at::Tensor> placed;  // both streams may have the same tensor
+  std::unordered_map<const void*, at::Tensor> placed;  // both streams may hold the same tensor
   const auto place = [&](std::vector<Inputs> batches) {
     for (Inputs& batch : batches)
       for (c10::IValue& input : batch) {
@@ -40,7 +40,7 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   feed(place(quant_batches), quant_);
 }
 
-/// Batches that the store has no room for stay where they are until a stage reads them.
+/// Batches without room in the store stay where they are until a stage reads them.
 void ProgramWalk::feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream) {
   const auto inputs = sim_.program().user_inputs();
   for (const Inputs& batch : batches) {
@@ -58,7 +58,7 @@ at::Tensor ProgramWalk::load_fp(ValueId value) const {
 
 namespace {
 
-/// Everything a block's nodes read, and what the in-place writers ordered before them make.
+/// All values that a block's nodes read, and those made by in-place writers ordered before them.
 std::vector<ValueId> needs_of(const Program& program, const Dataflow& flow, const Block& block) {
   std::vector<ValueId> needs;
   const auto append = [&needs](const std::vector<ValueId>& values) {
@@ -71,7 +71,7 @@ std::vector<ValueId> needs_of(const Program& program, const Dataflow& flow, cons
   return needs;
 }
 
-/// The nodes of each stage: those a block needs and no earlier stage ran, then the block's.
+/// The nodes of each stage: those that a block needs and no earlier stage ran, then the block's.
 std::vector<std::vector<NodeId>> stages_of(const Program& program, const std::vector<Block>& blocks) {
   const Dataflow flow(program);
   std::vector<std::vector<NodeId>> stages;
@@ -157,8 +157,8 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
   }
 }
 
-/// Views of what changes later are copied: of a weight (its transpose, say), which a fold overwrites, and of
-/// what was borrowed for this batch alone.
+/// Copies views of memory that changes later: of a weight that a fold overwrites (e.g. its
+/// transpose), and of tensors borrowed only for this batch.
 void ProgramWalk::keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there,
                               Environment& environment) {
   std::unordered_set<const void*> lent;
@@ -202,7 +202,7 @@ void ProgramWalk::leave(size_t block) {
 
 namespace {
 
-/// By any node: a norm or a matmul that shares a layer's weight needs the FP one as much as a layer does.
+/// By any node: a norm or a matmul that shares a layer's weight needs the FP weight as a layer does.
 bool is_read_outside(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
   const auto reads = [&](NodeId node) {
     const auto read = program.nodes[node].reads();
@@ -231,7 +231,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 }
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
-  if (!hooks.load_state) quant_state_.forget();  // folded since
+  if (!hooks.load_state) quant_state_.forget();  // weights were folded since
   run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_);
 }
 

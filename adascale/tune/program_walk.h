@@ -12,18 +12,18 @@
 
 namespace adascale {
 
-/// Walks an exported program in stages: the nodes the first block needs, the first block, the nodes the
-/// second one needs beyond that, and so on. Per batch and stream only the values that a later stage reads are
-/// alive, in `store`; they and the state are brought to the program's device when a stage reads them. Of the
-/// state, `state_bytes` stay there until the stage ends.
+/// Walks an exported program in stages: the nodes the first block needs, the first block, the
+/// further nodes the second one needs, and so on. Per batch and stream, `store` only keeps the
+/// values that a later stage reads; they and the state are moved to the program's device when a
+/// stage reads them. Up to `state_bytes` of the state stay there until the stage ends.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
       : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes) {}
-  /// With inputs of their own for the two streams, as many of one as of the other: a program that is part of
-  /// a model run elsewhere.
+  /// With separate inputs for the two streams, equally many: a program that is part
+  /// of a model run elsewhere.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
               ActivationStore store, int64_t state_bytes);
@@ -55,7 +55,7 @@ class ProgramWalk : public InputSource {
 
   const QuantizationSimModel& sim_;
   const std::vector<Block>& blocks_;
-  std::vector<Stage> stages_;  ///< 2 i: what block i needs; 2 i + 1: block i
+  std::vector<Stage> stages_;  ///< 2 i: the needs of block i; 2 i + 1: block i
   ActivationStore store_;
   std::vector<Environment> fp_, quant_;
   RunHooks fp_hooks_, quant_hooks_;

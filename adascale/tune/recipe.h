@@ -5,13 +5,13 @@
 
 namespace adascale {
 
-/// The range a block's weights are trained from.
+/// The range from which a block's weights are trained.
 enum class StartRange {
-  kScheme,    ///< what the simulation's scheme found in the weight alone
+  kScheme,    ///< found by the simulation's scheme from the weight only
   kWeighted,  ///< least squared error, each input channel weighed by its mean square in the FP model
 };
 
-/// What a block's output is compared by (tune/loss).
+/// The measure of a block's output (tune/loss).
 enum class LossKind {
   kSummed,    ///< AIMET's: squared error, summed over dim 1, averaged over the rest
   kPerToken,  ///< squared error over mean square, token by token (pixel by pixel), averaged
@@ -25,20 +25,20 @@ enum class UpdateRule {
             ///< count in codes
 };
 
-/// How a block is trained. One row a recipe; the command, the docs and the tests walk the table.
+/// How a block is trained. One row per recipe; the command, the docs and the tests walk the table.
 struct Recipe {
   std::string name;
   std::string description;
   StartRange start = StartRange::kScheme;
   LossKind loss = LossKind::kSummed;
   UpdateRule update = UpdateRule::kStay;
-  double scale_rate = 0;        ///< of beta and gamma
-  double rounding_rate = 0;     ///< of s2, s3, s4
-  double fp_input_share = 0;    ///< probability that an element of the input comes from the FP model, redrawn
-                                ///< each iteration
+  double scale_rate = 0;     ///< of beta and gamma
+  double rounding_rate = 0;  ///< of s2, s3, s4
+  /// Probability that an element of the input comes from the FP model, redrawn each iteration.
+  double fp_input_share = 0;
   bool takes_bfloat16 = false;  ///< precision auto may run the layers' matmuls in bf16
-  bool shortens_steps =
-      false;               ///< trains a block anew with shorter steps where its own end worse than they began
+  /// Trains a block anew with shorter steps if the recipe's own end worse than they began.
+  bool shortens_steps = false;
   int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command
 
   bool trains() const { return update != UpdateRule::kStay; }

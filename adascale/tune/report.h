@@ -10,7 +10,7 @@ struct LayerReport {
   std::string name;
   std::string grid;        ///< "int4 symmetric per channel"
   double sqnr_rtn_db = 0;  ///< of the weight itself, rounded to nearest
-  double sqnr_db = 0;      ///< of the weight as kept
+  double sqnr_db = 0;      ///< of the weight that is kept
   double codes_moved = 0;  ///< share of codes that differ from round-to-nearest's
 };
 
@@ -18,13 +18,13 @@ struct BlockReport {
   std::string name;
   std::vector<LayerReport> layers;
   double loss_before = 0;  ///< round-to-nearest, the batches trained on, quantized inputs, no mixing
-  double loss_after = 0;   ///< of what was trained, kept or not, the same batches
+  double loss_after = 0;   ///< of the trained weights, kept or not, on the same batches
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
-  bool kept =
-      true;  ///< false: round-to-nearest or the start stays: better over all batches, or training diverged
-  std::string note;  ///< why, when something is out of the ordinary
+  /// False: round-to-nearest or the start stays: better over all batches, or training diverged.
+  bool kept = true;
+  std::string note;  ///< explains an unusual result
 };
 
 struct AdaScaleReport {
@@ -39,7 +39,7 @@ struct AdaScaleReport {
 /// The reports of a model's parts as one, in their order.
 AdaScaleReport join(const std::vector<AdaScaleReport>& parts);
 
-/// A table for people: a line per block and what was left.
+/// A table for people: a line per block, and the layers not trained.
 std::string to_string(const AdaScaleReport& report);
 
 }  // namespace adascale

@@ -16,7 +16,7 @@ void SignedSteps::step(double decay) {
   for (size_t i = 0; i < parameters_.size(); ++i) {
     at::Tensor& parameter = parameters_[i];
     if (!parameter.grad().defined()) continue;  // the loss does not reach it
-    // NaN where the gradient is not finite, whose sign would hide that.
+    // NaN where the gradient is not finite: its sign would hide that.
     const at::Tensor& gradient = parameter.grad();
     at::Tensor direction = gradient.sign().add_(gradient.mul(0));
     if (!lengths_.empty()) direction.mul_(lengths_[i]);

@@ -10,7 +10,7 @@
 namespace adascale {
 namespace {
 
-/// Of the weight itself, wherever it stands.
+/// A reason in the weight itself, independent of its position.
 std::string own_reason(const QuantizedWeight& weight) {
   if (weight.loaded) return "its encoding was loaded";
   if (!weight.may_train) return "round-to-nearest, as layer_config says";
@@ -25,7 +25,8 @@ bool is_inside(const Layer& layer, const std::set<NodeId>& nodes) {
                      [&](NodeId node) { return nodes.contains(node); });
 }
 
-/// Whether a view of the weight is made before `inside` and read there: its gradient would end at the border.
+/// Whether a view of the weight is made before `inside` and read there: its gradient
+/// would end at the border.
 bool is_seen_from(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
   const auto is_early = [&](ValueId value) {
     const NodeId producer = program.values[value].producer;
@@ -44,7 +45,7 @@ std::set<NodeId> nodes_of(const Block& block) {
   return {block.nodes.begin(), block.nodes.end()};
 }
 
-/// The first call of the layer, with the views of the weight that only it needs made inside.
+/// The first call of the layer, with those views of the weight inside that only it needs.
 Block block_of(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
   const Program& program = sim.program();
   const NodeId layer = weight.layer.nodes.front();

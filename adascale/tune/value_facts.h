@@ -5,11 +5,10 @@
 
 namespace adascale {
 
-/// What the block rule asks of single values and nodes, found in one pass over the program.
+/// The block rule's facts about single values and nodes, found in one pass over the program.
 class ValueFacts {
  public:
-  /// What a value was made from; of several streams into a call, the one of the highest
-  /// rank is what blocks pass on.
+  /// The origin of a value; of several streams into a call, blocks pass on the one of the highest rank.
   enum class Rank : char { kPlain, kParameter, kLayer };
 
   explicit ValueFacts(const Program& program);
@@ -23,7 +22,7 @@ class ValueFacts {
 
   /// A linear, convolution, matmul or recurrent node whose weight is a parameter, seen through views or not.
   bool is_layer(NodeId node) const { return is_layer_[node]; }
-  /// The tensors whose numbers `node` uses; none for zeros_like and its kin.
+  /// The tensors whose numbers `node` uses; none for zeros_like and similar operators.
   const std::vector<ValueId>& numbers_read(NodeId node) const { return numbers_read_[node]; }
   /// All tensors `node` reads.
   const std::vector<ValueId>& tensors_read(NodeId node) const { return tensors_read_[node]; }
