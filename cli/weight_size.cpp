@@ -5,12 +5,10 @@
 #include <set>
 #include <utility>
 
+#include "adascale/quant/forms/form.h"
+
 namespace adascale {
 namespace {
-
-int64_t bytes_of_bits(int64_t count, int64_t bits) {
-  return (count * bits + 7) / 8;
-}
 
 int64_t state_bytes(const Program& program) {
   std::set<std::pair<const void*, int64_t>> seen;
@@ -24,29 +22,9 @@ int64_t state_bytes(const Program& program) {
 
 }  // namespace
 
-namespace {
-
-/// Scales, and the offsets or minima beside them, of that many ranges.
-int64_t scale_bytes(int64_t ranges, int64_t elements, int64_t channels, const Grid& grid) {
-  const auto float_bytes = static_cast<int64_t>(c10::elementSize(grid.scale_dtype));
-  if (grid.has_superblocks()) {
-    const int64_t kinds = grid.float_minimum ? 2 : 1, superblocks = elements / grid.superblock_size;
-    return kinds * (bytes_of_bits(ranges, grid.block_scale_bits) + superblocks * float_bytes);
-  }
-  if (grid.integer_block_scales())
-    return bytes_of_bits(ranges, grid.block_scale_bits) + channels * float_bytes;
-  if (grid.float_minimum) return 2 * ranges * float_bytes;
-  return ranges * float_bytes + (grid.symmetric ? 0 : bytes_of_bits(ranges, grid.bits));
-}
-
-}  // namespace
-
 int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid) {
-  const int64_t elements = c10::multiply_integers(weight_sizes);
-  const int64_t ranges = c10::multiply_integers(scale_sizes(weight_sizes, grid));
-  int64_t channels = 1;
-  for (const int64_t axis : grid.scaled_axes()) channels *= weight_sizes[axis];
-  return bytes_of_bits(elements, grid.bits) + scale_bytes(ranges, elements, channels, grid);
+  return bytes_of_bits(c10::multiply_integers(weight_sizes), grid.bits) +
+         grid.form->scale_bytes(weight_sizes, grid);
 }
 
 ModelSize size_of(const QuantizationSimModel& sim) {

@@ -30,8 +30,7 @@ py::dict encodings_of(const QuantizationSimModel& sim) {
   py::dict encodings;
   for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
     const Encoding encoding = sim.weight_encoding(i);
-    encodings[py::str(encoding.name)] =
-        py::make_tuple(encoding.codes, scale_of_codes(encoding), encoding.offset);
+    encodings[py::str(encoding.name)] = py::make_tuple(encoding.codes, encoding.scale, encoding.offset);
   }
   return encodings;
 }

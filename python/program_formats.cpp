@@ -7,6 +7,7 @@
 #include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/pt2.h"
+#include "adascale/quant/forms/form.h"
 #include "callbacks.h"
 #include "cli/evaluation.h"
 
@@ -27,7 +28,7 @@ py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) 
       py::arg("bits") = grid.bits, py::arg("symmetric") = grid.symmetric,
       py::arg("scaled_axes") = grid.scaled_axes(), py::arg("group_axis") = grid.group_axis,
       py::arg("group_size") = grid.group_size,
-      py::arg("is_affine") = !grid.float_minimum && !grid.has_superblocks(), py::arg("index") = saved.weight);
+      py::arg("is_affine") = (grid.is_plain() || grid.form == lpbq_form()), py::arg("index") = saved.weight);
 }
 
 py::list weights_of(const QuantizationSimModel& sim) {
@@ -91,7 +92,7 @@ py::dict tensors_of(const QuantizationSimModel& sim) {
 
 py::object encode(const QuantizationSimModel& sim, int32_t weight) {
   const Encoding encoding = sim.weight_encoding(weight);
-  return quantized_class("Encoding")(encoding.codes, scale_of_codes(encoding), encoding.offset);
+  return quantized_class("Encoding")(encoding.codes, encoding.scale, encoding.offset);
 }
 
 /// Everything in it is the sim's as it is now; its functions hold on to `request` for the call only.

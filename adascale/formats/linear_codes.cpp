@@ -15,7 +15,7 @@ LinearCodes linear_codes(const Encoding& encoding) {
     return grid.per_channel() ? values.reshape({out, -1}) : values.reshape({1, 1}).expand({out, 1});
   };
   const int64_t middle = grid.symmetric ? -grid.qmin() : 0;
-  return {encoding.codes.to(at::kInt).add_(middle), by_row(scale_of_codes(encoding)),
+  return {encoding.codes.to(at::kInt).add_(middle), by_row(encoding.scale),
           middle - by_row(encoding.offset).to(at::kLong)};
 }
 

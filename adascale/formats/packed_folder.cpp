@@ -10,6 +10,7 @@
 #include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/formats/source_folder.h"
+#include "adascale/quant/forms/form.h"
 
 namespace adascale {
 namespace {
@@ -22,14 +23,15 @@ std::string module_of(const std::string& parameter) {
   return parameter.substr(0, parameter.size() - kWeight.size());
 }
 
-/// What the source calls the first of these names that it holds whole; empty: none.
+/// The source's name for the first of these names that it holds whole; empty: none.
 std::string stored_name(const ModelSource& source, const std::vector<std::string>& names) {
   for (const std::string& name : names)
     if (const auto found = source.names.find(name); found != source.names.end()) return found->second;
   return "";
 }
 
-/// Readers pack the modules of these classes alone, whoever else multiplies by a matrix: a router does.
+/// Readers only pack the modules of these classes, although others multiply by a
+/// matrix too, e.g. a router.
 bool is_linear_module(const Program& program, NodeId node) {
   const CallId call = program.nodes[node].call;
   return call != kNone && program.calls[call].type == "torch.nn.modules.linear.Linear";
@@ -49,10 +51,9 @@ std::string objection_to(const Program& program, const QuantizedWeight& weight, 
     return "its weight is not [out, in]; exclude it (layer_config, param_bw 32)";
   if (std::find(kind.bits.begin(), kind.bits.end(), grid.bits) == kind.bits.end())
     return fmt::format("has {} bits, expected {}", grid.bits, fmt::join(kind.bits, ", "));
-  if (grid.integer_block_scales())
+  if (grid.form == lpbq_form())
     return "has LPBQ scales, which it has no place for; leave decompressed_bw out";
-  if (!grid.is_plain())
-    return "has a float minimum or superblocks, which it has no place for; use a grid of plain scales";
+  if (!grid.is_plain()) return fmt::format("is {}, which it has no place for; use grid int", to_string(grid));
   return "";
 }
 

@@ -43,16 +43,6 @@ struct DivideByExp : torch::autograd::Function<DivideByExp> {
   }
 };
 
-// LPBQ's storable_scale, differentiable: straight through the rounding of the channel's scale and of the
-// blocks' integers, not through their clamp.
-at::Tensor shared_scale(const at::Tensor& ideal, const Grid& grid) {
-  const auto [per_block, per_channel] = block_scales(ideal.detach(), grid);
-  const at::Tensor channel =
-      straight_through(ideal.amax({grid.group_axis}, /*keepdim=*/true) / grid.block_scale_max(), per_channel);
-  const at::Tensor clamped = (ideal / channel).clamp(1, grid.block_scale_max());
-  return straight_through(clamped, per_block) * channel;
-}
-
 at::Tensor learnable(at::IntArrayRef sizes, const at::Tensor& like) {
   return at::zeros(sizes, like.options()).requires_grad_();
 }
@@ -103,15 +93,8 @@ at::Tensor AdaScaleQuantizer::divide() const {
 }
 
 Affine AdaScaleQuantizer::affine() const {
-  const Grid& grid = state_.grid;
-  const at::Tensor min = state_.beta.exp() * state_.start.min, max = state_.gamma.exp() * state_.start.max;
-  const at::Tensor ideal = (max - min) / grid.steps();
-  Affine affine = storable_affine({min.detach(), max.detach()}, grid);
-  affine.scale =
-      grid.integer_block_scales() ? shared_scale(ideal, grid) : straight_through(ideal, affine.scale);
-  if (grid.float_minimum) affine.minimum = straight_through(min, affine.minimum);
-  if (affine.offset.defined()) affine.offset = straight_through(min / affine.scale, affine.offset);
-  return affine;
+  return storable_affine({state_.beta.exp() * state_.start.min, state_.gamma.exp() * state_.start.max},
+                         state_.grid);
 }
 
 FakeQuantized AdaScaleQuantizer::quantized() const {
@@ -168,11 +151,7 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
                                     result.affine, state_.grid);
   encoding.grid = source_grid_;
-  for (at::Tensor* kept : {&encoding.codes, &encoding.scale, &encoding.offset})
-    *kept = layout_.from_rows(*kept).contiguous();
-  for (auto* kept :
-       {&encoding.minimum, &encoding.block_scale_int, &encoding.block_min_int, &encoding.d, &encoding.dmin})
-    if (*kept) *kept = layout_.from_rows(**kept).contiguous();
+  for (at::Tensor* kept : tensors_of(encoding)) *kept = layout_.from_rows(*kept).contiguous();
   return encoding;
 }
 

@@ -5,6 +5,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/addcmul.h>
 #include <ATen/ops/clamp.h>
+#include <ATen/ops/empty_like.h>
 #include <ATen/ops/eq.h>
 #include <ATen/ops/fake_quantize_per_tensor_affine.h>
 #include <ATen/ops/maximum.h>
@@ -14,6 +15,7 @@
 #include <torch/csrc/autograd/custom_function.h>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/forms/form.h"
 
 namespace adascale {
 namespace {
@@ -26,7 +28,7 @@ at::Tensor in_steps(const at::Tensor& w, const at::Tensor& scale) {
 }
 
 at::Tensor clamp_to_grid(const at::Tensor& rounded, const at::Tensor& offset, const Grid& grid) {
-  if (grid.symmetric) return at::clamp(rounded, grid.qmin(), grid.qmax());
+  if (grid.symmetric) return at::clamp(rounded, grid.form->lowest(grid), grid.form->highest(grid));
   at::Tensor c = at::maximum(rounded, offset);
   return at::minimum_out(c, c, offset + grid.steps());
 }
@@ -42,7 +44,8 @@ struct FakeQuantize : torch::autograd::Function<FakeQuantize> {
   static at::Tensor forward(AutogradContext* ctx, const at::Tensor& w, const at::Tensor& scale,
                             const std::optional<at::Tensor>& offset, const Grid& grid) {
     at::Tensor x = in_steps(w, scale);
-    at::Tensor rounded = at::round(x);
+    at::Tensor rounded = at::empty_like(x);
+    grid.form->round_out(rounded, x);
     const at::Tensor c = clamp_to_grid(rounded, offset.value_or(at::Tensor()), grid);
     const at::Tensor inside = at::eq_out(rounded, c, rounded);
     const at::Tensor scale_factor = at::addcmul_out(x, c, x, inside, -1);
@@ -93,7 +96,8 @@ at::Tensor fake_quantize(const at::Tensor& w, const at::Tensor& scale, const at:
 at::Tensor nearest_steps(const at::Tensor& w, const at::Tensor& scale, const at::Tensor& offset,
                          const Grid& grid) {
   const at::NoGradGuard no_grad;
-  return clamp_to_grid(in_steps(w, scale).round_(), offset, grid);
+  at::Tensor x = in_steps(w, scale);
+  return clamp_to_grid(grid.form->round_out(x, x), offset, grid);
 }
 
 namespace {
@@ -106,7 +110,7 @@ at::Tensor above(const at::Tensor& w, const at::Tensor& minimum) {
 }  // namespace
 
 at::Tensor fake_quantize(const at::Tensor& w, const Affine& affine, const Grid& grid) {
-  if (!grid.float_minimum) return fake_quantize(w, affine.scale, affine.offset, grid);
+  if (!affine.minimum.defined()) return fake_quantize(w, affine.scale, affine.offset, grid);
   const at::Tensor from = at::zeros_like(affine.scale.detach());
   return fake_quantize(above(w, affine.minimum), affine.scale, from, grid)
       .add(affine.minimum)
@@ -115,13 +119,14 @@ at::Tensor fake_quantize(const at::Tensor& w, const Affine& affine, const Grid& 
 
 at::Tensor nearest_codes(const at::Tensor& w, const Affine& affine, const Grid& grid) {
   const at::NoGradGuard no_grad;
-  if (grid.float_minimum)
+  if (affine.minimum.defined())
     return nearest_steps(above(w, affine.minimum), affine.scale, at::zeros_like(affine.scale), grid);
   const at::Tensor steps = nearest_steps(w, affine.scale, affine.offset, grid);
   return grid.symmetric ? steps : steps - affine.offset;
 }
 
 at::Tensor straight_through(const at::Tensor& x, const at::Tensor& value) {
+  if (!at::GradMode::is_enabled() || !x.requires_grad()) return value;
   return StraightThrough::apply(x, value.detach());
 }
 

@@ -11,6 +11,7 @@
 #include <cmath>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/affine.h"
 #include "adascale/quant/finite.h"
 
 namespace adascale {

@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/affine.h"
 #include "adascale/quant/finite.h"
 #include "adascale/quant/schemes.h"
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adascale/quant/affine.h"
 #include "adascale/quant/finite.h"
 #include "adascale/quant/histogram.h"
 #include "adascale/quant/schemes.h"

@@ -6,6 +6,8 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/affine.h"
+#include "adascale/quant/forms/form.h"
 
 namespace adascale {
 namespace {
@@ -54,7 +56,7 @@ RowGrid row_grid(const Grid& grid) {
           grid.symmetric,
           stored_as(grid.scale_dtype),
           static_cast<float>(smallest_scale(grid.scale_dtype)),
-          grid.integer_block_scales() ? static_cast<float>(grid.block_scale_max()) : 0};
+          grid.form == lpbq_form() ? static_cast<float>(int64_t{1} << grid.block_scale_bits) : 0};
 }
 
 bool rows_are_channels(const Grid& grid) {

@@ -42,4 +42,10 @@ Range search_range(const Range& widest, const Grid& grid, const RangeError& erro
   return best.range;
 }
 
+Range better_by(const Range& a, const Range& b, const RangeError& error,
+                const std::function<at::Tensor(const at::Tensor&)>& sum) {
+  const at::Tensor better = sum(error(a)) < sum(error(b));
+  return {at::where(better, a.min, b.min), at::where(better, a.max, b.max)};
+}
+
 }  // namespace adascale

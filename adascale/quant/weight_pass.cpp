@@ -13,6 +13,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/kernels/kernel_switch.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/quant/row_view.h"
 
 namespace adascale {
@@ -29,9 +30,8 @@ bool is_plain_float(const at::Tensor& t) {
 bool kernels_take(const AdaScaleState& state) {
   // With one scale for a transposed convolution, s4 belongs to its rows.
   const bool columns_shrink = !state.s4.defined() || state.s4.size(0) == 1;
-  const bool knows_grid = !state.grid.float_minimum && !state.grid.has_superblocks();
   return kernels_are_on() && is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink &&
-         knows_grid;
+         state.grid.form->is_trained_by_rows();
 }
 
 FakeQuantized quantize_by_rows(const AdaScaleState& state) {

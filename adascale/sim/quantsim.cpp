@@ -350,7 +350,7 @@ at::Tensor QuantizationSimModel::source_weight(int32_t index) const {
 void QuantizationSimModel::load_weight(int32_t index, Encoding encoding, bool fixed) {
   QuantizedWeight& weight = body_->weights[index];
   const Grid& grid = encoding.grid;
-  const at::Tensor scale = scale_of_codes(encoding), lowest = encoding.offset + grid.qmin();
+  const at::Tensor scale = encoding.scale, lowest = encoding.offset + grid.qmin();
   weight.grid = grid;
   weight.range = {scale * lowest, scale * (lowest + grid.steps())};
   fold(index, std::move(encoding), /*trained=*/false);

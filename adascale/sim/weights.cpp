@@ -4,6 +4,7 @@
 
 #include "adascale/core/glob.h"
 #include "adascale/quant/affine.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
 
 namespace adascale {
@@ -57,6 +58,7 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
     ADA_CHECK(decision.decompressed_bw > decision.bits,
               "{}: decompressed_bw {} leaves no bits for the scales of {}-bit groups; use {}, or 0 (no LPBQ)",
               layer.name, decision.decompressed_bw, decision.bits, 2 * decision.bits);
+    grid.form = lpbq_form();
     grid.block_scale_bits = static_cast<int>(decision.decompressed_bw - decision.bits);
   }
   return grid;

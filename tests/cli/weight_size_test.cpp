@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "adascale/quant/forms/form.h"
+
 namespace adascale {
 namespace {
 
@@ -36,8 +38,10 @@ TEST(WeightSize, MinimaAndSuperblocks) {
                     .group_axis = 1,
                     .group_size = group,
                     .scale_dtype = c10::ScalarType::Half,
+                    .form = scale_bits > 0 ? superblock_form()
+                            : symmetric    ? plain_form()
+                                           : minimum_form(),
                     .block_scale_bits = scale_bits,
-                    .float_minimum = !symmetric,
                     .superblock_size = scale_bits > 0 ? 256 : 0};
     return packed_bytes({3, 512}, grid);
   };

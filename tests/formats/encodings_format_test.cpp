@@ -7,6 +7,7 @@
 
 #include "adascale/formats/version.h"
 #include "adascale/io/safetensors.h"
+#include "adascale/quant/forms/form.h"
 #include "model_files.h"
 
 namespace adascale {
@@ -50,7 +51,7 @@ void expect_same_structure(const json& got, const json& expected, const std::str
 
 /// scale * (unsigned code + offset) from the file's own numbers.
 at::Tensor dequantize_by_file(const json& entries, const Encoding& encoding) {
-  at::Tensor scale = at::zeros_like(scale_of_codes(encoding)), offset = at::zeros_like(scale);
+  at::Tensor scale = at::zeros_like(encoding.scale), offset = at::zeros_like(scale);
   for (size_t i = 0; i < entries.size(); ++i) {
     scale.view(-1)[i] = entries[i]["scale"].get<double>();
     offset.view(-1)[i] = entries[i]["offset"].get<int64_t>();
@@ -84,7 +85,7 @@ TEST(EncodingsFormat, ScalesAndCodesGiveTheExportedWeightBitForBit) {
   for (size_t i = 0; i < sim.weights().size(); ++i) {
     const Encoding encoding = sim.weight_encoding(static_cast<int32_t>(i));
     const json& entries = params.at(encoding.name);
-    ASSERT_EQ(static_cast<int64_t>(entries.size()), scale_of_codes(encoding).numel()) << encoding.name;
+    ASSERT_EQ(static_cast<int64_t>(entries.size()), encoding.scale.numel()) << encoding.name;
     EXPECT_TRUE(dequantize_by_file(entries, encoding).equal(state.at(encoding.name))) << encoding.name;
   }
 }
@@ -269,9 +270,8 @@ TEST(EncodingsFormat, RefusesUnknownVersions) {
 TEST(EncodingsFormat, RefusesAGridItCannotWrite) {
   QuantizationSimModel sim(load_program(model_file("tied")), {.default_output_bw = 32});
   QuantizedWeight& weight = const_cast<QuantizedWeight&>(sim.weights().front());
-  weight.grid.float_minimum = true;
-  EXPECT_NE(error_of([&] { exported_encodings(sim); }).find("float minimum or superblocks"),
-            std::string::npos);
+  weight.grid.form = minimum_form();
+  EXPECT_NE(error_of([&] { exported_encodings(sim); }).find("with minimum per group of"), std::string::npos);
 }
 
 TEST(Export, RefusesScalesThatAreNotNumbers) {

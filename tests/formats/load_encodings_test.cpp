@@ -161,7 +161,7 @@ void expect_same_sims(const QuantizationSimModel& got, const QuantizationSimMode
     const Encoding a = got.weight_encoding(i), b = expected.weight_encoding(i);
     EXPECT_EQ(to_string(a.grid), to_string(b.grid)) << b.name;
     EXPECT_TRUE(at::equal(a.codes, b.codes)) << b.name;
-    EXPECT_TRUE(at::equal(scale_of_codes(a), scale_of_codes(b))) << b.name;
+    EXPECT_TRUE(at::equal(a.scale, b.scale)) << b.name;
     EXPECT_TRUE(at::equal(a.offset, b.offset)) << b.name;
     EXPECT_TRUE(at::equal(got.dequantized_weight(i), expected.dequantized_weight(i))) << b.name;
   }

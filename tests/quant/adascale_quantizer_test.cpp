@@ -52,7 +52,9 @@ TEST(AdaScaleCases, EncodeWhatTheyCompute) {
     const Encoding encoding = quantizer.encode("w");
     EXPECT_EQ(quantizer.quantized_weight().scalar_type(), w.scalar_type());
     EXPECT_TRUE(same_bits(quantizer.quantized_weight(), dequantize(encoding)));
-    EXPECT_TRUE(same_bits(encoding.scale.to(c.scale_dtype).to(encoding.scale.scalar_type()), encoding.scale));
+    const bool is_lpbq = c.sharing == Sharing::kLpbq;
+    const at::Tensor stored = is_lpbq ? encoding.parts.at(kChannelScale) : encoding.scale;
+    EXPECT_TRUE(same_bits(stored.to(c.scale_dtype).to(stored.scalar_type()), stored));
     EXPECT_GE(encoding.codes.min().item<int64_t>(), c.grid().qmin());
     EXPECT_LE(encoding.codes.max().item<int64_t>(), c.grid().qmax());
     EXPECT_LE(encoding.offset.max().item<int64_t>(), 0);
@@ -82,7 +84,7 @@ class SmoothTwin {
  public:
   SmoothTwin(const at::Tensor& w, const Grid& grid, const Range& range, const std::vector<at::Tensor>& at)
       : w_(split_groups(w, grid)), grid_(grid), range_(range) {
-    if (grid.integer_block_scales()) {
+    if (grid.form == lpbq_form()) {
       const at::Tensor ratio = ratio_at(at);
       multiple_ = ratio.round().clamp(1, 16);
       multiple_residual_ = multiple_ - ratio;
@@ -122,7 +124,7 @@ class SmoothTwin {
   }
   at::Tensor ratio_at(const std::vector<at::Tensor>& at) const { return ideal_at(at) / channel_at(at); }
   at::Tensor scale_at(const std::vector<at::Tensor>& at) const {
-    if (!grid_.integer_block_scales()) return ideal_at(at);
+    if (grid_.form != lpbq_form()) return ideal_at(at);
     return at::where(multiple_clamped_, multiple_, ratio_at(at) + multiple_residual_) * channel_at(at);
   }
   at::Tensor ideal_at(const std::vector<at::Tensor>& at) const {

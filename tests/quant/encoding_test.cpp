@@ -47,7 +47,7 @@ TEST(EncodeRtn, ErrsByHalfAStepAtMost) {
     double allowed = exact ? 0.5 + 1e-4 : 1.0 + c.grid().steps() / 256.0;
     // A scale half an integer below its own: the ends clip by up to a third of the range.
     if (c.sharing == Sharing::kLpbq) allowed += 0.5 * c.grid().steps() / 2;
-    EXPECT_LE((error / scale_of_codes(encoding)).max().item<double>(), allowed) << c.name();
+    EXPECT_LE((error / encoding.scale).max().item<double>(), allowed) << c.name();
   }
 }
 
@@ -57,8 +57,7 @@ TEST(EncodeRtn, EncodingTheResultAgainFindsTheSameCodes) {
     Encoding first = encode(c.weight(), c.grid());
     first.source_dtype = c10::ScalarType::Float;
     const at::Tensor w = dequantize(first), offset = first.offset.to(at::kFloat);
-    const Encoding again =
-        encode_affine("w", w, split_groups(w, c.grid()), {scale_of_codes(first), offset}, c.grid());
+    const Encoding again = encode_affine("w", w, split_groups(w, c.grid()), {first.scale, offset}, c.grid());
     EXPECT_TRUE(at::equal(again.codes, first.codes));
     EXPECT_TRUE(same_bits(dequantize(again), w));
     EXPECT_EQ(again.sqnr_db, std::numeric_limits<double>::infinity());
@@ -157,27 +156,38 @@ TEST(Encoding, SqnrInDecibel) {
 
 // Two channels of two groups, as AIMET 2.42 wrote them (encodings 1.0.0, enc_type LPBQ).
 TEST(Lpbq, PartsAreAimets) {
-  const Grid grid{.bits = 4, .channel_axis = 0, .group_axis = 1, .group_size = 4, .block_scale_bits = 4};
+  const Grid grid{.bits = 4,
+                  .channel_axis = 0,
+                  .group_axis = 1,
+                  .group_size = 4,
+                  .form = lpbq_form(),
+                  .block_scale_bits = 4};
   const at::Tensor scale =
       at::tensor({0.03754402697086334F, 0.04004696384072304F, 0.013194011524319649F, 0.042220838367938995F})
           .view({2, 2, 1});
   const auto [per_block, per_channel] = block_scales(scale, grid);
   EXPECT_TRUE(at::equal(per_block.flatten(), at::tensor({15.0F, 16.0F, 5.0F, 16.0F})));
   EXPECT_TRUE(same_bits(per_channel.flatten(), at::tensor({0.00250293524004519F, 0.002638802397996187F})));
-  EXPECT_TRUE(same_bits(storable_scale(scale, grid), scale));
+  EXPECT_TRUE(same_bits(per_block * per_channel, scale));
 }
 
 TEST(Lpbq, ScalesAreIntegersTimesOneFloatPerChannel) {
-  const Grid grid{.bits = 4, .channel_axis = 0, .group_axis = 1, .group_size = 4, .block_scale_bits = 4};
+  const Grid grid{.bits = 4,
+                  .channel_axis = 0,
+                  .group_axis = 1,
+                  .group_size = 4,
+                  .form = lpbq_form(),
+                  .block_scale_bits = 4};
   const at::Tensor w = random_weight({5, 32});
   const Encoding encoding = encode(w, grid);
-  EXPECT_EQ(encoding.scale.sizes(), at::IntArrayRef({5, 1, 1}));
-  ASSERT_TRUE(encoding.block_scale_int);
-  EXPECT_EQ(encoding.block_scale_int->sizes(), at::IntArrayRef({5, 8, 1}));
-  EXPECT_GE(encoding.block_scale_int->min().item<int64_t>(), 1);
-  EXPECT_TRUE(at::equal(encoding.block_scale_int->amax({1, 2}), at::full({5}, 16, at::kShort)));
-  const at::Tensor by_hand =
-      split_groups(encoding.codes, grid) * (*encoding.block_scale_int * encoding.scale);
+  const at::Tensor per_block = encoding.parts.at(kBlockScaleInt),
+                   per_channel = encoding.parts.at(kChannelScale);
+  EXPECT_EQ(per_channel.sizes(), at::IntArrayRef({5, 1, 1}));
+  EXPECT_EQ(per_block.sizes(), at::IntArrayRef({5, 8, 1}));
+  EXPECT_GE(per_block.min().item<int64_t>(), 1);
+  EXPECT_TRUE(at::equal(per_block.amax({1, 2}), at::full({5}, 16, at::kShort)));
+  EXPECT_TRUE(same_bits(encoding.scale, per_block * per_channel));
+  const at::Tensor by_hand = split_groups(encoding.codes, grid) * encoding.scale;
   EXPECT_TRUE(same_bits(dequantize(encoding), join_groups(by_hand, w.sizes())));
 }
 
@@ -185,7 +195,7 @@ TEST(Lpbq, NeedsGroupsAroundZero) {
   const std::string text =
       "w: decompressed_bw (LPBQ) needs groups on a symmetric grid; "
       "set group_size and symmetric, or decompressed_bw 0";
-  Grid grid{.bits = 4, .channel_axis = 0, .block_scale_bits = 4};
+  Grid grid{.bits = 4, .channel_axis = 0, .form = lpbq_form(), .block_scale_bits = 4};
   EXPECT_EQ(error_of([&] { check_grid("w", grid, {4, 8}); }), text);
   grid.group_axis = 1, grid.group_size = 4, grid.symmetric = false;
   EXPECT_EQ(error_of([&] { check_grid("w", grid, {4, 8}); }), text);

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "adascale/quant/forms/lpbq.h"
 #include "adascale/quant/grid.h"
 #include "error_text.h"
 
@@ -46,7 +47,7 @@ struct QuantCase {
   Grid grid() const {
     Grid grid{.bits = bits, .symmetric = symmetric, .scale_dtype = scale_dtype};
     if (sharing != Sharing::kTensor) grid.channel_axis = 0;
-    if (sharing == Sharing::kLpbq) grid.block_scale_bits = 4;
+    if (sharing == Sharing::kLpbq) grid.form = lpbq_form(), grid.block_scale_bits = 4;
     if (sharing == Sharing::kGroup || sharing == Sharing::kLpbq) {
       grid.group_axis = 1;
       grid.group_size = 4;

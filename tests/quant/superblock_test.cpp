@@ -1,4 +1,4 @@
-#include "adascale/quant/superblock.h"
+#include "adascale/quant/forms/superblocks.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
@@ -10,6 +10,8 @@
 #include <ATen/ops/zeros.h>
 
 #include "adascale/quant/adascale_quantizer.h"
+#include "adascale/quant/encoding.h"
+#include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/quant/schemes.h"
 #include "quant/quant_cases.h"
@@ -26,8 +28,10 @@ std::vector<Grid> grids() {
                 .group_axis = 1,
                 .group_size = group,
                 .scale_dtype = c10::ScalarType::Half,
+                .form = scale_bits > 0 ? superblock_form()
+                        : symmetric    ? plain_form()
+                                       : minimum_form(),
                 .block_scale_bits = scale_bits,
-                .float_minimum = !symmetric,
                 .superblock_size = scale_bits > 0 ? 256 : 0};
   };
   return {grid(4, false, 32, 0), grid(5, false, 32, 0), grid(2, false, 16, 4), grid(4, false, 32, 6),
@@ -58,22 +62,22 @@ void expect_stored(const Encoding& e) {
   EXPECT_TRUE(is_integer_within(e.codes, grid.qmin(), grid.qmax()));
   const int64_t most = int64_t{1} << (grid.symmetric ? grid.block_scale_bits - 1 : grid.block_scale_bits);
   const auto is_half = [](const at::Tensor& t) { return same_bits(t.to(at::kHalf).to(t.scalar_type()), t); };
-  if (grid.has_superblocks()) {
-    EXPECT_TRUE(is_integer_within(*e.block_scale_int, grid.symmetric ? -most : 1, most - 1));
-    EXPECT_FALSE(e.block_scale_int->eq(0).any().item<bool>());
-    EXPECT_TRUE(is_half(*e.d));
-    EXPECT_EQ(e.d->sizes(), at::IntArrayRef({e.codes.size(0), e.codes.size(1) / 256, 1}));
+  if (grid.form == superblock_form()) {
+    EXPECT_TRUE(is_integer_within(e.parts.at(kScaleInt), grid.symmetric ? -most : 1, most - 1));
+    EXPECT_FALSE(e.parts.at(kScaleInt).eq(0).any().item<bool>());
+    EXPECT_TRUE(is_half(e.parts.at(kScaleFloat)));
+    EXPECT_EQ(e.parts.at(kScaleFloat).sizes(), at::IntArrayRef({e.codes.size(0), e.codes.size(1) / 256, 1}));
   } else {
     EXPECT_TRUE(is_half(e.scale));
   }
-  if (!grid.float_minimum) return;
+  if (grid.symmetric) return;
   EXPECT_LE(e.minimum->max().item<double>(), 0);
-  if (!grid.has_superblocks()) {
+  if (grid.form != superblock_form()) {
     EXPECT_TRUE(is_half(*e.minimum));
     return;
   }
-  EXPECT_TRUE(is_integer_within(*e.block_min_int, 0, most - 1));
-  EXPECT_TRUE(is_half(*e.dmin));
+  EXPECT_TRUE(is_integer_within(e.parts.at(kMinimumInt), 0, most - 1));
+  EXPECT_TRUE(is_half(e.parts.at(kMinimumFloat)));
 }
 
 TEST(Superblocks, StartAsRoundToNearest) {
@@ -186,11 +190,8 @@ TEST(Superblocks, NeedGroupsThatFitThem) {
             "use a grid of plain groups");
   EXPECT_EQ(error([](Grid& grid) { grid.superblock_size = 200; }),
             "w: superblocks of 200 are not whole groups of 32; use a group_size that divides them");
-  EXPECT_EQ(error([](Grid& grid) { grid.float_minimum = false; }),
-            "w: asymmetric superblocks have minima; an integer offset has no place in them");
-  EXPECT_EQ(
-      error([](Grid& grid) { grid.symmetric = true, grid.superblock_size = 0, grid.block_scale_bits = 0; }),
-      "w: a float minimum needs groups on an asymmetric grid; set group_size, and symmetric off");
+  EXPECT_EQ(error([](Grid& grid) { grid.symmetric = true, grid.form = minimum_form(); }),
+            "w: a float minimum needs groups on an asymmetric grid; set group_size, and symmetric off");
   EXPECT_EQ(to_string(grids()[3]), "int4 with minimum per group of 32, superblocks of 256");
   EXPECT_EQ(to_string(grids()[0]), "int4 with minimum per group of 32");
 }

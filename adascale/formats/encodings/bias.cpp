@@ -5,6 +5,7 @@
 #include <set>
 
 #include "adascale/formats/encodings/record.h"
+#include "adascale/quant/forms/lpbq.h"
 #include "adascale/sim/number_flow.h"
 
 namespace adascale {
@@ -34,7 +35,8 @@ std::optional<at::Tensor> scale_of_channels(const Encoding& encoding) {
   if (!grid.per_channel()) return encoding.scale.reshape({}).to(at::kFloat);
   if (!grid.stack_axes.empty()) return std::nullopt;
   const auto axis = split_axes({grid.channel_axis}, grid).front();
-  return encoding.scale.to(at::kFloat).movedim(axis, 0).flatten(1).amax({1});
+  const at::Tensor& scale = grid.form == lpbq_form() ? encoding.parts.at(kChannelScale) : encoding.scale;
+  return scale.to(at::kFloat).movedim(axis, 0).flatten(1).amax({1});
 }
 
 /// A bias beyond the integers would be cut: better no entry, which leaves the scale to the converter.

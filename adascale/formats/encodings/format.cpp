@@ -8,6 +8,7 @@
 
 #include "adascale/formats/encodings/files.h"
 #include "adascale/formats/format.h"
+#include "adascale/quant/forms/form.h"
 
 // The layouts are AIMET's (aimet-torch 2.42).
 namespace adascale {
@@ -60,11 +61,11 @@ void check_widths(const QuantizationSimModel& sim, Objections& objections) {
 
 void check_weights(const ExportRequest& request, Objections& objections) {
   for (const QuantizedWeight& weight : request.sim.weights()) {
-    if (weight.grid.float_minimum || weight.grid.has_superblocks())
+    if (!weight.grid.is_plain() && weight.grid.form != lpbq_form())
       objections.add(
-          "encodings: {}: its grid has a float minimum or superblocks, which the file has no place for; "
-          "use a grid of plain scales and integer offsets",
-          weight.layer.name);
+          "encodings: {}: its grid, {}, has no place in the file; use a grid of plain scales and integer "
+          "offsets",
+          weight.layer.name, to_string(weight.grid));
   }
 }
 

@@ -10,6 +10,7 @@
 #include <bit>
 
 #include "adascale/formats/encodings/record.h"
+#include "adascale/quant/forms/lpbq.h"
 
 namespace adascale {
 namespace {
@@ -138,7 +139,7 @@ int block_scale_bits_of(const FileEntry& entry, const Grid& grid_of_sim) {
   if (entry.block_scale_bits > 0) return entry.block_scale_bits;
   const auto largest = *std::max_element(entry.block_scales.begin(), entry.block_scales.end());
   const int needed = std::max(1, static_cast<int>(std::bit_width(static_cast<uint64_t>(largest - 1))));
-  const int bits_of_sim = grid_of_sim.integer_block_scales() ? grid_of_sim.block_scale_bits : 0;
+  const int bits_of_sim = grid_of_sim.form == lpbq_form() ? grid_of_sim.block_scale_bits : 0;
   for (const int bits : {bits_of_sim, entry.bits})
     if (bits >= needed) return bits;
   return needed;
@@ -150,17 +151,22 @@ at::Tensor filled(const std::vector<T>& values, const Sizes& sizes, c10::ScalarT
   return at::tensor(values).to(dtype).view(sizes);
 }
 
+void set_block_scales(Encoding& encoding, int bits, const at::Tensor& per_block,
+                      const at::Tensor& per_channel) {
+  encoding.grid.form = lpbq_form();
+  encoding.grid.block_scale_bits = bits;
+  encoding.parts = {{kBlockScaleInt, per_block.to(c10::ScalarType::Short)}, {kChannelScale, per_channel}};
+}
+
 /// Scales that were written multiplied out are LPBQ's again where they come out exactly.
 void find_block_scales(Encoding& encoding, const Grid& grid_of_sim) {
   Grid grid = encoding.grid;
   grid.block_scale_bits = grid_of_sim.block_scale_bits;
-  if (!grid_of_sim.integer_block_scales() || !grid.per_group() || !grid.symmetric) return;
+  if (grid_of_sim.form != lpbq_form() || !grid.per_group() || !grid.symmetric) return;
   if (has_one_block(grid, encoding.codes.sizes())) return;
   const auto [per_block, per_channel] = block_scales(encoding.scale, grid);
-  if (!at::equal(per_block * per_channel, encoding.scale)) return;
-  encoding.grid = grid;
-  encoding.block_scale_int = per_block.to(c10::ScalarType::Short);
-  encoding.scale = per_channel;
+  if (at::equal(per_block * per_channel, encoding.scale))
+    set_block_scales(encoding, grid.block_scale_bits, per_block, per_channel);
 }
 
 Encoding encode(const FileEntry& entry, const QuantizedWeight& weight, const at::Tensor& source) {
@@ -184,9 +190,7 @@ Encoding encode(const FileEntry& entry, const QuantizedWeight& weight, const at:
   const at::Tensor per_channel = filled(entry.scales, channel_sizes, at::kFloat);
   const at::Tensor per_block = filled(entry.block_scales, sizes, at::kShort);
   Encoding encoding = encode_with(per_block * per_channel);
-  encoding.grid.block_scale_bits = block_scale_bits_of(entry, weight.grid);
-  encoding.block_scale_int = per_block;
-  encoding.scale = per_channel;
+  set_block_scales(encoding, block_scale_bits_of(entry, weight.grid), per_block, per_channel);
   return encoding;
 }
 

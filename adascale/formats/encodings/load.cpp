@@ -44,10 +44,12 @@ ActivationFromFile activation_from(const FileEntry& entry, const ActivationQuant
 }
 
 bool is_same(const Encoding& a, const Encoding& b) {
-  const bool same_blocks = a.block_scale_int.has_value() == b.block_scale_int.has_value() &&
-                           (!a.block_scale_int || at::equal(*a.block_scale_int, *b.block_scale_int));
-  return a.grid == b.grid && same_blocks && a.scale.sizes() == b.scale.sizes() &&
-         at::equal(a.scale, b.scale) && at::equal(a.offset, b.offset);
+  const auto is_same_part = [](const auto& one, const auto& other) {
+    return one.first == other.first && at::equal(one.second, other.second);
+  };
+  return a.grid == b.grid && a.scale.sizes() == b.scale.sizes() && at::equal(a.scale, b.scale) &&
+         at::equal(a.offset, b.offset) &&
+         std::equal(a.parts.begin(), a.parts.end(), b.parts.begin(), b.parts.end(), is_same_part);
 }
 
 /// What a file sets in one simulation: found first, set when nothing is objected to.

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "adascale/quant/forms/lpbq.h"
 namespace adascale {
 namespace {
 
@@ -42,7 +43,7 @@ EncodingRecord record_of(const Encoding& encoding) {
                         .symmetric = grid.symmetric,
                         .is_signed = grid.symmetric,
                         .channel_axis = grid.channel_axis};
-  record.scale = joined(scale_of_codes(encoding), grid).to(at::kFloat);
+  record.scale = joined(encoding.scale, grid).to(at::kFloat);
   record.lowest = joined(encoding.offset.to(at::kLong), grid) + grid.qmin();
   if (!grid.per_channel()) {
     record.scale = record.scale.reshape({});
@@ -51,9 +52,9 @@ EncodingRecord record_of(const Encoding& encoding) {
   if (has_one_block(grid, encoding.codes.sizes())) return record;
   record.block_axis = block_axis_of(grid, encoding.codes.dim());
   record.block_size = block_size_of(grid, encoding.codes.sizes());
-  if (encoding.block_scale_int) {
-    record.block_scale = joined(*encoding.block_scale_int, grid).to(at::kLong);
-    record.channel_scale = joined(encoding.scale, grid).to(at::kFloat);
+  if (grid.form == lpbq_form()) {
+    record.block_scale = joined(encoding.parts.at(kBlockScaleInt), grid).to(at::kLong);
+    record.channel_scale = joined(encoding.parts.at(kChannelScale), grid).to(at::kFloat);
     record.block_scale_bits = grid.block_scale_bits;
   }
   return record;

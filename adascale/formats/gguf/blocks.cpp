@@ -6,6 +6,7 @@
 #include <map>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/forms/superblocks.h"
 
 // The layouts are ggml's (block_q4_0 and so on); tests/python/test_gguf.py holds them to gguf's own reader.
 namespace adascale {
@@ -41,11 +42,11 @@ Parts parts_of(const Encoding& e, const GgufGrid& type) {
     return parts;
   }
   const int64_t lowest = type.symmetric ? -(int64_t{1} << (type.block_scale_bits - 1)) : 0;
-  parts.d = as_bytes(*e.d);
-  parts.scales = from_zero(e.block_scale_int->reshape({out, blocks, -1}), lowest);
-  if (!e.block_min_int) return parts;
-  parts.m = as_bytes(*e.dmin);
-  parts.minima = from_zero(e.block_min_int->reshape({out, blocks, -1}), 0);
+  parts.d = as_bytes(e.parts.at(kScaleFloat));
+  parts.scales = from_zero(e.parts.at(kScaleInt).reshape({out, blocks, -1}), lowest);
+  if (!e.minimum) return parts;
+  parts.m = as_bytes(e.parts.at(kMinimumFloat));
+  parts.minima = from_zero(e.parts.at(kMinimumInt).reshape({out, blocks, -1}), 0);
   return parts;
 }
 

@@ -2,6 +2,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/formats/gguf/types.h"
+#include "adascale/quant/forms/form.h"
 
 namespace adascale {
 namespace {
@@ -10,7 +11,7 @@ void check_layer(const Layer& layer, const at::Tensor& weight, const Grid& asked
   const bool is_matrix = weight.dim() == 2 && layer.axes.channel == 0 && layer.axes.stack.empty();
   ADA_CHECK(is_matrix, "{}: a {} is no matrix that a GGUF holds; exclude the layer (param_bw 32)", layer.name,
             layer.kind->name);
-  ADA_CHECK(!asked.integer_block_scales(), "{}: a GGUF has no LPBQ; use decompressed_bw 0", layer.name);
+  ADA_CHECK(asked.form != lpbq_form(), "{}: a GGUF has no LPBQ; use decompressed_bw 0", layer.name);
   ADA_CHECK(
       weight.size(1) % 32 == 0,
       "{}: rows of {} are no blocks of 32, as every type of GGUF's has; exclude the layer (param_bw 32)",

@@ -99,11 +99,7 @@ at::Tensor move_rows(const at::Tensor& t, int64_t heads) {
 
 /// Rows of codes and of all that belongs to them.
 Encoding move_rows(Encoding encoding, int64_t heads) {
-  encoding.codes = move_rows(encoding.codes, heads);
-  encoding.scale = move_rows(encoding.scale, heads);
-  for (auto* part :
-       {&encoding.minimum, &encoding.block_scale_int, &encoding.block_min_int, &encoding.d, &encoding.dmin})
-    if (*part) *part = move_rows(**part, heads);
+  for (at::Tensor* tensor : tensors_of(encoding)) *tensor = move_rows(*tensor, heads);
   return encoding;
 }
 

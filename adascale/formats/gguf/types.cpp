@@ -2,6 +2,8 @@
 
 #include <ATen/ops/isfinite.h>
 
+#include "adascale/quant/forms/form.h"
+
 namespace adascale {
 
 const std::vector<GgufGrid>& gguf_grids() {
@@ -29,6 +31,15 @@ const GgmlType& unquantized_type(const at::Tensor& values) {
   return ggml_type_named(is_half ? "F16" : "F32");
 }
 
+namespace {
+
+const GridForm* form_of(const GgufGrid& type) {
+  if (type.has_superblocks()) return superblock_form();
+  return type.symmetric ? plain_form() : minimum_form();
+}
+
+}  // namespace
+
 Grid grid_of(const GgufGrid& type) {
   return {.bits = type.bits,
           .symmetric = type.symmetric,
@@ -36,8 +47,8 @@ Grid grid_of(const GgufGrid& type) {
           .group_axis = 1,
           .group_size = type.group_size,
           .scale_dtype = c10::ScalarType::Half,
+          .form = form_of(type),
           .block_scale_bits = type.block_scale_bits,
-          .float_minimum = !type.symmetric,
           .superblock_size = type.has_superblocks() ? 256 : 0};
 }
 

@@ -1,0 +1,72 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <string>
+#include <vector>
+
+#include "adascale/quant/affine.h"
+#include "adascale/quant/grid.h"
+#include "adascale/quant/search.h"
+
+namespace adascale {
+
+struct Encoding;
+
+/// The way a grid's numbers are stored: which number a code stands for, and what its scales and
+/// minima are made of. A form is one file in quant/forms/ and one row of grid_forms(); everything
+/// else asks the grid's form. Its functions take grids of this form only. Q is the shape of
+/// scale_sizes(); ranges and scales are fp32, or fp64 for an fp64 weight.
+class GridForm {
+ public:
+  virtual ~GridForm() = default;
+
+  virtual std::string name() const = 0;  ///< "lpbq"
+  /// For lists and help, with the way to ask for it.
+  virtual std::string description() const = 0;
+  /// "int4 symmetric LPBQ per group of 64".
+  virtual std::string describe(const Grid& grid) const = 0;
+  /// Throws (user), beginning with `name`, where the grid's numbers do not fit the form or the weight.
+  virtual void check(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes) const {}
+
+  /// The least and the largest number of a symmetric grid, which the scale multiplies.
+  virtual double lowest(const Grid& grid) const { return static_cast<double>(grid.qmin()); }
+  virtual double highest(const Grid& grid) const { return static_cast<double>(grid.qmax()); }
+  /// Codes are integers, which the scale multiplies once they are shifted.
+  virtual bool has_integer_codes() const { return true; }
+  /// The numbers nearest to x = w / scale, half to even, without an end; `out` may be `x`.
+  virtual at::Tensor& round_out(at::Tensor& out, const at::Tensor& x) const;
+  /// Codes of numbers on the grid, in the dtype that they are stored in, and back to numbers of `dtype`.
+  virtual at::Tensor to_codes(const at::Tensor& numbers, const Grid& grid) const;
+  virtual at::Tensor from_codes(const at::Tensor& codes, c10::ScalarType dtype) const;
+
+  /// What is stored for a range min..max of shape Q. Differentiable: straight through each
+  /// rounding of a stored number.
+  virtual Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const = 0;
+  /// The scale that reaches min <= 0 <= max from zero with the numbers of a symmetric grid.
+  virtual at::Tensor symmetric_scale(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const;
+  /// The range inside `widest` with the least error on the weight, where a training may start.
+  virtual Range search(const Range& widest, const Grid& grid, const RangeSearch& weight) const;
+  /// Keeps what `affine` was made of in the encoding of codes, scale, offset and minimum.
+  virtual void keep(const Affine& affine, Encoding& encoding) const {}
+
+  /// Whether the kernels' rows (kernels/weight_rows.h) train a weight on such a grid.
+  virtual bool is_trained_by_rows() const { return false; }
+  /// Bytes of a weight's scales, offsets and minima, packed.
+  virtual int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const = 0;
+};
+
+/// LPBQ: integer scales of the groups times one float per channel (lpbq.h).
+const GridForm* lpbq_form();
+/// A float minimum instead of the integer offset: GGUF's Q4_1 and Q5_1.
+const GridForm* minimum_form();
+/// GGUF's K-quants: scales and minima of the groups are integers times floats of a superblock.
+const GridForm* superblock_form();
+
+/// The table of forms.
+const std::vector<const GridForm*>& grid_forms();
+
+/// The number of scales, and the bytes of that many numbers of some bits, for scale_bytes().
+int64_t count_scales(at::IntArrayRef weight_sizes, const Grid& grid);
+int64_t bytes_of_bits(int64_t count, int64_t bits);
+
+}  // namespace adascale

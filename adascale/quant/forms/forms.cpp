@@ -1,0 +1,54 @@
+#include "adascale/quant/forms/form.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/round.h>
+
+namespace adascale {
+namespace {
+
+c10::ScalarType code_dtype(const Grid& grid) {
+  if (grid.bits <= 8) return grid.symmetric ? c10::ScalarType::Char : c10::ScalarType::Byte;
+  return grid.symmetric ? c10::ScalarType::Short : c10::ScalarType::Int;
+}
+
+}  // namespace
+
+const std::vector<const GridForm*>& grid_forms() {
+  static const std::vector<const GridForm*> forms{
+      plain_form(),
+      lpbq_form(),
+      minimum_form(),
+      superblock_form(),
+  };
+  return forms;
+}
+
+at::Tensor& GridForm::round_out(at::Tensor& out, const at::Tensor& x) const {
+  return at::round_out(out, x);
+}
+
+at::Tensor GridForm::to_codes(const at::Tensor& numbers, const Grid& grid) const {
+  return numbers.to(code_dtype(grid));
+}
+
+at::Tensor GridForm::from_codes(const at::Tensor& codes, c10::ScalarType dtype) const {
+  return codes.to(dtype);
+}
+
+at::Tensor GridForm::symmetric_scale(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const {
+  return (max / highest(grid)).maximum(min / lowest(grid)).clamp_min(smallest_scale(grid.scale_dtype));
+}
+
+Range GridForm::search(const Range& widest, const Grid& grid, const RangeSearch& weight) const {
+  return search_range(widest, grid, weight.error_on(grid));
+}
+
+int64_t count_scales(at::IntArrayRef weight_sizes, const Grid& grid) {
+  return c10::multiply_integers(scale_sizes(weight_sizes, grid));
+}
+
+int64_t bytes_of_bits(int64_t count, int64_t bits) {
+  return (count * bits + 7) / 8;
+}
+
+}  // namespace adascale

@@ -1,0 +1,47 @@
+#include <ATen/TensorOperators.h>
+
+#include "adascale/quant/fake_quantize.h"
+#include "adascale/quant/forms/form.h"
+
+namespace adascale {
+namespace {
+
+class PlainForm final : public GridForm {
+ public:
+  std::string name() const override { return "int"; }
+  std::string description() const override {
+    return "integers times a float scale, from an integer offset when asymmetric (param_bw, symmetric)";
+  }
+
+  std::string describe(const Grid& grid) const override {
+    const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
+    if (grid.per_group()) return fmt::format("{} per group of {}", kind, grid.group_size);
+    return kind + (grid.per_channel() ? " per channel" : " per tensor");
+  }
+
+  Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
+    const at::Tensor ideal = (max - min) / grid.steps();
+    Affine affine{.scale = straight_through(ideal, as_stored(ideal.detach(), grid))};
+    if (grid.symmetric) return affine;
+    const at::Tensor position = min / affine.scale;
+    affine.offset = straight_through(position, offset_from(position.detach(), grid));
+    return affine;
+  }
+
+  bool is_trained_by_rows() const override { return true; }
+
+  int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {
+    const int64_t count = count_scales(weight_sizes, grid);
+    return count * static_cast<int64_t>(c10::elementSize(grid.scale_dtype)) +
+           (grid.symmetric ? 0 : bytes_of_bits(count, grid.bits));
+  }
+};
+
+}  // namespace
+
+const GridForm* plain_form() {
+  static const PlainForm form;
+  return &form;
+}
+
+}  // namespace adascale
