@@ -4,6 +4,7 @@
 #include <map>
 
 #include "adascale/formats/format.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/quant/layer_kind.h"
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/tune/recipe.h"
@@ -18,6 +19,12 @@ std::vector<Row> format_rows(const Doors& doors, const Runtimes&) {
   for (const ExportFormat& format : export_formats())
     rows.push_back({format.name, fmt::format("{}", fmt::join(format.files, ", ")), format.description});
   for (const Door& door : doors) rows.insert(rows.end(), door.own_formats.begin(), door.own_formats.end());
+  return rows;
+}
+
+std::vector<Row> grid_rows(const Doors&, const Runtimes&) {
+  std::vector<Row> rows = {{"grid", "what it is"}};
+  for (const GridForm* form : grid_forms()) rows.push_back({form->name(), form->description()});
   return rows;
 }
 
@@ -49,16 +56,13 @@ std::vector<Row> runtime_rows(const Doors&, const Runtimes& runtimes) {
 }
 
 const std::map<std::string, std::vector<Row> (*)(const Doors&, const Runtimes&)> kTables = {
-    {"formats", format_rows},
-    {"layers", layer_rows},
-    {"recipes", recipe_rows},
-    {"runtimes", runtime_rows},
-    {"schemes", scheme_rows}};
+    {"formats", format_rows}, {"grids", grid_rows},       {"layers", layer_rows},
+    {"recipes", recipe_rows}, {"runtimes", runtime_rows}, {"schemes", scheme_rows}};
 
 void list(const std::string& what, const Doors& doors, const Runtimes& runtimes) {
   const auto table = kTables.find(what);
-  ADA_CHECK(table != kTables.end(), "list: got '{}', expected formats, layers, recipes, runtimes or schemes",
-            what);
+  ADA_CHECK(table != kTables.end(),
+            "list: got '{}', expected formats, grids, layers, recipes, runtimes or schemes", what);
   fmt::print("{}", format_table(table->second(doors, runtimes)));
 }
 
@@ -67,7 +71,7 @@ void list(const std::string& what, const Doors& doors, const Runtimes& runtimes)
 Command list_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
-  command->add_option("WHAT", *what, "formats, layers, recipes, runtimes or schemes")->required();
+  command->add_option("WHAT", *what, "formats, grids, layers, recipes, runtimes or schemes")->required();
   return {command, [what, &doors, &runtimes] { list(*what, doors, runtimes); }};
 }
 

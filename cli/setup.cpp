@@ -79,7 +79,8 @@ Setup set_up(Program program, const QuantizeFlags& flags) {
   SimOptions options = flags.sim;
   LayerConfig& settings = options.layer_config;
   for (const std::string& name : outside)
-    settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw}});
+    settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = flags.outside_bw,
+                                                                    .grid = plain_form()->name()}});
   QuantizationSimModel sim(std::move(program), std::move(options));
   std::vector<Block> trained = blocks;
   if (flags.training.train_outside)

@@ -12,6 +12,7 @@
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/finite.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/quant/weight_pass.h"
 
 namespace adascale {
@@ -116,7 +117,8 @@ std::vector<at::Tensor> AdaScaleQuantizer::code_steps() const {
   const at::NoGradGuard no_grad;
   const at::Tensor scale = scale_of(state_.start, state_.grid).abs();
   const at::Tensor weight = state_.w.to(scale.scalar_type()).abs().clamp_min_(kLeastWeight);
-  std::vector<at::Tensor> steps{scale.div(weight).clamp_max_(kLongestStep)};
+  const at::Tensor code = state_.grid.form->code_length(weight, scale);
+  std::vector<at::Tensor> steps{code.div(weight).clamp_max_(kLongestStep)};
   steps.resize(rounding_learnables().size(), at::full({}, kSharedStep, scale.options()));
   return steps;
 }

@@ -25,6 +25,7 @@ struct Grid {
   const GridForm* form = plain_form();                   ///< how codes and scales are stored
   int block_scale_bits = 0;     ///< of a group's integer scale, in the forms that have one
   int64_t superblock_size = 0;  ///< elements of a row that share the floats of a superblock
+  double shared_scale = 1;      ///< a factor of all scales, in the forms that layers share one in
   /// Axes with scales of their own beside the channel axis: matrices of a stack (experts), heads.
   std::vector<int64_t> stack_axes = {};
 

@@ -1,3 +1,6 @@
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <functional>
 #include <map>
 
@@ -28,10 +31,19 @@ int64_t read_decompressed_bw(const JsonReader& json) {
   return bits;
 }
 
+std::string read_grid(const JsonReader& json) {
+  const std::string name = json.text();
+  const auto names = names_of_grids();
+  ADA_CHECK(std::find(names.begin(), names.end(), name) != names.end(), "{}: got '{}', expected one of {}",
+            json.where(), name, fmt::join(names, ", "));
+  return name;
+}
+
 /// One row per key: how its value goes into the settings.
 const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>>& keys() {
   static const std::map<std::string, std::function<void(const JsonReader&, LayerSettings&)>> table = {
       {"param_bw", [](const JsonReader& json, LayerSettings& into) { into.param_bw = read_bits(json, 2); }},
+      {"grid", [](const JsonReader& json, LayerSettings& into) { into.grid = read_grid(json); }},
       {"group_size",
        [](const JsonReader& json, LayerSettings& into) { into.group_size = read_group_size(json); }},
       {"decompressed_bw", [](const JsonReader& json,

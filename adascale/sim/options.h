@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "adascale/core/options.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/sim/fit_grid.h"
 
 namespace adascale {
@@ -32,6 +33,7 @@ inline constexpr int64_t kOffBits = 32;
 /// unset fields change nothing.
 struct LayerSettings {
   std::optional<int64_t> param_bw;         ///< 2..16, or 32: excluded
+  std::optional<std::string> grid;         ///< a name of names_of_grids()
   std::optional<int64_t> group_size;       ///< 0: per channel
   std::optional<int64_t> decompressed_bw;  ///< 0: no LPBQ
   std::optional<bool> symmetric;
@@ -55,6 +57,7 @@ struct SimOptions {
   QuantScheme quant_scheme = QuantScheme::post_training_tf;
   int64_t default_param_bw = 8;
   int64_t default_output_bw = 8;
+  std::string grid = "int";  ///< how weights are stored: a name of names_of_grids()
   int64_t group_size = 0;
   /// LPBQ's: param_bw and the bits of its integer group scales; 0: plain scales.
   int64_t decompressed_bw = 0;
@@ -75,6 +78,8 @@ void visit_sim_options(Visitor&& visit, Options& options) {
         OptionRule{.min = 2, .max = 16, .off = kOffBits, .alias = "default_param_bw"});
   visit("output_bw", options.default_output_bw, "activation bits, 4 to 16; 32: off",
         OptionRule{.min = 4, .max = 16, .off = kOffBits, .alias = "default_output_bw"});
+  visit("grid", options.grid, "how weights are stored; `adascale list grids`",
+        OptionRule{.choices = names_of_grids()});
   visit("group_size", options.group_size, "weights of one row that share a scale; 0: one scale per channel",
         OptionRule{.min = 0});
   visit("decompressed_bw", options.decompressed_bw,

@@ -1,6 +1,7 @@
 #include "adascale/sim/weights.h"
 
 #include <algorithm>
+#include <map>
 
 #include "adascale/core/glob.h"
 #include "adascale/quant/affine.h"
@@ -12,6 +13,7 @@ namespace {
 
 /// All inputs to the decision on one layer's grid.
 struct Decision {
+  std::string grid;
   int64_t bits;
   bool symmetric, per_channel;
   int64_t group_size, decompressed_bw;
@@ -25,12 +27,15 @@ bool matches(const std::string& pattern, const Layer& layer) {
 }
 
 Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& options) {
-  Decision decision{rule.quantized ? options.default_param_bw : kOffBits, options.symmetric && rule.symmetric,
+  Decision decision{options.grid,
+                    rule.quantized ? options.default_param_bw : kOffBits,
+                    options.symmetric && rule.symmetric,
                     rule.per_channel && layer.kind->per_channel,
                     layer.kind->per_channel ? options.group_size : 0,
                     layer.kind->per_channel ? options.decompressed_bw : 0};
   for (const auto& [pattern, settings] : options.layer_config) {
     if (!matches(pattern, layer)) continue;
+    decision.grid = settings.grid.value_or(decision.grid);
     decision.bits = settings.param_bw.value_or(decision.bits);
     decision.symmetric = settings.symmetric.value_or(decision.symmetric);
     decision.per_channel = settings.per_channel.value_or(decision.per_channel);
@@ -41,15 +46,35 @@ Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& op
   return decision;
 }
 
+/// A form that fixes bits and groups takes no others in silence.
+void check_fixed(const std::string& name, const Decision& decision, bool symmetric) {
+  const auto fixed = grid_form_named(decision.grid)->fixed();
+  if (!fixed) return;
+  ADA_CHECK(decision.bits == fixed->bits,
+            "{}: param_bw: got {}, but grid {} has {} bits; give {}, or grid int", name, decision.bits,
+            decision.grid, fixed->bits, fixed->bits);
+  ADA_CHECK(decision.group_size == 0 || decision.group_size == fixed->group_size,
+            "{}: group_size: got {}, but grid {} has groups of {}; leave it out, or give grid int", name,
+            decision.group_size, decision.grid, fixed->group_size);
+  ADA_CHECK(
+      symmetric && decision.decompressed_bw == 0,
+      "{}: symmetric and decompressed_bw belong to integers; leave them out, or give grid int instead of {}",
+      name, decision.grid);
+}
+
 Grid grid_of(const Layer& layer, const Decision& decision) {
-  Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric};
-  if (decision.per_channel || decision.group_size > 0) {
+  Grid grid{.bits = static_cast<int>(decision.bits),
+            .symmetric = decision.symmetric,
+            .form = grid_form_named(decision.grid)};
+  const auto fixed = grid.form->fixed();
+  const int64_t group_size = fixed ? fixed->group_size : decision.group_size;
+  if (decision.per_channel || group_size > 0) {
     grid.channel_axis = layer.axes.channel;
     grid.stack_axes = layer.axes.stack;
   }
-  if (decision.group_size > 0) {
+  if (group_size > 0) {
     grid.group_axis = layer.axes.inputs.back();
-    grid.group_size = decision.group_size;
+    grid.group_size = group_size;
   }
   if (decision.decompressed_bw != 0) {
     ADA_CHECK(decision.decompressed_bw <= 16,
@@ -83,14 +108,48 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
 
 void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config, Objections& objections) {
   for (const auto& [pattern, settings] : config) {
-    const bool sets_weights = settings.param_bw || settings.group_size || settings.decompressed_bw ||
-                              settings.symmetric || settings.per_channel || settings.trained;
+    const bool sets_weights = settings.param_bw || settings.grid || settings.group_size ||
+                              settings.decompressed_bw || settings.symmetric || settings.per_channel ||
+                              settings.trained;
     const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
     if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
       objections.add(
           "layer_config: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
           pattern);
   }
+}
+
+template <class Work>
+void objected(Objections& objections, Work&& work) {
+  try {
+    work();
+  } catch (const Error& error) {  // boundary: one objection among others
+    objections.add("{}", error.what());
+  }
+}
+
+/// The value that a layer multiplies by its weight; kNone where the operator has no one such.
+ValueId value_read(const Program& program, const Layer& layer) {
+  const Argument* input = program.nodes[layer.nodes.front()].input(layer.kind->input);
+  return input != nullptr && input->kind == Argument::Kind::kValue ? input->value : kNone;
+}
+
+/// Layers that read one value, on grids of one form, get one shared scale.
+void share_among_siblings(const Program& program, std::vector<QuantizedWeight>& weights) {
+  std::map<std::pair<const GridForm*, ValueId>, double> largest;
+  const auto key = [&](size_t i) {
+    const ValueId read = value_read(program, weights[i].layer);
+    return std::pair(weights[i].grid.form, read == kNone ? -2 - static_cast<ValueId>(i) : read);
+  };
+  for (size_t i = 0; i < weights.size(); ++i) {
+    if (!weights[i].grid.form->is_shared_by_siblings()) continue;
+    const at::Tensor& w = program.state.at(weights[i].layer.parameters.front());
+    double& shared = largest[key(i)];
+    shared = std::max(shared, w.detach().abs().max().item<double>());
+  }
+  for (size_t i = 0; i < weights.size(); ++i)
+    if (const auto found = largest.find(key(i)); found != largest.end())
+      weights[i].grid.shared_scale = weights[i].grid.form->shared_scale(found->second);
 }
 
 }  // namespace
@@ -109,26 +168,25 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
     if (!is_quantizable(layer, weight, objections)) continue;
-    FittedGrid fitted;
-    Grid asked;
-    Range range;
-    try {
-      asked = grid_of(layer, decision);
-      fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
+    objected(objections, [&] {
+      check_fixed(layer.name, decision, options.symmetric);
+      const Grid asked = grid_of(layer, decision);
+      const FittedGrid fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());
-      range = scheme.weight_range(weight.to(at::kFloat), fitted.grid);
-      affine_of(range, fitted.grid, layer.name);
-    } catch (const Error& error) {  // boundary: one objection among others
-      objections.add("{}", error.what());
-      continue;
-    }
-    placement.quantized.push_back({.layer = layer,
-                                   .grid = fitted.grid,
-                                   .range = range,
-                                   .may_train = decision.trained,
-                                   .asked = asked,
-                                   .note = fitted.note});
+      placement.quantized.push_back({.layer = layer,
+                                     .grid = fitted.grid,
+                                     .may_train = decision.trained,
+                                     .asked = asked,
+                                     .note = fitted.note});
+    });
   }
+  share_among_siblings(program, placement.quantized);
+  for (QuantizedWeight& weight : placement.quantized)
+    objected(objections, [&] {
+      const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
+      weight.range = scheme.weight_range(w.to(at::kFloat), weight.grid);
+      affine_of(weight.range, weight.grid, weight.layer.name);
+    });
   return placement;
 }
 

@@ -31,6 +31,7 @@ class SimKeywords(TypedDict, total=False):
     default_param_bw: int
     output_bw: int
     default_output_bw: int
+    grid: str
     group_size: int
     decompressed_bw: int
     symmetric: bool

@@ -40,8 +40,8 @@ class QuantizationSimModel:
         whole. Without it that is done, with the blocks found, for a model that ``torch.export`` refuses as a
         whole; a warning says so, and ``print(sim)`` lists what is left in full precision.
     layer_config: a glob over module names, or a layer kind such as ``"Embedding"``, to that layer's settings
-        (``param_bw``, ``group_size``, ``decompressed_bw``, ``symmetric``, ``per_channel``, ``trained``,
-        ``output_bw``, ``output_symmetric``, ``input_bw``, ``input_symmetric``);
+        (``param_bw``, ``grid``, ``group_size``, ``decompressed_bw``, ``symmetric``, ``per_channel``,
+        ``trained``, ``output_bw``, ``output_symmetric``, ``input_bw``, ``input_symmetric``);
         later entries win.
 
     Raises :class:`adascale.Error` with all objections in one line; ``TypeError`` for unknown keywords.

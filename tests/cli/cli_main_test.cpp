@@ -101,7 +101,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"inspect", "m.pt2", "--scheme", "best"}, "post_training_tf_enhanced"},
         WrongLine{{"inspect", "m.pt2", "--layer-config", "none.json"}, "none.json"},
         WrongLine{{"list", "models"},
-                  "list: got 'models', expected formats, layers, recipes, runtimes or schemes"}));
+                  "list: got 'models', expected formats, grids, layers, recipes, runtimes or schemes"}));
 
 Door failing_door(const std::function<void()>& failure) {
   return {.name = "failing",

@@ -80,11 +80,11 @@ TEST(LayerConfig, WrongTypesAreRefused) {
 }
 
 TEST(LayerConfig, UnknownKeysAreRefused) {
-  EXPECT_EQ(
-      layer_config_error(R"({"encoder.*": {"param_bits": 8}})"),
-      "layer_config: encoder.*: unknown key 'param_bits', expected decompressed_bw, group_size, input_bw, "
-      "input_symmetric, output_bw, output_symmetric, param_bw, per_channel, symmetric, trained; "
-      "did you mean param_bw?");
+  EXPECT_EQ(layer_config_error(R"({"encoder.*": {"param_bits": 8}})"),
+            "layer_config: encoder.*: unknown key 'param_bits', expected decompressed_bw, grid, group_size, "
+            "input_bw, "
+            "input_symmetric, output_bw, output_symmetric, param_bw, per_channel, symmetric, trained; "
+            "did you mean param_bw?");
 }
 
 TEST(LayerConfig, EntriesThatWouldDoNothingAreRefused) {

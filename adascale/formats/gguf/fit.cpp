@@ -12,6 +12,8 @@ void check_layer(const Layer& layer, const at::Tensor& weight, const Grid& asked
   ADA_CHECK(is_matrix, "{}: a {} is no matrix that a GGUF holds; exclude the layer (param_bw 32)", layer.name,
             layer.kind->name);
   ADA_CHECK(asked.form != lpbq_form(), "{}: a GGUF has no LPBQ; use decompressed_bw 0", layer.name);
+  ADA_CHECK(asked.form->has_integer_codes(), "{}: no grid of {} is written to a GGUF; use grid int",
+            layer.name, asked.form->name());
   ADA_CHECK(
       weight.size(1) % 32 == 0,
       "{}: rows of {} are no blocks of 32, as every type of GGUF's has; exclude the layer (param_bw 32)",

@@ -1,6 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,12 @@
 namespace adascale {
 
 struct Encoding;
+
+/// Bits and group size that a form fixes.
+struct FixedGrid {
+  int bits;
+  int64_t group_size;
+};
 
 /// The way a grid's numbers are stored: which number a code stands for, and what its scales and
 /// minima are made of. A form is one file in quant/forms/ and one row of grid_forms(); everything
@@ -23,6 +30,10 @@ class GridForm {
   virtual std::string name() const = 0;  ///< "lpbq"
   /// For lists and help, with the way to ask for it.
   virtual std::string description() const = 0;
+  /// Whether the option `grid` takes the name; other forms are asked for by other options, or by files.
+  virtual bool is_asked_by_name() const { return false; }
+  /// Such a form is symmetric too.
+  virtual std::optional<FixedGrid> fixed() const { return std::nullopt; }
   /// "int4 symmetric LPBQ per group of 64".
   virtual std::string describe(const Grid& grid) const = 0;
   /// Throws (user), beginning with `name`, where the grid's numbers do not fit the form or the weight.
@@ -33,6 +44,8 @@ class GridForm {
   virtual double highest(const Grid& grid) const { return static_cast<double>(grid.qmax()); }
   /// Codes are integers, which the scale multiplies once they are shifted.
   virtual bool has_integer_codes() const { return true; }
+  /// The distance of the grid's numbers around each weight: a signed step is measured in it.
+  virtual at::Tensor code_length(const at::Tensor& w, const at::Tensor& scale) const { return scale; }
   /// The numbers nearest to x = w / scale, half to even, without an end; `out` may be `x`.
   virtual at::Tensor& round_out(at::Tensor& out, const at::Tensor& x) const;
   /// Codes of numbers on the grid, in the dtype that they are stored in, and back to numbers of `dtype`.
@@ -49,6 +62,11 @@ class GridForm {
   /// Keeps what `affine` was made of in the encoding of codes, scale, offset and minimum.
   virtual void keep(const Affine& affine, Encoding& encoding) const {}
 
+  /// Layers that read the same value have one float in common, Grid::shared_scale, which is found before
+  /// all else from the largest |w| of their weights and stays.
+  virtual bool is_shared_by_siblings() const { return false; }
+  virtual double shared_scale(double largest) const { return 1; }
+
   /// Whether the kernels' rows (kernels/weight_rows.h) train a weight on such a grid.
   virtual bool is_trained_by_rows() const { return false; }
   /// Bytes of a weight's scales, offsets and minima, packed.
@@ -64,6 +82,10 @@ const GridForm* superblock_form();
 
 /// The table of forms.
 const std::vector<const GridForm*>& grid_forms();
+
+/// The row of a name that the option `grid` takes. Throws (user), listing these names.
+const GridForm* grid_form_named(const std::string& name);
+std::vector<std::string> names_of_grids();
 
 /// The number of scales, and the bytes of that many numbers of some bits, for scale_bytes().
 int64_t count_scales(at::IntArrayRef weight_sizes, const Grid& grid);

@@ -2,6 +2,9 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/round.h>
+#include <fmt/ranges.h>
+
+#include "adascale/core/error.h"
 
 namespace adascale {
 namespace {
@@ -21,6 +24,19 @@ const std::vector<const GridForm*>& grid_forms() {
       superblock_form(),
   };
   return forms;
+}
+
+std::vector<std::string> names_of_grids() {
+  std::vector<std::string> names;
+  for (const GridForm* form : grid_forms())
+    if (form->is_asked_by_name()) names.push_back(form->name());
+  return names;
+}
+
+const GridForm* grid_form_named(const std::string& name) {
+  for (const GridForm* form : grid_forms())
+    if (form->is_asked_by_name() && form->name() == name) return form;
+  fail("grid: got '{}', expected one of {}", name, fmt::join(names_of_grids(), ", "));
 }
 
 at::Tensor& GridForm::round_out(at::Tensor& out, const at::Tensor& x) const {

@@ -13,6 +13,8 @@ class PlainForm final : public GridForm {
     return "integers times a float scale, from an integer offset when asymmetric (param_bw, symmetric)";
   }
 
+  bool is_asked_by_name() const override { return true; }
+
   std::string describe(const Grid& grid) const override {
     const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
     if (grid.per_group()) return fmt::format("{} per group of {}", kind, grid.group_size);

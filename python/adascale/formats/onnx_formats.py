@@ -102,8 +102,8 @@ class _OnnxFormat:
         for weight in model.weights:
             if not weight.is_affine:
                 objections.append(
-                    f"{self.name}: {weight.layer}: its grid has a float minimum or superblocks, which ONNX "
-                    "has no place for; use a grid of plain scales and integer offsets"
+                    f"{self.name}: {weight.layer}: ONNX has no place for its grid; use one of plain "
+                    "scales and integer offsets"
                 )
             if weight.dtype == torch.float64:
                 objections.append(

@@ -30,7 +30,7 @@ class Weight:
     scaled_axes: list[int]  # axes with scales of their own; none: one scale for the tensor
     group_axis: int  # -1: no groups
     group_size: int
-    is_affine: bool  # False: a grid of float minima or superblocks, which ``Encoding`` lacks
+    is_affine: bool  # False: its form has more than the codes, scale and offset of ``Encoding``
     index: int
 
     @property
