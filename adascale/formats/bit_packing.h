@@ -3,11 +3,12 @@
 
 namespace adascale {
 
-/// Rows of codes as dense streams of bits, low bits first, in int32 words: code i of a row takes the bits
-/// i*bits and on, across words where it must. What compressed-tensors and GPTQ store, of 2 to 8 bits alike.
+/// Rows of codes as dense bit streams, low bits first, in int32 words: code i of a row takes
+/// the bits from i*bits on, across words where needed. compressed-tensors and GPTQ both
+/// store 2 to 8 bits this way.
 ///
-/// `codes`: [rows, n], integers 0..2^bits-1 of any integer dtype; returns int32 [rows, ceil(n*bits/32)], the
-/// last word filled up with zeros.
+/// `codes`: [rows, n], integers 0..2^bits-1 of any integer dtype; returns int32 [rows,
+/// ceil(n*bits/32)], the last word filled up with zeros.
 at::Tensor pack_bits(const at::Tensor& codes, int bits);
 
 }  // namespace adascale

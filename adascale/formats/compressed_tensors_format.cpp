@@ -7,9 +7,9 @@
 #include "adascale/formats/linear_codes.h"
 #include "adascale/formats/packed_folder.h"
 
-// The layout is compressed-tensors' "pack-quantized" (0.20): codes of 1 to 8 bits, packed densely along the
-// rows; of its integer types the lowest code stands for -2^(bits-1), symmetric or not. Its Embeddings are
-// left out: transformers 5.7 does not load packed ones.
+// The layout is compressed-tensors' "pack-quantized" (0.20): codes of 1 to 8 bits, packed densely
+// along the rows. In its integer types the lowest code stands for -2^(bits-1), symmetric or not.
+// Embeddings are left out: transformers 5.7 does not load packed ones.
 namespace adascale {
 namespace {
 
@@ -34,7 +34,7 @@ std::vector<NamedTensor> pack(const Encoding& encoding) {
   return tensors;
 }
 
-/// What layers of one group of the config have in common.
+/// The properties that layers of one group of the config share.
 using Scheme = std::tuple<int, bool, int64_t>;
 
 ordered_json scheme_json(const Scheme& scheme, const std::vector<std::string>& targets) {
@@ -53,7 +53,7 @@ ordered_json scheme_json(const Scheme& scheme, const std::vector<std::string>& t
           {"output_activations", nullptr}};
 }
 
-/// One scheme is asked for by class, as every reader understands it; several by module names.
+/// A single scheme is requested by class, which every reader understands; several by module names.
 ordered_json config_groups(const ExportRequest& request) {
   std::map<Scheme, std::vector<std::string>> schemes;
   for (const PackedLayer& layer : packed_layers(request)) {
@@ -77,7 +77,7 @@ void write(const ExportRequest& request, StagedFiles& files) {
   write_packed_folder(request, config, pack, files);
 }
 
-/// Its readers load scales in the dtype of the weights.
+/// Readers load scales in the dtype of the weights.
 FittedGrid fit(const Layer&, const at::Tensor& weight, const Grid& asked) {
   FittedGrid fitted{asked};
   fitted.grid.scale_dtype = weight.scalar_type();

@@ -50,7 +50,7 @@ void check_calibrated(const QuantizationSimModel& sim, const Formats& formats, O
       fmt::join(names, ", "), sim.activations().size());
 }
 
-/// JSON has no NaN, and a reader that got one would fail far from here.
+/// JSON has no NaN, and a reader that got one would fail far from its cause.
 void check_scales(const QuantizationSimModel& sim, Objections& objections) {
   for (const QuantizedWeight& weight : sim.weights())
     if (weight.encoding && !weight.encoding->scale.isfinite().all().item<bool>())

@@ -12,7 +12,7 @@ std::string stored_as(const Grid& grid) {
   return fmt::format("{} with {} scales", to_string(grid), c10::toString(grid.scale_dtype));
 }
 
-/// Each in turn, then each again: what changes nothing the second time suits all.
+/// Applies each in turn, then each again: a grid that does not change the second time suits all.
 FittedGrid fit_all(const std::vector<NamedFit>& fits, const Layer& layer, const at::Tensor& weight,
                    const Grid& asked) {
   FittedGrid fitted{asked};

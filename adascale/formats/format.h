@@ -17,34 +17,38 @@ struct ExportFormat {
   std::string name;                ///< "pt2"
   std::string description;         ///< for `adascale list formats`
   std::vector<std::string> files;  ///< "PREFIX.pt2"
-  /// Grids that may be asked for by name: "gguf:Q4_K".
+  /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
-  /// It says how activations are quantized, so that compute_encodings must come first where there are any.
+  /// Whether it stores activation encodings, so that compute_encodings must come
+  /// first where there are any.
   bool holds_activations = false;
-  /// It is the model's own folder or file with other weights in it: for models with an ExportOptions::source.
+  /// Whether it is the model's own folder or file with other weights: for models
+  /// with an ExportOptions::source.
   bool needs_source = false;
-  /// What it makes of the grids asked for, given one of `targets` or nothing; empty: it takes any as it is.
+  /// The grids that it uses instead of those asked for, given one of `targets` or nothing;
+  /// empty: it takes any grid.
   std::function<FitGrid(const std::string& target)> fit = {};
-  /// Adds what this format cannot hold; nothing is written when any format objects.
+  /// Adds an objection for each thing that this format cannot hold; nothing is written
+  /// when any format objects.
   std::function<void(const ExportRequest&, Objections&)> check;
   std::function<void(const ExportRequest&, StagedFiles&)> write;
-  /// What the user should know of this model's file beforehand, a line each; empty: nothing.
+  /// Notes for the user about this model's file before it is written, one per line; empty: none.
   std::function<std::vector<std::string>(const ExportRequest&)> notes = nullptr;
 };
 
-/// Where a model came from, for formats that are its own folder or file with other weights in it.
+/// The origin of a model, for formats that are its own folder or file with other weights.
 struct ModelSource {
   std::string path;                          ///< a transformers folder or a .gguf; empty: unknown
-  std::map<std::string, std::string> names;  ///< a parameter -> the tensor there that holds just it
+  std::map<std::string, std::string> names;  ///< a parameter -> the tensor there that holds only it
 };
 
 struct ExportOptions {
   std::string encoding_version = "1.0.0";  ///< one of encoding_versions()
-  std::vector<ExportFormat> more_formats;  ///< beside those of export_formats(): what only this model has
+  std::vector<ExportFormat> more_formats;  ///< of this model only, beside export_formats()
   ModelSource source = {};
 };
 
-/// What a format's writer is given.
+/// The input of a format's writer.
 struct ExportRequest {
   const QuantizationSimModel& sim;
   std::string folder;
@@ -65,25 +69,25 @@ struct ChosenFormat {
 /// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the
 /// known names and targets.
 ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more = {});
-/// The row alone.
+/// Only the row.
 const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more = {});
 
-/// What the formats named, together, make of grids; empty when each takes any. Where two want different grids
-/// for a layer, it throws (user) naming them, the layer and both grids.
+/// The grids that the named formats use together; empty when each takes any grid. Where two need
+/// different grids for a layer, it throws (user) naming them, the layer and both grids.
 FitGrid fit_grids(const std::vector<std::string>& formats, const std::vector<ExportFormat>& more = {});
 
 /// "PREFIX.pt2" with that prefix.
 std::string output_file(std::string pattern, const std::string& prefix);
-/// Adds each file that two of the formats named would write.
+/// Adds an objection for each file that two of the named formats would write.
 void check_files_differ(const std::vector<std::string>& formats, const std::string& prefix,
                         const std::vector<ExportFormat>& more, Objections& objections);
 
-/// Writes the formats into `folder` (made if missing), all or nothing. Returns the paths.
+/// Writes the formats into `folder` (made if missing), all or none. Returns the paths.
 ///
-/// Everything that can be known is checked first and reported in one Error: an unknown format or one named
-/// twice, a prefix that is no bare file name, activation quantizers without compute_encodings (for formats
-/// that hold activations), what a format cannot hold. Then: folder not writable; a full disk leaves the
-/// folder as it was.
+/// All faults that can be known are checked first and reported in one Error: an unknown format or
+/// one named twice, a prefix that is no bare file name, activation quantizers without
+/// compute_encodings (for formats that hold activations), and content that a format cannot hold.
+/// Then: folder not writable; a full disk leaves the folder unchanged.
 std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options = {});

@@ -10,8 +10,9 @@
 #include "adascale/formats/packed_folder.h"
 #include "adascale/formats/version.h"
 
-// AutoGPTQ's layout, which GPTQModel and ExLlama go on with: codes packed down the columns of [in, out], zero
-// points along their rows. In checkpoints of the first kind ("gptq") they are stored less one.
+// AutoGPTQ's layout, which GPTQModel and ExLlama continue: codes packed down the columns
+// of [in, out], zero points along their rows. Checkpoints of the first kind ("gptq")
+// store zero points minus one.
 namespace adascale {
 namespace {
 
@@ -27,7 +28,7 @@ const PackedFolder& kind() {
   return kind;
 }
 
-/// "v1" or "v2"; without a target v1, the older and more widely read, where it can hold the model.
+/// "v1" or "v2"; without a target v1, which is older and more widely read, if it can hold the model.
 std::string version_of(const ExportRequest& request) {
   if (!request.target.empty()) return request.target;
   const auto& weights = request.sim.weights();
@@ -56,7 +57,7 @@ std::string pattern_of(const std::string& module) {
   return "^" + std::regex_replace(module, special, R"(\$&)") + "$";
 }
 
-/// What is not like the first weight: other grids, and modules left in full precision.
+/// The differences from the first weight: other grids, and modules left in full precision.
 ordered_json exceptions(const ExportRequest& request, const Grid& common) {
   ordered_json dynamic = ordered_json::object();
   for (const std::string& module : unpacked_modules(request))
@@ -72,7 +73,7 @@ ordered_json exceptions(const ExportRequest& request, const Grid& common) {
   return dynamic;
 }
 
-/// Readers look for a packed output head only where the config says so.
+/// Readers only look for a packed output head where the config says so.
 bool has_packed_head(const ExportRequest& request) {
   const std::vector<PackedLayer> layers = packed_layers(request);
   return std::any_of(layers.begin(), layers.end(), [](const PackedLayer& layer) {

@@ -5,7 +5,8 @@
 
 namespace adascale {
 
-/// A matrix's codes as files for language models want them: unsigned, with a zero point of their own kind.
+/// A matrix's codes in the form of files for language models: unsigned, each file with
+/// its own kind of zero point.
 ///   x = scale * (code - zero)
 struct LinearCodes {
   at::Tensor codes;  ///< int32 [out, in], 0..2^bits-1
@@ -13,7 +14,8 @@ struct LinearCodes {
   at::Tensor zero;   ///< int64 [out, groups], 0..2^bits-1
 };
 
-/// Of a weight [out, in] with channels along axis 0, on a grid of plain scales and integer offsets.
+/// The codes of a weight [out, in] with channels along axis 0, on a grid of plain
+/// scales and integer offsets.
 LinearCodes linear_codes(const Encoding& encoding);
 
 }  // namespace adascale

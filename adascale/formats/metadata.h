@@ -6,9 +6,9 @@
 
 namespace adascale {
 
-/// What made a file: "adascale.version", "adascale.quant_scheme", how it was trained ("adascale.recipe",
-/// "adascale.seed", ...; absent where nothing was) and "adascale.weights", a JSON object from each quantized
-/// weight's name to its grid.
+/// The producer of a file: "adascale.version", "adascale.quant_scheme", the training
+/// ("adascale.recipe", "adascale.seed", ...; absent where nothing was trained) and
+/// "adascale.weights", a JSON object from each quantized weight's name to its grid.
 std::map<std::string, std::string> producer_metadata(const QuantizationSimModel& sim);
 
 }  // namespace adascale

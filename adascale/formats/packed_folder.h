@@ -14,32 +14,33 @@ namespace adascale {
 struct PackedFolder {
   std::string format;               ///< its name, for messages
   std::vector<std::string> layers;  ///< kinds of layers whose weights it packs: "Linear"
-  std::vector<int> bits;            ///< of weights that it has a layout for
-  std::vector<std::string> files;   ///< that it makes itself
+  std::vector<int> bits;            ///< of weights for which it has a layout
+  std::vector<std::string> files;   ///< written by the format itself
 };
 
-/// A quantized weight and the modules, by the model's own names, that apply it.
+/// A quantized weight and the modules that apply it, by the model's own names.
 struct PackedLayer {
   int32_t weight;                    ///< index into sim.weights()
-  std::string stored;                ///< "model.layers.0.mlp.up_proj": what its tensors' names begin with
-  std::vector<std::string> modules;  ///< what the readers call them; several where they are tied
+  std::string stored;                ///< "model.layers.0.mlp.up_proj": its tensors' names begin with it
+  std::vector<std::string> modules;  ///< their names for readers; several where they are tied
 };
 
-/// Adds all that such a folder cannot hold: no source folder, one that cannot be read or is the output's,
-/// layers of other kinds, classes or shapes, bits, grids without plain scales, weights that the source stores
-/// in other pieces or ties, batch norms folded, weights of another run in the output folder.
+/// Adds an objection for each fault: no source folder, an unreadable one or the output's
+/// own, layers of other kinds, classes or shapes, bits, grids without plain scales, weights
+/// that the source stores in other pieces or ties, folded batch norms, weights of another
+/// run in the output folder.
 void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections);
 
-/// What the user should know before: weights of the source folder that do not come along.
+/// Notes for the user before writing: weights of the source folder that are left out.
 std::vector<std::string> packed_folder_notes(const PackedFolder& kind, const ExportRequest& request);
 
 /// In the order of sim.weights().
 std::vector<PackedLayer> packed_layers(const ExportRequest& request);
-/// Names of the modules with a matrix for a weight that stays as it was.
+/// Names of the modules whose weight is a matrix and stays unchanged.
 std::vector<std::string> unpacked_modules(const ExportRequest& request);
 
-/// Writes model.safetensors, config.json with `quantization_config`, and the folder's other files. `pack`
-/// makes a weight's tensors, named as they follow the module's name ("weight_packed").
+/// Writes model.safetensors, config.json with `quantization_config`, and the folder's other files.
+/// `pack` makes a weight's tensors, named by their suffix to the module's name ("weight_packed").
 void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
                          const std::function<std::vector<NamedTensor>(const Encoding&)>& pack,
                          StagedFiles& files);

@@ -15,7 +15,7 @@ std::unordered_map<std::string, at::Tensor> weights_on_grid(const QuantizationSi
   return weights;
 }
 
-/// The operator and arguments that fake_quantize_activation gives it, so that both compute the same bits.
+/// The operator and arguments of fake_quantize_activation, so that both compute the same bits.
 InsertedNode fake_quantize_node(const ActivationQuantizer& quantizer) {
   const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
   return {quantizer.value,

@@ -12,7 +12,8 @@ std::map<std::string, std::string> metadata_of(const QuantizationSimModel& sim,
                                                const std::vector<SavedTensor>& state) {
   std::map<std::string, std::string> metadata = producer_metadata(sim);
   metadata["format"] = "pt";
-  // As safetensors.torch.save_model notes tied weights: the name left out -> the name that holds the values.
+  // Tied weights as safetensors.torch.save_model notes them: the name left out -> the
+  // name that holds the values.
   for (const SavedTensor& saved : state)
     for (size_t i = 1; i < saved.names.size(); ++i) metadata.emplace(saved.names[i], saved.names.front());
   return metadata;

@@ -8,7 +8,7 @@
 namespace adascale {
 namespace {
 
-/// Which elements of which storage a tensor stands for.
+/// The elements and the storage that a tensor stands for.
 using Identity = std::tuple<const void*, c10::ScalarType, std::vector<int64_t>, std::vector<int64_t>>;
 
 Identity identity_of(const at::Tensor& tensor) {

@@ -14,7 +14,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// The shards that transformers loads: those of the index, else model.safetensors, else all at the top.
+/// The shards that transformers loads: those of the index, else model.safetensors,
+/// else all in the top folder.
 std::vector<std::string> shards_of(const std::string& path, const std::vector<std::string>& weights) {
   const fs::path index = fs::path(path) / "model.safetensors.index.json";
   if (fs::exists(fs::path(path) / "model.safetensors")) return {"model.safetensors"};

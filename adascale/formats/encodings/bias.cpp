@@ -11,7 +11,7 @@
 namespace adascale {
 namespace {
 
-/// The scale of the encoding that a value has, or that of the value whose numbers it holds.
+/// The scale of a value's encoding, or of the encoding of the value whose numbers it holds.
 std::optional<double> scale_of_value(const QuantizationSimModel& sim, const NumberFlow& flow, ValueId value) {
   for (; value != kNone; value = flow.moved_from(value))
     for (const ActivationQuantizer& quantizer : sim.activations())
@@ -29,7 +29,7 @@ ValueId bias_of(const Node& node) {
   return value_of(node, node.op().starts_with("aten::addmm") ? "self" : "bias");
 }
 
-/// [channels], or [] per tensor; nothing where channels have no one scale of their own.
+/// [channels], or [] per tensor; nothing where a channel has no single scale of its own.
 std::optional<at::Tensor> scale_of_channels(const Encoding& encoding) {
   const Grid& grid = encoding.grid;
   if (!grid.per_channel()) return encoding.scale.reshape({}).to(at::kFloat);
@@ -39,7 +39,7 @@ std::optional<at::Tensor> scale_of_channels(const Encoding& encoding) {
   return scale.to(at::kFloat).movedim(axis, 0).flatten(1).amax({1});
 }
 
-/// A bias beyond the integers would be cut: better no entry, which leaves the scale to the converter.
+/// A bias beyond the integers would be clipped; without an entry the converter chooses the scale.
 bool holds(const at::Tensor& scale, const at::Tensor& bias) {
   const double largest = static_cast<double>((int64_t{1} << (kBiasBits - 1)) - 1);
   return ((bias.detach().to(at::kDouble) / scale).abs() <= largest).all().item<bool>();

@@ -8,7 +8,7 @@ namespace {
 
 using nlohmann::json;
 
-/// Model inputs have their own names, what nodes make the names of its values.
+/// Model inputs keep their names; results of nodes have their values' names.
 std::string onnx_name(const Program& program, ValueId value) {
   const ProgramInput* input = program.input_of(value);
   return input ? input->name : program.values[value].name;

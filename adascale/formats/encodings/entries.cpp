@@ -10,7 +10,7 @@ namespace {
 
 using nlohmann::json;
 
-/// min and max are fp32 products, as AIMET's.
+/// min and max are fp32 products, like AIMET's.
 json affine_entry(const EncodingRecord& record, float scale, int64_t lowest) {
   const int64_t highest = lowest + (int64_t{1} << record.bits) - 1;
   return {{"bitwidth", record.bits},
@@ -29,7 +29,7 @@ std::vector<T> flat(const at::Tensor& tensor) {
   return {held.const_data_ptr<T>(), held.const_data_ptr<T>() + held.numel()};
 }
 
-/// Lists in lists, a level an axis; a number for a tensor of no axes.
+/// Nested lists, one level per axis; a number for a tensor without axes.
 template <class T>
 json nested(const at::Tensor& tensor) {
   if (tensor.dim() == 0) return tensor.item<T>();
@@ -39,7 +39,7 @@ json nested(const at::Tensor& tensor) {
   return rows;
 }
 
-/// A name for each channel alone goes flat, with the axis; blocks keep the parameter's axes.
+/// One scale per channel is written flat, with the axis; blocks keep the parameter's axes.
 template <class T>
 json scales_2(const at::Tensor& tensor, const EncodingRecord& record) {
   return record.block_size == 0 && tensor.dim() > 0 ? json(flat<T>(tensor)) : nested<T>(tensor);
@@ -58,8 +58,8 @@ void add_axis(json& entry, const EncodingRecord& record) {
   }
 }
 
-/// 2.1.0: the scales are themselves integers with a scale, one a channel: along its axis, counted from the
-/// end as AIMET does, or, of a stack's channels, one a block of all blocks.
+/// 2.1.0: the scales are themselves integers with one scale per channel: along its axis, counted
+/// from the end as AIMET does, or, for a stack's channels, one per block of all blocks.
 json scaled_scales(const EncodingRecord& record) {
   json scales = {{"x", nested<int64_t>(record.block_scale)}};
   const int64_t channels = record.channel_scale.numel();

@@ -8,7 +8,7 @@
 // One tensor's encoding in each layout of AIMET's files (aimet-torch 2.42).
 namespace adascale {
 
-/// A list with an object a scale, in the parameter's own order: 0.6.1, and every `_torch.encodings`.
+/// A list with one object per scale, in the parameter's own order: 0.6.1, and every `_torch.encodings`.
 ///   {"bitwidth", "dtype", "is_symmetric", "max", "min", "offset", "scale"}
 void write_legacy_entries(std::ostream& out, const EncodingRecord& record);
 /// The one entry of an activation.

@@ -12,7 +12,7 @@ namespace {
 
 using nlohmann::json;
 
-/// AIMET's name of the scheme; its range-learning schemes are written as what they start from.
+/// AIMET's name of the scheme; a range-learning scheme is written as the one that it starts from.
 std::string scheme_name(QuantScheme scheme) {
   switch (scheme) {
     case QuantScheme::post_training_tf:

@@ -25,7 +25,7 @@ void write_file(const std::string& path, const ExportRequest& request, Writer wr
 
 void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
   write_file(files.path(request.prefix + "_torch.encodings"), request, write_encodings_by_module);
-  if (request.sim.options().is_part) return;  // its values' names mean nothing outside it
+  if (request.sim.options().is_part) return;  // its values' names have no meaning outside it
   write_file(files.path(request.prefix + ".encodings"), request, write_encodings_by_tensor);
 }
 
@@ -40,7 +40,7 @@ void check_version(const std::string& version, Objections& objections) {
                    fmt::join(known, ", "));
 }
 
-/// 2.x names ONNX's types.
+/// 2.x uses the names of ONNX's types.
 bool is_onnx_width(int64_t bits) {
   return bits == 2 || bits == 4 || bits == 8 || bits == 16;
 }

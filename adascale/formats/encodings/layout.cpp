@@ -17,7 +17,7 @@ namespace {
 
 using Sizes = std::vector<int64_t>;
 
-/// Of the scales, in the weight's rank.
+/// The sizes of the scales, in the weight's rank.
 Sizes joined_sizes(at::IntArrayRef weight_sizes, const Grid& grid) {
   Sizes sizes = scale_sizes(weight_sizes, grid);
   if (grid.per_group()) sizes.erase(sizes.begin() + grid.group_axis + 1);
@@ -38,7 +38,7 @@ bool divides(int64_t part, int64_t whole) {
   return part > 0 && whole % part == 0;
 }
 
-/// What the grid's scales may belong to: the simulation's own choice first.
+/// The grids that the scales may belong to, the simulation's own first.
 std::vector<Grid> possible_layouts(const FileEntry& entry, const QuantizedWeight& weight,
                                    at::IntArrayRef sizes) {
   const WeightAxes& axes = weight.layer.axes;
@@ -62,7 +62,7 @@ std::vector<Grid> possible_layouts(const FileEntry& entry, const QuantizedWeight
   return layouts;
 }
 
-/// One block a channel may go unsaid.
+/// One block per channel may be left out.
 bool fits_block(const FileEntry& entry, const Grid& grid, at::IntArrayRef sizes) {
   return entry.block_size == block_size_of(grid, sizes) ||
          (entry.block_size == 0 && has_one_block(grid, sizes));
@@ -124,7 +124,8 @@ Grid layout_of(const FileEntry& entry, const QuantizedWeight& weight, at::IntArr
        fmt::join(sizes, "x"), expected_text(weight, sizes));
 }
 
-/// 2.x does not say; a grid around zero is then what its type or the simulation says.
+/// 2.x does not say whether it is symmetric. The type or the simulation then
+/// decides for a grid around zero.
 bool is_symmetric(const FileEntry& entry, const Grid& grid_of_sim) {
   if (entry.symmetric) return *entry.symmetric;
   const int64_t around_zero = -(int64_t{1} << (entry.bits - 1));
@@ -133,8 +134,8 @@ bool is_symmetric(const FileEntry& entry, const Grid& grid_of_sim) {
   return is_around_zero && (entry.is_signed || grid_of_sim.symmetric);
 }
 
-/// The bits of LPBQ's integers: as said; else the simulation's, or as many as the codes have (AIMET's usual),
-/// if they hold the largest.
+/// The bits of LPBQ's integers: the file's, else the simulation's, or as many as the codes have
+/// (AIMET's usual), if they hold the largest.
 int block_scale_bits_of(const FileEntry& entry, const Grid& grid_of_sim) {
   if (entry.block_scale_bits > 0) return entry.block_scale_bits;
   const auto largest = *std::max_element(entry.block_scales.begin(), entry.block_scales.end());
@@ -158,7 +159,7 @@ void set_block_scales(Encoding& encoding, int bits, const at::Tensor& per_block,
   encoding.parts = {{kBlockScaleInt, per_block.to(c10::ScalarType::Short)}, {kChannelScale, per_channel}};
 }
 
-/// Scales that were written multiplied out are LPBQ's again where they come out exactly.
+/// Splits scales that were written multiplied out into LPBQ's parts, if their product is exact.
 void find_block_scales(Encoding& encoding, const Grid& grid_of_sim) {
   Grid grid = encoding.grid;
   grid.block_scale_bits = grid_of_sim.block_scale_bits;

@@ -7,12 +7,13 @@ namespace adascale {
 /// The weight `source` with the bits, symmetry and scales of a file's entry,
 /// rounded to the nearest codes.
 ///
-/// What a scale belongs to (tensor, channel, block, integer of an LPBQ block) is what the entry
-/// says and, where it leaves that open, as the simulation has it. Throws Error (user) when the
-/// scales do not fit the weight's shape.
+/// The entry says what a scale belongs to (tensor, channel, block, integer of an LPBQ block);
+/// where it leaves that open, the simulation decides. Throws Error (user) when the scales do
+/// not fit the weight's shape.
 Encoding encoding_from(const FileEntry& entry, const QuantizedWeight& weight, const at::Tensor& source);
 
-/// The entry of a matrix [in, out] as one of its transpose [out, in] with so many channels out.
+/// Turns the entry of a matrix [in, out] into one of its transpose [out, in],
+/// with that many channels out.
 FileEntry transposed(FileEntry entry, int64_t channels);
 
 }  // namespace adascale

@@ -31,7 +31,7 @@ ActivationFromFile activation_from(const FileEntry& entry, const ActivationQuant
             "{}: got {} scales, expected 1: activations are quantized per tensor", entry.where,
             entry.scales.size());
   const int64_t lowest = entry.lowest.front(), around_zero = -(int64_t{1} << (entry.bits - 1));
-  // 2.x does not say, and codes around zero are the same numbers either way.
+  // 2.x does not say whether it is symmetric, and codes around zero are the same numbers either way.
   const bool may_be_symmetric = entry.is_signed || quantizer.symmetric;
   const bool symmetric = entry.symmetric.value_or(lowest == around_zero && may_be_symmetric);
   const Grid grid{.bits = entry.bits, .symmetric = symmetric};
@@ -52,7 +52,8 @@ bool is_same(const Encoding& a, const Encoding& b) {
          std::equal(a.parts.begin(), a.parts.end(), b.parts.begin(), b.parts.end(), is_same_part);
 }
 
-/// What a file sets in one simulation: found first, set when nothing is objected to.
+/// The settings from a file for one simulation: all are found first and only set
+/// when nothing is objected to.
 class Part {
  public:
   Part(const EncodingTarget& target, const LoadOptions& options)
@@ -60,7 +61,7 @@ class Part {
 
   enum class Taken { kNo, kHasNoQuantizer, kFixed, kYes };
 
-  /// Throws Error (user) when the entry is for something here and cannot be.
+  /// Throws Error (user) when the entry is for something in this part but cannot be applied.
   Taken take(const FileEntry& entry) {
     if (entry.bits == kBiasBits) return pass_over_bias(entry);
     if (const auto weight = entry.port.empty() ? names_.weight(entry.name) : std::nullopt)
@@ -70,7 +71,7 @@ class Part {
     return *activation == kNone ? Taken::kHasNoQuantizer : take_activation(*activation, entry);
   }
 
-  /// Quantizers without an entry.
+  /// Objects to quantizers without an entry.
   void check_missing(Objections& objections) const {
     for (const int32_t weight : missing_weights())
       objections.add("{}: {}; load with partial", parameter(weight), kMissing);
@@ -97,7 +98,7 @@ class Part {
     return sim_.weights()[weight].layer.parameters.front();
   }
 
-  /// An operator that is no module goes by the part's path and its own name.
+  /// An operator outside modules is named by the part's path and its own name.
   std::optional<int32_t> find_activation(FileEntry entry) const {
     if (const auto found = names_.activation(entry)) return found;
     if (path_.empty() || !entry.name.starts_with(path_ + ".")) return std::nullopt;
@@ -184,7 +185,7 @@ class Part {
   std::map<int32_t, ActivationFromFile> activations_;
 };
 
-/// Holds the file's entries against the parts; collects objections and what is passed over.
+/// Compares the file's entries with the parts; collects objections and ignored entries.
 class Loader {
  public:
   Loader(const std::vector<EncodingTarget>& targets, const LoadOptions& options) : options_(options) {

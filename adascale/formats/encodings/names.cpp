@@ -7,8 +7,8 @@
 namespace adascale {
 namespace {
 
-/// "/layers/layers.0/fc/Gemm_output_0" -> "layers.0.fc": a module in a list brings the list's name along.
-/// Empty when it is no such name.
+/// "/layers/layers.0/fc/Gemm_output_0" -> "layers.0.fc": the path of a module in a list repeats the
+/// list's name. Empty when it is not such a name.
 std::string module_of_path(const std::string& name) {
   if (!name.starts_with('/') || name.rfind("_output_") == std::string::npos) return {};
   std::vector<std::string> steps;
@@ -54,7 +54,7 @@ std::optional<int32_t> EncodingNames::activation(const FileEntry& entry) const {
   return module.empty() ? std::nullopt : of_module(module, "output", 0);
 }
 
-/// Values that only move another's numbers share its encoding.
+/// Values that only move another value's numbers share its encoding.
 std::optional<int32_t> EncodingNames::of_value(ValueId value) const {
   for (; value != kNone; value = graph_.flow().moved_from(value)) {
     const auto found = activations_.find(value);

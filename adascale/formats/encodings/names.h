@@ -9,7 +9,7 @@
 
 namespace adascale {
 
-/// What the names of an encodings file mean in a simulation. Refers to it.
+/// The meaning of an encodings file's names in a simulation. Refers to the simulation.
 class EncodingNames {
  public:
   explicit EncodingNames(const QuantizationSimModel& sim);
@@ -17,14 +17,15 @@ class EncodingNames {
   /// The quantizer of a parameter, by any of its names; kNone when it has none, nothing when
   /// there is no such parameter.
   std::optional<int32_t> weight(const std::string& name) const;
-  /// The quantizer of the matrix that "fc.weight_0" is the transpose of: so AIMET's ONNX files
-  /// (sim.onnx.export) call a Linear's weight that they keep transposed. kNone when it is none.
+  /// The quantizer of the matrix whose transpose is "fc.weight_0": AIMET's ONNX files
+  /// (sim.onnx.export) call a Linear's transposed weight so. kNone when there is none.
   int32_t transposed_weight(const std::string& name) const;
-  /// The quantizer of an activation; kNone when it has none, nothing when the model has no such thing. Known
-  /// are: module, port and index; a value's or a model input's name; a module's path, for its first output;
-  /// "/encoder/fc1/Relu_output_0", as torch.onnx called the output of a module before torch.export.
+  /// The quantizer of an activation; kNone when it has none, nothing when the model lacks the
+  /// activation. Known are: module, port and index; a value's or a model input's name; a module's
+  /// path, for its first output; "/encoder/fc1/Relu_output_0", the name that torch.onnx gave a
+  /// module's output before torch.export.
   std::optional<int32_t> activation(const FileEntry& entry) const;
-  /// What a misspelt name may have meant: parameters, modules and values.
+  /// The candidates for a misspelt name: parameters, modules and values.
   std::vector<std::string> known_names(const FileEntry& entry) const;
 
  private:

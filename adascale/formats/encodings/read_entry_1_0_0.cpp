@@ -27,7 +27,7 @@ void read_lpbq(const JsonReader& reader, int bits, FileEntry& entry) {
   }
   ADA_CHECK(!entry.block_scales.empty() && *entry.symmetric,
             "{}: LPBQ is of a symmetric grid, and has integer scales", entry.where);
-  // The offsets are of the wider grid; the codes' own follow from their bits.
+  // The offsets belong to the wider grid; those of the codes follow from their bits.
   entry.lowest = {-(int64_t{1} << (entry.bits - 1))};
   entry.shape = {static_cast<int64_t>(entry.block_scales.size())};
 }

@@ -7,7 +7,7 @@
 namespace adascale {
 namespace {
 
-/// Numbers in lists in lists, all of one shape.
+/// Numbers in nested lists, all of one shape.
 struct Nest {
   std::vector<JsonReader> numbers;
   std::vector<int64_t> shape;
@@ -41,7 +41,7 @@ void read_type(const JsonReader& reader, FileEntry& entry) {
   static const std::vector<std::string> known = {"int2",  "int4",  "int8",  "int16", "int32",
                                                  "uint2", "uint4", "uint8", "uint16"};
   const std::string type = reader.text();
-  // AIMET itself writes odd widths, which ONNX has no types for.
+  // AIMET itself writes widths for which ONNX has no type.
   const size_t digits = type.starts_with("uint") ? 4 : 3;
   const std::string number = type.size() > digits ? type.substr(digits) : "";
   const bool is_integer = (type.starts_with("int") || type.starts_with("uint")) && !number.empty() &&

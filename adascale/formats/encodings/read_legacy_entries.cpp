@@ -29,7 +29,7 @@ void check_is_plain(const JsonReader& reader) {
             reader.where());
 }
 
-/// Other readers go by min and max alone.
+/// Other readers only use min and max.
 void check_range(const JsonReader& reader, float scale, int64_t lowest, int bits) {
   const auto check = [&](const char* key, int64_t steps) {
     const auto end = reader.find(key);

@@ -12,7 +12,7 @@
 namespace adascale {
 namespace {
 
-/// Reads entries, each bad one an objection among others.
+/// Reads entries; each bad one becomes an objection.
 class EntryList {
  public:
   explicit EntryList(Objections& objections) : objections_(objections) {}
@@ -67,7 +67,7 @@ void read_list(const JsonReader& section, ReadEntry read, EntryList& entries) {
   for (const JsonReader& reader : section.items()) entries.add([&] { return read(reader); });
 }
 
-/// The message of one objection among those of the other sections.
+/// Runs `read` and adds its error to the objections, beside those of the other sections.
 void guarded(Objections& objections, const std::function<void()>& read) {
   try {
     read();
@@ -77,7 +77,7 @@ void guarded(Objections& objections, const std::function<void()>& read) {
   }
 }
 
-/// AIMET's save_encodings_to_json writes none.
+/// AIMET's save_encodings_to_json writes no version.
 void check_version(const JsonReader& file) {
   const auto version = file.find("version");
   if (!version) return;

@@ -10,7 +10,7 @@
 namespace adascale {
 namespace {
 
-/// From the shape against the split weight to the weight's rank: [out, groups, 1] -> [out, groups].
+/// From the split weight's shape to the weight's rank: [out, groups, 1] -> [out, groups].
 at::Tensor joined(const at::Tensor& scales, const Grid& grid) {
   return grid.per_group() ? scales.squeeze(grid.group_axis + 1) : scales;
 }

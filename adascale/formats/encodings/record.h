@@ -10,10 +10,10 @@ namespace adascale {
 
 inline constexpr int kBiasBits = 32;
 
-/// How one tensor is quantized, as an encodings file says it in any of its versions:
+/// How one tensor is quantized, in the terms common to all versions of encodings files:
 ///   x = scale * (unsigned code + lowest), unsigned codes 0..2^bits - 1.
 struct EncodingRecord {
-  std::string name;  ///< the tensor's in the file
+  std::string name;  ///< of the tensor in the file
   int bits = 8;
   bool symmetric = false;
   bool is_signed = false;  ///< 2.x: codes from -2^(bits-1); activations are unsigned even around zero
@@ -29,22 +29,24 @@ struct EncodingRecord {
   bool is_lpbq() const { return block_scale_bits > 0; }
 };
 
-/// The axis of a weight that its scales are cut in blocks along; -1: none. Of a stack of matrices, whose
-/// scales have several axes that one number cannot name, an axis without scales of its own: one block.
+/// The axis of a weight along which its scales form blocks; -1: none. A stack of matrices has
+/// scales along several axes, which one number cannot name: there it is an axis without scales
+/// of its own, as one block.
 int64_t block_axis_of(const Grid& grid, int64_t rank);
-/// How long a block is along it; 0: no blocks.
+/// The length of a block along that axis; 0: no blocks.
 int64_t block_size_of(const Grid& grid, at::IntArrayRef weight_sizes);
 
-/// Whether a channel has one scale although it could have several: files say then that it has one a channel.
+/// Whether a channel has one scale but could have several: files then call it per channel.
 bool has_one_block(const Grid& grid, at::IntArrayRef weight_sizes);
 
-/// Of a quantized weight.
+/// The record of a quantized weight.
 EncodingRecord record_of(const Encoding& encoding);
-/// Of an activation that has an encoding.
+/// The record of an activation that has an encoding.
 EncodingRecord record_of(const ActivationQuantizer& quantizer, const std::string& name);
 
-/// The biases of layers whose input has an encoding, as AIMET derives them: int32, scale = the input's times
-/// the channel's (LPBQ: its float; blocks: the largest). What reads a bias first decides.
+/// The biases of layers whose input has an encoding, as AIMET derives them: int32,
+/// scale = the input's times the channel's (LPBQ: its float; blocks: the largest). The
+/// first reader of a bias decides.
 std::vector<EncodingRecord> bias_records(const QuantizationSimModel& sim);
 
 }  // namespace adascale

@@ -3,7 +3,7 @@
 namespace adascale {
 namespace {
 
-/// From [blocks, channels] to [channels, blocks]; anything shorter has no blocks.
+/// From [blocks, channels] to [channels, blocks]; a shorter shape has no blocks.
 template <class T>
 void transpose(std::vector<T>& values, int64_t channels) {
   const auto count = static_cast<int64_t>(values.size());

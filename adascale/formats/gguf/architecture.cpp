@@ -39,7 +39,7 @@ std::string layer_name(const std::string& rest) {
   return row == layer_names().end() ? "" : fmt::format("blk.{}.{}", rest.substr(0, dot), row->second);
 }
 
-/// Reads a config's numbers, each miss an error that names the key.
+/// Reads a config's numbers; a missing one is an error that names the key.
 class Config {
  public:
   Config(std::string path, const json& values) : path_(std::move(path)), values_(values) {}
@@ -133,7 +133,7 @@ int64_t heads_that_move(const GgufArchitecture& architecture, const std::string&
 }
 
 at::Tensor moved_rows(int64_t rows, int64_t heads) {
-  // Of each head: the two halves of its rows, row by row.
+  // For each head: the two halves of its rows, interleaved row by row.
   return at::arange(rows, at::kLong).view({heads, 2, rows / heads / 2}).transpose(1, 2).reshape({rows});
 }
 

@@ -7,30 +7,31 @@
 
 namespace adascale {
 
-/// A model that llama.cpp runs and whose transformers folder is turned into its GGUF here.
+/// A model that llama.cpp runs and whose transformers folder can be written as GGUF here.
 struct GgufArchitecture {
   const char* name;   ///< general.architecture: "llama"
   const char* model;  ///< transformers' class
-  /// llama.cpp's rotary embedding turns neighbours, transformers' the halves of a head: rows of q and k move.
+  /// llama.cpp's rotary embedding rotates adjacent rows, transformers' the halves of a
+  /// head: rows of q and k move.
   bool moves_head_rows;
 };
 
 const std::vector<GgufArchitecture>& gguf_architectures();
-/// By either name; throws (user) listing those there are.
+/// By either name; throws (user) listing the known ones.
 const GgufArchitecture& gguf_architecture(const std::string& name);
 
-/// What llama.cpp calls a tensor of a transformers folder: "model.layers.3.mlp.up_proj.weight" is
-/// "blk.3.ffn_up.weight". Empty: nothing.
+/// llama.cpp's name of a tensor of a transformers folder: "model.layers.3.mlp.up_proj.weight" is
+/// "blk.3.ffn_up.weight". Empty: it has none.
 std::string gguf_tensor_name(const std::string& stored_name);
 
-/// Heads whose rows the tensor of that name is made of where they move; 0: its rows stay.
+/// The number of heads within which the rows of the tensor of that name move; 0: its rows stay.
 int64_t heads_that_move(const GgufArchitecture& architecture, const std::string& gguf_name, int64_t heads,
                         int64_t kv_heads);
-/// Where the rows of a moved tensor come from: int64 [rows].
+/// The source index of each row of a moved tensor: int64 [rows].
 at::Tensor moved_rows(int64_t rows, int64_t heads);
 
-/// llama.cpp's hyper-parameters from a config.json. Throws (user), beginning with `path`,
-/// for what it has no key for.
+/// llama.cpp's hyper-parameters from a config.json. Throws (user), beginning with `path`, for
+/// a setting without a key.
 GgufMetadata gguf_hyper_parameters(const std::string& path, const GgufArchitecture& architecture,
                                    const nlohmann::json& config);
 

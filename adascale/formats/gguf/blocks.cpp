@@ -8,11 +8,12 @@
 #include "adascale/core/error.h"
 #include "adascale/quant/forms/superblocks.h"
 
-// The layouts are ggml's (block_q4_0 and so on); tests/python/test_gguf.py holds them to gguf's own reader.
+// The layouts are ggml's (block_q4_0 and so on); tests/python/test_gguf.py compares
+// them with gguf's own reader.
 namespace adascale {
 namespace {
 
-/// What blocks are made of: [out, blocks, ...]. Codes, block scales and minima are uint8, counted from 0.
+/// The parts of blocks: [out, blocks, ...]. Codes, block scales and minima are uint8, counted from 0.
 struct Parts {
   at::Tensor codes;           ///< [out, blocks, elements]
   at::Tensor d, m;            ///< fp16 as bytes, [out, blocks, 2]; m: minimum, or dmin of superblocks
@@ -27,7 +28,7 @@ at::Tensor from_zero(const at::Tensor& codes, int64_t lowest) {
   return (codes.to(at::kShort) - lowest).to(at::kByte);
 }
 
-/// One value a block of 32, [out, blocks, 1], from one a group of several blocks.
+/// One value per block of 32, [out, blocks, 1], from one per group of several blocks.
 at::Tensor per_block(const at::Tensor& values, int64_t blocks) {
   return values.repeat_interleave(blocks / values.size(1), 1);
 }
@@ -57,8 +58,8 @@ at::Tensor high(const at::Tensor& x, int bits) {
   return x.bitwise_right_shift(bits);
 }
 
-/// Values of few bits side by side in bytes: the last axis is [.., fields, inner], and a byte holds the
-/// fields of one inner position, the first lowest.
+/// Packs values of few bits into bytes: the last axis is [.., fields, inner], and a byte holds the
+/// fields of one inner position, the first in its lowest bits.
 at::Tensor pack(const at::Tensor& x, int64_t fields, int64_t inner, int bits) {
   const at::Tensor split = x.unflatten(-1, {-1, fields, inner});
   at::Tensor packed = split.select(-2, 0).clone();
@@ -109,7 +110,7 @@ const std::map<std::string, Pack>& packers() {
        [](const Parts& p) {
          return std::vector{p.d, p.m, pack(high(p.codes, 4), 8, 1, 1), nibbles(p.codes)};
        }},
-      // Signed bytes: what counts from -128 has its top bit the other way round.
+      // Signed bytes: codes that count from -128 have their top bit flipped.
       {"Q8_0",
        [](const Parts& p) {
          return std::vector{p.d, p.codes.bitwise_xor(0x80)};

@@ -6,8 +6,8 @@
 
 namespace adascale {
 
-/// The weight's codes, scales and minima as ggml lays them out: uint8 [out, bytes of a row]. The encoding is
-/// [out, in] on the type's grid.
+/// The weight's codes, scales and minima in ggml's layout: uint8 [out, bytes of a row]. The
+/// encoding is [out, in] on the type's grid.
 at::Tensor pack_gguf(const Encoding& encoding, const GgufGrid& type);
 
 }  // namespace adascale

@@ -29,7 +29,7 @@ const GgufGrid& choose_type(const std::string& target, const Layer& layer, const
   return *type;
 }
 
-/// What the user should know of the choice.
+/// A note for the user about the choice.
 std::string describe(const std::string& target, const GgufGrid& wanted, const GgufGrid& type,
                      const Grid& asked, const Grid& grid, int64_t row) {
   std::string text = fmt::format("gguf: {}", type.name);

@@ -17,7 +17,7 @@ std::vector<std::string> target_names() {
   return names;
 }
 
-/// Bits are asked for elsewhere: a target that no layer's bits fit would be silently unmet.
+/// The bits come from other options: a target whose bits no layer has would silently have no effect.
 void check_target(const ExportRequest& request, Objections& objections) {
   const GgufGrid* target = gguf_grid_named(request.target);
   if (target == nullptr) return;
@@ -41,7 +41,7 @@ void check(const ExportRequest& request, Objections& objections) {
   }
 }
 
-/// Of the type that most weights have.
+/// The type of most weights.
 uint32_t file_type(const std::vector<GgufPlanned>& plan) {
   constexpr uint32_t kMostlyF16 = 1;
   std::map<uint32_t, int64_t> elements;
@@ -61,7 +61,7 @@ void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
   set_value(metadata, "general.file_type", file_type(plan));
   set_value(metadata, "general.quantization_version", uint32_t{2});
   for (const auto& [key, value] : producer_metadata(request.sim))
-    if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types say it
+    if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types tell it
   std::vector<GgufEntry> entries;
   for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
   write_gguf(files.path(request.prefix + ".gguf"), metadata, entries);

@@ -12,7 +12,7 @@ namespace {
 
 using Names = std::map<std::string, std::string>;
 
-/// What llama.cpp calls it, under each name that the model has for it; a .gguf was read
+/// llama.cpp's names of the tensor, for each name that the model has for it; a .gguf was read
 /// under transformers' names.
 std::vector<std::string> gguf_names(const SavedTensor& saved, const GgufSource& source, const Names& names) {
   std::vector<std::string> found;
@@ -22,7 +22,7 @@ std::vector<std::string> gguf_names(const SavedTensor& saved, const GgufSource& 
     const std::string gguf = gguf_tensor_name(stored == names.end() ? name : stored->second);
     if (!gguf.empty() && std::count(found.begin(), found.end(), gguf) == 0) found.push_back(gguf);
   }
-  // A head tied to the embedding is none of its own.
+  // A head tied to the embedding is not a tensor of its own.
   std::stable_partition(found.begin(), found.end(),
                         [](const std::string& n) { return n == "token_embd.weight"; });
   return found;
@@ -51,7 +51,7 @@ void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, O
       weight.layer.name, to_string(weight.grid));
 }
 
-/// Of a .gguf: its own tensors, those quantized replaced.
+/// For a .gguf: its own tensors, the quantized ones replaced.
 std::vector<GgufPlanned> plan_from_file(const std::vector<GgufPlanned>& quantized, const GgufSource& source,
                                         Objections& objections) {
   std::vector<GgufPlanned> plan;
@@ -80,7 +80,7 @@ std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSo
       std::erase_if(found, [&](const std::string& name) { return source.file->find(name) == nullptr; });
     else if (found.size() > 1)
       found.resize(1);
-    // What a .gguf holds and quantizing does not touch is copied.
+    // Tensors of a .gguf that quantizing does not touch are copied.
     if (source.file && saved.weight == kNone) continue;
     if (found.empty())
       objections.add("gguf: {} has no place in llama.cpp's {}{}", saved.names.front(),
@@ -97,7 +97,7 @@ at::Tensor move_rows(const at::Tensor& t, int64_t heads) {
   return heads == 0 ? t : t.index_select(0, moved_rows(t.size(0), heads));
 }
 
-/// Rows of codes and of all that belongs to them.
+/// Moves rows of codes and of all tensors that belong to them.
 Encoding move_rows(Encoding encoding, int64_t heads) {
   for (at::Tensor* tensor : tensors_of(encoding)) *tensor = move_rows(*tensor, heads);
   return encoding;

@@ -7,23 +7,23 @@
 
 namespace adascale {
 
-/// A tensor of the file to be.
+/// A tensor of the file to write.
 struct GgufPlanned {
   std::string name;
   std::vector<int64_t> sizes;
   int32_t weight = kNone;              ///< quantized: its index in sim.weights()
-  const GgufGrid* grid = nullptr;      ///< then of this type
+  const GgufGrid* grid = nullptr;      ///< its type then
   std::string parameter = {};          ///< unquantized: the program's
-  const GgufTensor* copied = nullptr;  ///< or the source's, as it is
+  const GgufTensor* copied = nullptr;  ///< or the source's, unchanged
   int64_t heads = 0;                   ///< its rows move within so many heads; 0: they stay
 };
 
-/// Every tensor, in order. `names`: a parameter -> the source folder's name for it. Adds to `objections` what
-/// has no place.
+/// Every tensor, in order. `names`: a parameter -> the source folder's name for it. Adds an
+/// objection for each tensor without a place.
 std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSource& source,
                                    const std::map<std::string, std::string>& names, Objections& objections);
 
-/// What write_gguf is given; reads `sim` and `source` when it is written.
+/// The entry for write_gguf; it reads `sim` and `source` when it is written.
 GgufEntry gguf_entry(const GgufPlanned& planned, const QuantizationSimModel& sim, const GgufSource& source);
 
 }  // namespace adascale

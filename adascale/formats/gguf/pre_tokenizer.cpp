@@ -14,7 +14,7 @@ using nlohmann::json;
 
 struct Splitter {
   const char* name;
-  std::vector<std::string> steps;  ///< as step_of() says them
+  std::vector<std::string> steps;  ///< in the words of step_of()
   bool ignores_merges = false;     ///< words of the vocabulary are taken whole
 };
 
@@ -33,7 +33,7 @@ const std::vector<Splitter>& splitters() {
   return rows;
 }
 
-/// What one pre-tokenizer does, as far as the known ones differ.
+/// The behavior of one pre-tokenizer, as far as the known ones differ.
 std::string step_of(const json& step) {
   const std::string type = step.value("type", "unnamed");
   if (type == "ByteLevel" && step.value("add_prefix_space", false)) return "words after a space of its own";
@@ -46,7 +46,7 @@ std::string step_of(const json& step) {
   return type;
 }
 
-/// Of what comes before the splits llama.cpp has NFC alone; a sequence may be empty.
+/// Before the splits llama.cpp only has NFC; a sequence may be empty.
 void check_normalizer(const std::string& path, const json& normalizer) {
   if (normalizer.is_null()) return;
   const std::string type = normalizer.value("type", "unnamed");

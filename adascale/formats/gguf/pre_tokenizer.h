@@ -4,8 +4,9 @@
 
 namespace adascale {
 
-/// llama.cpp's name ("gpt-2", "llama-bpe") of how a tokenizer.json splits text before BPE, found by what its
-/// pre_tokenizer does. Throws (user), beginning with `path`, where it is none of those known.
+/// llama.cpp's name ("gpt-2", "llama-bpe") for the way in which a tokenizer.json splits text
+/// before BPE, found by the behavior of its pre_tokenizer. Throws (user), beginning with `path`,
+/// where no known one matches.
 std::string gguf_pre_tokenizer(const std::string& path, const nlohmann::json& tokenizer);
 
 }  // namespace adascale

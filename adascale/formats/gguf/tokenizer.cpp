@@ -24,7 +24,7 @@ std::optional<std::string> read_text(const fs::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-/// An empty object where there is no such file.
+/// An empty object if the file is missing.
 json read_json(const fs::path& path) {
   const auto text = read_text(path);
   if (!text) return json::object();
@@ -89,8 +89,8 @@ std::optional<uint32_t> as_id(const json& values, const std::string& key) {
   return value.get<uint32_t>();
 }
 
-/// As generate() has it; else by the text that the tokenizer's config gives, a string or an object;
-/// else the model's config.
+/// The id in generate()'s config; else that of the text in the tokenizer's config, a string or an
+/// object; else the id in the model's config.
 std::optional<uint32_t> special_id(const std::string& kind, const Tokens& tokens, const json& generation,
                                    const json& config, const json& model) {
   if (const auto id = as_id(generation, kind + "_token_id")) return id;

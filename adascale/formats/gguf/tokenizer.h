@@ -6,9 +6,9 @@
 
 namespace adascale {
 
-/// llama.cpp's tokenizer keys from the folder's tokenizer.json and what stands beside it; `vocabulary`
-/// tokens, as many as the embedding has rows. For byte-level BPE whose way of splitting text llama.cpp knows;
-/// throws (user), beginning with the file, for others.
+/// llama.cpp's tokenizer keys from the folder's tokenizer.json and the files beside it;
+/// `vocabulary` tokens, the number of the embedding's rows. For byte-level BPE whose way of
+/// splitting text llama.cpp knows; throws (user), beginning with the file, for others.
 GgufMetadata gguf_tokenizer(const std::string& folder, int64_t vocabulary);
 
 }  // namespace adascale
