@@ -14,10 +14,11 @@ struct Batches {
   int64_t batch_size = 0;  ///< the last batch may be shorter
 };
 
-/// Cuts the samples that the model was opened with, the first `samples` of them where that is given.
-/// `batch_size`: none given means kDefaultBatchSize, or what the program was exported for. Batches are views
-/// of the samples. Errors, all at once: missing and unknown names, dtypes, shapes, no samples, unequal sample
-/// counts, NaN or infinity, fewer samples than asked for, a batch that the program does not take.
+/// Cuts the model's samples into batches, or the first `samples` of them if that is given.
+/// `batch_size`: if not given, kDefaultBatchSize or the size for which the program was exported.
+/// Batches are views of the samples. Errors, all at once: missing and unknown names, dtypes,
+/// shapes, no samples, unequal sample counts, NaN or infinity, fewer samples than asked for, a
+/// batch that the program does not take.
 Batches cut_batches(const OpenedModel& model, const DataRequest& data);
 
 }  // namespace adascale

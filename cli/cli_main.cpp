@@ -19,7 +19,7 @@ namespace {
 
 constexpr int kDone = 0, kOther = 1, kUsersInput = 2;
 
-// CLI11 calls an unknown word a missing subcommand.
+// CLI11 calls an unknown word a missing subcommand; this check names the word.
 void check_command_name(const std::vector<std::string>& args, const CLI::App& app) {
   if (args.empty() || args[0].substr(0, 1) == "-") return;
   const auto commands = app.get_subcommands([](const CLI::App*) { return true; });

@@ -10,7 +10,7 @@ class App;
 
 namespace adascale {
 
-/// A subcommand whose flags stand in `app`; `run` does the work once they are parsed.
+/// A subcommand whose flags are in `app`; `run` does the work after they are parsed.
 struct Command {
   CLI::App* app;
   std::function<void()> run;

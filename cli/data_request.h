@@ -38,12 +38,12 @@ void visit_data_options(Visitor&& visit, Options& options) {
         "samples in a batch; without it 8, or what the model was exported for", OptionRule{.min = 1});
 }
 
-/// The data that a model is opened for; no files: none, or data that the door has in memory.
+/// The data for which a model is opened; no files: none, or data that the door has in memory.
 struct DataRequest {
   std::vector<std::string> files;
   DataOptions options;
   int64_t seed = 0;  ///< of the choice of samples
-  /// "a.txt, b.txt", as messages name it; "data" without files.
+  /// "a.txt, b.txt", for messages; "data" without files.
   std::string where() const;
 };
 

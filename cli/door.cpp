@@ -28,7 +28,7 @@ void check_no_text_options(const DataRequest& data) {
   objections.raise();
 }
 
-/// The tensor of a program with one input may have any name.
+/// The only input of a program may have any name in the file.
 Samples read_samples(const Program& program, const std::string& path) {
   std::vector<NamedTensor> tensors = read_safetensors(path);
   ADA_CHECK(!tensors.empty(), "{}: no tensors, so no samples", path);

@@ -13,25 +13,26 @@ namespace adascale {
 /// A model opened by a door.
 struct OpenedModel {
   Program program;
-  std::string stem;  ///< what the files made from it are called: "model" of "dir/model.pt2"
-  Samples samples;   ///< of the data it was opened for; none without data
+  std::string stem;  ///< of the files made from it: "model" of "dir/model.pt2"
+  Samples samples;   ///< of its data; none without data
   ModelSource source = {};
-  std::vector<ExportFormat> formats = {};  ///< that only this model has, beside those of export_formats()
-  std::vector<std::string> notes = {};     ///< what the user should know of model and data, a line each
-  bool is_from_file = false;               ///< so that its tensors are on the CPU whatever is wanted
-  bool is_shared = false;                  ///< its tensors are someone else's too, and stay as they are
+  std::vector<ExportFormat> formats = {};  ///< of this model only, beside export_formats()
+  std::vector<std::string> notes = {};     ///< for the user, about model and data, one per line
+  bool is_from_file = false;               ///< its tensors are then on the CPU whatever is wanted
+  bool is_shared = false;                  ///< its tensors are also someone else's and stay unchanged
 };
 
 /// A kind of MODEL that the command opens, with the kinds of data it takes. The C++ binary has the `.pt2`
 /// door; the Python package adds its own.
 struct Door {
-  std::string name;                  ///< ".pt2"
-  std::string description;           ///< for --help and for the message when no door fits
-  std::string data;                  ///< likewise, of the data it takes; empty: what the doors before it take
-  std::vector<std::string> formats;  ///< what `quantize` writes unless --format says otherwise
-  std::vector<Row> own_formats = {};  ///< name, files, description: OpenedModel::formats, before there is one
+  std::string name;                   ///< ".pt2"
+  std::string description;            ///< for --help and for the message when no door fits
+  std::string data;                   ///< likewise for its data; empty: the same as the doors before it
+  std::vector<std::string> formats;   ///< written by `quantize` without --format
+  std::vector<Row> own_formats = {};  ///< name, files, description of OpenedModel::formats, for help texts
   std::function<bool(const std::string& model)> matches;
-  /// Reads the data too, first where that is cheaper. Throws (user) for data options that mean nothing to it.
+  /// Reads the data too, before the model where that is cheaper. Throws (user) for data
+  /// options that it does not use.
   std::function<OpenedModel(const std::string& model, const DataRequest& data)> open;
 };
 using Doors = std::vector<Door>;
@@ -39,15 +40,15 @@ using Doors = std::vector<Door>;
 /// Programs saved by `torch.export.save`, with `.safetensors` for data.
 Door pt2_door();
 
-/// Where a model is computed: the device of that name; auto: for one from a file CUDA if there is one, else
-/// where its parameters are. Throws (user) as compute_device does.
+/// The device of a model's computation: the one of that name. auto: for a model from a file CUDA if
+/// there is one, else the device of its parameters. Throws (user) as compute_device does.
 c10::Device device_for(const OpenedModel& model, const std::string& name);
 
-/// The first door that matches; throws (user) listing what the doors take.
+/// The first door that matches; throws (user) listing the models that the doors take.
 const Door& door_for(const Doors& doors, const std::string& model);
 /// "a .pt2 file saved by torch.export.save, or ..."
 std::string describe(const Doors& doors);
-/// The same of their data.
+/// The same for their data.
 std::string describe_data(const Doors& doors);
 
 }  // namespace adascale

@@ -25,15 +25,15 @@ struct EvaluateFlags {
   DataRequest data;
 };
 
-/// Packed weights are for their runtime: no door opens them.
+/// Packed weights are for their runtime; no door opens them.
 bool is_packed(const fs::path& config) {
   std::ifstream in(config);
   const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
   return json.is_object() && json.contains("quantization_config");
 }
 
-/// What `quantize` left in the folder to simulate: a .pt2, or a model of the same kind as the one it came
-/// from. Beside a runtime there may be none.
+/// The model in the folder to simulate, written by `quantize`: a .pt2, or a model of the same kind
+/// as its source. With a runtime there may be none.
 std::optional<std::string> simulation_in(const std::string& folder, const Door& door, bool is_needed) {
   ADA_CHECK(fs::is_directory(folder), "{}: not a folder; expected the --output-dir of adascale quantize",
             folder);
@@ -99,7 +99,7 @@ void print_runtime(const Evaluation& evaluation, const std::vector<Runner>& runn
   fmt::print("{}\n", describe_speed(evaluation, runners));
 }
 
-/// The quantized program; the folder itself is a model of the door's kind where it holds no .pt2.
+/// The quantized program; without a .pt2 the folder itself is a model of the door's kind.
 Program open_simulation(const std::string& path, const EvaluateFlags& flags, const Door& door) {
   return path == flags.folder ? door.open(path, flags.data).program : load_program(path);
 }

@@ -12,7 +12,7 @@
 namespace adascale {
 namespace {
 
-/// An output on its way through the batches: a comparison per runner.
+/// An output during the batches, with one comparison per runner.
 struct Watched {
   size_t index;
   std::string name;
@@ -35,7 +35,7 @@ std::vector<Watched> float_outputs(const Program& program, const std::vector<Run
   return watched;
 }
 
-/// What of a batch counts for an output; `select` drops what the mask leaves out.
+/// The part of a batch that counts for an output; `select` drops the positions that the mask excludes.
 struct Counted {
   at::Tensor ids, mask;
   at::Tensor select(const at::Tensor& x) const {
@@ -64,7 +64,7 @@ void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Ten
   comparison.metrics.add(counted.select(fp), counted.select(got));
 }
 
-/// NaN, without a sign, once there is one, which std::max would drop.
+/// NaN, without a sign, once there is one; std::max would drop it.
 double largest_of(double a, double b) {
   return std::isnan(a) || a > b ? a : std::abs(b);
 }
@@ -78,7 +78,7 @@ void add_difference(Watched& output, const at::Tensor& first, const at::Tensor& 
   difference.largest_value = largest_of(difference.largest_value, a.abs().max().item<double>());
 }
 
-/// One run of a batch, with how long it took.
+/// One run of a batch, and its time.
 std::vector<at::Tensor> timed(const Runner& runner, const Inputs& inputs, double& seconds) {
   const auto start = std::chrono::steady_clock::now();
   std::vector<at::Tensor> outputs = runner.run(inputs);

@@ -10,19 +10,19 @@
 
 namespace adascale {
 
-/// Something that runs the model: flat outputs of a batch; undefined where it does not give one.
+/// A way to run the model: the flat outputs of a batch, undefined where it does not give one.
 struct Runner {
   std::string name;  ///< "simulation", "onnxruntime"
   std::function<std::vector<at::Tensor>(const Inputs&)> run;
 };
 
-/// Libtorch runs it here. `program` must outlive the runner.
+/// Libtorch runs it in this process. `program` must outlive the runner.
 Runner program_runner(const std::string& name, const Program& program);
 /// A runtime runs it; `program` has the names of its inputs and must outlive the runner.
 Runner runtime_runner(const std::string& name, const Program& program, RunBatch run);
 ModelNames names_of(const Program& program);
 
-/// One float output of the model as one runner gave it, against the model's own over all batches.
+/// One float output of the model from one runner, compared with the model's own over all batches.
 struct OutputComparison {
   std::string name, runner;
   OutputMetrics metrics;
@@ -38,17 +38,17 @@ struct OutputDifference {
 
 struct Evaluation {
   std::vector<OutputComparison> outputs;
-  std::vector<OutputDifference> differences;  ///< of the last runner from the first, where there are two
-  std::vector<std::string> missing;           ///< outputs that a runner does not give, a line each
-  int64_t counted = 0;                        ///< samples, or tokens, of the batches that were timed
+  std::vector<OutputDifference> differences;  ///< between the last and the first runner, where there are two
+  std::vector<std::string> missing;           ///< outputs that a runner does not give, one per line
+  int64_t counted = 0;                        ///< samples, or tokens, of the timed batches
   bool are_tokens = false;
-  std::vector<double> seconds;  ///< of the model, then of each runner, for what was counted
+  std::vector<double> seconds;  ///< of the model, then of each runner, for the counted ones
 };
 
 /// Runs the model and every runner on the batches; the first batch is not timed unless it is the
-/// only one. Positions that the attention mask leaves out count in none of the metrics of token
-/// logits. Throws (user) when a runner's outputs are others than the model's or it gives none of
-/// them, or there is no float output to compare.
+/// only one. Positions that the attention mask excludes do not count in the metrics of token
+/// logits. Throws (user) when a runner's outputs are not the model's, when it gives none of them,
+/// or when there is no float output to compare.
 Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
                             const std::vector<Inputs>& batches);
 

@@ -3,7 +3,7 @@
 namespace adascale {
 namespace {
 
-// The alias is accepted, and HelpFormatter leaves it out.
+// The alias is accepted, but HelpFormatter leaves it out.
 std::string flags_of(const std::string& name, const OptionRule& rule) {
   return rule.alias.empty() ? flag_of(name) : flag_of(name) + "," + flag_of(rule.alias);
 }

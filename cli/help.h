@@ -4,7 +4,7 @@
 
 namespace adascale {
 
-/// CLI11's help without aliases: an option shows its first name, a switch both of its sides.
+/// CLI11's help without aliases: an option shows its first name, a switch both of its forms.
 class HelpFormatter : public CLI::Formatter {
  public:
   HelpFormatter() { column_width(30); }

@@ -62,7 +62,7 @@ void TokenMetrics::add(const at::Tensor& fp, const at::Tensor& quant, const at::
                        const at::Tensor& keep) {
   const at::Tensor kept = keep.defined() ? keep : at::ones_like(ids, at::kBool);
   const int64_t seq = ids.size(1);
-  // A sample at a time: logits over a large vocabulary are the biggest tensors of a run.
+  // One sample at a time: logits over a large vocabulary are the largest tensors of a run.
   for (int64_t i = 0; i < ids.size(0); ++i) {
     const at::Tensor p = fp[i].to(at::kFloat).log_softmax(-1), q = quant[i].to(at::kFloat).log_softmax(-1);
     kl_ += (p.exp() * (p - q)).sum(-1).masked_select(kept[i]).sum(at::kDouble).item<double>();

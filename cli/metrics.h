@@ -12,7 +12,7 @@ class OutputMetrics {
   /// Floating tensors of one shape [..., d]; a vector is the last dimension.
   void add(const at::Tensor& fp, const at::Tensor& quant);
 
-  bool is_used() const { return vectors_ > 0; }  ///< anything was added
+  bool is_used() const { return vectors_ > 0; }  ///< whether anything was added
   /// 10 log10(sum fp^2 / sum (fp - quant)^2); +inf when equal.
   double sqnr_db() const;
   /// Mean over vectors; of two zero vectors 1, of one 0.
@@ -26,7 +26,7 @@ class OutputMetrics {
   bool has_choice_ = false;
 };
 
-/// What only logits over tokens can tell.
+/// Metrics that exist only for logits over tokens.
 class TokenMetrics {
  public:
   /// Logits [batch, seq, vocab], ids int64 [batch, seq]; `keep` bool [batch, seq], false

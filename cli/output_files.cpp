@@ -13,8 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Files of an earlier run that this one would leave beside its own: a runtime would take old encodings for
-/// the new weights'.
+/// Refuses files of an earlier run that would stay beside this run's: a runtime would take old
+/// encodings for those of the new weights.
 void check_no_leftovers(const OutputFiles& files) {
   std::vector<ExportFormat> known = export_formats();
   known.insert(known.end(), files.options.more_formats.begin(), files.options.more_formats.end());

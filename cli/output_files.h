@@ -11,16 +11,16 @@ namespace adascale {
 struct OutputFiles {
   std::string folder, stem;
   std::vector<std::string> formats;
-  ExportOptions options = {};  ///< with those formats that only this model has
+  ExportOptions options = {};  ///< with the formats that only this model has
   std::vector<std::string> paths() const;
 };
 
-/// Checks, before any work: known formats, a folder that can be written, no file of the user's (`sources`)
-/// overwritten. Leaves the folder as it was. Throws (user).
+/// Checks, before any work: known formats, a writable folder, no file of the user's (`sources`)
+/// overwritten. Leaves the folder unchanged. Throws (user).
 void check_output(const OutputFiles& files, const std::vector<std::string>& sources);
-/// Throws (user) with everything that the formats cannot hold of this model.
+/// Throws (user) with all that the formats cannot hold of this model.
 void check_formats(const OutputFiles& files, const QuantizationSimModel& sim);
-/// What the formats have to say of the files, once they are checked.
+/// The formats' notes about the files, after their check.
 std::vector<std::string> format_notes(const OutputFiles& files, const QuantizationSimModel& sim);
 
 }  // namespace adascale

@@ -20,7 +20,7 @@ struct RunFlags {
 
 void set_threads(std::optional<int64_t> threads) {
   if (!threads) return;
-  // Far more than any machine has cores, and OpenMP dies of.
+  // The limit is far above any machine's cores; OpenMP crashes on much larger numbers.
   ADA_CHECK(*threads >= 1 && *threads <= 1024, "--threads: got {}, expected 1 to 1024", *threads);
   at::set_num_threads(static_cast<int>(*threads));
 }

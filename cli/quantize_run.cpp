@@ -43,7 +43,7 @@ std::string describe_memory(const MemoryPlan& memory, bool on_cpu, const AdaScal
                      scratch_room().folder);
 }
 
-/// What the formats made of grids -> the layers they did it to.
+/// Each change of a grid by the formats -> the layers with it.
 std::map<std::string, std::vector<std::string>> grid_notes(const QuantizationSimModel& sim) {
   std::map<std::string, std::vector<std::string>> layers;
   for (const QuantizedWeight& weight : sim.weights())
@@ -93,10 +93,11 @@ void find_activation_ranges(QuantizationSimModel& sim, const std::vector<Inputs>
 int64_t peak_memory_bytes() {
   rusage usage{};
   getrusage(RUSAGE_SELF, &usage);
-  return usage.ru_maxrss * 1024;  // Linux counts kilobytes
+  return usage.ru_maxrss * 1024;  // Linux counts kibibytes
 }
 
-/// The door's formats hold the model; its activations' encodings too only if one of them says so.
+/// The door's formats hold the model, but activation encodings only if one of them
+/// does; otherwise "encodings" is added.
 std::vector<std::string> default_formats(const Door& door, const OpenedModel& model,
                                          const QuantizeFlags& flags) {
   const auto& settings = flags.sim.layer_config;

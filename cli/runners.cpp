@@ -8,7 +8,7 @@
 namespace adascale {
 namespace {
 
-/// A program ready to run batch after batch.
+/// A program prepared to run many batches.
 class PlannedProgram {
  public:
   explicit PlannedProgram(const Program& program) : program_(program), plan_(program) { place_state(); }
@@ -25,8 +25,8 @@ class PlannedProgram {
   }
 
  private:
-  /// On the device once, where there is room for it; else each run copies it there anew,
-  /// which takes the time of most.
+  /// Copies the state to the device once, if there is room; otherwise each run copies it anew,
+  /// which takes most of its time.
   void place_state() {
     int64_t bytes = 0;
     for (const auto& [name, tensor] : program_.state)

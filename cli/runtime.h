@@ -10,28 +10,28 @@
 
 namespace adascale {
 
-/// The names that a program's flat inputs and outputs have; none for what is no tensor.
+/// The names of a program's flat inputs and outputs; none for those that are not tensors.
 struct ModelNames {
   std::vector<std::string> inputs;
   std::vector<std::optional<std::string>> outputs;
 };
 
-/// An exported file, open in the program that will use it: a batch by the program's input names to its flat
-/// outputs, as `ModelNames` has them; undefined: one that the runtime does not give.
+/// An exported file, opened by a runtime: turns a batch, by the program's input names, into its
+/// flat outputs in the order of `ModelNames`; undefined where the runtime does not give one.
 using RunBatch = std::function<std::vector<at::Tensor>(const Samples& batch)>;
 
 /// A program that runs exported files. The C++ binary has none; the Python package adds its own.
 struct Runtime {
   std::string name;         ///< "onnxruntime"
-  std::string files;        ///< what it looks for in the folder: "*.onnx"
+  std::string files;        ///< the files it looks for in the folder: "*.onnx"
   std::string description;  ///< for `adascale list runtimes`
-  /// Finds its file in `folder` and loads it. Throws (user) where a package or the file is missing, or the
-  /// runtime refuses it.
+  /// Finds its file in `folder` and loads it. Throws (user) when a package or the file is missing,
+  /// or the runtime refuses the file.
   std::function<RunBatch(const std::string& folder, const ModelNames& names)> open;
 };
 using Runtimes = std::vector<Runtime>;
 
-/// Throws (user) listing those there are.
+/// Throws (user) listing the known ones.
 const Runtime& find_runtime(const Runtimes& runtimes, const std::string& name);
 
 }  // namespace adascale

@@ -36,7 +36,7 @@ QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)
   sim.default_param_bw = kDefaultParamBits;
   sim.default_output_bw = kOffBits;
   sim.fold_batch_norms = true;
-  sim.in_place = true;  // nobody else has the program: a copy of its weights would be for nothing
+  sim.in_place = true;  // nobody else has the program: a copy of its weights is not needed
 }
 
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
@@ -71,7 +71,7 @@ void check_flags(QuantizeFlags& flags) {
 }
 
 Setup set_up(Program program, const QuantizeFlags& flags) {
-  // Before ids are taken; the sim finds the rest once more and keeps the list.
+  // Before ids are taken; the sim finds those that stay once more and keeps the list.
   if (flags.sim.fold_batch_norms) fold_batch_norms(program, flags.sim.in_place);
   const auto& globs = flags.training.blocks;
   std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);

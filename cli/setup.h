@@ -11,7 +11,7 @@
 
 namespace adascale {
 
-/// What the command line says of how to quantize; the defaults are those of Python's
+/// The command line's settings for quantizing; the defaults are those of Python's
 /// `quantize()`, per channel.
 struct QuantizeFlags {
   QuantizeFlags();
@@ -23,7 +23,7 @@ struct QuantizeFlags {
   std::string encoding_version = ExportOptions().encoding_version;
 };
 
-/// Beside those of the sim and of training: one line per option, for flags and Python keywords.
+/// Options beside those of the sim and of training: one line each, for flags and Python keywords.
 template <class Visitor, class Flags>
 void visit_setup_options(Visitor&& visit, Flags& flags) {
   visit("scheme", flags.scheme, "how ranges are found; `adascale list schemes`", OptionRule{});
@@ -40,25 +40,26 @@ void visit_export_options(Visitor&& visit, Flags& flags) {
         OptionRule{.choices = encoding_versions()});
 }
 
-/// Grids, blocks and layer settings: what `inspect` and `quantize` share.
+/// Grids, blocks and layer settings, for `inspect` and `quantize`.
 void add_grid_flags(CLI::App& app, QuantizeFlags& flags);
 /// How blocks are trained.
 void add_training_flags(CLI::App& app, QuantizeFlags& flags);
 
-/// Ranges, names and files, before any model is opened; fills in what follows from them: the scheme, the
-/// layer settings and, when neither epochs nor iterations are given, the recipe's own budget.
+/// Checks ranges, names and files before a model is opened. Fills in the settings that follow
+/// from them: the scheme, the layer settings and, when neither epochs nor iterations are given,
+/// the recipe's own budget.
 void check_flags(QuantizeFlags& flags);
 
 /// A model ready to be trained.
 struct Setup {
   std::vector<Block> blocks;
-  std::vector<Block> trained;  ///< and, if asked for, the layers outside as blocks
+  std::vector<Block> trained;  ///< and, if requested, the layers outside as blocks
   QuantizationSimModel sim;
   std::vector<std::string> outside;  ///< names of the layers outside every block
 };
 
-/// Finds the blocks (there may be none), puts the layers outside them to `outside_bw` bits (the user's layer
-/// settings come later and win) and builds the sim.
+/// Finds the blocks (there may be none), sets the layers outside them to `outside_bw` bits (the
+/// user's layer settings come later and win) and builds the sim.
 Setup set_up(Program program, const QuantizeFlags& flags);
 
 }  // namespace adascale

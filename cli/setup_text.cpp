@@ -27,7 +27,7 @@ std::string describe_input(const Program& program, const ProgramInput& input) {
   return fmt::format("  {}  {} {}\n", input.name, c10::toString(value.dtype), describe_sizes(value));
 }
 
-/// The block that trains the layer, or why none does.
+/// The block that trains the layer, or the reason why none does.
 std::string trainer_of(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                        const std::vector<Block>& blocks) {
   const std::string reason = reason_not_trained(sim, weight, blocks);

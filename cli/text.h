@@ -7,7 +7,7 @@ namespace adascale {
 
 using Row = std::vector<std::string>;
 
-/// Columns aligned with two spaces between; the first row is underlined with dashes. Ends with a newline.
+/// Columns separated by two spaces; the first row is underlined with dashes. Ends with a newline.
 std::string format_table(const std::vector<Row>& rows);
 
 /// "812 B", "3.4 kB", "90.9 MB": powers of 1000.

@@ -5,7 +5,7 @@
 namespace adascale {
 namespace {
 
-/// Whether `node` looks `input`, or a view of it, up in a table of `rows` rows.
+/// Whether `node` looks up `input`, or a view of it, in a table of `rows` rows.
 bool looks_up(const Program& program, const Dataflow& flow, const Node& node, ValueId input, int64_t rows) {
   if (node.op() != "aten::embedding") return false;
   const Argument* weight = node.input("weight");

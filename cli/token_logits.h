@@ -7,19 +7,19 @@
 
 namespace adascale {
 
-/// Where a program's token ids and padding mask are among its flat user inputs.
+/// The positions of a program's token ids and padding mask among its flat user inputs.
 struct TokenInputs {
   std::vector<size_t> ids;     ///< int64 [batch, seq], looked up in an embedding
   std::optional<size_t> mask;  ///< "attention_mask" [batch, seq]
 };
 
-/// For an output [batch, seq, vocab] as the graph declares it: the inputs that are looked up in an embedding
+/// For an output [batch, seq, vocab] as the graph declares it: the inputs looked up in an embedding
 /// of `vocab` rows. Nothing when there is none, so that hidden states are not taken for logits.
 std::optional<TokenInputs> token_inputs(const Program& program, ValueId output);
 
 /// The ids [batch, seq] of these logits; undefined unless exactly one input has their shape.
 at::Tensor ids_of(const TokenInputs& tokens, const Inputs& inputs, const at::Tensor& logits);
-/// Bool [batch, seq], false at padding; undefined when the program takes no such mask.
+/// Bool [batch, seq], false at padding; undefined when the program has no such mask.
 at::Tensor mask_of(const TokenInputs& tokens, const Inputs& inputs, const at::Tensor& ids);
 
 }  // namespace adascale

@@ -7,7 +7,7 @@ namespace adascale {
 
 /// Bytes of the model's parameters and buffers; a tensor under several names counts once.
 struct ModelSize {
-  int64_t layers_before = 0;  ///< the quantized weights in the dtype they came in
+  int64_t layers_before = 0;  ///< the quantized weights in their original dtype
   int64_t layers_after = 0;   ///< their codes at their bits, packed, with scales and offsets
   int64_t rest = 0;           ///< everything else, unchanged
   int64_t before() const { return layers_before + rest; }
@@ -15,8 +15,9 @@ struct ModelSize {
 };
 
 ModelSize size_of(const QuantizationSimModel& sim);
-/// Codes at `grid`'s bits, packed, plus per range one scale in its dtype and, when asymmetric, one offset at
-/// its bits or one minimum in the scale's dtype; integers at their bits and floats of LPBQ and superblocks.
+/// Codes at `grid`'s bits, packed, plus per range one scale in its dtype and, when asymmetric,
+/// one offset at its bits or one minimum in the scale's dtype. LPBQ and superblocks have integers
+/// at their bits, and floats.
 int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid);
 
 }  // namespace adascale

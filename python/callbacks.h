@@ -10,18 +10,18 @@ namespace adascale::python {
 /// A Python object that may be dropped by a thread without the GIL.
 std::shared_ptr<py::object> share(const py::object& object);
 
-/// Progress for work that runs without the GIL: passes each event to `callback(stage, step, total,
-/// loss)`, None for no bar. Either way a signal that Python holds back, Ctrl-C above all, ends the
-/// work as its Python exception.
+/// Progress for work that runs without the GIL: passes each event to
+/// `callback(stage, step, total, loss)`, None for no bar. In both cases a pending Python signal,
+/// mostly Ctrl-C, ends the work as its Python exception.
 ProgressSink progress_to(const py::object& callback);
 
-/// Warnings and notes of the library go to `callback(line)` from now on.
+/// From now on the library's warnings and notes go to `callback(line)`.
 void log_to(const py::function& callback);
 
 /// Errors of the library and of libtorch become `adascale.Error`, one line each.
 void translate_errors();
 
-/// Runs `work` with the GIL, from whichever thread; its adascale.Error becomes an Error of the library.
+/// Runs `work` with the GIL, from any thread; its adascale.Error becomes an Error of the library.
 template <class Work>
 auto in_python(const Work& work) {
   const py::gil_scoped_acquire gil;

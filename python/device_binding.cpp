@@ -8,7 +8,7 @@
 #include "adascale/tune/noise.h"
 #include "bindings.h"
 
-// What Python asks of devices; traits, kernels and noise are for tests.
+// Python's access to devices; traits, kernels and noise are for tests.
 namespace adascale::python {
 namespace {
 

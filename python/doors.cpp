@@ -19,8 +19,8 @@ py::object to_python(const DataRequest& data) {
                            options.data_weights, data.seed);
 }
 
-/// Names of the tensors that are not as they came, tied ones together, with their values where asked for: the
-/// quantized weights, and those that batch norms were folded into, with the norms.
+/// Names of the tensors that changed, tied ones together, with their values if asked for: the
+/// quantized weights, and the weights and norms of folded batch norms.
 py::list changed_tensors(const QuantizationSimModel& sim, bool with_values) {
   py::list tensors;
   std::set<std::string> seen;

@@ -5,7 +5,7 @@
 
 namespace adascale::python {
 
-/// A door written in Python (`adascale.doors.door.Door`). What it does runs with the GIL, from whichever
+/// A door written in Python (`adascale.doors.door.Door`). Its methods run with the GIL, from any
 /// thread; its adascale.Error becomes an Error of the library. Needs the GIL.
 Door to_door(const py::object& door);
 

@@ -42,7 +42,7 @@ void KeywordReader::read(const std::string& name, const OptionRule&, bool& value
 
 void KeywordReader::read(const std::string& name, const OptionRule& rule, int64_t& value) const {
   const py::object given = keywords_[name.c_str()];
-  // An integer of any kind (NumPy's too), but not True, which Python counts as 1.
+  // An integer of any kind (also NumPy's), but not True, which Python counts as 1.
   if (py::isinstance<py::bool_>(given) || PyIndex_Check(given.ptr()) == 0) refuse(name, "an integer");
   int overflow = 0;
   value = PyLong_AsLongLongAndOverflow(py::int_(given).ptr(), &overflow);

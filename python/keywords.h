@@ -14,11 +14,11 @@ namespace adascale::python {
 /// A visitor of an options table (core/options.h) that fills the options from Python
 /// keywords, by name or alias.
 ///
-/// Hidden, as pybind11's own types are. Needs the GIL. After the visit, `check_all_known` throws
+/// Hidden, like pybind11's own types. Needs the GIL. After the visit, `check_all_known` throws
 /// TypeError for keywords the table does not have.
 class __attribute__((visibility("hidden"))) KeywordReader {
  public:
-  /// `function`: what the messages call the caller, e.g. "apply_adascale".
+  /// `function`: the caller's name in messages, e.g. "apply_adascale".
   KeywordReader(std::string function, const py::dict& keywords)
       : function_(std::move(function)), keywords_(keywords) {}
 
@@ -41,7 +41,7 @@ class __attribute__((visibility("hidden"))) KeywordReader {
 
   std::string function_;
   const py::dict& keywords_;
-  std::vector<std::string> known_;  // as the message lists them: "param_bw (or default_param_bw)"
+  std::vector<std::string> known_;  // for messages: "param_bw (or default_param_bw)"
   std::set<std::string> read_;
 };
 

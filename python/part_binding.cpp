@@ -9,7 +9,7 @@
 #include "adascale/tune/trained_layers.h"
 #include "bindings.h"
 
-// What Python needs to run a model that is simulated in parts, and to write its files.
+// Functions for Python to run a model that is simulated in parts, and to write its files.
 namespace adascale::python {
 namespace {
 
@@ -24,8 +24,8 @@ py::dict weights_on_grid(const QuantizationSimModel& sim) {
   return weights;
 }
 
-/// Parameter names to (codes, the scale that each is multiplied by, offset), of folded weights and of others
-/// as round-to-nearest would have them.
+/// Parameter names to (codes, scale of the codes, offset), of folded weights; of others
+/// those of round-to-nearest.
 py::dict encodings_of(const QuantizationSimModel& sim) {
   py::dict encodings;
   for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {

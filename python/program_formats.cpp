@@ -52,7 +52,8 @@ py::list activations_of(const QuantizationSimModel& sim) {
   return activations;
 }
 
-/// The program with an observable node after each activation that has a quantizer, its index as zero point.
+/// The program with a visible node after each activation that has a quantizer; the node's zero
+/// point is the quantizer's index.
 py::bytes marked_graph(const QuantizationSimModel& sim) {
   std::vector<InsertedNode> markers;
   for (const ActivationQuantizer& quantizer : sim.activations())
@@ -65,7 +66,7 @@ py::bytes marked_graph(const QuantizationSimModel& sim) {
   return program_json(sim.program(), markers);
 }
 
-/// On the CPU, as the graph says; tied tensors stay tied.
+/// Copies on the CPU, as the graph requires; tied tensors stay tied.
 class HostCopies {
  public:
   at::Tensor of(const at::Tensor& tensor) {
@@ -95,7 +96,7 @@ py::object encode(const QuantizationSimModel& sim, int32_t weight) {
   return quantized_class("Encoding")(encoding.codes, encoding.scale, encoding.offset);
 }
 
-/// Everything in it is the sim's as it is now; its functions hold on to `request` for the call only.
+/// Its content is the sim's present state; its functions keep `request` only during the call.
 py::object to_python(const ExportRequest& request) {
   const QuantizationSimModel& sim = request.sim;
   return quantized_class("QuantizedModel")(
