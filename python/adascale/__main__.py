@@ -1,6 +1,6 @@
-"""The ``adascale`` command that pip installs: the C++ binary's own, with what Python adds.
+"""The ``adascale`` command that pip installs: the C++ binary's, with Python's additions.
 
-That is doors, formats and runtimes.
+These are doors, formats and runtimes.
 """
 
 import signal
@@ -14,7 +14,7 @@ from .runtimes import python_runtimes
 
 def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
-    # C++ runs without the interpreter, whose own handler would keep Ctrl-C waiting until the end.
+    # C++ runs without the interpreter, whose own handler would delay Ctrl-C until the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), python_formats())
 

@@ -17,7 +17,7 @@ ForwardFn = Callable[[Any, Any], Any]
 
 
 def default_forward_fn(model: Callable[..., Any], batch: Any) -> Any:
-    """Calls ``model`` on a batch: a tensor as it is, a tuple or list unpacked, a dict as named arguments."""
+    """Calls ``model`` on a batch: a tensor unchanged, a tuple or list unpacked, a dict as named arguments."""
     if isinstance(batch, Tensor):
         return model(batch)
     if isinstance(batch, Mapping):
@@ -48,7 +48,7 @@ def apply_adascale(
     progress: shows a bar on a terminal, plain lines elsewhere, on standard error.
 
     Activation quantizers are neither used nor changed. Returns a report; ``print`` shows it as a table.
-    Ctrl-C stops it: blocks done by then are folded, the rest stays.
+    Ctrl-C stops it: finished blocks are folded, the others unchanged.
     Raises :class:`adascale.Error` before any training.
     """
     if not isinstance(qsim, QuantizationSimModel):
@@ -69,7 +69,7 @@ def apply_adascale(
 
 
 def _record(model: nn.Module, data_loader: Iterable[Any], forward_fn: ForwardFn) -> list[Any]:
-    """The inputs that ``forward_fn`` calls the model with, one entry per batch."""
+    """The inputs with which ``forward_fn`` calls the model, one entry per batch."""
     with recording(model) as recorded:
         for index, batch in enumerate(data_loader):
             try:

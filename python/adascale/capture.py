@@ -1,4 +1,4 @@
-"""From a live module to the graph and tensors that C++ runs: ``torch.export`` without copying a weight."""
+"""The graph and tensors of a live module for C++: ``torch.export`` without copying a weight."""
 
 import inspect
 import io
@@ -31,12 +31,12 @@ _LSTM_REFRESHED = r"The tensor attributes (self\.[\w.]*_flat_weights\[\d+\](, )?
 
 
 class ExportError(Error):
-    """The model cannot be captured as a whole; block by block it still may."""
+    """The model cannot be captured as a whole; capturing it block by block may still work."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What C++ builds its program from, and how Python calls it."""
+    """The input of C++'s program, and how Python calls that program."""
 
     graph: bytes  # JSON: the ExportedProgram of torch's export schema, as in a .pt2's model.json
     tensors: dict[str, Tensor]  # every parameter, buffer and constant: the live module's own
@@ -46,17 +46,18 @@ class Capture:
 
 
 def capture(model: nn.Module, dummy_input: Any) -> Capture:
-    """Captures ``model`` with every input dimension left open; what the model fixes is checked at each call.
+    """Captures ``model`` with every input dimension open; each call checks sizes that the model fixes.
 
-    ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model is
-    captured in eval mode and put back. Errors: one line, naming the source line ``torch.export`` stopped at.
+    ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model
+    is captured in eval mode and restored. Errors: one line, with the source line where ``torch.export``
+    stopped.
     """
     check_example(model, dummy_input)
     return capture_call(model, *call_of(dummy_input))
 
 
 def check_example(model: nn.Module, dummy_input: Any) -> None:
-    """Raises for what is no model, no example, or one that the model's signature does not take."""
+    """Raises when ``model`` or the example is of a wrong type, or the model's signature does not take it."""
     if not isinstance(model, nn.Module):
         raise Error(f"model: got {type(model).__name__}, expected a torch.nn.Module")
     args, kwargs = call_of(dummy_input)
@@ -66,7 +67,7 @@ def check_example(model: nn.Module, dummy_input: Any) -> None:
 
 
 def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
-    """The same for an example given as the call's arguments, positional and named; any device will do."""
+    """The same for an example given as the call's positional and named arguments, on any device."""
     args, kwargs = moved((args, kwargs), device_of(model))
     signature = CallSignature(model.forward, args, kwargs)
     with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
@@ -81,7 +82,7 @@ def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
 
 
 def _export_any_batch(model: nn.Module, signature: CallSignature) -> "ExportedProgram":
-    # torch.export takes a size of 1 for a constant of the model: show it a batch of 2 instead.
+    # torch.export takes a size of 1 for a constant of the model, so it gets a batch of 2 instead.
     args, kwargs = _distinct((signature.args, signature.kwargs))
     if _batch_size((args, kwargs)) != 1:
         return _export(model, signature, args, kwargs)
@@ -124,7 +125,7 @@ def _all_twice(call: Call) -> Call:
 
 
 def _first_twice(call: Call) -> Call:
-    """Only the first doubled: the others' 1 is no batch (a mask or positions that all samples share)."""
+    """Only the first doubled: the others' size 1 is no batch (a mask or positions for all samples)."""
     first = next(leaf for leaf in pytree.tree_leaves(call) if isinstance(leaf, Tensor) and leaf.dim())
     args, kwargs = pytree.tree_map_only(
         Tensor, lambda tensor: _repeat_once(tensor) if tensor is first else tensor, call
@@ -148,14 +149,14 @@ def _export(
     try:
         with _quiet_torch(), open_lengths():
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
-    except Exception as error:  # boundary: whatever the model or torch raises becomes one line
+    except Exception as error:  # boundary: any exception of the model or torch becomes one line
         raise ExportError(
             f"torch.export refuses the model{_user_line(error)}: {first_line(error)}"
         ) from error
 
 
 def _user_line(error: BaseException) -> str:
-    """` at model.py:7 in forward, "if x.sum() > 0:"`: the innermost line that is neither torch's nor ours."""
+    """` at model.py:7 in forward, "if x.sum() > 0:"`: the innermost line outside torch and this package."""
     ours = (str(Path(torch.__file__).parent), str(Path(__file__).parent), "<")
     frames = [f for f in traceback.extract_tb(error.__traceback__) if not f.filename.startswith(ours)]
     inside = [f for f in frames if f.name != "<module>"]
@@ -166,10 +167,11 @@ def _user_line(error: BaseException) -> str:
 
 
 def _serialize(program: "ExportedProgram") -> bytes:
-    # Here, since it imports the whole of torch's compiler: a second that `import adascale` should not take.
+    # Imported here because it loads the whole of torch's compiler: a second that
+    # `import adascale` should not take.
     from torch._export.serde import serialize as serde
 
-    # A state that was written too would hold every weight a second time.
+    # A written state would hold every weight a second time.
     left_out = ("serialize_state_dict", "serialize_constants", "serialize_example_inputs")
     known = inspect.signature(serde.serialize).parameters.keys() >= set(left_out)
     try:
@@ -177,7 +179,7 @@ def _serialize(program: "ExportedProgram") -> bytes:
             return serde.serialize(program, **dict.fromkeys(left_out, False)).exported_program
         from unittest.mock import patch
 
-        # torch 2.11 always writes the state, by this function.
+        # torch 2.11 always writes the state, with this function.
         with patch.object(serde, "serialize_torch_artifact", lambda *_: b""):
             return serde.serialize(program).exported_program
     except (
@@ -220,7 +222,7 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _no_cache(model: nn.Module, signature: CallSignature) -> Iterator[None]:
-    """Transformers models return a key-value cache by default; a graph run whole has no use for it."""
+    """Transformers models return a key-value cache by default; a graph run as a whole does not use it."""
     config: Any = getattr(model, "config", None)
     if not getattr(config, "use_cache", False) or "use_cache" in signature.captured:
         yield
@@ -235,7 +237,7 @@ def _no_cache(model: nn.Module, signature: CallSignature) -> Iterator[None]:
 
 @contextmanager
 def _spelled_out(model: nn.Module, signature: CallSignature) -> Iterator[None]:
-    """torch.export 2.13 fails on open dimensions with anything in ``**kwargs``: names it in the signature."""
+    """torch.export 2.13 fails on open dimensions in ``**kwargs``: names these in the signature."""
     forward, own = model.forward, model.__dict__.get("forward")
 
     def spelled_out(*args: Any, **kwargs: Any) -> Any:
@@ -253,7 +255,7 @@ def _spelled_out(model: nn.Module, signature: CallSignature) -> Iterator[None]:
 
 @contextmanager
 def _quiet_torch() -> Iterator[None]:
-    """On failure torch.export prints pages about the error it raises, which is the one we show."""
+    """Silences torch.export, which prints pages about the error that it raises; we show that error."""
     disabled, said = logging.root.manager.disable, io.StringIO()
     logging.disable(logging.CRITICAL)
     try:

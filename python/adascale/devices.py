@@ -1,4 +1,4 @@
-"""Where a model is, and its data moved there."""
+"""The device of a model, and moving its data there."""
 
 from pathlib import Path
 from typing import Any, TypeVar
@@ -31,7 +31,7 @@ def device_of(model: nn.Module) -> torch.device:
 
 
 def free_bytes(device: torch.device) -> int | None:
-    """What new tensors on the device may take; None where nobody says."""
+    """Bytes that new tensors on the device may take; None where the device does not tell."""
     if device.type != "cpu":
         return _C.free_device_bytes(str(device))
     try:
@@ -43,12 +43,12 @@ def free_bytes(device: torch.device) -> int | None:
 
 
 def snapshot(tree: Tree) -> Tree:
-    """Copies of the tensors on the host, where they wait: a loader may fill one buffer again and again."""
+    """Copies of the tensors on the host: a loader may fill one buffer again and again."""
 
     def copied(tensor: Tensor) -> Tensor:
         return tensor.detach().cpu() if tensor.device.type != "cpu" else tensor.detach().clone()
 
-    with torch.inference_mode(False):  # no inference tensor can be trained on
+    with torch.inference_mode(False):  # inference tensors cannot be trained on
         copies: Any = pytree.tree_map_only(Tensor, copied, tree)
         return copies
 

@@ -2,14 +2,14 @@
 
 
 class Error(RuntimeError):
-    """What the caller can mend, or a bug of ours that says so; one line: where, what, got, expected, cure.
+    """The caller's fault, or a bug of ours, named as such; one line: where, what, got, expected, cure.
 
     C++ errors arrive as this class too. A misspelt keyword is a plain ``TypeError``.
     """
 
 
 def first_line(error: BaseException) -> str:
-    """The first line of an exception's text, with its class where the text alone means little."""
+    """The first line of an exception's text, with its class where the text says little without it."""
     text = str(error).strip().split("\n", 1)[0].rstrip(" .:")
     if isinstance(error, RuntimeError) and text:
         return text

@@ -1,4 +1,4 @@
-"""Blocks of a model that does not export whole: found where it runs, each captured alone."""
+"""Blocks of a model that cannot be exported whole: found where it runs, each captured separately."""
 
 import inspect
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from .capture import Capture, capture_call
 from .errors import Error
 from .signature import Call
 
-_TOLERANCE = 1e-3  # of the largest output: what a block captured alone may differ from the live one
+_TOLERANCE = 1e-3  # of the largest output: allowed difference between the captured and the live block
 
 
 @dataclass
@@ -35,7 +35,7 @@ class LiveBlock:
             raise Error(f"{self.path}: {error}") from error
 
     def with_fixed(self, leaves: list[Any]) -> list[Any]:
-        """Flat inputs with what the capture fixed (numbers, flags, None) in its places."""
+        """Flat inputs with the values that the capture fixed (numbers, flags, None) in their places."""
         return self.captured.signature.with_fixed(leaves)
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
@@ -50,7 +50,7 @@ class LiveBlock:
 
 @dataclass(frozen=True)
 class _Run:
-    """Modules of one class, children of one parent, called one after the other."""
+    """Modules of one class, children of one parent, called in succession."""
 
     paths: tuple[str, ...]
 
@@ -59,11 +59,11 @@ class _Run:
 
 
 def find_live_blocks(model: nn.Module, example: Call, patterns: Sequence[str] | None) -> dict[str, Call]:
-    """Paths of the blocks, in call order, with the inputs that ``example`` gives them.
+    """Paths of the blocks, in call order, with their inputs for ``example``.
 
     Without ``patterns`` they are the outermost runs: two or more modules of one class with two layers each,
-    children of one parent, called one after the other. A run whose members hold a run as long or longer is
-    passed over for that one, as stages of a hierarchical model are.
+    children of one parent, called in succession. If the members of a run hold a run as long or longer,
+    that one is taken instead, as in the stages of a hierarchical model.
     """
     many = [path for path, module in model.named_modules() if path and _count_layers(module) > 1]
     order = list(_first_calls(model, example, many, lambda call: None))
@@ -74,7 +74,7 @@ def find_live_blocks(model: nn.Module, example: Call, patterns: Sequence[str] | 
 def _first_calls(
     model: nn.Module, example: Call, paths: list[str], keep: Callable[[Call], Any]
 ) -> dict[str, Any]:
-    """What ``keep`` makes of the modules' first calls, in the order of these."""
+    """The results of ``keep`` on the modules' first calls, in the order of these calls."""
     calls: dict[str, Any] = {}
 
     def watch(path: str) -> Any:
@@ -97,7 +97,7 @@ def _first_calls(
 
 
 def copied(call: Call) -> Call:
-    """The call with copies of its tensors: what runs next may work in place."""
+    """The call with copies of its tensors: the next code may work in place."""
     args, kwargs = pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), call)
     return args, kwargs
 
@@ -137,7 +137,7 @@ def _outermost(runs: list[_Run]) -> set[str]:
 
 
 def _matching(order: list[str], patterns: Sequence[str]) -> set[str]:
-    """What the globs name; of modules inside one another the outermost."""
+    """The modules matched by the globs; of nested ones the outermost."""
     for pattern in patterns:
         if not any(fnmatchcase(path, pattern) for path in order):
             shown = ", ".join(order[:8]) + (f" and {len(order) - 8} more" if len(order) > 8 else "")
@@ -147,7 +147,7 @@ def _matching(order: list[str], patterns: Sequence[str]) -> set[str]:
 
 
 def capture_block(model: nn.Module, path: str, call: Call) -> Capture:
-    """Captures one module alone, under the names that it has in the model."""
+    """Captures one module separately, under the names that it has in the model."""
     return capture_call(_shell_around(model.get_submodule(path), path), *call)
 
 
@@ -168,7 +168,7 @@ def _shell_around(block: nn.Module, path: str) -> nn.Module:
 
 
 def largest_difference(got: list[Any], expected: list[Any]) -> str:
-    """Empty when what a captured block gives is what the live one gives, up to rounding."""
+    """Empty when the outputs of the captured and the live block are equal up to rounding."""
     for ours, theirs in zip(got, expected, strict=True):
         if not isinstance(theirs, Tensor) or not theirs.is_floating_point() or not theirs.numel():
             continue

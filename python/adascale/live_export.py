@@ -26,8 +26,8 @@ def export_live(
 ) -> list[str]:
     """Writes the formats, all or none; returns their paths.
 
-    model: the live model, quantized blocks in place. cores: the blocks by their paths. outside: names of what
-        is left in full precision.
+    model: the live model, quantized blocks in place. cores: the blocks by their paths. outside: names of
+        modules left in full precision.
     Raises :class:`adascale.Error` before anything is written for formats that hold a whole program.
     """
     _check(formats, prefix)
@@ -82,7 +82,7 @@ def _tensors(model: nn.Module, cores: dict[str, _C.Sim]) -> tuple[dict[str, Tens
 
 
 def _encodings(cores: dict[str, _C.Sim], outside: list[str], encoding_version: str) -> dict[str, Any]:
-    """One AIMET file's content from those of the blocks."""
+    """The content of one AIMET file from the files of the blocks."""
     parts: dict[str, dict[str, Any]] = {}
     with TemporaryDirectory() as folder:
         for index, (path, core) in enumerate(cores.items()):
@@ -104,5 +104,5 @@ def _encodings(cores: dict[str, _C.Sim], outside: list[str], encoding_version: s
 
 
 def _unique_name(path: str, name: str) -> str:
-    """An operation that is no module ("add_3") has a name in its block only."""
+    """An operation outside modules ("add_3") has a name only in its block."""
     return name if name == path or name.startswith(f"{path}.") else f"{path}.{name}"

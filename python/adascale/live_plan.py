@@ -1,4 +1,4 @@
-"""What of a live model is trained, and with which options: decided before the first block is."""
+"""The trained parts of a live model and their options, decided before the first block is trained."""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -8,14 +8,14 @@ from . import _C
 from .errors import Error
 from .live_blocks import LiveBlock
 
-# What C++ says of any training without data; whatever else it then says is about the options.
+# C++'s message for training without data; the rest of its text is about the options.
 _NO_BATCH = "apply_adascale: the data gave no batch; a generator can be read only once"
 
 
 class LivePlan:
-    """The blocks to train and their options; ``idle``: a line on each block left as it is.
+    """The blocks to train and their options; ``idle``: a line on each block left unchanged.
 
-    reaching: how many batches come to a block in the FP model, by its path.
+    reaching: the number of batches that reach a block in the FP model, by its path.
     Raises :class:`adascale.Error` for options that a block would refuse when its turn came.
     """
 
@@ -36,7 +36,7 @@ class LivePlan:
         self._settle_options([block for block in blocks if block.path in self.options])
 
     def _settle_options(self, blocks: list[LiveBlock]) -> None:
-        """Raises for what no block takes; bfloat16 is asked of those blocks only that take it."""
+        """Raises for options that no block takes; requests bfloat16 only of the blocks that take it."""
         refused: list[str] = []
         for block in blocks:
             own = self.options[block.path]
@@ -74,7 +74,7 @@ def _check_held_out(block: LiveBlock, count: int, keywords: dict[str, Any]) -> N
 
 
 def _objections(block: LiveBlock, keywords: dict[str, Any]) -> str:
-    """What the block refuses of its options: given no batch it refuses to train, and says why else."""
+    """The block's objections to its options, read from its refusal to train without a batch."""
     try:
         block.core.apply_adascale_to_part([], [], keywords | {"held_out_batches": 0}, None)
     except Error as error:

@@ -1,4 +1,4 @@
-"""Simulates a model that does not export whole: the live model, with its blocks run by C++ one by one."""
+"""Simulates a model that cannot be exported whole: the live model, with its blocks run by C++ one by one."""
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -32,15 +32,15 @@ Progress = Callable[[str, int, int, float | None], None]
 
 @dataclass
 class _Recording:
-    """Where calls of the simulated model go while they are recorded."""
+    """Stores the calls of the simulated model while they are recorded."""
 
     recorded: list[Call] | None = None
 
 
 class LiveSim:
-    """What :class:`_C.Sim` is to a whole program, to a live model whose blocks were captured alone.
+    """Takes the place of :class:`_C.Sim` for a live model whose blocks were captured separately.
 
-    refusal: why the model does not export whole; shown.
+    refusal: why the model cannot be exported whole; shown.
     make_core: the simulation of one captured block.
     """
 
@@ -65,7 +65,7 @@ class LiveSim:
                 "layers each are called in a row; name them with blocks="
             )
         self.blocks: list[LiveBlock] = []
-        self.left_out: dict[str, str] = {}  # blocks that do not export either, with the reason
+        self.left_out: dict[str, str] = {}  # blocks that cannot be exported either, with the reason
         for path, call in found.items():
             self._add_block(path, call, make_core)
         if not self.blocks:
@@ -112,7 +112,7 @@ class LiveSim:
             self.blocks.append(block)
 
     def _difference(self, block: LiveBlock, call: Call) -> str:
-        """Empty when the captured block computes what the live one does."""
+        """Empty when the captured block computes the same as the live one."""
         args, kwargs = copied(call)  # the block may write to its inputs
         with torch.no_grad():
             expected = self._float_model.get_submodule(block.path)(*args, **kwargs)
@@ -125,11 +125,11 @@ class LiveSim:
 
     @property
     def device(self) -> str:
-        """Where the model is."""
+        """The device of the model."""
         return str(self._device)
 
     def check_patterns(self, layer_config: Sequence[str]) -> None:
-        """Raises for patterns of a layer_config that name nothing in any block."""
+        """Raises for patterns of a layer_config that match nothing in any block."""
         for pattern in layer_config:
             if not any(block.core.has_match(pattern) for block in self.blocks):
                 raise Error(
@@ -140,7 +140,7 @@ class LiveSim:
     def apply_adascale(
         self, batches: list[Call], keywords: dict[str, Any], progress: Progress | None
     ) -> _C.AdaScaleReport:
-        """Trains block after block on what reaches it in the FP model and in the one quantized so far."""
+        """Trains block after block on its inputs in the FP model and in the one quantized so far."""
         self._check_state(keywords)
         streams = LiveStreams(self._float_model, self.model, self.blocks, batches, self._device)
         streams.check_memory()
@@ -199,7 +199,7 @@ class LiveSim:
             block.core.abort_calibration()
 
     def show_folded_weights(self) -> None:
-        """Shows the blocks' weights in ``sim.model`` as they are now."""
+        """Shows the blocks' present weights in ``sim.model``."""
         for block in self.blocks:
             for name in block.core.state_names():
                 path, _, leaf = name.rpartition(".")
@@ -213,7 +213,7 @@ class LiveSim:
         return [(block.core, block.path) for block in self.blocks]
 
     def outside(self) -> Iterator[str]:
-        """Names of the modules with weights that no block holds; those of blocks left out included."""
+        """Names of the modules with weights outside the blocks; those of blocks left out included."""
         inside = tuple(f"{block.path}." for block in self.blocks)
         for path, module in self.model.named_modules():
             own = [p for p in module._parameters.values() if p is not None and p.dim() > 1]
@@ -221,7 +221,7 @@ class LiveSim:
                 yield path or "(root)"
 
     def describe(self) -> str:
-        """The blocks with their quantizers, and what is left in full precision."""
+        """The blocks with their quantizers, and the modules left in full precision."""
         lines: list[str] = []
         for block in self.blocks:
             header, _root, *rest = block.core.describe().rstrip().splitlines()
@@ -241,7 +241,7 @@ class LiveSim:
         encoding_version: str,
         python_formats: Sequence[ProgramFormat] = (),
     ) -> list[str]:
-        """Writes what can be written of a model without a whole program; see :func:`export_live`."""
+        """Writes the files that do not need a whole program; see :func:`export_live`."""
         cores = {block.path: block.core for block in self.blocks}
         return export_live(self.model, cores, list(self.outside()), folder, prefix, formats, encoding_version)
 
@@ -249,7 +249,7 @@ class LiveSim:
 def _simulated(
     twin: nn.Module, blocks: list[LiveBlock], shared: SharedTensors, device: torch.device
 ) -> nn.Module:
-    """The twin with the blocks' forwards replaced, refusing what would make them wrong."""
+    """The twin with the blocks' forwards replaced; it refuses changes that would make them wrong."""
     for block in blocks:
         module = twin.get_submodule(block.path)
         module.forward = _running(block, module.forward)
@@ -281,10 +281,10 @@ def _running(block: LiveBlock, own: Callable[..., Any]) -> Callable[..., Any]:
 
 @contextmanager
 def _telling_of_folded(block: LiveBlock, reports: list[_C.AdaScaleReport]) -> Iterator[None]:
-    """Errors within it name the block and say what was folded before."""
+    """Errors inside it name the block and the blocks folded before."""
     try:
         yield
-    except Exception as error:  # boundary: the live model runs up to the block as well
+    except Exception as error:  # boundary: the live model also runs, up to the block
         text = str(error) if isinstance(error, Error) else first_line(error)
         where = "" if text.startswith(block.path) else f"{block.path}: "
         names = [done.name for report in reports for done in report.blocks]

@@ -1,4 +1,4 @@
-"""What reaches the blocks of a live model, batch by batch, in the FP model and in the quantized one."""
+"""The inputs of a live model's blocks, batch by batch, in the FP model and in the quantized one."""
 
 import logging
 from collections import Counter
@@ -23,7 +23,7 @@ log = logging.getLogger("adascale")
 
 @dataclass
 class _Link:
-    """How a block's flat inputs follow from the block before it: its input or output of that number.
+    """The sources of a block's flat inputs in the block before it: its input or output of that number.
 
     None in ``sources``: a number or flag, the same in every call.
     """
@@ -48,10 +48,10 @@ class _Stretch:
 
 
 class LiveStreams:
-    """Hands out each block's inputs in turn, one block's at a time in memory.
+    """Gives each block's inputs in turn; only those of one block are in memory.
 
-    Where, in the FP model, a block reads only what the one before it read or gave, the streams go on from
-    there; elsewhere the live models run anew up to the block.
+    If a block only reads inputs and outputs of the block before it (in the FP model), the streams
+    continue from there; otherwise the live models run anew up to the block.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class LiveStreams:
         self._stretches = {stream: _Stretch() for stream in self._models}
 
     def count_reaching(self) -> dict[str, int]:
-        """How many batches come to a block in the FP model, by its path."""
+        """The number of batches that reach a block in the FP model, by its path."""
         return Counter(path for links in self._links for path in links)
 
     def check_memory(self) -> None:
-        """Raises when the streams of the largest block are more than the device has room for."""
+        """Raises when the streams of the largest block need more memory than the device has."""
         path, one_stream = max(self._bytes.items(), key=lambda item: item[1], default=("", 0))
         free, held = free_bytes(self._device), len(self._models) * one_stream
         if free is not None and held > free:
@@ -90,7 +90,7 @@ class LiveStreams:
             )
 
     def reach(self, block: LiveBlock) -> tuple[list[list[Any]], list[list[Any]]]:
-        """The block's flat inputs, FP and quantized: those of the batches that come to it in both."""
+        """The block's flat inputs, FP and quantized, for the batches that reach it in both."""
         reached = {stream: _Stretch() for stream in self._models}
         for batch, links in enumerate(self._links):
             if block.path not in links:
@@ -106,7 +106,7 @@ class LiveStreams:
         return list(reached["fp"].inputs.values()), list(reached["quant"].inputs.values())
 
     def leave(self, block: LiveBlock) -> None:
-        """Runs the block as it is now quantized."""
+        """Runs the block with its present quantized weights."""
         stretch = self._stretches["quant"]
         for batch, inputs in stretch.inputs.items():
             stretch.outputs[batch] = block.core.call(inputs)
@@ -124,7 +124,7 @@ class LiveStreams:
         return None
 
     def _run_float(self, block: LiveBlock) -> None:
-        """The live block's outputs, and a check of the captured one's: it may have fixed what data decide."""
+        """Runs the live block and checks the captured one: it may have fixed what data decide."""
         stretch = self._stretches["fp"]
         module = self._models["fp"].get_submodule(block.path)
         for batch, inputs in stretch.inputs.items():
@@ -152,9 +152,9 @@ def _links_of(
 def _links(
     model: nn.Module, blocks: list[LiveBlock], batch: Call, held: Counter[str]
 ) -> dict[str, _Link | None]:
-    """Paths of the blocks that a batch comes to, and how each follows from the one before, if it does.
+    """Paths of the blocks that a batch reaches, and the link of each to the one before, if there is one.
 
-    ``held`` gains the bytes of what each reads and gives.
+    Adds the bytes of each block's inputs and outputs to ``held``.
     """
     links: dict[str, _Link | None] = {}
     last: dict[str, Any] = {}
@@ -201,7 +201,7 @@ def _bytes_of(leaves: list[Any]) -> int:
 
 
 def _link(last: dict[str, Any], inputs: list[Any]) -> _Link | None:
-    """None where an input is neither what the last block read nor what it gave, or was written to since."""
+    """None if an input is no input or output of the last block, or was written to since."""
     if "outputs" not in last:
         return None
     sources: list[tuple[str, int] | None] = []

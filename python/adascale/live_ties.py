@@ -1,4 +1,4 @@
-"""Weights that a live model holds in more than one place."""
+"""Weights that occur in several places of a live model."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from .live_blocks import LiveBlock
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a tensor is held. ``block``: its number; None outside the blocks."""
+    """A place that holds a tensor. ``block``: its number; None outside the blocks."""
 
     name: str
     block: int | None
@@ -22,7 +22,7 @@ class _Place:
 
 
 def check_ties(model: nn.Module, blocks: Sequence[LiveBlock]) -> None:
-    """Raises where a block's quantized weight is another block's too, or one outside: it would be untied.
+    """Raises if a block's quantized weight is also another block's or one outside: it would be untied.
 
     Ties within a block stay tied.
     """
@@ -55,7 +55,7 @@ def _outside(model: nn.Module) -> Iterator[_Place]:
 
 
 def _follows(first: _Place, second: _Place) -> bool:
-    """A block's module under another name outside shows what the block makes of it."""
+    """A block's module under another name outside shows the block's result."""
     return first.module is second.module and None in (first.block, second.block)
 
 

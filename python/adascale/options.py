@@ -1,4 +1,4 @@
-"""Keywords shared with the command and C++: their names, limits and help stand in C++ only."""
+"""Keywords shared with the command and C++; their names, limits and help are only in C++."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -11,10 +11,10 @@ Keyword = tuple[str, str, object, str]  # name, alias or "", default, help
 
 
 class QuantScheme(Enum):
-    """How ranges are found from values; AIMET's names.
+    """How ranges are found from values; the names are AIMET's.
 
     The ``training_range_learning`` schemes start from the same range as the ``post_training`` ones:
-    post-training quantization has no later training to tell them apart.
+    post-training quantization has no later training in which they would differ.
     """
 
     post_training_tf = "post_training_tf"  # min-max
@@ -25,7 +25,7 @@ class QuantScheme(Enum):
 
 
 class SimKeywords(TypedDict, total=False):
-    """What :class:`QuantizationSimModel` takes by name; two spellings of one option stand side by side."""
+    """Keywords of :class:`QuantizationSimModel`; two spellings of one option stand side by side."""
 
     param_bw: int
     default_param_bw: int
@@ -42,7 +42,7 @@ class SimKeywords(TypedDict, total=False):
 
 
 class AdaScaleKeywords(TypedDict, total=False):
-    """What :func:`apply_adascale` takes by name beside ``num_epochs``; two spellings stand side by side."""
+    """Keywords of :func:`apply_adascale` beside ``num_epochs``; two spellings stand side by side."""
 
     epochs: int | None
     iterations: int | None
@@ -61,7 +61,7 @@ class AdaScaleKeywords(TypedDict, total=False):
 
 
 class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
-    """What :func:`quantize` takes by name: the command's flags; two spellings stand side by side."""
+    """Keywords of :func:`quantize`: the command's flags; two spellings stand side by side."""
 
     num_epochs: int | None
     scheme: str

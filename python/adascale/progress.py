@@ -30,7 +30,7 @@ class Progress:
 
 
 class _Bars:
-    """One bar a stage, with loss and time left."""
+    """One bar per stage, with loss and time left."""
 
     def __init__(self) -> None:
         self._stage = ""
@@ -39,7 +39,7 @@ class _Bars:
     def show(self, stage: str, step: int, total: int, loss: float | None) -> None:
         if stage != self._stage:
             self.close()
-            # Not tqdm's own idea of the size: it shows nothing on a terminal that does not say.
+            # Not tqdm's own size: it shows nothing on a terminal that does not tell its size.
             width, height = shutil.get_terminal_size()
             self._stage, self._bar = stage, tqdm(total=total, desc=stage, ncols=width, nrows=height)
         if loss is not None:

@@ -29,7 +29,7 @@ def quantize(
     progress: bool = True,
     **options: Unpack[QuantizeKeywords],
 ) -> _C.AdaScaleReport:
-    """What ``adascale quantize`` does: opens a model, trains the layers inside its blocks, writes files.
+    """The same as ``adascale quantize``: opens a model, trains the layers inside its blocks, writes files.
 
     model: a transformers model folder or ``.gguf``, a ``.pt2``, ``"package.module:function"``, or an
         ``nn.Module``, which stays as it was.

@@ -1,4 +1,4 @@
-"""Sequences of any length through LSTM and GRU: ``torch.export`` alone would fix the example's."""
+"""Sequences of any length through LSTM and GRU: ``torch.export`` would fix the example's length."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,15 +7,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-# Where torch keeps its own Python kernels of these operators, the ones that loop over the steps.
+# The keys of torch's own Python kernels of these operators, which loop over the steps.
 _COMPOSITE = (torch._C.DispatchKey.CompositeImplicitAutograd, torch._C.DispatchKey.Autograd)
 
 
 @contextmanager
 def open_lengths() -> Iterator[None]:
-    """Within it, shapes of recurrent operators come from the rules below, in which the length stays a symbol.
+    """Within it the rules below give the shapes of recurrent operators; the length stays a symbol.
 
-    Without them torch works the shapes out by running its own loop over the steps, once for each.
+    Without them torch finds the shapes by running its own loop over the steps, once for each step.
     """
     overridden = [(op, key) for op in _rules() for key in _COMPOSITE]
     before = {(op, key): op.py_kernels.get(key) for op, key in overridden}

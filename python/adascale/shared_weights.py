@@ -1,4 +1,4 @@
-"""What every simulated model refuses: it shares the user's weights, whose grids are decided."""
+"""Operations that every simulated model refuses: it shares the user's weights, whose grids are decided."""
 
 from typing import Any, Self
 

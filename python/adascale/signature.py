@@ -1,4 +1,4 @@
-"""How calls of the model, however spelled, become the captured program's flat inputs."""
+"""Turns calls of the model, in any spelling, into the captured program's flat inputs."""
 
 import inspect
 from collections import OrderedDict
@@ -27,11 +27,11 @@ def call_of(dummy_input: Any) -> Call:
 
 
 class CallSignature:
-    """The arguments a program was captured with.
+    """The arguments with which a program was captured.
 
     Tensors may differ from call to call. Anything else (numbers, strings, flags, None) is fixed by
-    ``dummy_input``: a call may leave it out, and may not change it. What ``dummy_input`` left out stays at
-    its default.
+    ``dummy_input``: a call may leave it out but not change it. Arguments missing in ``dummy_input`` keep
+    their defaults.
     """
 
     def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
@@ -54,7 +54,8 @@ class CallSignature:
     def flatten(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Any]:
         """The flat inputs of one call, in the program's order.
 
-        Errors: ``TypeError`` for what ``forward`` does not take; ``Error`` for missing, new or changed ones.
+        Errors: ``TypeError`` for arguments that ``forward`` does not take; ``Error`` for missing, new or
+        changed ones.
         """
         named = self._reconcile(self._named("sim.model", args, kwargs))
         try:
@@ -68,11 +69,11 @@ class CallSignature:
         return leaves
 
     def with_fixed(self, leaves: list[Any]) -> list[Any]:
-        """The leaves with what ``dummy_input`` fixed in its places."""
+        """The leaves with the values that ``dummy_input`` fixed in their places."""
         return [leaf if fixed is None else fixed[0] for leaf, fixed in zip(leaves, self._fixed, strict=True)]
 
     def unflatten(self, leaves: list[Any]) -> Call:
-        """The arguments that ``leaves``, as from ``flatten``, stand for."""
+        """The arguments for ``leaves``, which come from ``flatten``."""
         args, kwargs = pytree.tree_unflatten(leaves, self._spec)
         return args, kwargs
 
@@ -89,7 +90,7 @@ class CallSignature:
         return named
 
     def _spelled(self, named: dict[str, Any]) -> Call:
-        """The one way a set of arguments is passed: by position as far as it goes, the rest by name."""
+        """The one spelling of a set of arguments: by position as far as possible, the others by name."""
         parameters = self._signature.parameters
         arguments = {name: named[name] for name in parameters if name in named}
         others = {name: value for name, value in named.items() if name not in parameters}
@@ -118,7 +119,7 @@ class CallSignature:
         return value is default or (type(value) is type(default) and value == default)
 
     def _leaf_name(self, path: tuple[Any, ...]) -> str:
-        """`mask`, `states[0]`: the parameter's name and the way into its value."""
+        """`mask`, `states[0]`: the parameter's name and the path into its value."""
         which, first, *rest = path
         name = first.key if which.idx == 1 else self._positional_name(first.idx)
         return f"{name}{pytree.keystr(tuple(rest))}"

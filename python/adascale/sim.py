@@ -26,19 +26,19 @@ _NOT_GIVEN: Any = object()
 class QuantizationSimModel:
     """Simulates ``model`` with quantized weights and activations; ``sim.model`` runs it.
 
-    model: any ``nn.Module`` that ``torch.export`` accepts, whole or block by block; captured in eval mode and
-        put back.
+    model: any ``nn.Module`` that ``torch.export`` accepts, whole or block by block; captured in eval mode
+        and restored.
     dummy_input: an example of its input: a tensor, a tuple or list of positional arguments, or a dict of
         named ones. Later inputs may have other sizes wherever the model allows it.
     quant_scheme: how ranges are found, a :class:`QuantScheme` or its name.
     device: where it is computed, a ``torch.device`` or its name; ``"auto"``: where the parameters are.
-        Inputs of any device are moved there, outputs stay there. The parameters stay where they are: what is
-        elsewhere is copied when it is read.
-    in_place: fold quantized weights into the model's own tensors; otherwise the model stays as it is, and its
-        weights are shared until they are folded: editing one meanwhile is refused at the next call.
-    blocks: globs over module names: simulate these modules alone, block by block, and do not capture the
-        whole. Without it that is done, with the blocks found, for a model that ``torch.export`` refuses as a
-        whole; a warning says so, and ``print(sim)`` lists what is left in full precision.
+        Inputs of any device are moved there, outputs stay there. The parameters stay where they are:
+        those elsewhere are copied when they are read.
+    in_place: fold quantized weights into the model's own tensors; otherwise the model stays unchanged,
+        and its weights are shared until they are folded: after an edit of one the next call raises.
+    blocks: globs over module names: simulate only these modules, block by block, and do not capture the
+        whole. Without it this is done, with the blocks found, for a model that ``torch.export`` refuses as a
+        whole; a warning says so, and ``print(sim)`` lists the modules left in full precision.
     layer_config: a glob over module names, or a layer kind such as ``"Embedding"``, to that layer's settings
         (``param_bw``, ``grid``, ``group_size``, ``decompressed_bw``, ``symmetric``, ``per_channel``,
         ``trained``, ``output_bw``, ``output_symmetric``, ``input_bw``, ``input_symmetric``);
@@ -106,7 +106,7 @@ class QuantizationSimModel:
 
     @property
     def device(self) -> torch.device:
-        """Where ``sim.model`` computes: inputs are moved there, outputs are there."""
+        """The device of ``sim.model``: inputs are moved there, outputs are there."""
         return torch.device(self._core.device)
 
     def compute_encodings(
@@ -117,10 +117,10 @@ class QuantizationSimModel:
         forward_pass_callback: Callable[..., Any] | None = None,
         forward_pass_callback_args: Any = _NOT_GIVEN,
     ) -> None:
-        """Runs ``forward_pass(sim.model, args)`` and sets the activations' encodings from what it saw.
+        """Runs ``forward_pass(sim.model, args)`` and sets the activations' encodings from the values seen.
 
         Without ``args``: ``forward_pass(sim.model)``. The ``forward_pass_callback`` names are AIMET's for
-        the same two. Weights are frozen from then on. When the pass raises, the simulation is as before.
+        the same two. Weights are frozen from then on. When the pass raises, the simulation is unchanged.
         """
         run = _one_of("forward_pass", forward_pass, "forward_pass_callback", forward_pass_callback, None)
         given = _one_of("args", args, "forward_pass_callback_args", forward_pass_callback_args, _NOT_GIVEN)
@@ -146,22 +146,22 @@ class QuantizationSimModel:
         allow_overwrite: bool = True,
         names: Mapping[str, str] | None = None,
     ) -> list[str]:
-        """Sets weights and activations from an encodings file, AIMET's or ours; returns what it passed over.
+        """Sets weights and activations from an encodings file, AIMET's or ours; returns ignored entries.
 
         encodings: a path, or the file's content: versions 0.6.1, 1.0.0, 2.0.0 and 2.1.0, with the names of
             modules (``*_torch.encodings``) or of an exported program's tensors.
-        strict: names that the model does not have, and entries for what has no quantizer, raise; else they
-            are passed over.
-        partial: quantizers without an entry stay as they are. Otherwise they raise or, not strict, are turned
+        strict: names that the model does not have, and entries without a quantizer, raise; else they are
+            ignored.
+        partial: quantizers without an entry stay unchanged. Otherwise they raise or, not strict, are turned
             off.
         allow_overwrite: activations may be overwritten by ``compute_encodings``, both by another file.
         names: the file's names, where they are not the model's, to ours: a parameter, model input, value of
             the program or module.
 
-        Weights get the file's bits, symmetry, granularity and scales, their codes by rounding the weights as
-        they came; they are frozen from then on, for ``apply_adascale`` too. Activations get the file's bits,
-        symmetry, scale and offset; when all have, the simulation counts as calibrated.
-        Raises :class:`adascale.Error` with all objections in one line; the simulation is then as before.
+        Weights get the file's bits, symmetry, granularity and scales, their codes by rounding the
+        original weights; they are frozen from then on, for ``apply_adascale`` too. Activations get the
+        file's bits, symmetry, scale and offset; when all have, the simulation counts as calibrated.
+        Raises :class:`adascale.Error` with all objections in one line; the simulation is then unchanged.
         """
         text, origin = _encodings_text(encodings)
         parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.parts()
@@ -183,8 +183,8 @@ class QuantizationSimModel:
         """Writes the formats into the folder ``path``, made if missing, all or none; returns their paths.
 
         dummy_input: not needed; its arguments' names and kinds are checked against the captured ones.
-        formats: names as ``adascale list formats`` shows them; None for pt2, safetensors and encodings, or,
-            of a model simulated block by block, which has no whole program, the last two.
+        formats: names as ``adascale list formats`` shows them; None for pt2, safetensors and encodings,
+            or, for a model simulated block by block, which has no whole program, the last two.
         encoding_version: of the encodings: "0.6.1", "1.0.0", "2.0.0" or "2.1.0".
         Raises :class:`adascale.Error` before anything is written.
         """
@@ -202,7 +202,7 @@ class QuantizationSimModel:
 
 
 def _encodings_text(encodings: Any) -> tuple[str, str]:
-    """The file's text, and what messages call it."""
+    """The file's text, and its name in messages."""
     if isinstance(encodings, Mapping):
         return json.dumps(encodings), "encodings"
     if not isinstance(encodings, (str, os.PathLike)):
@@ -225,7 +225,7 @@ def _pattern_list(blocks: Sequence[str] | None) -> list[str] | None:
 
 
 def _capture_whole(model: nn.Module, dummy_input: Any, blocks: list[str] | None) -> Capture | Error:
-    """The model's program, or why there is none."""
+    """The model's program, or the reason why there is none."""
     check_example(model, dummy_input)
     if blocks is not None:
         return Error("not captured whole, as blocks= asks")

@@ -1,4 +1,4 @@
-"""``sim.model``: the user's module in shape and names, the C++ graph in deed."""
+"""``sim.model``: the user's module by shape and names, run as the C++ graph."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from .errors import Error
 from .shared_weights import SharedWeights
 from .signature import CallSignature
 
-# What training and evaluation loops ask of a model beside calling it.
+# The attributes that training and evaluation loops read beside calling the model.
 _SHOWN_ATTRIBUTES = ("config", "dtype")
 
 
@@ -25,7 +25,7 @@ class StopForward(BaseException):
 
 
 class _Place(nn.Module):
-    """Stands where a module of the user's stood and holds its parameters' names; its class name is shown."""
+    """Takes the place of a user's module and holds its parameters' names; its class name is shown."""
 
     def __init__(self, shown_as: str) -> None:
         super().__init__()
@@ -41,7 +41,7 @@ class _Place(nn.Module):
 
 @dataclass
 class _Simulation:
-    """All that a simulated model has beside the user's names; under one name, which no model uses."""
+    """All attributes of a simulated model beside the user's, under one name that no model uses."""
 
     core: _C.Sim
     signature: CallSignature
@@ -78,7 +78,7 @@ class SimulatedModel(SharedWeights, nn.Module):
         self.device = torch.device(core.device)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """The model's outputs, simulated. Errors: inputs that do not fit; a shared weight edited since."""
+        """The model's simulated outputs. Errors: inputs that do not fit; a shared weight that was edited."""
         simulation = self._adascale
         inputs = simulation.signature.flatten(args, kwargs)
         if simulation.recorded is not None:
@@ -99,7 +99,7 @@ class SimulatedModel(SharedWeights, nn.Module):
         return self
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # half(), to(), cuda() and their kin all come here; what leaves every tensor as it is may pass.
+        # half(), to(), cuda() and similar calls all come here; one that changes no tensor may pass.
         for name, tensor in (*self.named_parameters(), *self.named_buffers()):
             now = fn(tensor)
             if (
@@ -130,7 +130,7 @@ def recording(model: Any) -> Iterator[list[Any]]:
 
 
 def show_folded_weights(model: SimulatedModel) -> None:
-    """Shows the weights as they are now; those folded are new tensors unless ``in_place``."""
+    """Shows the present weights; folded ones are new tensors unless ``in_place``."""
     known: dict[int, nn.Parameter] = {}
     shown = model.state_dict(keep_vars=True)
     for name in model._adascale.tensor_names:
@@ -141,7 +141,7 @@ def show_folded_weights(model: SimulatedModel) -> None:
 
 
 def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:
-    """Takes out of ``model`` what the program lost of its ``captured`` tensors; puts in what it gained."""
+    """Removes from ``model`` those ``captured`` tensors that the program lost; adds the ones it gained."""
     now = set(core.state_names())
     for name in captured - now:
         path, _, leaf = name.rpartition(".")
@@ -154,7 +154,7 @@ def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:
 
 
 def _without_grad(tensor: Tensor) -> nn.Parameter:
-    # detach() keeps storage and version counter, so that an edit through sim.model is noticed as well.
+    # detach() keeps storage and version counter, so that an edit through sim.model is noticed too.
     return nn.Parameter(tensor.detach(), requires_grad=False)
 
 

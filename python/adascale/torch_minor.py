@@ -1,4 +1,4 @@
-"""Whether the torch that runs is of the minor version that the extension was built against; raises if not."""
+"""Raises unless the running torch has the minor version that the extension was built against."""
 
 import torch
 
@@ -6,7 +6,7 @@ from .built_with import TORCH_MINOR
 
 
 def check_torch(running: str, built_with: str) -> None:
-    """``running``: as torch writes it, ``2.13.0+cpu``; ``built_with``: ``2.13``."""
+    """``running``: in torch's form, ``2.13.0+cpu``; ``built_with``: ``2.13``."""
     if running.split(".")[:2] != built_with.split("."):
         raise ImportError(
             f"adascale: got torch {running}, expected {built_with}.*, which it was built against; "

@@ -1,4 +1,4 @@
-"""A second module tree over a model's own tensors, to run it otherwise without touching the model."""
+"""A second module tree over a model's own tensors, to run it differently without changing the model."""
 
 import copy
 from collections.abc import Callable, Container
@@ -20,7 +20,7 @@ def twin_of(model: nn.Module) -> nn.Module:
         shared[id(parameter)] = nn.Parameter(parameter.detach(), requires_grad=False)
     try:
         twin = copy.deepcopy(model, shared)
-    except Exception as error:  # boundary: whatever an attribute of the model's raises
+    except Exception as error:  # boundary: an attribute of the model may raise any exception
         raise Error(f"the model cannot be copied to be run block by block: {first_line(error)}") from error
     for module in twin.modules():
         config: Any = getattr(module, "config", None)
@@ -30,22 +30,22 @@ def twin_of(model: nn.Module) -> nn.Module:
 
 
 class SharedTensors:
-    """The tensors of a twin, to notice when they are edited."""
+    """The tensors of a twin, watched for edits."""
 
     def __init__(self, twin: nn.Module) -> None:
         tensors = (*twin.named_parameters(), *twin.named_buffers())
         self._seen = {name: (tensor, version_of(tensor)) for name, tensor in tensors}
 
     def forget_changed(self) -> None:
-        """Lets be what was written to up to now: the model writes it itself as it runs, a counter say."""
+        """Accepts all writes up to now: the model writes to some tensors as it runs, e.g. a counter."""
         self._seen = {name: seen for name, seen in self._seen.items() if version_of(seen[0]) == seen[1]}
 
     def forget(self, names: Container[str]) -> None:
-        """Others look after these."""
+        """Stops watching these; other code does."""
         self._seen = {name: seen for name, seen in self._seen.items() if name not in names}
 
     def check(self) -> None:
-        """Raises for one that was edited."""
+        """Raises if one was edited."""
         for name, (tensor, version) in self._seen.items():
             if version_of(tensor) != version:
                 raise Error(
@@ -55,12 +55,12 @@ class SharedTensors:
 
 
 def version_of(tensor: Tensor) -> int:
-    """How often it was written in place; inference tensors keep no count."""
+    """The number of in-place writes to it; inference tensors do not count them."""
     return 0 if tensor.is_inference() else tensor._version
 
 
 class FixedModule(SharedWeights):
-    """What a simulated live model refuses: whatever would change its mode, dtype, device or weights."""
+    """The operations that a simulated live model refuses: changes of its mode, dtype, device or weights."""
 
     def train(self, mode: bool = True) -> Self:
         if mode:

@@ -9,5 +9,5 @@ __all__ = ["FolderDoor", "FunctionDoor", "ModuleDoor", "python_doors"]
 
 
 def python_doors() -> list[Door]:
-    """Those that the command has beside C++'s own for ``.pt2``."""
+    """The command's doors beside C++'s own for ``.pt2``."""
     return [FolderDoor(), FunctionDoor()]

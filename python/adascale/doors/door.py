@@ -1,4 +1,4 @@
-"""What a door is: C++'s ``cli/door.h`` in Python's words."""
+"""The interface of a door: C++'s ``cli/door.h`` in Python's words."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class DataRequest:
-    """The data that a model is opened for, as the options say; no files: none, or data given in memory."""
+    """The data for which a model is opened, as the options say; no files: none, or data given in memory."""
 
     files: list[str]
     samples: int | None = None
@@ -20,7 +20,7 @@ class DataRequest:
 
 
 class Format(Protocol):
-    """An export format that only the model opened has."""
+    """An export format that exists only for the opened model."""
 
     name: str
     description: str
@@ -30,7 +30,7 @@ class Format(Protocol):
         """Objections to writing the weights of these names (tied ones together) into ``folder``."""
 
     def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
-        """Writes each file of the folder to ``path(its name)``, which all appear later or none does."""
+        """Writes each file of the folder to ``path(its name)``; later all of them appear or none."""
 
 
 @dataclass
@@ -42,15 +42,15 @@ class OpenedModel:
     stem: str
     samples: dict[str, Tensor]
     formats: list[Format] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what the user should know, a line each
-    source: str = ""  # the folder or .gguf that it came from
-    stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> the tensor there that is it
-    is_from_file: bool = False  # read from a file, so that its tensors are on the CPU whatever is wanted
-    is_shared: bool = False  # the tensors are the caller's, who keeps them as they are
+    notes: list[str] = field(default_factory=list)  # for the user, one per line
+    source: str = ""  # the folder or .gguf it was read from
+    stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> its tensor there
+    is_from_file: bool = False  # read from a file: its tensors are then on the CPU whatever is wanted
+    is_shared: bool = False  # the tensors are the caller's and stay unchanged
 
 
 class Door(Protocol):
-    """A kind of MODEL. The texts end up in ``--help``."""
+    """A kind of MODEL. Its texts appear in ``--help``."""
 
     name: str
     description: str
@@ -59,7 +59,7 @@ class Door(Protocol):
     own_formats: list[list[str]]
 
     def matches(self, model: str) -> bool:
-        """Whether the path or name is of this kind; looks, opens nothing."""
+        """Whether the path or name is of this kind; opens nothing."""
 
     def open(self, model: str, data: DataRequest) -> OpenedModel:
         """Opens the model with its data. Raises :class:`adascale.Error`."""

@@ -23,7 +23,7 @@ from .transformers_model import check_inputs, example_of, quiet_transformers, te
 
 
 class FolderDoor:
-    """Opens a folder as transformers itself does, with the class that its config names."""
+    """Opens a folder as transformers does, with the class that its config names."""
 
     name = "folder"
     description = "a transformers model folder or its .gguf"
@@ -61,7 +61,7 @@ class FolderDoor:
         return opened
 
     def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:
-        """Batches and the tokenizer, before the weights, which take longer."""
+        """Batches and the tokenizer, read before the weights, which take longer."""
         given = self._given
         if given is not None and given.batches:
             refuse_text_options(data)

@@ -14,7 +14,7 @@ from .saved_format import SAVED_FORMAT_ROW, own_folder, stale_weights
 
 
 class FolderFormat:
-    """Shards, names, dtypes and metadata stay the source's; every other file is copied."""
+    """Keeps the source's shards, names, dtypes and metadata; copies every other file."""
 
     name = "hf"
     description = SAVED_FORMAT_ROW[2]
@@ -50,7 +50,7 @@ class FolderFormat:
             raise Error(f"hf: cannot be written: {first_line(error)}") from error
 
     def stored_names(self) -> dict[str, str]:
-        """Each parameter that the folder holds as one tensor of its shape -> what it calls it."""
+        """Each parameter that the folder holds as one tensor of its shape -> the folder's name for it."""
         return SourceNames(self._model, self._stored_names()).whole()
 
     def _stored_names(self) -> set[str]:
@@ -58,13 +58,13 @@ class FolderFormat:
 
 
 class SourceNames:
-    """A model's tensors by the names, and in the pieces, that its files have: transformers' own reversal."""
+    """A model's tensors under the names, and in the pieces, of its files: transformers' own reversal."""
 
     def __init__(self, model: Any, stored: set[str]) -> None:
         self._model, self._stored = model, stored
 
     def lost(self, names: list[list[str]]) -> list[str]:
-        """Pieces that the files do not have; of names tied together one is enough."""
+        """Pieces that are missing in the files; of names tied together one is enough."""
         stored_twins = {
             name for tied in names if any(self._stored_name(twin) for twin in tied) for name in tied
         }
@@ -72,7 +72,7 @@ class SourceNames:
         return sorted(name for name in touched - stored_twins if self._stored_name(name) is None)
 
     def rename(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``values`` by stored name; what the files do not have (tied names) is left out."""
+        """``values`` by stored name, without tensors that are missing in the files (tied names)."""
         renamed: dict[str, Tensor] = {}
         touched = self._touched(set(values))
         for name, tensor in self._reverse({**self._state(), **values}).items():
@@ -82,7 +82,7 @@ class SourceNames:
         return renamed
 
     def whole(self) -> dict[str, str]:
-        """Each parameter that the files hold as one tensor of its shape -> what they call it."""
+        """Each parameter that the files hold as one tensor of its shape -> the files' name for it."""
         marks = {name: torch.empty(tensor.shape, device="meta") for name, tensor in self._state().items()}
         originals = {id(mark): name for name, mark in marks.items()}
         return {
@@ -92,7 +92,7 @@ class SourceNames:
         }
 
     def _touched(self, names: set[str]) -> set[str]:
-        """The reversed names that hold anything of ``names``: marked elements, followed through."""
+        """The reversed names that hold elements of ``names``: elements are marked and followed."""
         marks = {
             name: torch.tensor(name in names).expand(tensor.shape) for name, tensor in self._state().items()
         }
@@ -111,7 +111,7 @@ class SourceNames:
         return dict(self._model.state_dict())
 
     def _stored_name(self, name: str) -> str | None:
-        """A base model's files lack, or have, the prefix that its head's have."""
+        """A base model's files may lack or have the prefix that the files of a model with a head have."""
         prefix = f"{self._model.base_model_prefix}."
         for candidate in (name, prefix + name, name.removeprefix(prefix)):
             if candidate in self._stored:

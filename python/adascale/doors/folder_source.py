@@ -1,4 +1,4 @@
-"""What transformers reads from a model folder: config, tokenizer and weights, each failure in one line."""
+"""Reads a model folder by transformers: config, tokenizer and weights, each failure in one line."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -17,13 +17,13 @@ class Source:
 
     @property
     def options(self) -> dict[str, Any]:
-        """What every ``from_pretrained`` of it is given: no network, no code of the folder's."""
+        """Options of every ``from_pretrained``: no network, and no code from the folder."""
         gguf = {"gguf_file": self.gguf} if self.gguf else {}
         return {"local_files_only": True, "trust_remote_code": False, **gguf}
 
 
 def find_source(model: str) -> Source:
-    """Errors: no config, no weights that are read (safetensors, one GGUF), no such file."""
+    """Errors: no config, no weights in a readable form (safetensors, one GGUF), no such file."""
     path = Path(model)
     if not path.exists():
         raise Error(f"{model}: there is no such file or folder")
@@ -57,7 +57,7 @@ def need_packages(*packages: str) -> None:
 
 
 def load_tokenizer(source: Source) -> Any:
-    """Errors: none there, or none that transformers can load."""
+    """Errors: no tokenizer, or none that transformers can load."""
     from transformers import AutoTokenizer
 
     known = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
@@ -109,7 +109,7 @@ def model_class(source: Source, config: Any) -> Any:
 def load_model(source: Source, kind: Any) -> Any:
     where = source.gguf or source.folder
     try:
-        # Other shapes are let through to be named below, where transformers would only print them.
+        # Other shapes pass here and are named below; transformers would only print them.
         options = {} if source.gguf else {"use_safetensors": True, "ignore_mismatched_sizes": True}
         model, info = kind.from_pretrained(
             source.folder, dtype="auto", output_loading_info=True, **options, **source.options

@@ -1,4 +1,4 @@
-"""Data as the caller has it: files, texts or tensors."""
+"""Data given by the caller: files, texts or tensors."""
 
 import os
 from collections.abc import Iterable, Mapping
@@ -22,7 +22,7 @@ class GivenData:
 
 
 def sort_data(data: Any) -> tuple[list[str], GivenData | None]:
-    """Files, or else data in memory. Errors: a mixture, nothing at all, a type that is neither."""
+    """Files, or else data in memory. Errors: a mixture, no data, a type that is neither."""
     if isinstance(data, (str, os.PathLike)):
         return [os.fspath(data)], None
     if isinstance(data, Tensor) or (isinstance(data, Mapping) and _is_batch(data)):
@@ -42,7 +42,7 @@ def sort_data(data: Any) -> tuple[list[str], GivenData | None]:
 
 
 def _of_iterable(data: Iterable[Any]) -> GivenData:
-    """A Dataset is read later and only as far as needed; a DataLoader now."""
+    """A Dataset is read later and only as far as needed, a DataLoader now."""
     if hasattr(data, "column_names") or hasattr(data, "features"):
         return GivenData(texts=data)
     if hasattr(data, "__getitem__") and hasattr(data, "__len__"):

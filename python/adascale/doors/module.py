@@ -1,4 +1,4 @@
-"""A live module and its data, captured: what every Python door ends in."""
+"""Captures a live module and its data; every Python door uses it."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -49,13 +49,13 @@ def _capture_whole(model: nn.Module, example: Any) -> Capture:
 
 
 def _without_dummy_input(error: Error | TypeError) -> str:
-    """What a call's signature says, in words of the data: nobody here gave a ``dummy_input``."""
+    """The error of a call's signature in terms of the data: here nobody gave a ``dummy_input``."""
     text = str(error).removeprefix("dummy_input: ").removeprefix("sim.model: ")
     return text.replace("dummy_input", "the first batch")
 
 
 class ModuleDoor:
-    """A module in memory: any one with batches of tensors, a transformers one with texts too."""
+    """A module in memory: any module with batches of tensors, a transformers model also with texts."""
 
     name = "module"
     description = "an nn.Module"
@@ -126,7 +126,7 @@ def read_tensors(path: str) -> dict[str, Tensor]:
 
 
 def refuse_text_options(data: DataRequest) -> None:
-    """Errors where an option is given that means nothing to tensors."""
+    """Errors for an option that does not apply to tensors."""
     given = {
         "--seq-len": data.seq_len is not None,
         "--packing": data.packing != "auto",
@@ -138,7 +138,7 @@ def refuse_text_options(data: DataRequest) -> None:
 
 
 def _two_samples(batch: Any) -> Any:
-    """The first samples of a batch, or all of it where the tensors' first sizes differ."""
+    """The first two samples of a batch, or all of it where the tensors' first sizes differ."""
     args, kwargs = call_of(batch)
     sizes = {t.shape[0] for t in (*args, *kwargs.values()) if isinstance(t, Tensor) and t.dim()}
     if len(sizes) != 1 or sizes.pop() < 2:
@@ -149,7 +149,7 @@ def _two_samples(batch: Any) -> Any:
 
 
 def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
-    """The batches' tensors by the graph's input names, one after another along dimension 0, on the host."""
+    """The batches' tensors by the graph's input names, joined along dimension 0, on the host."""
     parts: dict[str, list[Tensor]] = {}
     for index, batch in enumerate(batches):
         try:

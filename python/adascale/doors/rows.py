@@ -1,4 +1,4 @@
-"""Rows of tokens out of documents: packed one after another, or padded, a document a row."""
+"""Rows of tokens from documents: packed one after another, or padded, one document per row."""
 
 import random
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ DEFAULT_SEQ_LEN = 512
 
 @dataclass(frozen=True)
 class TextModel:
-    """What the rows depend on of a model and its tokenizer."""
+    """The properties of a model and its tokenizer that decide the rows."""
 
     tokenizer: Any
     is_causal: bool
@@ -31,7 +31,7 @@ def is_packed(request: DataRequest, model: TextModel) -> bool:
 
 
 def token_rows(sources: list[Documents], request: DataRequest, model: TextModel) -> dict[str, Tensor]:
-    """``input_ids`` [samples, tokens], int64, and where padded ``attention_mask`` of the same.
+    """``input_ids`` [samples, tokens], int64, and if padded ``attention_mask`` of the same shape.
 
     ``request.data_weights`` share the samples among the sources; without them the sources are one text.
     Errors: ``seq_len`` beyond the model, too little text, tokens beyond the model's vocabulary.
@@ -80,7 +80,7 @@ def _encode(pool: list[Documents], tokenizer: Any, seed: int, **options: Any) ->
 
 
 def _packed(pool: list[Documents], tokenizer: Any, count: int, seq_len: int, seed: int) -> list[list[int]]:
-    """Rows of ``seq_len``, at most ``count``; an end-of-text token between documents, where there is one."""
+    """Rows of ``seq_len``, at most ``count``; with the end-of-text token, if any, between documents."""
     stream: list[int] = []
     end = tokenizer.eos_token_id
     for ids in _encode(pool, tokenizer, seed):
@@ -117,7 +117,7 @@ def _mix(
     wanted: int,
     weights: list[float],
 ) -> list[list[int]]:
-    """As many rows as asked for; without ``samples``, as many as there are in the proportions asked for."""
+    """As many rows as requested; without ``samples``, as many as the proportions allow."""
     shares = _shares(wanted, weights)
     short = [i for i, rows in enumerate(found) if len(rows) < shares[i]]
     if short and request.samples is not None:

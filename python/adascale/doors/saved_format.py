@@ -1,4 +1,4 @@
-"""The ``hf`` format of a transformers model that came from no safetensors folder."""
+"""The ``hf`` format of a transformers model without a safetensors folder."""
 
 import os
 import tempfile
@@ -14,14 +14,14 @@ SAVED_FORMAT_ROW = ["hf", "config.json, *.safetensors, ...", "a transformers fol
 
 
 class SavedFormat:
-    """``hf`` of a model without a safetensors folder: what ``save_pretrained`` writes, tokenizer too."""
+    """``hf`` of a model without a safetensors folder: the files of ``save_pretrained`` and the tokenizer."""
 
     name = "hf"
     description = SAVED_FORMAT_ROW[2]
     files = ["config.json", "model.safetensors"]
 
     def __init__(self, model: Any, tokenizer: Any, source: str | None) -> None:
-        """``source``: the folder that the model came from, where it came from one."""
+        """``source``: the folder of the model, if it has one."""
         self._model, self._tokenizer, self._source = model, tokenizer, source
 
     def check(self, folder: str, names: list[list[str]]) -> list[str]:
@@ -45,7 +45,7 @@ class SavedFormat:
 
 
 def own_folder(folder: str, source: str | None) -> list[str]:
-    """An objection to writing where the model came from: its config and tokenizer would be replaced."""
+    """An objection to writing into the model's own folder: its config and tokenizer would be replaced."""
     if not (source and os.path.isdir(folder) and os.path.isdir(source) and os.path.samefile(folder, source)):
         return []
     return [f"{folder}: is the model's own folder; choose another --output-dir"]
@@ -61,7 +61,7 @@ def stale_weights(folder: str, files: list[str]) -> list[str]:
         if name not in files
         and (
             name.startswith(("model.safetensors", "model-", "pytorch_model", "adapter_model"))
-            or name == "quantize_config.json"  # GPTQ's readers take the weights for packed ones
+            or name == "quantize_config.json"  # GPTQ's readers then take the weights for packed ones
         )
     ]
     if not stale:

@@ -1,4 +1,4 @@
-"""Data as batches of named tensors: text files and texts as rows of tokens, tensors as they are."""
+"""Data as batches of named tensors: text files and texts become rows of tokens, tensors stay as they are."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +11,7 @@ from .texts import Documents, read_documents
 
 @dataclass(frozen=True)
 class Batches:
-    """What a module is called with, batch by batch (none: no data), and how that came about."""
+    """The batches of inputs for a module (none: no data), and a note on how they were made."""
 
     calls: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Documents out of files, lists and Datasets: strings, or chat messages that become strings."""
+"""Documents from files, lists and Datasets: strings, or chat messages that become strings."""
 
 import json
 import random
@@ -11,7 +11,7 @@ from .given import FILE_SUFFIXES
 
 
 class Documents:
-    """Records of one source in a seeded order, where it has an order to choose; strings when read."""
+    """Records of one source, in a seeded order where the source allows one; they become strings when read."""
 
     def __init__(self, name: str, records: Iterable[Any]) -> None:
         self.name = name
@@ -40,9 +40,9 @@ class Documents:
 
 
 def read_documents(path: str, by_line: bool) -> Documents:
-    """A ``.txt``: the whole is one document, or every line that is not blank; a ``.jsonl``: a line each.
+    """A ``.txt`` is one document, or one per line that is not blank; a ``.jsonl`` has one per line.
 
-    Errors: unknown extension, not UTF-8, nothing in it, and by line what is not an object with text or
+    Errors: unknown extension, not UTF-8, an empty file, and each line that is not an object with text or
     messages.
     """
     suffix = Path(path).suffix
@@ -85,7 +85,7 @@ def _checked(record: Any, where: str) -> Mapping[str, Any]:
 
 
 def _check_messages(messages: Any, where: str) -> None:
-    # A template would print what is missing as nothing.
+    # A template would print missing messages as nothing.
     if not isinstance(messages, list) or not messages:
         raise Error(f'{where}: "messages" is {type(messages).__name__}, expected a list of messages')
     for message in messages:
@@ -104,5 +104,5 @@ def _chat_text(tokenizer: Any, messages: Any, where: str) -> str:
         raise Error(f'{where}: chat messages, but the tokenizer has no chat template; give "text" instead')
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False))
-    except Exception as error:  # boundary: a template raises whatever it likes
+    except Exception as error:  # boundary: a template may raise any exception
         raise Error(f"{where}: the tokenizer's chat template refuses it: {first_line(error)}") from error

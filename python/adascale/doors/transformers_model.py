@@ -1,4 +1,4 @@
-"""What is known of a transformers model: what text it takes, its inputs, its experts."""
+"""Facts about a transformers model: the text it takes, its inputs, its experts."""
 
 import inspect
 import sys
@@ -14,13 +14,13 @@ from .rows import TextModel
 
 
 def is_transformers(model: nn.Module) -> bool:
-    """Without importing transformers, which takes seconds."""
+    """Whether it is a transformers model, without importing transformers, which takes seconds."""
     transformers = sys.modules.get("transformers")
     return transformers is not None and isinstance(model, transformers.PreTrainedModel)
 
 
 def text_model(config: Any, tokenizer: Any, architectures: list[str]) -> TextModel:
-    """``architectures``: class names of the model. Errors: encoder-decoders, which need more than a text."""
+    """``architectures``: class names of the model. Errors: encoder-decoders, which need two texts."""
     if getattr(config, "is_encoder_decoder", False):
         raise Error(
             f"{config.model_type}: an encoder-decoder takes no plain text; give a .safetensors with "
@@ -41,7 +41,7 @@ def text_model(config: Any, tokenizer: Any, architectures: list[str]) -> TextMod
 
 
 def check_inputs(model: nn.Module, batch: Any) -> None:
-    """transformers' forward swallows any name; one that it does not know would be no input at all."""
+    """transformers' forward accepts any name; an unknown one would silently have no effect."""
     if not isinstance(batch, dict):
         return
     known = [
@@ -54,7 +54,7 @@ def check_inputs(model: nn.Module, batch: Any) -> None:
 
 
 def example_of(model: Any) -> dict[str, Tensor]:
-    """An input made of the config alone, to look at a model without data. Errors: what it cannot guess."""
+    """An input made only from the config, to inspect a model without data. Errors: unknown inputs."""
     config = model.config
     if model.main_input_name == "input_ids" and not getattr(config, "is_encoder_decoder", False):
         vocabulary = config.get_text_config().vocab_size
@@ -70,13 +70,13 @@ def example_of(model: Any) -> dict[str, Tensor]:
 
 @contextmanager
 def batched_experts(model: Any) -> Iterator[None]:
-    """Mixtures of experts as one batched matmul: torch.export refuses the loop over experts."""
+    """Runs mixtures of experts as one batched matmul: torch.export refuses the loop over experts."""
     if not is_transformers(model):
         yield
         return
     configs = [module.config for module in model.modules() if is_transformers(module)]
     before = [getattr(config, "_experts_implementation_internal", None) for config in configs]
-    model.set_experts_implementation("batched_mm")  # no matter to a model without experts
+    model.set_experts_implementation("batched_mm")  # no effect on a model without experts
     try:
         yield
     finally:
@@ -86,7 +86,7 @@ def batched_experts(model: Any) -> Iterator[None]:
 
 @contextmanager
 def quiet_transformers() -> Iterator[None]:
-    """Its progress bars and hints off: what fails is raised, what matters we say."""
+    """Turns off its progress bars and hints: failures are raised, and we report the rest."""
     from transformers.utils import logging
 
     level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()

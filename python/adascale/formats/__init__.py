@@ -7,5 +7,5 @@ __all__ = ["ProgramFormat", "python_formats"]
 
 
 def python_formats() -> list[ProgramFormat]:
-    """Those that every model has beside C++'s own; new ones for each run, as they keep what a check found."""
+    """The formats of every model beside C++'s own; new ones for each run, as they keep state."""
     return [OnnxQdq(), OnnxFloat(), OnnxMatMulNBits()]

@@ -1,4 +1,4 @@
-"""Quantized activations of an ONNX graph: QuantizeLinear and DequantizeLinear where the markers stand."""
+"""Quantized activations of an ONNX graph: QuantizeLinear and DequantizeLinear in place of the markers."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from .quantized import Activation, QuantizedModel
 
 
 def quantize_activations(graph: Any, model: QuantizedModel) -> None:
-    """Puts the pair after each activation that has a scale."""
+    """Inserts the pair after each activation that has a scale."""
     for marker, activation in _markers(graph, model):
         if activation.scale is None:
             _drop(graph, marker)
@@ -20,7 +20,7 @@ def quantize_activations(graph: Any, model: QuantizedModel) -> None:
 
 
 def drop_markers(graph: Any, model: QuantizedModel) -> None:
-    """Leaves the activations as they are, under the names of the program."""
+    """Leaves the activations unquantized, under the names of the program."""
     for marker, _ in _markers(graph, model):
         _drop(graph, marker)
 

@@ -1,4 +1,4 @@
-"""A program as an ONNX graph without weights: what torch.onnx makes of it, quantized activations marked."""
+"""A program as an ONNX graph without weights, translated by torch.onnx, with quantized activations marked."""
 
 import json
 import logging
@@ -26,7 +26,7 @@ class Captured:
     """
 
     model: Any  # an ``onnx_ir.Model``
-    parameters: dict[Any, str]  # its initializers that are the program's: value, name in the program
+    parameters: dict[Any, str]  # initializers of the program's parameters: value, name in the program
     names_in_file: dict[str, str]  # those of all parameters, buffers and constants
 
     @property
@@ -34,7 +34,7 @@ class Captured:
         return self.model.graph
 
     def rename(self, model: QuantizedModel) -> QuantizedModel:
-        """The model with its weights called as in the file."""
+        """The model with its weights named as in the file."""
         return replace(model, weights=[self._renamed(weight) for weight in model.weights])
 
     def _renamed(self, weight: Weight) -> Weight:
@@ -52,7 +52,7 @@ def capture_onnx(model: QuantizedModel, opset: int) -> Captured:
     _mark(program)
     onnx_model = _translate(program, opset)
     parameters = find_parameters(onnx_model.graph, placeholders, tensors)
-    for value in parameters:  # what the optimizer cannot see it does not fold; training changes them yet
+    for value in parameters:  # hides them from folding: training still changes them
         value.const_value = None
     name_values(onnx_model.graph, model)
     names_in_file = name_parameters(onnx_model.graph, parameters, tensors)
@@ -63,7 +63,7 @@ def capture_onnx(model: QuantizedModel, opset: int) -> Captured:
 
 
 def _stand_ins(model: QuantizedModel) -> dict[str, Tensor]:
-    """The tensors; memory that nothing touches instead of values for quantized weights, which are copies."""
+    """The tensors; for quantized weights, which are copies, memory that nothing touches instead of values."""
     quantized = {name for weight in model.weights for name in weight.names}
     tensors = model.tensors().items()
     return {name: torch.empty_like(held) if name in quantized else held for name, held in tensors}
@@ -91,14 +91,14 @@ def _read_program(graph: bytes, tensors: dict[str, Tensor]) -> Any:
 
 
 def _bound_symbols(ranges: dict[str, Any], graph: str) -> None:
-    """torch.export keeps no range of a stride that is no size, as of an example that is a view."""
+    """torch.export keeps no range for a stride that is not a size, as in an example that is a view."""
     for expression in re.findall(r'"expr_str": ?"([^"]*)"', graph):
         for symbol in re.findall(r"\bs\d+\b", expression):
             ranges.setdefault(symbol, {"min_val": 0, "max_val": None})
 
 
 def _sorted_tensors(document: Any, tensors: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Parameters and persistent buffers; constants and other buffers, which torch.export keeps apart."""
+    """Parameters and persistent buffers, then constants and other buffers: torch.export separates them."""
     state: dict[str, Tensor] = {}
     constants: dict[str, Tensor] = {}
     for spec in document.graph_module.signature.input_specs:
@@ -114,7 +114,7 @@ def _sorted_tensors(document: Any, tensors: dict[str, Tensor]) -> tuple[dict[str
 
 
 def _mark(program: Any) -> None:
-    """Replaces the fake-quantize nodes, which run_decompositions does not know, by an operator of our own."""
+    """Replaces the fake-quantize nodes, unknown to run_decompositions, by an operator of our own."""
     marker = _marker_operator()
     for node in program.graph.nodes:
         if node.target == torch.ops.aten.fake_quantize_per_tensor_affine.default:
@@ -178,7 +178,7 @@ def _translate(program: Any, opset: int) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without warnings of a torchvision that is not there, and of parameters without values."""
+    """Suppresses warnings of a missing torchvision and of parameters without values."""
     disabled = logging.root.manager.disable
     logging.disable(logging.CRITICAL)
     try:
@@ -195,14 +195,14 @@ def _quiet() -> Iterator[None]:
 
 
 def _cause(error: BaseException) -> str:
-    """The innermost exception says what it is; those around it that the export failed."""
+    """The innermost exception names the cause; those around it only say that the export failed."""
     while error.__cause__ is not None:
         error = error.__cause__
     return first_line(error)
 
 
 def _simplify(onnx_model: Any) -> None:
-    """Folds what torch.onnx writes to compute sizes and slices."""
+    """Folds the nodes that torch.onnx writes to compute sizes and slices."""
     from onnxscript import optimizer
 
     with _quiet():
@@ -212,7 +212,7 @@ def _simplify(onnx_model: Any) -> None:
 
 
 def _drop_traces(graph: Any) -> None:
-    """torch.onnx notes each node's source lines and module stack, more than a small model weighs."""
+    """Drops each node's source lines and module stack, which take more space than a small model."""
     for node in graph:
         node.metadata_props.clear()
         node.doc_string = None
@@ -223,12 +223,12 @@ def _drop_traces(graph: Any) -> None:
 
 
 def _check(onnx_model: Any) -> None:
-    """onnx.checker before training instead of a runtime's refusal after it."""
+    """Runs onnx.checker before training, so that no runtime refuses the file after it."""
     import onnx
     import onnx_ir as ir
 
     if onnx_model.opset_imports[""] > onnx.defs.onnx_opset_version():
-        return  # it knows no such operators
+        return  # it does not know such operators
     missing = [value for value in onnx_model.graph.initializers.values() if value.const_value is None]
     with _quiet():
         document = ir.to_proto(onnx_model)

@@ -1,4 +1,4 @@
-"""An edited ONNX graph as a file: the values left, what it says of itself, weights beside it when large."""
+"""An edited ONNX graph as a file: remaining values, metadata, and a separate file of large weights."""
 
 import os
 import tempfile
@@ -11,23 +11,23 @@ from .onnx_graph import torch_tensor
 from .onnx_names import make_unique
 from .quantized import QuantizedModel
 
-# Protocol buffers end at 2 GB; a good deal below it weights go to a file beside.
+# Protocol buffers end at 2 GB; well below that limit weights go to a separate file.
 LARGEST_INLINE = 1_500_000_000
 
 
 def data_name(model: QuantizedModel) -> str:
-    """What the file beside is called."""
+    """The name of the separate file."""
     return f"{model.prefix}.onnx.data"
 
 
 def fill_values(captured: Captured, model: QuantizedModel, replaced: set[str]) -> None:
-    """Gives parameters and buffers their values but for those replaced (names in the file)."""
+    """Gives parameters and buffers their values, except the replaced ones (names in the file)."""
     missing = [
         value
         for name, value in captured.graph.initializers.items()
         if value.const_value is None and name not in replaced
     ]
-    tensors = model.tensors() if missing else {}  # copies of all weights: not held any longer than this
+    tensors = model.tensors() if missing else {}  # copies of all weights: not kept any longer
     for value in missing:
         value.const_value = torch_tensor(tensors[captured.parameters[value]], value.name)
 
@@ -41,7 +41,7 @@ def write_file(
 
 
 def _describe(onnx_model: Any, model: QuantizedModel, format_name: str) -> None:
-    onnx_model.opset_imports.pop("adascale", None)  # the markers'
+    onnx_model.opset_imports.pop("adascale", None)  # of the markers
     if any(node.domain == "com.microsoft" for node in onnx_model.graph):
         onnx_model.opset_imports["com.microsoft"] = 1
     onnx_model.ir_version = 13 if onnx_model.opset_imports[""] >= 25 else 10

@@ -1,4 +1,4 @@
-"""The ONNX formats: what each of them does with the weights and activations of the captured graph."""
+"""The ONNX formats: how each one writes the weights and activations of the captured graph."""
 
 import importlib.util
 from collections.abc import Callable
@@ -20,12 +20,12 @@ from .quantized import QuantizedModel, Weight
 # MatMulNBits' accuracy_level: at 4 activations are rounded to 8 bits; at 0 the CPU computes in fp32.
 _AS_THE_RUNTIME_LIKES, _INT8_ACTIVATIONS = 0, 4
 
-# 21 has 4 bits and blocks.
+# Opset 21 has 4 bits and blocks.
 OPSET, OPSET_OF_2_BITS = 21, 25
 
 
 class _OnnxFormat:
-    """What the three have in common. The graph is captured at the first check, before any training."""
+    """The common part of the three. The graph is captured at the first check, before any training."""
 
     name: str
     description: str
@@ -54,7 +54,7 @@ class _OnnxFormat:
         return objections + self._check_weights(captured.graph, model)
 
     def _capture(self, model: QuantizedModel) -> Captured:
-        """In the opset that the file needs: only the captured graph tells which weights have 2 bits in it."""
+        """Captures in the opset of the file: only a captured graph tells which weights have 2 bits in it."""
         captured = capture_onnx(model, OPSET)
         has_two_bits = bool(self._two_bits(captured.graph, captured.rename(model)))
         return capture_onnx(model, OPSET_OF_2_BITS) if has_two_bits and _knows_two_bits() else captured
@@ -78,11 +78,11 @@ class _OnnxFormat:
         raise NotImplementedError
 
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
-        """How many the weight takes in the file."""
+        """The bytes of the weight in the file."""
         return codes_bytes(weight, weight_bits(graph, weight, bool(model.activations)))
 
     def _two_bits(self, graph: Any, model: QuantizedModel) -> list[str]:
-        """What the file stores in ONNX's 2-bit types."""
+        """Names of the weights and activations stored in ONNX's 2-bit types."""
         has_activations = bool(model.activations)
         weights = [w for w in model.weights if self._has_onnx_type(graph, w)]
         return [w.layer for w in weights if weight_bits(graph, w, has_activations) == 2]
@@ -255,7 +255,7 @@ def _check_two_bits(name: str, two_bits: list[str]) -> list[str]:
 
 
 def _width_notes(name: str, model: QuantizedModel, widths: list[int]) -> list[str]:
-    """Codes that no ONNX type has are stored in the next wider one."""
+    """Notes on codes without an ONNX type: they are stored in the next wider one."""
     wider: dict[tuple[int, int], list[str]] = {}
     for weight, width in zip(model.weights, widths, strict=True):
         if width != weight.bits:

@@ -1,4 +1,4 @@
-"""Small steps of editing an ``onnx_ir`` graph."""
+"""Small functions to edit an ``onnx_ir`` graph."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -67,7 +67,7 @@ def onnx_dtype(dtype: torch.dtype) -> Any:
 
 
 def replace_uses(graph: Any, old: Any, new: Any, users: Sequence[tuple[Any, int]] | None = None) -> None:
-    """Readers of ``old`` (those of ``users`` alone) read ``new``; a graph's output is replaced too."""
+    """Lets readers of ``old`` (or only ``users``) read ``new``; a graph's output is replaced too."""
     for user, place in list(old.uses()) if users is None else users:
         user.replace_input_with(place, new)
     for place, output in enumerate(graph.outputs):

@@ -1,4 +1,4 @@
-"""Names in a captured graph: activations, outputs and, if they can, parameters have the program's."""
+"""Names in a captured graph: the program's for activations, outputs and, where possible, parameters."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -8,12 +8,12 @@ from .quantized import QuantizedModel
 MARKER = "Quantizer"
 DOMAIN = "adascale"
 
-# Where torch.onnx notes the placeholder that an initializer was.
+# The field in which torch.onnx notes the placeholder of an initializer.
 _PLACEHOLDER = "pkg.torch.onnx.original_node_name"
 
 
 def find_parameters(graph: Any, placeholders: dict[str, str], names: Iterable[str]) -> dict[Any, str]:
-    """The initializers' values and the program's names of them, ``placeholders`` naming those of nodes."""
+    """The initializers' values and their names in the program; ``placeholders``: nodes' names to these."""
     known = set(names)
     found = {}
     for value in graph.initializers.values():
@@ -24,7 +24,7 @@ def find_parameters(graph: Any, placeholders: dict[str, str], names: Iterable[st
 
 
 def name_values(graph: Any, model: QuantizedModel) -> None:
-    """Gives activations and outputs the program's names; torch.onnx counts its nodes anew."""
+    """Gives activations and outputs the program's names, as torch.onnx numbers its nodes anew."""
     wanted: dict[str, Any] = {}
     outputs = [name for name in model.outputs if name is not None]
     activations = {activation.value for activation in model.activations}
@@ -48,9 +48,9 @@ def name_values(graph: Any, model: QuantizedModel) -> None:
 
 
 def name_parameters(graph: Any, parameters: dict[Any, str], names: Iterable[str]) -> dict[str, str]:
-    """Calls parameters with a name of the graph's values ``NAME_value``; what the file calls ``names``.
+    """Renames parameters that clash with a graph's value to ``NAME_value``; returns the file's ``names``.
 
-    They yield, as runtimes find inputs and outputs by their names, and encodings activations.
+    The parameters change: runtimes find inputs and outputs by name, and encodings activations.
     """
     names = list(names)
     taken = {value.name for value in (*graph.inputs, *_values(graph))}
@@ -62,7 +62,7 @@ def name_parameters(graph: Any, parameters: dict[Any, str], names: Iterable[str]
 
 
 def make_unique(onnx_model: Any) -> None:
-    """Numbers names that occur twice; inputs and outputs keep theirs, then initializers."""
+    """Numbers repeated names; inputs and outputs keep theirs, then initializers."""
     from onnx_ir.passes.common import NameFixPass
 
     NameFixPass()(onnx_model)

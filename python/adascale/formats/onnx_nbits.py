@@ -1,4 +1,4 @@
-"""ONNX Runtime's own products with weights of few bits: MatMulNBits, and GatherBlockQuantized beside it."""
+"""ONNX Runtime's own products with weights of few bits: MatMulNBits and GatherBlockQuantized."""
 
 import math
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ BLOCK_SIZES = (16, 32, 64, 128, 256)
 
 
 def is_linear(graph: Any, weight: Weight) -> bool:
-    """Whether products ``x @ W.T`` read it, and nothing else but look-ups of rows."""
+    """Whether its only readers are products ``x @ W.T`` and look-ups of rows."""
     value = parameter_value(graph, weight)
     if value is None or len(weight.shape) != 2:
         return False
@@ -27,7 +27,7 @@ def is_linear(graph: Any, weight: Weight) -> bool:
 
 
 def is_table(graph: Any, weight: Weight) -> bool:
-    """Whether it is only looked up, in a form that GatherBlockQuantized has."""
+    """Whether it is only looked up, in a form that GatherBlockQuantized supports."""
     value = parameter_value(graph, weight)
     if value is None or len(weight.shape) != 2:
         return False
@@ -37,7 +37,7 @@ def is_table(graph: Any, weight: Weight) -> bool:
 
 
 def holds(graph: Any, weight: Weight) -> bool:
-    """Whether the format writes it by operators of its own; all else becomes QDQ."""
+    """Whether the format writes it with operators of its own; all other weights become QDQ."""
     if weight.bits > 8 or weight.dtype != torch.float32 or not _scales_fit(weight):
         return False
     if is_table(graph, weight):
@@ -53,7 +53,7 @@ def _scales_fit(weight: Weight) -> bool:
 
 
 def _rows_fit(weight: Weight) -> bool:
-    """GatherBlockQuantized has 4 and 8 bits, and whole blocks."""
+    """Whether GatherBlockQuantized can hold the rows: it has 4 and 8 bits, and whole blocks."""
     return (
         stored_bits(weight.bits) in (4, 8)
         and _scales_fit(weight)
@@ -62,7 +62,7 @@ def _rows_fit(weight: Weight) -> bool:
 
 
 def block_size(weight: Weight) -> int:
-    """Its groups', else the largest that divides a row; the scale is repeated then."""
+    """The groups' size, else the largest that divides a row, with the scale repeated."""
     if weight.group_size:
         return weight.group_size
     return max((size for size in BLOCK_SIZES if weight.shape[1] % size == 0), default=BLOCK_SIZES[0])
@@ -80,7 +80,7 @@ class Blocks:
 
 
 def cut_blocks(weight: Weight, encoding: Encoding) -> Blocks:
-    """Codes from zero up, low bits first along the row; rows are filled up with zeros."""
+    """Codes counted from zero, low bits first along the row; rows are padded with zeros."""
     (rows, columns), size, bits = weight.shape, block_size(weight), stored_bits(weight.bits)
     count = math.ceil(columns / size)
     codes = encoding.codes.to(torch.int32) + (2 ** (bits - 1) if weight.symmetric else 0)
@@ -101,7 +101,7 @@ def _per_block(values: Tensor, rows: int, count: int) -> Tensor:
 
 
 def quantize_products(graph: Any, weight: Weight, encoding: Encoding, accuracy_level: int) -> None:
-    """Replaces every product and look-up of the parameter; codes, named as it is, are stored once."""
+    """Replaces every product and look-up of the parameter; the codes take its name and are stored once."""
     value = take_parameter(graph, weight)
     uses, blocks = find_uses(value), cut_blocks(weight, encoding)
     inputs = [

@@ -1,4 +1,4 @@
-"""How many bytes an ONNX file takes, from shapes alone."""
+"""The size of an ONNX file in bytes, computed only from shapes."""
 
 import math
 from typing import Any
@@ -9,12 +9,12 @@ from .quantized import Weight
 
 
 def codes_bytes(weight: Weight, bits: int) -> int:
-    """DequantizeLinear's inputs: codes of so many bits, scales and zero points."""
+    """Bytes of DequantizeLinear's inputs: codes of that many bits, scales and zero points."""
     return _packed(math.prod(weight.shape), bits) + _ranges_bytes(_ranges(weight), weight, bits)
 
 
 def blocks_bytes(weight: Weight) -> int:
-    """MatMulNBits' inputs: rows are filled up to whole blocks, each of which has a scale."""
+    """Bytes of MatMulNBits' inputs: rows are padded to whole blocks, each of which has a scale."""
     (rows, columns), size, bits = weight.shape, block_size(weight), stored_bits(weight.bits)
     count = math.ceil(columns / size)
     zero_points = 0 if weight.symmetric else rows * _packed(count, bits)
@@ -26,12 +26,12 @@ def float_bytes(weight: Weight) -> int:
 
 
 def values_bytes(value: Any) -> int:
-    """Of an initializer, which may have no values yet."""
+    """Bytes of an initializer, which may have no values yet."""
     return _packed(math.prod(value.shape.numpy()), value.dtype.bitwidth)
 
 
 def _ranges(weight: Weight) -> int:
-    """How many scales ``onnx_storage.store`` makes."""
+    """The number of scales that ``onnx_storage.store`` makes."""
     blocked = blocked_axis(weight)
     if blocked is None:
         return weight.shape[weight.scaled_axes[0]] if weight.scaled_axes else 1

@@ -1,4 +1,4 @@
-"""Codes as ONNX stores them: its integer types, the axis and block size of DequantizeLinear."""
+"""Codes in ONNX's form: its integer types, and the axis and block size of DequantizeLinear."""
 
 import math
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Stored:
     block_size: int  # 0: not blocked
 
     def transposed(self) -> "Stored":
-        """The same of the transposed matrix."""
+        """The same for the transposed matrix."""
         blocked = self.scale.dim() == 2
         return Stored(
             self.codes.T.contiguous(),
@@ -37,12 +37,12 @@ class Stored:
 
 
 def stored_bits(bits: int) -> int:
-    """The width of the narrowest ONNX type that holds codes of so many bits."""
+    """The width of the narrowest ONNX type for codes of that many bits."""
     return next(width for width in (2, 4, 8, 16) if bits <= width)
 
 
 def store(weight: Weight, encoding: Encoding, bits: int) -> Stored:
-    """ONNX scales differ along one axis, or are blocked along one and differ along all others."""
+    """ONNX scales differ along one axis, or are blocked along one axis and differ along all others."""
     scale, offset, signed = encoding.scale, encoding.offset, weight.symmetric
     axes, shape, blocked = weight.scaled_axes, list(weight.shape), blocked_axis(weight)
     if blocked is None:
@@ -58,7 +58,7 @@ def store(weight: Weight, encoding: Encoding, bits: int) -> Stored:
 
 
 def blocked_axis(weight: Weight) -> tuple[int, int] | None:
-    """The axis along which scales are blocked, and the blocks' length; None: they differ along one axis."""
+    """The axis of blocked scales, and the blocks' length; None: the scales differ along one axis."""
     if weight.group_size:
         return weight.group_axis, weight.group_size
     if len(weight.scaled_axes) < 2:
@@ -69,7 +69,7 @@ def blocked_axis(weight: Weight) -> tuple[int, int] | None:
 
 
 def integer_tensor(values: Tensor, bits: int, signed: bool, name: str) -> Any:
-    """An ``onnx_ir`` tensor of int2 to uint16; two or four codes a byte below 8 bits, low bits first."""
+    """An ``onnx_ir`` tensor of int2 to uint16; below 8 bits two or four codes per byte, low bits first."""
     import onnx_ir as ir
 
     kind = ir.DataType[f"{'INT' if signed else 'UINT'}{bits}"]
@@ -79,7 +79,7 @@ def integer_tensor(values: Tensor, bits: int, signed: bool, name: str) -> Any:
 
 
 def pack(values: Tensor, bits: int) -> Tensor:
-    """Uint8 with ``8 / bits`` codes a byte, flat, low bits first; the last byte is filled up with zeros."""
+    """Uint8 with ``8 / bits`` codes per byte, flat, low bits first; the last byte is padded with zeros."""
     per_byte = 8 // bits
     flat = values.reshape(-1).to(torch.uint8).bitwise_and(2**bits - 1)
     flat = torch.nn.functional.pad(flat, (0, -flat.numel() % per_byte)).reshape(-1, per_byte)

@@ -1,4 +1,4 @@
-"""What an ONNX graph does with a parameter."""
+"""The uses of a parameter in an ONNX graph."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class MatrixUse:
-    """``x @ W.T`` by a node MatMul or Gemm, ``transpose`` the node before it; ``rest`` of a Gemm is added."""
+    """``x @ W.T`` by a node MatMul or Gemm, ``transpose`` the node before it; a Gemm adds its ``rest``."""
 
     node: Any
     transpose: Any | None
@@ -19,7 +19,7 @@ class Uses:
     matrix: list[MatrixUse]  # as [out, in], transposed before the product
     direct: list[MatrixUse]  # as [in, out]
     rows: list[Any]  # Gather nodes along axis 0
-    other: int  # whatever else, the graph's output included
+    other: int  # all other uses, the graph's output included
 
 
 def find_uses(value: Any) -> Uses:
@@ -43,7 +43,7 @@ def find_uses(value: Any) -> Uses:
 
 
 def _products_of_transpose(user: Any, value: Any) -> list[MatrixUse]:
-    """The products that read a matrix through its transpose; none if anything else does."""
+    """The products that read a matrix through its transpose; none if it has any other reader."""
     if user.op_type != "Transpose" or _rank(value) != 2:
         return []
     readers = list(user.outputs[0].uses())
@@ -55,7 +55,7 @@ def _products_of_transpose(user: Any, value: Any) -> list[MatrixUse]:
 
 
 def _is_plain_gemm(node: Any, transposed: int) -> bool:
-    """A product and a sum, nothing scaled."""
+    """Whether it is a product and a sum, without scaling."""
     return (
         node.op_type == "Gemm"
         and _int(node, "transB", 0) == transposed

@@ -1,4 +1,4 @@
-"""Weights of an ONNX graph as integer codes: each is stored as such and dequantized where it is read."""
+"""Weights of an ONNX graph stored as integer codes and dequantized where they are read."""
 
 from typing import Any
 
@@ -11,12 +11,12 @@ from .quantized import Encoding, Weight
 
 
 def parameter_value(graph: Any, weight: Weight) -> Any | None:
-    """The initializer that holds the parameter; of tied ones torch.onnx keeps any."""
+    """The initializer that holds the parameter; of tied ones torch.onnx keeps any one."""
     return next((graph.initializers[name] for name in weight.names if name in graph.initializers), None)
 
 
 def take_parameter(graph: Any, weight: Weight) -> Any:
-    """The parameter's value, no initializer any more, so that its codes can have its name."""
+    """The parameter's value, removed from the initializers so that its codes can take its name."""
     value = parameter_value(graph, weight)
     assert value is not None, weight.name  # the check found it
     del graph.initializers[value.name]
@@ -41,12 +41,12 @@ def weight_bits(graph: Any, weight: Weight, has_activations: bool) -> int:
 
 
 def _is_turned(uses: Uses) -> bool:
-    """A matrix that is only read as ``x @ W.T``: it is stored as [in, out], which runtimes fuse."""
+    """Whether the matrix is only read as ``x @ W.T``: it is then stored as [in, out], which runtimes fuse."""
     return bool(uses.matrix) and not (uses.direct or uses.rows or uses.other)
 
 
 def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, short_inputs: bool) -> None:
-    """Replaces the parameter by its codes, named as it is, and DequantizeLinear.
+    """Replaces the parameter by its codes, under its name, and DequantizeLinear.
 
     Rows looked up in a table of 8 bits or more are dequantized after the look-up. ``short_inputs``: there are
     activations of 8 bits or fewer.
@@ -70,7 +70,7 @@ def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, s
 
 
 def add_inputs(graph: Any, name: str, stored: Stored) -> list[Any]:
-    """DequantizeLinear's inputs: codes, scale and, where there is one, zero point."""
+    """DequantizeLinear's inputs: codes, scale and, if there is one, zero point."""
     inputs = [
         constant(graph, integer_tensor(stored.codes, stored.bits, stored.signed, name)),
         float_constant(graph, stored.scale.float(), f"{name}_scale"),
@@ -82,7 +82,7 @@ def add_inputs(graph: Any, name: str, stored: Stored) -> list[Any]:
 
 
 def dequantize(graph: Any, weight: Weight, stored: Stored, inputs: list[Any]) -> Any:
-    """The weight in its own dtype, rounded to a short one where the simulation does it: last."""
+    """The weight in its own dtype; in a short dtype the last step rounds to it where the simulation does."""
     attributes: dict[str, int] = {} if stored.axis is None else {"axis": stored.axis}
     if stored.block_size:
         attributes["block_size"] = stored.block_size
@@ -107,7 +107,7 @@ def _cast(weight: Weight, value: Any) -> list[Any]:
 
 
 def multiply(graph: Any, use: MatrixUse, matrix: Any) -> None:
-    """Makes the node a MatMul with ``matrix`` [in, out]; a Gemm's sum follows it."""
+    """Turns the node into a MatMul with ``matrix`` [in, out]; a Gemm's sum follows it."""
     replace_product(graph, use, "MatMul", [use.node.inputs[0], matrix])
 
 
@@ -119,7 +119,7 @@ def replace_product(
     attributes: dict[str, int] | None = None,
     domain: str = "",
 ) -> None:
-    """Another product in place of a MatMul's or a Gemm's, whose sum follows it."""
+    """Replaces a MatMul's or a Gemm's product by another one; a Gemm's sum follows it."""
     old = use.node
     result, summand = old.outputs[0], old.inputs[2] if len(old.inputs) > 2 else None
     name = result.name
@@ -136,16 +136,16 @@ def replace_product(
 
 
 def _has_row_scales(stored: Stored) -> bool:
-    """Rows can be dequantized alone: one scale, one a row, or blocks along the row of a matrix."""
+    """Whether single rows can be dequantized: one scale, one per row, or blocks along a matrix's rows."""
     if stored.axis is None or (stored.block_size == 0 and stored.axis == 0):
         return stored.codes.dim() == 2
     return stored.codes.dim() == 2 and stored.axis == 1 and stored.block_size > 0
 
 
 def _look_up(graph: Any, weight: Weight, stored: Stored, inputs: list[Any], gather: Any) -> None:
-    """Looks up codes, and the scales of their rows, and multiplies what was found.
+    """Looks up codes and the scales of their rows, and multiplies the two.
 
-    In plain operators: OpenVINO's DequantizeLinear takes no rows whose number is open.
+    Uses plain operators: OpenVINO's DequantizeLinear does not take an open number of rows.
     """
     result, indices = gather.outputs[0], gather.inputs[1]
     name = result.name
@@ -161,7 +161,7 @@ def _look_up(graph: Any, weight: Weight, stored: Stored, inputs: list[Any], gath
         return constant(graph, torch_tensor(torch.tensor([0] * rank + last), f"{name}_{suffix}"))
 
     def of_rows(given: Any, suffix: str) -> Any:
-        """One element a row, or a row's block, with a dimension of size 1 behind it."""
+        """One element per row, or per block of a row, followed by a dimension of size 1."""
         if stored.axis is None:
             return given
         found = add("Gather", [given, indices], suffix, given.dtype, axis=0)

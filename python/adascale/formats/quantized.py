@@ -1,4 +1,4 @@
-"""What a format written in Python is given: the simulated model, as C++ describes it."""
+"""The input of a format written in Python: the simulated model, as C++ describes it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ class Encoding:
     """Integer codes of a weight: ``x = scale * (code + offset)``, computed in fp32."""
 
     codes: Tensor  # the weight's shape; signed if symmetric, unsigned (or wider) if not
-    scale: Tensor  # fp32, one element a range; grouped: a dimension of size 1 follows that of the groups
+    scale: Tensor  # fp32, one element per range; grouped: a dimension of size 1 follows that of the groups
     offset: Tensor  # int32 <= 0, the shape of ``scale``
 
 
@@ -21,7 +21,7 @@ class Encoding:
 class Weight:
     """A quantized parameter and its grid (C++'s ``quant/grid.h``)."""
 
-    names: list[str]  # of tied parameters together; files call it by the first
+    names: list[str]  # of tied parameters together; files use the first
     layer: str
     shape: list[int]
     dtype: torch.dtype
@@ -42,7 +42,7 @@ class Weight:
 class Activation:
     """The quantizer of a value of the program; no scale until compute_encodings, or if turned off."""
 
-    value: str  # the program's name of it
+    value: str  # its name in the program
     bits: int
     symmetric: bool
     qmin: int
@@ -53,14 +53,14 @@ class Activation:
 
 @dataclass(frozen=True)
 class QuantizedModel:
-    """A model with its quantizers as they are now; its functions work during the format's call only."""
+    """A model with its present quantizers; its functions only work during the format's call."""
 
     folder: str
     prefix: str
-    target: str  # what stood behind the format's name, or nothing
+    target: str  # the part after the format's name, or nothing
     weights: list[Weight]
     activations: list[Activation]
-    outputs: list[str | None]  # the program's names of its flat outputs; None: no tensor
+    outputs: list[str | None]  # the program's names of its flat outputs; None: not a tensor
     metadata: dict[str, str]  # the tool's version, scheme, recipe, seed and grids, each under "adascale."
     # JSON of torch's export schema; a fake_quantize follows each activation, its index as zero_point.
     graph: Callable[[], bytes]
@@ -75,14 +75,14 @@ class ProgramFormat(Protocol):
     name: str
     description: str
     files: list[str]
-    targets: list[str]  # what may stand behind the name: "onnx-matmulnbits:int8"
+    targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
     holds_activations: bool  # it needs compute_encodings where there are activation quantizers
 
     def check(self, model: QuantizedModel) -> list[str]:
         """Objections, one line each, before any work. Called again before ``write``, after training."""
 
     def notes(self, model: QuantizedModel) -> list[str]:
-        """What the user should know beforehand, one line each; called after ``check``."""
+        """Notes for the user before training, one line each; called after ``check``."""
 
     def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
-        """Writes each file of the folder to ``path(its name)``, which all appear later or none does."""
+        """Writes each file of the folder to ``path(its name)``; later all of them appear or none."""

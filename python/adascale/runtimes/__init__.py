@@ -10,7 +10,7 @@ __all__ = ["Runtime", "python_runtimes"]
 
 
 def python_runtimes() -> list[Runtime]:
-    """A row each."""
+    """One row per runtime."""
     return [
         OnnxRuntime(),
         OnnxRuntime(is_exact=True),

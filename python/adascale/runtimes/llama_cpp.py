@@ -28,7 +28,7 @@ class LlamaCpp:
             lengths = _lengths(batch.get("attention_mask", torch.ones_like(ids)))
             rows = [model.logits(row[:length]) for row, length in zip(ids, lengths, strict=True)]
             logits = torch.nn.utils.rnn.pad_sequence(rows, batch_first=True)
-            missing = ids.shape[1] - logits.shape[1]  # every row padded: those positions do not count
+            missing = ids.shape[1] - logits.shape[1]  # if every row is padded: those positions do not count
             logits = torch.nn.functional.pad(logits, (0, 0, 0, missing))
             return [logits, *[None] * (len(outputs) - 1)]
 
@@ -36,7 +36,7 @@ class LlamaCpp:
 
 
 def _lengths(mask: Tensor) -> list[int]:
-    """Of rows padded on the right."""
+    """Lengths of rows padded on the right."""
     lengths = mask.long().sum(1)
     if not torch.equal(mask.long(), (torch.arange(mask.shape[1]) < lengths[:, None]).long()):
         raise Error("--runtime llama.cpp: attention_mask: got padding on the left, expected it on the right")
@@ -44,7 +44,7 @@ def _lengths(mask: Tensor) -> list[int]:
 
 
 class _Model:
-    """A file, loaded anew where a row is longer than any before."""
+    """A file, loaded again when a row is longer than any before."""
 
     def __init__(self, path: str) -> None:
         self._path, self._context = path, 0

@@ -46,7 +46,7 @@ class OnnxRuntime:
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
-        options.log_severity_level = 4  # what is wrong is raised as well
+        options.log_severity_level = 4  # errors are raised as well
         if self._is_exact:
             options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "1")
         try:
@@ -57,10 +57,10 @@ class OnnxRuntime:
 
 
 def to_array(value: Tensor) -> Any:
-    """As NumPy; raises for dtypes that NumPy lacks."""
+    """The tensor as NumPy's; raises for dtypes that NumPy lacks."""
     return value.detach().cpu().contiguous().numpy()
 
 
 def in_order(found: dict[str, Any], outputs: list[str | None]) -> list[Tensor | None]:
-    """Arrays by name as the model's flat outputs."""
+    """Arrays by name, in the order of the model's flat outputs."""
     return [torch.from_numpy(found[name]) if name in found else None for name in outputs]

@@ -56,7 +56,7 @@ class OpenVino:
 
 
 def _reason(error: Exception) -> str:
-    """Its errors begin with lines that say where in its source they were raised, and end with a summary."""
+    """The last line: its errors begin with places in its source and end with a summary."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     said = [line for line in lines if not line.startswith(("Exception from", "Check '", "FrontEnd API"))]
     return said[-1] if said else first_line(error)

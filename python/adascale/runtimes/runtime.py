@@ -1,4 +1,4 @@
-"""What a runtime is: C++'s ``cli/runtime.h`` in Python's words."""
+"""The interface of a runtime: C++'s ``cli/runtime.h`` in Python's words."""
 
 import importlib.util
 from collections.abc import Callable
@@ -23,19 +23,19 @@ class Runtime(Protocol):
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         """Loads the exported file in ``folder``.
 
-        inputs, outputs: names in the program, flat, in its order; an output that is no tensor has none.
-        Raises :class:`adascale.Error`: the file is missing, a package is, or the runtime refuses it.
+        inputs, outputs: names in the program, flat, in its order; an output that is not a tensor has none.
+        Raises :class:`adascale.Error` when a file or package is missing, or the runtime refuses the file.
         """
 
 
 def need_package(runtime: str, package: str, install: str | None = None) -> None:
-    """An error that says what to ``pip install`` when ``package`` is not there."""
+    """Raises an error with the ``pip install`` to run when ``package`` is missing."""
     if importlib.util.find_spec(package) is None:
         raise Error(f"--runtime {runtime}: needs the package {package}; pip install {install or package}")
 
 
 def only_file(runtime: str, folder: str, suffix: str, format_name: str) -> str:
-    """The path of the one file in ``folder`` that ends with ``suffix``."""
+    """The path of the only file in ``folder`` that ends with ``suffix``."""
     found = sorted(path for path in Path(folder).iterdir() if path.name.endswith(suffix))
     if len(found) != 1:
         names = f" ({', '.join(path.name for path in found)})" if found else ""

@@ -1,4 +1,4 @@
-"""transformers, with whatever package unpacks the folder's weights."""
+"""transformers, with the package that unpacks the folder's weights."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from .runtime import RunBatch, need_package
 
 
 class TransformersRuntime:
-    """Runs the folder itself: ``hf``, or packed weights that transformers knows how to load."""
+    """Runs the folder itself: ``hf``, or packed weights that transformers can load."""
 
     name = "transformers"
     files = "config.json"
@@ -45,7 +45,7 @@ class TransformersRuntime:
 
 
 def _need_unpacker(runtime: str, quantization: Any) -> None:
-    """The packages behind transformers' quantization methods."""
+    """Checks for the package behind transformers' quantization method."""
     method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     if method == "compressed-tensors":
         need_package(runtime, "compressed_tensors", "compressed-tensors")
