@@ -1,4 +1,4 @@
-"""What a row of the benchmark yields, and how it reads."""
+"""The figures of a benchmark's row, and their text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Target:
     bound: float
 
     def is_met(self, ratio: float | None, value: float) -> bool | None:
-        """None where there is no ratio to judge."""
+        """None if there is no ratio to judge."""
         measured = ratio if self.of == "ratio" else value
         if measured is None:
             return None
@@ -42,7 +42,7 @@ def at_most(value: float) -> Target:
 
 @dataclass
 class Figure:
-    """One line of the table. `ratio`: as the target of the row counts it."""
+    """One line of the table. `ratio`: in the sense of the row's target."""
 
     work: str
     unit: str
@@ -67,7 +67,7 @@ class Scores:
 
 @dataclass
 class Outcome:
-    """All that a row yields; `measured` holds what its workers printed."""
+    """All results of a row; `measured` holds its workers' output."""
 
     figures: list[Figure]
     scores: list[Scores] = field(default_factory=list)
@@ -77,6 +77,6 @@ class Outcome:
 def times_less(
     work: str, unit: str, against: str, baseline: float | None, ours: float, target: Target | None
 ) -> Figure:
-    """How many times less than the baseline ours takes."""
+    """The baseline over ours: how many times less ours takes."""
     ratio = baseline / ours if baseline is not None else None
     return Figure(work, unit, ours, against, baseline, ratio, target)

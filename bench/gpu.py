@@ -28,7 +28,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-# Before CUDA starts. deterministic=True wants it; it is also what torch takes by itself on a Hopper, 32 MiB.
+# To set before CUDA starts. deterministic=True needs it; torch's own default on a
+# Hopper is the same, 32 MiB.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
@@ -81,7 +82,7 @@ class Measured:
     peak_mib: float | None
     said_mib: int | None
     precision: str
-    note: str  # of the report: steps that were shortened trained more often
+    note: str  # of the report: shortened steps mean that it trained more often
 
     @property
     def gb_per_s(self) -> float | None:
@@ -90,7 +91,7 @@ class Measured:
 
 
 class Device:
-    """A device of torch, the CPU and the tests' fake one included."""
+    """A device of torch, also the CPU or the tests' fake one."""
 
     def __init__(self, name: str) -> None:
         if name == "cuda" and not torch.cuda.is_available():
@@ -145,7 +146,7 @@ def make_model(row: Row, device: torch.device) -> nn.Module:
 
 
 def bare_ms(row: Row, model: nn.Module, device: Device, repeats: int) -> float:
-    """In bf16, whatever the model's dtype."""
+    """The bare step in bf16, whatever the model's dtype."""
     layer = model.model.layers[0]
     x = torch.randn(row.samples, row.tokens, SHAPES[row.shape].hidden, device=device.device)
     positions = torch.arange(row.tokens, device=device.device)[None]
@@ -173,7 +174,7 @@ def seconds_of(work: Callable[[], None], device: Device, repeats: int) -> float:
 
 
 def said_mib(sim: Any, data: list[Any]) -> int | None:
-    """The preflight says what a block takes where too much is asked for beside it."""
+    """The preflight's estimate of a block, read from its error when too much memory is requested."""
     try:
         adascale.apply_adascale(sim, data, num_iterations=1, progress=False, device_activation_memory=10**8)
     except adascale.Error as error:
@@ -183,12 +184,12 @@ def said_mib(sim: Any, data: list[Any]) -> int | None:
 
 
 def attempts_in(note: str) -> int:
-    """Training starts anew with shorter steps where it did not help, at most two times."""
+    """Training starts anew with shorter steps where it did not help, at most twice."""
     return 3 if "0.0625" in note else 2 if "0.25" in note else 1
 
 
 def train(sim_of: Callable[[], Any], data: list[Any], iterations: int, **options: Any) -> tuple[Any, Any]:
-    """The report, and of its last block what was measured: nothing is new to the libraries there."""
+    """The report, and the measurements of its last block, for which the libraries are warm."""
     report = adascale.apply_adascale(sim_of(), data, num_iterations=iterations, progress=False, **options)
     return report, report.blocks[-1]
 
@@ -234,7 +235,7 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
 
 
 def make_sim(model: nn.Module, example: Any) -> Any:
-    # Not the head: it is no block, and its range would be searched each time.
+    # Without the head: it is no block, and its range would be searched each time.
     config = {"lm_head": {"param_bw": 32}, "model.embed_tokens": {"param_bw": 32}}
     return adascale.QuantizationSimModel(
         model, example, default_param_bw=4, default_output_bw=32, layer_config=config
@@ -339,10 +340,10 @@ def main() -> None:
         if time.monotonic() - begin > 60 * args.minutes:
             print(f"{row}: not begun after {args.minutes:g} minutes; run it again", flush=True)
             continue
-        gc.collect()  # what a failed row left
+        gc.collect()  # memory left by a failed row
         try:
             found = measure(row, device, args)
-        except (RuntimeError, adascale.Error) as error:  # out of memory, say: the other rows still run
+        except (RuntimeError, adascale.Error) as error:  # e.g. out of memory: the other rows still run
             print(f"{row}: {str(error).splitlines()[0]}", flush=True)
             append(args.out, {"origin": origin, "row": asdict(row), "error": str(error)})
             continue

@@ -8,7 +8,7 @@ import json
 import time
 from importlib.metadata import version
 
-import torch  # noqa: F401  whose own import is not counted
+import torch  # noqa: F401  its own import is not counted
 
 PACKAGES = {"adascale": "adascale", "aimet": "aimet-torch"}
 

@@ -1,4 +1,4 @@
-"""What a figure depends on beside the code."""
+"""The conditions of a figure beside the code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a piece of work costs this process."""
+"""The cost of a piece of work in this process."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Cost:
 
 @contextmanager
 def cost() -> Iterator[Cost]:
-    """Fills in what the body took. The kernel's mark of peak memory is set back first: it would hold the
-    highest that anything earlier reached."""
+    """Fills in the cost of the body. The kernel's mark of peak memory is reset first, or it would show
+    earlier peaks."""
     measured = Cost()
     Path("/proc/self/clear_refs").write_text("5")
     cpu, wall = time.process_time(), time.perf_counter()

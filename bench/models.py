@@ -51,7 +51,7 @@ class InvertedResidual(nn.Module):
 
 
 class Stack(nn.Module):
-    """Blocks in a row; the class that AIMET is told of."""
+    """Blocks in succession; AIMET is told this class."""
 
     def __init__(self, blocks: list[nn.Module]) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class CausalLM(nn.Module):
 
 
 class HiddenState(CausalLM):
-    """The same up to what its last block gives."""
+    """The same up to the output of its last block."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__(model.model)

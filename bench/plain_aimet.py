@@ -32,7 +32,7 @@ class _Round(torch.autograd.Function):
 
 
 class LearnedLinear(nn.Module):
-    """A Linear whose weight is divided, clipped and rounded on the way in."""
+    """A Linear whose weight is divided, clipped and rounded in its forward."""
 
     def __init__(self, linear: nn.Linear, bits: int) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def _output(block: nn.Module, hidden: Tensor, call: Call) -> Tensor:
 
 
 def _learn(block: nn.Module, bits: int) -> list[LearnedLinear]:
-    """Puts a LearnedLinear in the place of every Linear of the block."""
+    """Replaces every Linear of the block by a LearnedLinear."""
     places = [
         (parent, name, child)
         for parent in block.modules()
@@ -104,7 +104,7 @@ def _learn(block: nn.Module, bits: int) -> list[LearnedLinear]:
 def train_block(
     block: nn.Module, calls: list[Call], fp: list[Tensor], quant: list[Tensor], iterations: int, bits: int
 ) -> tuple[list[Tensor], int]:
-    """Quantizes one block in place; the FP block's outputs and how many layers it trained."""
+    """Quantizes one block in place; returns the FP block's outputs and the number of layers trained."""
     with torch.no_grad():
         targets = [_output(block, x, call) for x, call in zip(fp, calls, strict=True)]
     layers = _learn(block, bits)
@@ -135,7 +135,7 @@ def apply(
     iterations: int,
     bits: int,
 ) -> int:
-    """Quantizes the Linear layers of the blocks in place, in order, and returns how many there were.
+    """Quantizes the Linear layers of the blocks in place, in order, and returns their number.
 
     `blocks` follow each other directly, each from one hidden state to the next, with the same side inputs.
     """

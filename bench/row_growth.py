@@ -30,7 +30,7 @@ def run_growth(settings: Settings) -> Outcome:
 
 
 def _spread(work: str, unit: str, values: dict[int, float]) -> Figure:
-    """The most against the least; ours is the longest model's, the baseline the shortest's."""
+    """The largest value against the least; ours is the longest model's, the baseline the shortest's."""
     first, last = min(values), max(values)
     ratio = max(values.values()) / min(values.values())
     return Figure(

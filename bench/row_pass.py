@@ -8,12 +8,12 @@ import os
 from figures import Figure, Outcome, at_least
 from turns import Measured, Settings, output_of
 
-# The pass that the target is about: the default recipe's, what a block in fp32 needs.
+# The pass that the target is about: that of the default recipe, for a block in fp32.
 JUDGED = "pass/signed/channel/fp32/threads:1"
 
 
 def run_pass(settings: Settings) -> Outcome:
-    """The weight pass by bytes a second, counted as the copy's are: those read and those written."""
+    """The weight pass in bytes per second, counted like the copy's: bytes read and bytes written."""
     entries = {entry["run_name"].removesuffix("/real_time"): entry for entry in run_kernels(settings)}
     figures = []
     for name in sorted(entries):
@@ -28,7 +28,7 @@ def run_pass(settings: Settings) -> Outcome:
 
 
 def run_kernels(settings: Settings) -> list[Measured]:
-    """Google Benchmark's entries; medians where there are repetitions, which take turns."""
+    """Google Benchmark's entries; medians where there are repetitions, which run in turns."""
     repetitions = 1 if settings.quick else 5
     options = {
         "format": "json",

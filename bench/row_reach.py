@@ -8,8 +8,9 @@ from typing import Any
 from figures import Outcome, Target, times_less
 from turns import Settings, WorkerFailed, ours, plain, theirs
 
-# Iterations tried, until one is enough; 0 is the clip search alone. Each count has its own calibration rows
-# as far as there are any: a small budget does not pay for passes over data that it never trains on.
+# Iterations tried, until one count is enough; 0 is only the clip search. Each count has its
+# own calibration rows as far as they suffice: a small budget does not pay for passes over data
+# that it never trains on.
 LADDER = (0, 4, 8, 16, 32, 64, 96, 128, 192)
 
 

@@ -1,4 +1,4 @@
-"""Rows that compare CPU seconds a training step."""
+"""Rows that compare CPU seconds per training step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from turns import OURS, Measured, Settings, check_same_work, median_of, ours, ru
 
 @dataclass(frozen=True)
 class Step:
-    """CPU seconds an iteration and block, against AIMET's."""
+    """CPU seconds per iteration and block, against AIMET's."""
 
     workload: str
     counts: tuple[int, int]

@@ -1,4 +1,4 @@
-"""The rows of the benchmark: what is compared, and the target. One entry a row in ROWS."""
+"""The rows of the benchmark: their comparisons and targets. One entry per row in ROWS."""
 
 from __future__ import annotations
 

@@ -27,14 +27,14 @@ def run_rows(rows: list[Row], settings: Settings) -> dict[str, Outcome | str]:
         print(f"== {row.name}: {row.help}", file=sys.stderr, flush=True)
         try:
             outcomes[row.name] = row.run(settings)
-        except Exception as error:  # boundary: whatever a row raises is its outcome
+        except Exception as error:  # boundary: any exception of a row is its outcome
             outcomes[row.name] = f"{type(error).__name__}: {error}"
         print(show_figures({row.name: outcomes[row.name]}), file=sys.stderr, flush=True)
     return outcomes
 
 
 def find_versions(measured: Any) -> dict[str, str]:
-    """All that workers said of the packages they ran with."""
+    """The versions of packages that workers report."""
     if isinstance(measured, list):
         parts = measured
     elif isinstance(measured, dict):
@@ -48,7 +48,7 @@ def find_versions(measured: Any) -> dict[str, str]:
 
 
 def withdraw_targets(outcomes: dict[str, Outcome | str]) -> None:
-    """A few iterations meet or miss nothing."""
+    """A few iterations neither meet nor miss a target."""
     for outcome in outcomes.values():
         for figure in [] if isinstance(outcome, str) else outcome.figures:
             figure.target = None

@@ -1,4 +1,4 @@
-"""How far a quantized model is from the one it came from."""
+"""The distance of a quantized model from its original."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ Model = Callable[..., torch.Tensor]
 
 @torch.no_grad()
 def error_of(model: Model, workload: Workload) -> float:
-    """Squared error of the outputs over their square, on inputs that nothing was trained on; padding does not
+    """Squared error of the outputs over their square, on inputs not used in training; padding does not
     count."""
     error = size = 0.0
     for batch in workload.held_out:

@@ -1,4 +1,4 @@
-"""The tables that a run ends with."""
+"""The tables at the end of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def show_figures(outcomes: dict[str, Outcome | str]) -> str:
 
 
 def show_scores(outcomes: dict[str, Outcome | str]) -> str:
-    """Perplexity and what goes with it, method by method; empty when no row has any."""
+    """Perplexity and related scores, method by method; empty when no row has any."""
     rows = [("row", "model", "perplexity", "rows 1-7", "KL to FP", "+- s.e.", "same top", "+- s.e.")]
     for name, outcome in outcomes.items():
         for scores in [] if isinstance(outcome, str) else outcome.scores:

@@ -1,4 +1,4 @@
-"""Runs workers one after the other, each alone in a process of its own."""
+"""Runs workers one after the other, each in a process of its own."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Measured = dict[str, Any]
 
 
 class WorkerFailed(Exception):
-    """Its last line of error output; the whole is in the log."""
+    """The last line of its error output; the log has all of it."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What the command line decides for all rows."""
+    """The command line's settings for all rows."""
 
     threads: int = 1
     turns: int = 3
@@ -80,8 +80,8 @@ def check_same_work(ours: Measured, theirs: Measured) -> None:
 
 
 def step_seconds(worker: Measured) -> float:
-    """CPU seconds an iteration and block, by two counts of iterations: what they share drops out, as long as
-    both results were kept, for ours looks for another one where training did not help."""
+    """CPU seconds per iteration and block, from two counts of iterations: shared costs cancel if both
+    results were kept, for ours trains again where training did not help."""
     short, long = worker["runs"]
     if short["kept"] != long["kept"]:
         raise WorkerFailed(f"{short['iterations']} iterations are too few: {short['kept']} blocks kept them")

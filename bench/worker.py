@@ -1,4 +1,5 @@
-"""What the workers share. Each measures one program on one workload, alone on its cores, and prints one line
+"""Code shared by the workers. Each measures one program on one workload, alone on its cores, and prints
+one line
 of JSON: {"versions": {}, "runs": [{...} for each count of iterations]}."""
 
 from __future__ import annotations
@@ -20,16 +21,16 @@ from workloads import Batch, Workload
 
 @dataclass
 class Trained:
-    """A quantized model, and how much was trained: both programs must have done the same."""
+    """A quantized model, and the amount of training: both programs must have done the same."""
 
     model: Model
     blocks: int
     layers: int
     bits: int
-    kept: int  # blocks whose training was better than what it started from
+    kept: int  # blocks that training improved
 
 
-# Builds what a program needs for a workload, outside the time that is compared; then calls to train it.
+# Prepares a program for a workload, outside the compared time; then calls to train it.
 Train = Callable[[list[Batch], int], Trained]
 Simulate = Callable[[Workload, argparse.Namespace], Train]
 
@@ -66,7 +67,7 @@ def _run_once(
     simulate: Simulate, workload: Workload, iterations: int, args: argparse.Namespace
 ) -> dict[str, Any]:
     batches = workload.batches[: max(4, iterations)] if args.distinct else workload.batches
-    # Where the model itself is quantized, the copy to compare with is made beforehand and costs it nothing.
+    # If the model itself is quantized, the copy for comparison is made beforehand, outside its costs.
     given = replace(workload, model=copy.deepcopy(workload.model)) if args.in_place else workload
     release_freed_memory()
     before = resident_mib()
@@ -91,7 +92,7 @@ def _run_once(
 
 
 def _costs(before: float, preparing: Cost, training: Cost) -> dict[str, Any]:
-    """Memory counts from before the simulation was made: its copies of weights are part of the price."""
+    """Memory counts from before the simulation was made: its copies of weights are part of the cost."""
     return {
         **asdict(training),
         "prepare_cpu_s": preparing.cpu_s,

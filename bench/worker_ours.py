@@ -23,7 +23,7 @@ def simulate(workload: Workload, args: argparse.Namespace) -> worker.Train:
     )
 
     def train(batches: list[Batch], iterations: int) -> worker.Trained:
-        # A budget of nothing is the clip search alone.
+        # Without iterations the clip search remains.
         recipe = args.recipe if iterations else "clip"
         budget = {} if recipe in ("clip", "rtn") else {"num_iterations": iterations}
         report = adascale.apply_adascale(

@@ -1,4 +1,4 @@
-"""What both programs are timed on: a model, the batches it learns from, and others to judge the result by."""
+"""The workloads of both programs: a model, the batches for training, and others to judge the result."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Batch = dict[str, torch.Tensor]
 
 @dataclass
 class Workload:
-    """`block`: the class of the blocks, which AIMET must be told. `left_out`: what AIMET's workers take the
-    quantizers from and ours never quantizes, as `layer_config` names it."""
+    """`block`: the class of the blocks, which AIMET must be told. `left_out`: layers, as `layer_config`
+    names them, that ours never quantizes and whose quantizers AIMET's workers remove."""
 
     model: nn.Module
     block: type[nn.Module]
@@ -43,7 +43,7 @@ def load_tokens(name: str) -> torch.Tensor:
 
 
 def smollm2(layers: int, samples: int, length: int, attention: str, hidden: bool) -> Workload:
-    """The first layers of SmolLM2-135M; its output the hidden state they end in, or the logits."""
+    """The first layers of SmolLM2-135M; the output is their hidden state, or the logits."""
     from transformers import AutoModelForCausalLM
     from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
@@ -95,7 +95,8 @@ def minilm(samples: int, batch_size: int, attention: str) -> Workload:
     )
 
 
-# What `--workload` takes. AIMET's own configuration of attention is eager; ours takes the fused operator.
+# The values of `--workload`. AIMET's own configuration of attention is eager; ours
+# takes the fused operator.
 WORKLOADS: dict[str, Callable[[str], Workload]] = {
     "smollm2-block": lambda attention: smollm2(2, 8, 512, attention, True),
     "smollm2-reach-0": lambda attention: smollm2(1, 32, 512, attention, True),
@@ -116,7 +117,7 @@ WORKLOADS: dict[str, Callable[[str], Workload]] = {
 
 
 def make(name: str, attention: str) -> Workload:
-    """The same model and data every time. Its weights have been read once, so that none is only mapped."""
+    """The same model and data every time. Its weights are read once, so that none is only mapped."""
     torch.manual_seed(0)
     workload = WORKLOADS[name](attention)
     workload.model.eval()

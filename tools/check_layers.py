@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-# What a folder may include beside itself, directly; arrows are transitive.
+# The folders that a folder may include directly beside itself; arrows are transitive.
 BELOW = {
     "core": [],
     "kernels": ["core"],
@@ -51,7 +51,7 @@ def room_of(path: Path) -> str | None:
 
 
 def include_fault(room: str | None, quote: str, included: str) -> str | None:
-    """The rule that an #include breaks in `room`, or None."""
+    """The rule that an #include in `room` breaks, or None."""
     if included.endswith((".cpp", ".cc")):
         return f'includes the source file "{included}"; include its header'
     if room in DOORS or room is None:

@@ -38,7 +38,7 @@ def sources(entries: list[dict[str, str]]) -> list[Path]:
 
 
 def digest_of_shared() -> bytes:
-    """Of all that any file's result may depend on beside itself."""
+    """A digest of all inputs that every file's result may depend on beside the file."""
     digest = hashlib.sha256(subprocess.check_output(["clang-tidy", "--version"]))
     headers = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.h"))]
     for path in [ROOT / ".clang-tidy", *headers]:
@@ -47,7 +47,7 @@ def digest_of_shared() -> bytes:
 
 
 def tidy(source: Path, work: Path, shared: bytes) -> bool:
-    """Whether the file is clean; prints what was found. `work` keeps the compile commands and the stamps."""
+    """Whether the file is clean; prints the faults. `work` keeps the compile commands and the stamps."""
     stamp = work / hashlib.sha256(shared + source.read_bytes()).hexdigest()
     if stamp.exists():
         return True

@@ -9,7 +9,8 @@
 namespace adascale::bench {
 namespace {
 
-/// A SmolLM2 layer's attention of 512 tokens under a causal mask, forward and backward: [1, heads, tokens, 64].
+/// Attention of a SmolLM2 layer: 512 tokens under a causal mask, forward and
+/// backward; [1, heads, tokens, 64].
 void run(benchmark::State& state, const std::function<at::Tensor(const std::vector<c10::IValue>&)>& attend) {
   at::manual_seed(1);
   constexpr int64_t kHeads = 9, kTokens = 512, kHeadSize = 64;

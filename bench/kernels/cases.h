@@ -29,7 +29,7 @@ inline NamedGrid groups_of_64() {
   return {"g64asym", {.bits = 4, .symmetric = false, .channel_axis = 0, .group_axis = 1, .group_size = 64}};
 }
 
-/// NAME/threads:1 and NAME/threads:2. Time is by the clock: threads are torch's, which
+/// NAME/threads:1 and NAME/threads:2. Wall-clock time: the threads are torch's, which
 /// the library does not count.
 inline void add_benchmark(const std::string& name, const std::function<void(benchmark::State&)>& body) {
   for (const int threads : {1, 2}) {

@@ -9,17 +9,17 @@
 namespace adascale::bench {
 namespace {
 
-// What a pass over a 4096x4096 weight moves, by signed steps in fp32: 20 bytes a weight, half of them read
-// here and half written.
+// The bytes of a pass over a 4096x4096 weight with signed steps in fp32: 20 per weight, half of
+// them read here and half written.
 constexpr int64_t kBytes = kRows * kCols * 10;
 
-/// The C library's copy. Above its threshold it writes past the caches, which spares reading what it
-/// overwrites: no kernel that reads and writes the same array can do as much.
+/// The C library's copy. Above its threshold it writes past the caches, which avoids reading the
+/// overwritten memory: no kernel that reads and writes the same array can be as fast.
 void copy_past_caches(char* to, const char* from, int64_t bytes) {
   std::memcpy(to, from, bytes);
 }
 
-/// In pieces below that threshold.
+/// Copies in pieces below that threshold.
 void copy_through_caches(char* to, const char* from, int64_t bytes) {
   constexpr int64_t kPiece = 1 << 16;
   for (int64_t done = 0; done < bytes; done += kPiece)

@@ -11,11 +11,11 @@
 namespace adascale::bench {
 namespace {
 
-// So small that however long a benchmark runs, its weights stay where they are.
+// So small that the weights do not move, however long a benchmark runs.
 constexpr double kDecay = 1e-6;
 
-/// Bytes a weight that one step reads and writes. The per-scale arrays are a thousandth of that, and the
-/// second loop over a row finds it in the cache.
+/// Bytes per weight that one step reads and writes. The per-scale arrays are a thousandth of that,
+/// and the second loop over a row finds it in the cache.
 int64_t bytes_per_weight(bool adam, const Grid& grid, c10::ScalarType type) {
   const auto element = static_cast<int64_t>(c10::elementSize(type));
   const int64_t read_w = 4, move_s2 = 8, move_moments = adam ? 16 : 0;

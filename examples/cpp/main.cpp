@@ -17,8 +17,8 @@ using Batch = std::map<std::string, at::Tensor>;  // by the program's input name
 
 constexpr int64_t kBatches = 8, kBatchSize = 8;
 
-/// Noise of the shape and dtype that `value` has, with `kBatchSize` samples where the
-/// program leaves that open.
+/// Noise of the shape and dtype of `value`, with `kBatchSize` samples where the
+/// program leaves the size open.
 at::Tensor random_input(const adascale::Value& value) {
   std::vector<int64_t> sizes;
   for (const adascale::Dim& dim : value.sizes) sizes.push_back(dim.size);

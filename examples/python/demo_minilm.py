@@ -42,7 +42,7 @@ class Row:
 
 
 def english_sentences() -> list[str]:
-    """Distinct sentences of the Python language reference, which every Python carries, in a fixed order."""
+    """Distinct sentences of the Python language reference, which every Python contains, in a fixed order."""
     text = "\n\n".join(pydoc_data.topics.topics[key] for key in sorted(pydoc_data.topics.topics))
     paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     sentences = [s for part in paragraphs for s in re.split(r"(?<=[.?!])\s+", part)]

@@ -23,7 +23,7 @@ class LinearBlock(nn.Module):
         self.relu1 = nn.ReLU()
         self.dropout = nn.Dropout(0.1)
         self.fc2 = nn.Linear(32, 64)
-        # As lively as a trained model: with PyTorch's start the output would hardly depend on the input.
+        # With PyTorch's start the output would hardly depend on the input, unlike a trained model's.
         nn.init.kaiming_normal_(self.fc1.weight)
         nn.init.kaiming_normal_(self.fc2.weight, nonlinearity="linear")
 
@@ -32,7 +32,7 @@ class LinearBlock(nn.Module):
 
 
 class ModelWithConsecutiveLinearBlocks(nn.Module):
-    """Five blocks in a row, found as such without being registered anywhere."""
+    """Five blocks in a row, found without being registered anywhere."""
 
     def __init__(self) -> None:
         super().__init__()
