@@ -7,7 +7,7 @@
 
 namespace adascale::testing {
 
-/// The text, one line, of the Error that `work` throws; the user's fault unless `fault` says ours.
+/// The text, one line, of the Error that `work` throws; expects the user's fault unless `fault` is ours.
 template <class Work>
 std::string error_of(const Work& work, Error::Fault fault = Error::Fault::kUser) {
   try {

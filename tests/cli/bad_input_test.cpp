@@ -12,7 +12,7 @@ namespace {
 class BadInput : public CommandTest {
  protected:
   void expect_error(std::vector<std::string> args, const std::string& text) const {
-    args.insert(args.begin(), {"quantize", "--dry-run"});  // which finds what the run would
+    args.insert(args.begin(), {"quantize", "--dry-run"});  // a dry run finds all that the run would
     if (std::find(args.begin(), args.end(), "--output-dir") == args.end())
       args.insert(args.end(), {"--output-dir", path("out")});
     const Ran ran = run_command(args);

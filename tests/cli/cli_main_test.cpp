@@ -24,7 +24,7 @@ TEST(CliMain, HelpAndVersionAreDone) {
   EXPECT_EQ(version.out.rfind("adascale ", 0), 0u);
 }
 
-/// Every option of both tables is a flag; its alias is one too, unseen.
+/// Every option of both tables is a flag; its alias is one too, but hidden.
 struct HelpReader {
   const std::string& help;
   int options = 0;

@@ -23,7 +23,7 @@ namespace adascale::testing {
 
 namespace fs = std::filesystem;
 
-/// What one run of the command left behind.
+/// The results of one run of the command.
 struct Ran {
   int code = 0;
   std::string out, err;

@@ -141,7 +141,7 @@ TEST_F(Evaluate, ARuntimeNeedsNoSimulation) {
   EXPECT_EQ(ran.out.find("from the simulation, "), std::string::npos) << ran.out;
 }
 
-/// Of the two outputs of `language.pt2` the first `given`.
+/// Gives the first `given` of the two outputs of `language.pt2`.
 Runtime partial_runtime(size_t given) {
   return {.name = "partial",
           .files = "*.pt2",

@@ -67,7 +67,7 @@ TEST(TokenMetrics, KnownNumbers) {
 }
 
 TEST(TokenMetrics, TheNextTokenIsPredicted) {
-  // The first token, 1, is predicted by nobody; the others are 0.
+  // The first token, 1, is not predicted; the others are 0.
   TokenMetrics metrics;
   metrics.add(logits_of(0.25f), logits_of(0.5f), at::tensor({1, 0, 0}, at::kLong).view({1, 3}), {});
   EXPECT_NEAR(*metrics.fp_perplexity(), 4, 1e-5);

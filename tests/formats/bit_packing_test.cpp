@@ -9,7 +9,7 @@
 namespace adascale {
 namespace {
 
-/// A bit at a time, so that nothing is shared with what packs.
+/// One bit at a time, so that it shares no code with the packing.
 at::Tensor bit_by_bit(const at::Tensor& words, int bits, int64_t n) {
   at::Tensor codes = at::zeros({words.size(0), n}, at::kLong);
   const auto word = words.accessor<int32_t, 2>();

@@ -33,7 +33,7 @@ std::string kind_of(const json& value) {
                                    : value.type_name() + std::string(value.is_number_float() ? " float" : "");
 }
 
-/// The same keys and value types all the way down; of lists, the first element.
+/// The same keys and value types at all depths; of a list only the first element is compared.
 void expect_same_structure(const json& got, const json& expected, const std::string& where) {
   ASSERT_EQ(kind_of(got), kind_of(expected)) << where;
   if (expected.is_object()) {

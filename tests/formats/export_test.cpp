@@ -19,7 +19,7 @@ using testing::text_of;
 using testing::w4a16;
 using testing::fs::exists;
 
-/// While it lives, no file may grow past `bytes`: a full disk without a disk.
+/// While it lives, no file may grow past `bytes`: this simulates a full disk.
 class FileSizeLimit {
  public:
   explicit FileSizeLimit(rlim_t bytes) : handler_(std::signal(SIGXFSZ, SIG_IGN)) {
@@ -37,7 +37,7 @@ class FileSizeLimit {
   void (*handler_)(int);
 };
 
-/// While it lives, root is somebody without rights; who is not root has none anyway.
+/// While it lives, root has the rights of an ordinary user; other users have no more anyway.
 class NotRoot {
  public:
   NotRoot() : before_(geteuid()) {

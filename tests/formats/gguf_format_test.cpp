@@ -6,7 +6,7 @@
 #include "adascale/formats/gguf/types.h"
 #include "error_text.h"
 
-// What the file holds is compared with gguf's own reader in tests/python/test_gguf.py.
+// tests/python/test_gguf.py compares the file's content with gguf's own reader.
 namespace adascale::testing {
 namespace {
 
@@ -26,7 +26,7 @@ TEST(GgufPreTokenizer, IsKnownByWhatItDoes) {
   EXPECT_EQ(gguf_pre_tokenizer(
                 "f", {{"pre_tokenizer", {{"type", "Sequence"}, {"pretokenizers", {digits, words}}}}}),
             "smollm");
-  // As the tokenizer.json of Llama 3 and of Qwen 2 have them.
+  // From the tokenizer.json of Llama 3 and of Qwen 2.
   json llama3 =
       split(R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|)"
             R"(\s*[\r\n]+|\s+(?!\S)|\s+)");

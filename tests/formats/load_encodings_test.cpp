@@ -124,7 +124,7 @@ TEST(LoadEncodings, EveryVersionMeansTheSame) {
     QuantizationSimModel first = fresh("sampled", sample_options(kind));
     load_encodings(first, aimet_file(kind + "_save.json"));
     for (const std::string version : {"0.6.1", "1.0.0", "2.0.0", "2.1.0"}) {
-      QuantizationSimModel sim = fresh("sampled");  // 8 bits per channel: the file says what it is
+      QuantizationSimModel sim = fresh("sampled");  // 8 bits per channel; the file's settings differ
       load_encodings(sim, aimet_file(kind + "_" + version + ".encodings"),
                      {.names = {{"output", "linear_1"}}});
       EXPECT_TRUE(at::equal(simulated(sim, "sampled"), simulated(first, "sampled"))) << kind << version;
@@ -270,7 +270,7 @@ TEST(LoadEncodings, TrainedCodesAreNotRoundedAnew) {
             "and loading would round them anew; make a new simulation");
 }
 
-/// What AIMET writes of a Linear that its ONNX file keeps as [in, out].
+/// AIMET's entry of a Linear that its ONNX file keeps as [in, out].
 TEST(LoadEncodings, ATransposedWeightIsTurnedBack) {
   SimOptions options = sample_options("bq");
   const QuantizationSimModel sim = calibrated_sim("sampled", options);

@@ -15,8 +15,8 @@ using testing::fresh;
 using testing::load;
 using testing::text_of;
 
-/// A simulation that garbage is loaded into: a load that fails leaves it as it was, one that succeeds has
-/// finite weights, and makes way for a new simulation.
+/// A simulation into which garbage is loaded. A load that fails leaves it unchanged; one that
+/// succeeds leaves finite weights, and a new simulation takes its place.
 class Victim {
  public:
   void load(const std::string& text) {
@@ -58,7 +58,7 @@ std::vector<std::string> garbage_seeds() {
   return texts;
 }
 
-/// Every value of the document, as pointers.
+/// Pointers to all values of the document.
 void gather(const json& value, const json::json_pointer& at, std::vector<json::json_pointer>& all) {
   all.push_back(at);
   if (value.is_object())

@@ -84,7 +84,7 @@ TEST(LoadEncodings, NamesThatTheFileLacksAreRefused) {
 TEST(LoadEncodings, TwoEncodingsOfOneQuantizerMustBeEqual) {
   json file = sample("1.0.0.encodings");
   json again = file["activation_encodings"][0];
-  again["name"] = "0";  // no quantizer of its own: its ReLU's
+  again["name"] = "0";  // it has no quantizer of its own but its ReLU's
   QuantizationSimModel sim = fresh("sampled");
   json twice = file["activation_encodings"][1];
   twice["name"] = "relu";

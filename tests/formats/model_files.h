@@ -45,7 +45,7 @@ inline std::string model_file(const std::string& name) {
   return file;
 }
 
-/// An input that the model of that name takes.
+/// An input for the model of that name.
 inline at::Tensor example_input(const std::string& name) {
   at::manual_seed(7);
   if (name == "tied") return at::randint(20, {3, 6}, at::kLong);

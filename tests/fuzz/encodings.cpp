@@ -6,7 +6,7 @@ using namespace adascale;
 
 namespace {
 
-// What load_encodings changes is set anew for each input; reading the model again
+// The state that load_encodings changes is reset for each input; reading the model again
 // would take most of the time.
 const Program& model() {
   static const Program program = load_program(std::getenv("ADASCALE_FUZZ_MODEL"));

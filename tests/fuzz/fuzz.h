@@ -26,7 +26,7 @@ class File {
   int descriptor_;
 };
 
-/// Whatever the bytes are, `read` gives a result or an objection that begins with `origin`.
+/// For any bytes, `read` gives a result or an objection that begins with `origin`.
 template <class Read>
 void expect_result_or_objection(const std::string& origin, const Read& read) {
   try {
@@ -39,7 +39,7 @@ void expect_result_or_objection(const std::string& origin, const Read& read) {
   }
 }
 
-/// Reads every byte, so that a view beyond its memory is seen.
+/// Reads every byte, so that a view beyond its memory is detected.
 inline void touch(const void* data, size_t size) {
   [[maybe_unused]] static volatile uint8_t sink;
   for (size_t i = 0; i < size; ++i) sink = static_cast<const uint8_t*>(data)[i];

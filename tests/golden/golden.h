@@ -15,14 +15,16 @@ namespace adascale::golden {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
-/// The numbers AIMET 2.42.0 left in golden/<name>.npz ("golden_linear", "golden_conv"): two blocks (a, relu,
+/// AIMET 2.42.0's numbers in golden/<name>.npz ("golden_linear", "golden_conv"): two blocks (a, relu,
 /// b), 4 bits, symmetric, per channel, trained 50 iterations with input mixing off.
 ///
-///   x                                     inputs [batches, samples, ...]; iters, bits, lr_beta_gamma,
-///   lr_scales blkI.L.W0, bias, min0, max0           where layer L of block I starts blkI.L.beta, gamma, s2,
-///   s3 [, s4]     its trained learnables blkI.L.Wfold, min1, max1              what AIMET leaves behind: W'
-///   and its range lossesI                               the loss of every iteration out_fp, out_rtn, out_ada
-///   the model's outputs on all samples
+///   x                                        inputs [batches, samples, ...]
+///   iters, bits, lr_beta_gamma, lr_scales    settings of the run
+///   blkI.L.W0, bias, min0, max0              the start of layer L of block I
+///   blkI.L.beta, gamma, s2, s3 [, s4]        its trained learnables
+///   blkI.L.Wfold, min1, max1                 left by AIMET: W' and its range
+///   lossesI                                  the loss of every iteration
+///   out_fp, out_rtn, out_ada                 the model's outputs on all samples
 inline Tensors load(const std::string& name) {
   // Its own file per process: ctest runs tests side by side.
   const std::string file = fmt::format("{}/{}.{}.safetensors", ADASCALE_TEST_SCRATCH, name, getpid());

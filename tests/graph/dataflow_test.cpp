@@ -32,9 +32,8 @@ TEST_F(DataflowTest, dropout_in_eval_mode_hands_its_operand_on) {
 }
 
 TEST_F(DataflowTest, readers_wait_for_writers_and_writers_for_readers) {
-  EXPECT_TRUE(has(dataflow.needs(node("fill_")), node("select")));  // the write comes after the earlier view
-  EXPECT_TRUE(
-      has(dataflow.needs(node("slice_1")), node("fill_")));  // a view made later is of what was written
+  EXPECT_TRUE(has(dataflow.needs(node("fill_")), node("select")));   // the write comes after the earlier view
+  EXPECT_TRUE(has(dataflow.needs(node("slice_1")), node("fill_")));  // a later view has the written values
   EXPECT_TRUE(has(dataflow.needs(node("clone")), node("copy_")));
   EXPECT_FALSE(has(dataflow.needs(node("mul_")), node("copy_")));
 }

@@ -63,7 +63,7 @@ inline Tensors read_tensors(const std::string& path) {
   return tensors;
 }
 
-/// What make_programs.py recorded beside the program.
+/// The tensors that make_programs.py recorded beside the program.
 inline Tensors recorded(const std::string& name) {
   return read_tensors(programs_folder() / (name + ".safetensors"));
 }

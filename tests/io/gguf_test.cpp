@@ -100,7 +100,7 @@ TEST_F(GgufTest, every_truncation_is_an_error) {
   }
 }
 
-// Nothing but an Error, and what is read all the same lies inside the file.
+// The result is an Error, or tensors inside the file.
 TEST_F(GgufTest, survives_random_bytes) {
   write_one();
   const std::string whole = content();

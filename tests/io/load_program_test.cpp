@@ -16,7 +16,7 @@ std::string broken_file(const std::string& name) {
 
 struct Broken {
   const char* name;
-  const char* text;  // stands in the error
+  const char* text;  // part of the error
 };
 
 class LoadBroken : public ::testing::TestWithParam<Broken> {};

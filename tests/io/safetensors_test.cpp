@@ -14,7 +14,7 @@ struct SafetensorsTest : ::testing::Test {
       fs::path(ADASCALE_TEST_SCRATCH) /
       (std::string(::testing::UnitTest::GetInstance()->current_test_info()->name()) + ".safetensors");
 
-  /// A file with this header, its length field perhaps a lie, and `bytes` of data.
+  /// A file with this header, a length field that may be wrong, and `bytes` of data.
   void write_raw(const std::string& header, size_t bytes, uint64_t length) const {
     std::ofstream file(path, std::ios::binary);
     file.write(reinterpret_cast<const char*>(&length), 8);

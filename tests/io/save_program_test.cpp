@@ -24,7 +24,7 @@ InsertedNode quantizer_after(ValueId value) {
           {{"scale", kScale}, {"zero_point", kZeroPoint}, {"quant_min", kMin}, {"quant_max", kMax}}};
 }
 
-/// Float inputs and results that something reads.
+/// Float inputs and results that have a reader.
 std::vector<ValueId> quantized_values(const Program& program) {
   std::vector<ValueId> ids;
   for (ValueId id = 0; id < static_cast<ValueId>(program.values.size()); ++id) {
@@ -41,7 +41,7 @@ struct Saved {
   std::vector<c10::IValue> inputs, outputs;
 };
 
-/// Saves `program` with quantizers after `values`, beside a record of what it then computes.
+/// Saves `program` with quantizers after `values`, beside a record of its results with them.
 Saved save(const Program& program, const std::string& name, const std::string& file,
            const std::vector<ValueId>& values) {
   const fs::path folder = fs::path(ADASCALE_TEST_SCRATCH) / ("saved_programs." + file);

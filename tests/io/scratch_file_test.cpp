@@ -93,7 +93,7 @@ TEST(ScratchFile, AMissingFolderIsNamed) {
   EXPECT_NE(text.find("TMPDIR"), std::string::npos) << text;
 }
 
-// The limit of a file's size stands for a full disk: both refuse room.
+// A limit on the file's size stands in for a full disk: both refuse room.
 TEST(ScratchFile, AFullDiskIsAnErrorAndNotASignal) {
   const auto file = ScratchFile::open();
   const at::Tensor kept = file->copy(tensor_of(1));

@@ -78,8 +78,9 @@ TEST(AdaScaleCases, TheGradientReachesEveryLearnable) {
   }
 }
 
-// What quantized_weight() is to its gradients: every rounding replaced by adding the residual it has now.
-// That function is smooth, so that its finite differences must be the straight-through gradients.
+// quantized_weight() as its gradients see it: every rounding is replaced by adding its
+// present residual. That function is smooth, so that its finite differences must be
+// the straight-through gradients.
 class SmoothTwin {
  public:
   SmoothTwin(const at::Tensor& w, const Grid& grid, const Range& range, const std::vector<at::Tensor>& at)
@@ -239,7 +240,7 @@ TEST(AdaScaleQuantizer, ATrainingThatDivergedIsNotEncoded) {
 
 TEST(AdaScaleQuantizer, ACodeStepMovesAWeightByAboutOneCode) {
   for (const QuantCase& c : quant_cases()) {
-    if (c.bits < 4) continue;  // a step of a third of the weight is no small one
+    if (c.bits < 4) continue;  // a step of a third of the weight is not small
     SCOPED_TRACE(c.name());
     const at::Tensor w = c.weight();
     const Range range = min_max_range(w, c.grid());

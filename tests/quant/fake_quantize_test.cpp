@@ -16,8 +16,8 @@
 namespace adascale {
 namespace {
 
-// A weight [4, 12] whose values fall inside and beyond the grid on both sides, in double, and
-// what comes in from above.
+// A weight [4, 12] with values inside the grid and beyond it on both sides, in double,
+// and an incoming gradient.
 struct Example {
   Grid grid;
   at::Tensor w, scale, offset, g;
@@ -63,7 +63,7 @@ TEST_P(FakeQuantizeGradient, IsTheFormulas) {
   EXPECT_LT(insiders, 40);
 }
 
-// Beyond the grid nothing is rounded: the function is scale * (offset + constant), and
+// Beyond the grid there is no rounding: the function is scale * (offset + constant), and
 // differences are its gradient.
 TEST_P(FakeQuantizeGradient, IsFiniteDifferencesWhereClamped) {
   Example e(GetParam());

@@ -8,7 +8,7 @@
 namespace adascale {
 namespace {
 
-/// Of one overload or another.
+/// Whether any overload has the argument.
 bool has_argument(const std::string& op, const std::string& argument) {
   for (const char* overload : {"", "input"}) {
     const auto found = c10::Dispatcher::singleton().findSchema({op, overload});

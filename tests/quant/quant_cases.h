@@ -36,7 +36,7 @@ inline bool same_bits(const at::Tensor& x, const at::Tensor& y) {
 
 enum class Sharing { kTensor, kChannel, kGroup, kLpbq };
 
-/// One way of quantizing one weight: every combination is a test.
+/// One way to quantize one weight: every combination is a test.
 struct QuantCase {
   int bits;
   bool symmetric;

@@ -92,7 +92,7 @@ TEST_P(Scheme, ZerosAloneGiveAUsableRange) {
 TEST_P(Scheme, ManyBatchesAreOne) {
   const at::Tensor x = with_outliers(6000);
   const Grid grid{.bits = 8, .symmetric = false};
-  // The small values first: the range grows along the way.
+  // The small values first, so that the range grows.
   const at::Tensor sorted = std::get<0>(x.abs().sort()) * x.sign();
   const Range whole = analyze(GetParam(), {sorted}, grid),
               parts = analyze(GetParam(), sorted.split(500), grid);
@@ -159,7 +159,7 @@ TEST(Sqnr, IsNeverWorseThanMinMaxOnWeights) {
     at::Tensor searched =
         squared_error(w, range_scheme("post_training_tf_enhanced").weight_range(w, c.grid()), c.grid());
     at::Tensor plain = squared_error(w, min_max_range(w, c.grid()), c.grid());
-    // Groups of one channel scale give and take.
+    // Groups with one channel scale compensate each other.
     if (c.sharing == Sharing::kLpbq) searched = searched.sum(1), plain = plain.sum(1);
     EXPECT_TRUE((searched <= plain).all().item<bool>()) << c.name();
     if (c.bits > 3) continue;
@@ -234,7 +234,7 @@ TEST(SqnrRange, OfWeightsIsLeastByTheImportanceGiven) {
   EXPECT_TRUE(alike.max.equal(none.max)) << "one importance for all is none";
 }
 
-// In double the search runs on tensor operators.
+// In double the search uses tensor operators.
 TEST(WeightedSqnr, KernelsFindWhatTensorOperatorsFind) {
   for (const QuantCase& c : quant_cases()) {
     if (c.dtype != c10::ScalarType::Float || c.scale_dtype != c10::ScalarType::Float) continue;
@@ -243,7 +243,7 @@ TEST(WeightedSqnr, KernelsFindWhatTensorOperatorsFind) {
     const at::Tensor importance = at::rand_like(c.is_conv ? w : w.narrow(0, 0, 1)).add_(0.1);
     const Range fast = weighted_sqnr_range(w, c.grid(), importance),
                 exact = weighted_sqnr_range(w.to(kDouble), c.grid(), importance.to(kDouble));
-    // Two candidates may cost the same but for rounding.
+    // Two candidates may have the same error up to rounding.
     const auto agreeing = [](const at::Tensor& a, const at::Tensor& b) {
       return a.to(kDouble).isclose(b, 1e-5).to(kDouble).mean().item<double>();
     };

@@ -123,8 +123,8 @@ TEST(Superblocks, TheGradientReachesEveryLearnable) {
   }
 }
 
-// With roundings replaced by what they add now, moving the minimum moves every weight that is clamped, and
-// moving the scale those by their code.
+// With each rounding replaced by adding its present residual, a change of the minimum moves every
+// clamped weight, and a change of the scale moves these by their code.
 TEST(FloatMinimum, GradientsAreThoseOfTheSmoothForm) {
   const Grid grid = grids()[0];
   const at::Tensor w = random_weight({2, 64}, kDouble), split = split_groups(w, grid);
@@ -154,7 +154,7 @@ TEST(Superblocks, ASearchedRangeErrsLess) {
   }
 }
 
-// Around zero there is one code more below: the larger side takes it, whichever it is.
+// Around zero there is one more code below: the larger side gets it, whatever its sign.
 TEST(Superblocks, ANegativeScaleReachesFarAbove) {
   const Grid grid = grids()[5];
   at::Tensor w = at::zeros({1, 256});

@@ -28,7 +28,7 @@ class LogLines {
   std::vector<std::string> lines_;
 };
 
-/// The least that AIMET's schema accepts.
+/// The least document that AIMET's schema accepts.
 json minimal() {
   return json::parse(
       R"({"defaults": {"ops": {}, "params": {}}, "params": {}, "op_type": {}, "supergroups": [],

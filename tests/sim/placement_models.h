@@ -27,7 +27,7 @@ inline std::filesystem::path placement_model_file(const std::string& name) {
   if (std::system(command.c_str()) != 0) throw std::runtime_error("placement_models.py failed");
   for (const auto& model : fs::directory_iterator(own))
     if (model.path().filename() != "seed.pt2") fs::rename(model, folder / model.path().filename());
-  fs::rename(own / "seed.pt2", made);  // last: its presence tells of all
+  fs::rename(own / "seed.pt2", made);  // last: it marks the whole folder as complete
   fs::remove_all(own);
   return file;
 }

@@ -182,7 +182,7 @@ TEST(Placement, InputQuantizersStandWhereNoOtherCoversTheValue) {
   });
   Names expected = {"linear_blocks.0.fc1.input.0"};
   for (int block = 0; block < 5; ++block) {
-    expected.push_back(fmt::format("linear_blocks.{}.fc2.input.0", block));  // what the dropout passes on
+    expected.push_back(fmt::format("linear_blocks.{}.fc2.input.0", block));  // the dropout's result
     if (block < 4) expected.push_back(fmt::format("linear_blocks.{}.fc1.input.0", block + 1));
   }
   EXPECT_EQ(place("seed", config), expected);

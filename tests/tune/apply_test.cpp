@@ -85,7 +85,7 @@ TEST(ApplyAdaScale, KeepsWhatWasTrainedWhenAskedThoughItIsWorse) {
   const auto report = apply_adascale(
       sim, seed_batches(2),
       AdaScaleOptions{.num_iterations = 3, .recipe = "aimet", .keep_better = false, .lr_scale = 1e4});
-  const BlockReport& first = report.blocks.front();  // later ones are fed by what it has become
+  const BlockReport& first = report.blocks.front();  // its result is the input of later ones
   EXPECT_GT(first.loss_after, first.loss_before);
   EXPECT_EQ(first.note, "training did not help and is kept all the same; round-to-nearest was better");
   for (const BlockReport& block : report.blocks) {

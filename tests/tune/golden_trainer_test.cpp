@@ -1,4 +1,4 @@
-// AIMET's own run of two blocks, repeated by the real graph, walk and trainer.
+// AIMET's own run of two blocks, repeated with the real graph, walk and trainer.
 #include <gtest/gtest.h>
 
 #include "adascale/core/error.h"

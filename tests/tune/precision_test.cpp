@@ -35,7 +35,7 @@ QuantizationSimModel trained(int64_t bits, const std::string& precision, const s
   return sim;
 }
 
-/// Squared error of its outputs, computed in fp32, on data that nothing was trained on.
+/// Squared error of its outputs, computed in fp32, on data not used in training.
 double output_error(const QuantizationSimModel& sim) {
   double error = 0;
   for (const Inputs& batch : batches_of(8, 4)) {
@@ -51,8 +51,8 @@ bool same_codes(const QuantizationSimModel& a, const QuantizationSimModel& b) {
   return true;
 }
 
-// One run's error depends on its data by more than bf16 costs (a tenth to a third): what counts is the mean
-// over several, with its standard error.
+// One run's error varies with its data by more than the cost of bf16 (a tenth to a third), so the
+// test uses the mean over several, with its standard error.
 TEST(Precision, Bfloat16CostsLittleAtTheBitsItIsUsedFor) {
   std::vector<double> logarithms;
   for (const int64_t bits : {2, 3, 4})

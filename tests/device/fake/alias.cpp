@@ -11,7 +11,7 @@
 namespace fake_device {
 namespace {
 
-/// Grows like a CPU storage; then it is no alias any more, and the device's storage is let go.
+/// Grows like a CPU storage; then it is no alias any more, and the device's storage is released.
 c10::Storage alias_storage(const c10::Storage& device) {
   void* start = device.data() == nullptr ? nullptr : Arena::get().host(device.data());
   const auto drop = [](void* owner) { delete static_cast<c10::Storage*>(owner); };

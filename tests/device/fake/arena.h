@@ -6,13 +6,14 @@
 
 namespace fake_device {
 
-/// The device's memory, in two ranges of addresses. Device pointers lie in one that nobody may touch; their
-/// bytes are at the same offset of the other, where `host` shows them to the operators of this folder.
+/// The device's memory, in two ranges of addresses. Device pointers lie in one that must not be
+/// accessed; their bytes are at the same offset of the other, which `host` gives to the
+/// operators of this folder.
 class Arena {
  public:
   static Arena& get();
 
-  /// Memory of which every byte is 0xff: floats that are read before they are written are
+  /// Memory in which every byte is 0xff, so that floats read before they are written are
   /// NaN. Throws OutOfMemoryError.
   void* take(size_t bytes);
   void give(void* device);
@@ -20,7 +21,7 @@ class Arena {
   char* host(const void* device) const { return host_ + (static_cast<const char*>(device) - device_); }
   bool holds(const void* pointer) const;
 
-  /// False if that is more than there are addresses for.
+  /// False if that exceeds the range of addresses.
   bool set_limit(size_t bytes);
   void reset_peak();
   size_t limit() const;

@@ -9,7 +9,7 @@
 namespace fake_device {
 namespace {
 
-// As CUDA's, they copy indices that are on the CPU.
+// Like CUDA's operators, they copy indices from the CPU.
 bool takes_host_indices(const std::string& op) {
   static const std::set<std::string> names = {"aten::index", "aten::index_put", "aten::index_put_",
                                               "aten::_index_put_impl_"};
@@ -43,7 +43,7 @@ void check_devices(const c10::FunctionSchema& schema, const torch::jit::Stack& s
   if (!is_ours) return;
   for (size_t i = 0; i < arguments.size(); ++i) {
     if (values[i].isList() && takes_host_indices(schema.name())) continue;
-    // A kernel writes to no number on the CPU, and those of lists it would read through pointers.
+    // A kernel does not write to a number on the CPU, and it would read those of lists through pointers.
     const auto* written = arguments[i].alias_info();
     const bool is_number_allowed = values[i].isTensor() && (written == nullptr || !written->isWrite());
     for (const at::Tensor& tensor : tensors_of(values[i])) {

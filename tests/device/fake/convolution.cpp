@@ -17,7 +17,7 @@ void convolution(const c10::OperatorHandle& op, Stack* stack) {
 void convolution_backward(const c10::OperatorHandle& op, Stack* stack) {
   check_devices(op.schema(), *stack);
   count_launch(op.schema().name());
-  // The general operator is also told the bias's sizes, behind gradient, input and weight.
+  // The general operator also takes the bias's sizes, after gradient, input and weight.
   const auto first = stack->end() - static_cast<int64_t>(op.schema().arguments().size());
   const int64_t channels = first->toTensor().size(1);
   stack->insert(first + 3, c10::List<int64_t>({channels}));

@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-// What tests ask of the device and tell it; fake_device.py calls these through ctypes.
+// The tests' interface to the device; fake_device.py calls these functions through ctypes.
 extern "C" {
 struct FakeDeviceCounts {
   int64_t launches;   // operators that would be a kernel, copies within the device among them
@@ -18,11 +18,11 @@ void fake_device_reset_counts();
 /// Prints each launch, sync and copy to stderr. On from the start if FAKE_DEVICE_TRACE is set.
 void fake_device_trace(bool on);
 
-/// How many bytes the device has; FAKE_DEVICE_BYTES at the start, else 16 GiB. What is in use stays in use.
-/// False if the device cannot have as many.
+/// Sets the bytes of the device; at the start FAKE_DEVICE_BYTES, else 16 GiB. Memory in use stays
+/// in use. False if the device cannot have as many.
 bool fake_device_set_limit(size_t bytes);
 size_t fake_device_limit();
-/// Off, the backend does not say how much memory is free, as some do not.
+/// If off, the backend does not tell how much memory is free, like some backends.
 void fake_device_tell_free(bool on);
 size_t fake_device_used();
 /// The most bytes used since the start or the last reset.

@@ -40,7 +40,7 @@ bool puts_by_mask(const c10::FunctionSchema& schema, const Stack& stack) {
   return false;
 }
 
-// What makes a view writes nothing and launches nothing.
+// An operator that makes a view writes nothing and launches nothing.
 bool makes_view(const c10::FunctionSchema& schema) {
   const auto is_view = [](const c10::Argument& result) {
     return result.alias_info() != nullptr && !result.alias_info()->isWrite();

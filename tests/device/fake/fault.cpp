@@ -16,7 +16,7 @@ void on_fault(int, siginfo_t* info, void*) {
     void* frames[32];
     backtrace_symbols_fd(frames, backtrace(frames, 32), STDERR_FILENO);
   }
-  // The access happens again, for whoever was asked before: faulthandler prints Python's
+  // The access is repeated for the previous handler: faulthandler prints Python's
   // stack, the default kills.
   sigaction(SIGSEGV, &before, nullptr);
 }

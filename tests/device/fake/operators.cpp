@@ -8,7 +8,8 @@
 #include "device/fake/counters.h"
 #include "device/fake/deferred.h"
 
-// What no CPU operator can do for the device: make tensors, change what they stand on, copy to and from it.
+// Operations that no CPU operator can do for the device: make tensors, replace their
+// storage, copy to and from it.
 namespace fake_device {
 namespace {
 

@@ -11,7 +11,7 @@
 namespace fake_device {
 namespace {
 
-/// Host memory that is called pinned; which addresses are is all there is to it.
+/// Host memory registered as pinned; it only records the addresses.
 class PinnedAllocator final : public at::HostAllocator {
  public:
   c10::DataPtr allocate(size_t bytes) override {

@@ -10,8 +10,8 @@
 #include "device/fake/alias.h"
 #include "device/fake/counters.h"
 
-// The fused cells, which an LSTM and a GRU take for their steps on any device but the CPU. What a cell's
-// forward leaves in its workspace for the backward is its own affair.
+// The fused cells with which an LSTM and a GRU make their steps on any device but the CPU. The
+// content of a cell's workspace, from its forward for its backward, is internal.
 namespace fake_device {
 namespace {
 

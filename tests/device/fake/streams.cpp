@@ -27,8 +27,9 @@ struct Recorded {
   size_t deferred;
 };
 
-/// Kernels are done when they are launched, so that an event is a moment and nobody waits long; the host's
-/// waits are counted. Copies on streams of their own are done when something waits for them.
+/// Kernels are done when they are launched, so that an event is a moment and nobody waits
+/// long; waits of the host are counted. Copies on streams of their own are done when
+/// something waits for them.
 struct Guard final : c10::impl::DeviceGuardImplInterface {
   c10::DeviceType type() const override { return kFakeType; }
   c10::Device exchangeDevice(c10::Device) const override { return kFake; }
