@@ -1,4 +1,4 @@
-"""What the tests of the fake device and those of a GPU ask of a run on a device and of one on the CPU."""
+"""Helpers of the device tests, fake and GPU: runs on a device and on the CPU, and their comparison."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ PACKED: dict[str, dict[str, Any]] = {
 
 
 class ReadsItsDevice(nn.Module):
-    """With a literal of the device in its graph."""
+    """A model with a literal of the device in its graph."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -89,7 +89,7 @@ def assert_same_encodings_files(on_cpu: Any, on_device: Any, folder: Path, versi
 
 
 def assert_same_default_export(on_cpu: Any, on_device: Any, folder: Path) -> tuple[Tensor, Tensor]:
-    """pt2, safetensors and encodings; the program holds the CPU and runs there: an input and its output."""
+    """pt2, safetensors and encodings; the program runs on the CPU. Returns an input and its output."""
     from safetensors.torch import load_file
 
     files = []

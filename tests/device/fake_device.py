@@ -1,6 +1,6 @@
 """A fake accelerator, `torch.device("fake")`: the host cannot touch its memory, and its work is counted.
 
-fake/fake_device.h says what is a launch, a sync and a copy. Importing this module loads the library that
+fake/fake_device.h defines launch, sync and copy. Importing this module loads the library that
 tests/CMakeLists.txt builds and makes "fake" the accelerator of the whole process.
 """
 
@@ -54,14 +54,14 @@ def _load() -> ctypes.CDLL:
 
 
 def counts() -> Counts:
-    """What has been counted since the library was loaded, in all threads."""
+    """The counts since the library was loaded, in all threads."""
     now = _library.fake_device_counts()
     return Counts(*(getattr(now, f.name) for f in fields(Counts)))
 
 
 @contextlib.contextmanager
 def counting() -> Iterator[Counts]:
-    """Yields Counts that hold, once the block has been left, what was counted in it."""
+    """Yields Counts that hold the block's counts after the block."""
     counted, before = Counts(), counts()
     try:
         yield counted
@@ -93,7 +93,7 @@ def memory_limit(size: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def unknown_memory() -> Iterator[None]:
-    """A backend that does not say what is free."""
+    """A backend that does not tell how much memory is free."""
     _library.fake_device_tell_free(False)
     try:
         yield
@@ -119,7 +119,7 @@ def pinned_bytes() -> int:
 
 
 class _Device:
-    """`with torch.fake.device(0)`: there is but one."""
+    """`with torch.fake.device(0)`: there is only one."""
 
     def __init__(self, device: object = None) -> None:
         self.idx = 0
@@ -130,7 +130,7 @@ class _Device:
 
 
 def _torch_module() -> types.ModuleType:
-    """What torch and transformers look for as `torch.<device>`."""
+    """The module that torch and transformers look up as `torch.<device>`."""
     module = types.ModuleType(f"torch.{NAME}")
     module.is_available = module.is_initialized = module.is_built = lambda: True
     process = os.getpid()
@@ -164,8 +164,8 @@ def _torch_module() -> types.ModuleType:
 def _keeping_parameters(apply: Callable[..., torch.nn.Module]) -> Callable[..., torch.nn.Module]:
     """Tied parameters stay tied when a module moves to the device, as on CUDA.
 
-    `module.to` gives a parameter new data only between devices that torch knows. To ours it would make new
-    parameters; swapped, they stay who they are.
+    `module.to` gives a parameter new data only between devices that torch knows. For ours it would make
+    new parameters; when they are swapped, they stay the same objects.
     """
 
     def moves(fn: Callable[[torch.Tensor], torch.Tensor], parameter: torch.Tensor) -> bool:

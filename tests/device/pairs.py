@@ -16,19 +16,19 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 import adascale
 
 FAKE = torch.device("fake:0")
-RELATIVE = 1e-6  # of the largest value: what scales and losses of the two runs may differ by
+RELATIVE = 1e-6  # of the largest value: allowed difference between scales and losses of the two runs
 
 
 @contextmanager
 def tensor_operators() -> Iterator[None]:
-    """What the device runs, on the CPU too: no kernels of ours, and attention spelled out."""
+    """The device's operators, on the CPU too: no kernels of ours, and attention spelled out."""
     with operators_of_torch(), sdpa_kernel([SDPBackend.MATH]):
         yield
 
 
 @dataclass
 class Run:
-    """What one run found."""
+    """The results of one run."""
 
     encodings: dict[str, tuple[Tensor, Tensor, Tensor]]  # codes, scale, offset by parameter
     losses: list[float]
@@ -46,7 +46,7 @@ def train(
     sim_options: dict[str, Any] | None = None,
     **training: Any,
 ) -> Run:
-    """Simulates and trains a copy of the model that was moved to the device, and its data with it."""
+    """Simulates and trains a copy of the model that was moved to the device with its data."""
     moved, batches = copy.deepcopy(model).to(device), to(list(data), device)
     options = {"default_param_bw": 4, "default_output_bw": 32, **(sim_options or {})}
     training = {"num_iterations": 6, "progress": False, "precision": "float32", **training}

@@ -30,7 +30,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def driver(tmp_path: Path) -> Path:
-    """A folder with a driver that says it has one GPU, and nothing else."""
+    """A folder with a driver that reports one GPU and does nothing else."""
     source = tmp_path / "driver.c"
     source.write_text(DRIVER)
     subprocess.run(["gcc", "-shared", "-fPIC", source, "-o", tmp_path / "libcuda.so.1"], check=True)

@@ -1,4 +1,4 @@
-"""The fake device itself: what it refuses, what it counts, its memory and streams."""
+"""The fake device itself: its refusals, counts, memory and streams."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The fake device computes what the CPU does, and does what torch and transformers ask of a device."""
+"""The fake device computes the same as the CPU, and supports the calls of torch and transformers."""
 
 import copy
 import io

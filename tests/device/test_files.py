@@ -115,7 +115,7 @@ def test_the_plan_says_that_a_device_does_not_tell(tmp_path: Path, capfd: pytest
 
 
 def test_a_program_file_runs_on_the_device_that_is_asked_for(tmp_path: Path) -> None:
-    """Made on a device, it holds the CPU; quantized again on either, the weights are the same."""
+    """Made on a device, it is for the CPU; quantized again on either, the weights are the same."""
     from safetensors.torch import load_file
 
     path, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")

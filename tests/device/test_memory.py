@@ -1,4 +1,4 @@
-"""Device memory: the preflight's number, the budgets and where activations go when they are spent."""
+"""Device memory: the preflight's number, the budgets, and the place of activations beyond them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def wide(width: int = 512, depth: int = 2) -> nn.Module:
 @pytest.mark.parametrize("recipe", ["fast", "aimet"])
 @pytest.mark.parametrize("case", ["weights", "activations"])
 def test_a_block_takes_about_what_the_preflight_says(recipe: str, case: str) -> None:
-    """The refusal is made at the number; training within it never takes more, nor less than a third."""
+    """The refusal comes at the number; training within it never takes more, nor less than a third."""
     width, samples = (1024, 2) if case == "weights" else (128, 512)
     model = wide(width).to(FAKE)
     data = to(seed_loader(width, samples=2 * samples, batch=samples), FAKE)
@@ -66,7 +66,7 @@ def test_too_small_a_device_is_refused_before_training() -> None:
 
 
 def test_the_quantized_weights_beside_the_models_own_are_counted() -> None:
-    """One block would fit, but not what all blocks leave; in place there is nothing to leave."""
+    """One block would fit, but not the weights that all blocks leave; in place none are left."""
     model, data = wide(512, 40).to(FAKE), to(seed_loader(512), FAKE)
     sim = simulate(model, data[0])
     text = (

@@ -1,4 +1,4 @@
-"""Devices that are not there, models on two, simulations that are asked to move."""
+"""Devices that are missing, models on two devices, simulations asked to move."""
 
 from __future__ import annotations
 

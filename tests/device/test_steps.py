@@ -1,4 +1,4 @@
-"""What an iteration asks of a device: launches, waits of the host, copies. No GPU is needed to bound them."""
+"""An iteration's work on a device: launches, waits of the host, copies. Their bounds need no GPU."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class SixLinears(nn.Module):
 
 
 def per_iteration(sim: Any, data: list[Any], **training: Any) -> fake_device.Counts:
-    """Of ITERATIONS iterations: what one run takes beyond a shorter one; measuring is the same in both."""
+    """Counts of ITERATIONS iterations: the difference of two runs, since measuring is the same in both."""
     found = []
     for iterations in (ITERATIONS, 2 * ITERATIONS):
         with tensor_operators(), fake_device.counting() as counted:
@@ -87,7 +87,7 @@ def test_launches_of_a_llama_block(runs_ahead: None, dtype: torch.dtype, allowed
 
 
 def test_casts_to_bfloat16_are_all_that_lower_precision_adds() -> None:
-    """Each layer casts input, weight and output on the way forth and back, attention its operands."""
+    """Each layer casts input, weight and output in forward and backward, attention its operands."""
     model, data = llama_block(torch.float32)
     wide = per_iteration(make_sim(model, data[0]), data, blocks=["model.layers.*"], precision="float32")
     _C.set_traits("fake", multiplies_bfloat16=True, fuses_attention=True)

@@ -1,4 +1,4 @@
-"""What a device is good at decides how it computes; the fake device is given each ability and watched."""
+"""A device's abilities decide how it computes; the fake device gets each of them and is watched."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def train(model: Any, data: Any, **training: Any) -> tuple[Any, set[tuple[str, t
 
 
 class Switches(TorchDispatchMode):
-    """What torch's switches were while products ran: before the first gradient, and from then on."""
+    """Torch's switches while products ran: before the first gradient, and from then on."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ def test_layers_multiply_in_bfloat16_where_that_is_fast() -> None:
 
 
 def test_attention_is_the_operator_where_it_is_fused() -> None:
-    """The operator's own softmax is the safe one, which no product spells out."""
+    """The operator's own softmax is the safe one, which products do not spell out."""
     with traits(multiplies_bfloat16=True, fuses_attention=True):
         _, seen = train(*llama())
     assert ("_safe_softmax", torch.float32) in seen and ("_softmax", torch.bfloat16) not in seen
@@ -130,7 +130,7 @@ SWITCHES: dict[str, tuple[dict[str, bool], dict[str, Any], tuple[bool, bool, str
 
 @pytest.mark.parametrize("case", SWITCHES)
 def test_torchs_switches_are_set_for_training_alone(case: str) -> None:
-    """Targets are of full fp32 and deterministic too; training and measuring have what the block wants."""
+    """Targets are full fp32 and deterministic too; training and measuring have the block's settings."""
     given, training, expected = SWITCHES[case]
     model, data = blocks()
     names = ["linear_blocks.1"]

@@ -20,7 +20,7 @@ class Block(nn.Module):
 
 
 class ModelWithConsecutiveLinearBlocks(nn.Module):
-    """The model that AIMET's sample encodings were written for."""
+    """The model of AIMET's sample encodings."""
 
     def __init__(self):
         super().__init__()
@@ -46,7 +46,7 @@ class Tied(nn.Module):
         self.register_buffer("passing", torch.arange(16.0), persistent=False)
         self.register_buffer(
             "flags", torch.tensor([True, False, True])
-        )  # 3 bytes: what follows is not aligned
+        )  # 3 bytes, so that the next tensor is not aligned
         self.register_buffer("kept", torch.rand(16))
 
     def forward(self, ids):
@@ -121,14 +121,14 @@ class Sequence(nn.Module):
 
 
 class Sampled(nn.Sequential):
-    """The model that the files in aimet/ were written for."""
+    """The model of the files in aimet/."""
 
     def __init__(self):
         super().__init__(nn.Linear(8, 4), nn.ReLU(), nn.Linear(4, 3))
 
 
 class Shapes(nn.Module):
-    """Weights of many layouts: convolution, transposed ones, [in, out], a stack, one channel alone."""
+    """Weights of many layouts: convolution, transposed ones, [in, out], a stack, a single channel."""
 
     def __init__(self):
         super().__init__()

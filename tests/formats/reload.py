@@ -1,4 +1,4 @@
-"""Reads exported files with the tools they are for; any difference is an exception.
+"""Reads exported files with the tools they are made for; any difference raises an exception.
 
 reload.py pt2 MODEL.pt2 CALL.safetensors ...     CALL: the inputs "0", "1".. and the outputs "out0", "out1"..
 reload.py state MODEL.safetensors MODEL.pt2 ...  loads the state into the module of the original program

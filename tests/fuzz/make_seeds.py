@@ -1,4 +1,4 @@
-"""Writes what the fuzzers start from: make_seeds.py FOLDER gives FOLDER/gguf and FOLDER/safetensors."""
+"""Writes the fuzzers' seeds: make_seeds.py FOLDER gives FOLDER/gguf and FOLDER/safetensors."""
 
 import sys
 from pathlib import Path

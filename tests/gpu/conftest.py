@@ -48,7 +48,7 @@ def device(request: pytest.FixtureRequest) -> torch.device:
 
 @pytest.fixture(autouse=True)
 def as_a_gpu(device: torch.device) -> Iterator[None]:
-    """The fake device goes the ways that a GPU goes."""
+    """Gives the fake device a GPU's traits, so that it takes the same code paths."""
     torch.manual_seed(0)
     if device.type == "fake":
         _C.set_traits("fake", **GPU_TRAITS)

@@ -1,6 +1,6 @@
-"""`digest.py DEVICE KIND plain|deterministic`: trains two times in one process, prints what came out as JSON.
+"""`digest.py DEVICE KIND plain|deterministic`: trains twice in one process and prints the results as JSON.
 
-A process of its own, because CUBLAS_WORKSPACE_CONFIG counts before the first CUDA call only.
+A process of its own, because CUBLAS_WORKSPACE_CONFIG only counts before the first CUDA call.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""One run on the device under test and the same on the CPU, and what the two may differ by.
+"""One run on the device under test and the same on the CPU, and their allowed differences.
 
-Both multiply in IEEE float32, but a GPU sums in another order. What differs in the last bit can turn a signed
-step around, or a weight's choice between two codes equally near: losses stay close, a few codes move.
+Both multiply in IEEE float32, but a GPU sums in another order. A difference in the last bit can reverse
+a signed step, or change a weight's choice between two equally near codes: losses stay close, a few
+codes move.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 
 import adascale
 
-# What traits_of says of a GPU from compute capability 8.0 on; the fake device is given the same.
+# The traits of a GPU from compute capability 8.0 on, as in traits_of; the fake device gets the same.
 GPU_TRAITS = {
     "multiplies_bfloat16": True,
     "fuses_attention": True,
@@ -30,9 +31,9 @@ GPU_TRAITS = {
 
 @dataclass(frozen=True)
 class Spread:
-    """What the two may differ by: the share of codes, and losses before and after training, relative.
+    """Allowed differences: the share of codes, and losses before and after training, relative.
 
-    Later blocks read what earlier ones became: there `after` holds for both losses.
+    Later blocks read the results of earlier ones: there `after` holds for both losses.
     """
 
     codes: float
@@ -40,12 +41,12 @@ class Spread:
     before: float
 
 
-# Measured on the CPU, 6 iterations, inputs and weights times 1 + noise, four draws, all rows of a kind.
-# Noise of 1e-7, what another order of up to 64 terms makes, moved no code and no loss by more than 1e-4.
-# cuDNN may convolve by Winograd's or Fourier's way, whose error is more like noise of 1e-5: that moved 1.8 %
-# of the codes, the loss after by 2.3 % and the one before by 0.2 %; in five blocks in a row 1.4 % and 8 %.
-# 40 iterations of one block, noise of 1e-7: 1.4 % and 3.3 %; of five blocks 66 % of the last loss.
-# Models in bf16 and fp16, noise of 2e-3: 4.1 %, 13 % and 12 %.
+# Measured on the CPU, 6 iterations, inputs and weights times 1 + noise, four draws, all rows of a
+# kind. Noise of 1e-7, the effect of another order of up to 64 terms, moved no code and no loss by
+# more than 1e-4. cuDNN may use Winograd or Fourier convolutions, whose error is closer to noise of
+# 1e-5: that moved 1.8 % of the codes, the loss after by 2.3 % and the one before by 0.2 %; in five
+# blocks in a row 1.4 % and 8 %. 40 iterations of one block, noise of 1e-7: 1.4 % and 3.3 %; of five
+# blocks 66 % of the last loss. Models in bf16 and fp16, noise of 2e-3: 4.1 %, 13 % and 12 %.
 PRODUCTS = Spread(codes=0.01, after=0.03, before=1e-4)
 CONVOLUTIONS = Spread(codes=0.04, after=0.05, before=4e-3)
 CHAINS = Spread(codes=0.03, after=0.05, before=1e-4)
@@ -65,7 +66,7 @@ class Run:
 
 @contextmanager
 def ieee() -> Iterator[None]:
-    """No TF32 in what runs outside training either: the float model's convolutions and recurrent layers."""
+    """No TF32 outside training either: in the float model's convolutions and recurrent layers."""
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = False
     try:
@@ -88,7 +89,7 @@ def train(
     sim_options: dict[str, Any] | None = None,
     **training: Any,
 ) -> Run:
-    """Simulates and trains a copy of the model that was moved to the device, and its data with it."""
+    """Simulates and trains a copy of the model that was moved to the device with its data."""
     moved, batches = copy.deepcopy(model).to(device), to(list(data), device)
     with operators_of_torch(), ieee():
         sim = simulate(moved, batches[0], **(sim_options or {}))

@@ -48,7 +48,7 @@ def test_cublas_without_its_workspace_is_refused(device: torch.device) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_it_the_losses_are_close(device: torch.device, kind: str) -> None:
-    """Whether the bytes are the same is told, not asked for: `pytest -s` shows it."""
+    """The test only reports whether the bytes are the same: `pytest -s` shows it."""
     if kind == "llama":
         pytest.importorskip("transformers")
     done = run(device, kind, "plain")

@@ -28,7 +28,7 @@ import adascale
 small_folders = pytest.importorskip("small_folders")  # needs transformers and tokenizers
 QUICK = small_folders.QUICK
 
-# Nothing to sum: the same arithmetic on both sides gives the same codes.
+# Without sums, the same arithmetic on both sides gives the same codes.
 ROUND_TO_NEAREST = {name: value for name, value in QUICK.items() if name != "iterations"} | {"recipe": "rtn"}
 
 
@@ -122,7 +122,7 @@ def numbers_in(text: str) -> list[float]:
 
 
 def test_a_program_file(device: torch.device, tmp_path: Path) -> None:
-    """Quantized on the device it runs on the CPU, and the command evaluates it on either."""
+    """Quantized on the device, it runs on the CPU, and the command evaluates it on either."""
     program, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
     out = tmp_path / "out"
     line = ["quantize", str(program), "--data", str(data), "--output-dir", str(out), "--iterations", "3"]
@@ -133,7 +133,7 @@ def test_a_program_file(device: torch.device, tmp_path: Path) -> None:
 
 
 def test_the_command_without_python(device: torch.device, tmp_path: Path) -> None:
-    """It loads torch's CUDA library itself. The fake device is Python's alone: there it runs on the CPU."""
+    """It loads torch's CUDA library itself. Only Python has the fake device: there it runs on the CPU."""
     program, data = save_program(tmp_path / "model.pt2"), save_data(tmp_path / "x.safetensors")
     binary = Path(adascale.cmake_prefix_path) / "bin" / "adascale"
     name, full_name = ("cuda", "cuda:0") if device.type == "cuda" else ("cpu", "cpu")

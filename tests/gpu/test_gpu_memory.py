@@ -23,19 +23,19 @@ TIERS = {
     "file": (0, 0),
     "a little of each": (1, 1),
 }
-# cuBLAS and cuBLASLt keep a workspace each, 32 MiB on Hopper, for each thread that multiplies: two do.
+# cuBLAS and cuBLASLt each keep a workspace, 32 MiB on Hopper, for each thread that multiplies: two do.
 WORKSPACES = 160 * MIB
 
 
 def memory(device: torch.device) -> Any:
-    """torch.cuda, or torch.fake, which has the same names for what is asked here."""
+    """torch.cuda, or torch.fake, which has the same names for the calls made here."""
     return torch.get_device_module(device)
 
 
 @contextlib.contextmanager
 def nearly_full(device: torch.device, left: int) -> Iterator[None]:
-    """A device with about `left` bytes free. On CUDA tensors take the rest: a limit set on torch's allocator
-    does not change what the driver says is free."""
+    """A device with about `left` bytes free. On CUDA tensors take the rest: a limit on torch's allocator
+    does not change the free memory that the driver reports."""
     if device.type == "fake":
         import fake_device
 
@@ -77,7 +77,7 @@ def trained(model: nn.Module, data: list[Any], where: tuple[int | None, int], **
 
 @pytest.mark.parametrize("precision", ["float32", "auto"])
 def test_wherever_activations_wait_the_result_is_the_same(device: torch.device, precision: str) -> None:
-    """Again and again, with copies that take as long as steps: a race would show as another result."""
+    """Repeated, with copies that take as long as steps: a race would show as another result."""
     size, times = (1024, 3) if device.type == "cuda" else (128, 1)
     model = wide(device, size, depth=3)
     data = seed_loader(size, samples=size // 2, batch=size // 16)  # 8 batches; 24 MiB each on CUDA
@@ -94,7 +94,7 @@ def test_wherever_activations_wait_the_result_is_the_same(device: torch.device, 
 @pytest.mark.parametrize("recipe", ["fast", "aimet"])
 @pytest.mark.parametrize("case", ["weights", "activations"])
 def test_a_block_takes_about_what_the_preflight_says(device: torch.device, recipe: str, case: str) -> None:
-    """The refusal is made at the number: training within it takes no more, nor less than a third."""
+    """The refusal comes at the number; training within it takes no more, nor less than a third."""
     scale = 4 if device.type == "cuda" else 1
     width, samples = (1024 * scale, 2) if case == "weights" else (128 * scale, 512 * scale)
     data = seed_loader(width, samples=2 * samples, batch=samples)

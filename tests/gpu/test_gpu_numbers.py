@@ -125,7 +125,8 @@ def test_activation_quantizers(device: torch.device) -> None:
         sim = simulate(copy.deepcopy(model).to(where), batches[0], default_output_bw=8)
         sim.compute_encodings(lambda model: [model(x) for x in batches])  # noqa: B023
         outputs.append(sim.model(batches[0]).cpu())
-    # A value between two codes may fall to either: by a step of the last quantizer, softmax's over 256.
+    # A value between two codes may go to either, which differ by a step of the last
+    # quantizer: softmax's over 256.
     assert (outputs[0] - outputs[1]).abs().max() <= outputs[0].max() / 255 * 1.01
     assert (outputs[0] != outputs[1]).float().mean() < 0.05
 

@@ -36,7 +36,7 @@ def llama(dtype: torch.dtype = torch.float32) -> tuple[nn.Module, list[dict[str,
 
 
 def switches() -> dict[str, Any]:
-    """As users read them, the older names included."""
+    """The switches as users read them, the older names included."""
     return {
         "cuDNN": torch.backends.cudnn.enabled,
         "deterministic": torch.are_deterministic_algorithms_enabled(),
@@ -68,13 +68,13 @@ def test_bf16_trains_as_well_as_float32(device: torch.device) -> None:
 def assert_as_good(short: Run, wide: Run) -> None:
     for before, got, expected in zip(wide.before, short.after, wide.after, strict=True):
         assert got < before
-        # Of what training gains. The later block reads another earlier one.
+        # Relative to the gain of training. The later block reads another earlier one.
         assert got - expected <= 0.1 * (before - expected)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_attention_is_fused(device: torch.device, dtype: torch.dtype) -> None:
-    """In training: the float model's attention is its own dtype's, whatever kernel that gets."""
+    """In training; the float model's attention has its own dtype, with whatever kernel that gets."""
     model, data = llama(dtype)
     calls = of_more_iterations(lambda n: operators_in(train_once, model, data, device, n), PROFILED)
     assert calls["aten::scaled_dot_product_attention"] == 2 * PROFILED, "one a block and iteration"
@@ -100,7 +100,7 @@ def operators_in(work: Callable[..., None], *args: Any) -> Counter[str]:
 
 
 def of_more_iterations(count: Callable[[int], Counter[str]], iterations: int = ITERATIONS) -> Counter[str]:
-    """What so many more iterations take; measuring is the same in both runs."""
+    """The cost of that many more iterations; measuring is the same in both runs."""
     fewer, more = count(iterations), count(2 * iterations)
     more.subtract(fewer)
     return more
@@ -117,7 +117,7 @@ def test_recurrent_layers_train_without_cudnn(device: torch.device, op: str) -> 
 
 @contextlib.contextmanager
 def counting_waits(device: torch.device, capfd: pytest.CaptureFixture[str]) -> Iterator[Counter[str]]:
-    """How often the host waited for the device. CUDA warns of each, in Python or from C++ to stderr."""
+    """Counts the host's waits for the device. CUDA warns of each, in Python or from C++ to stderr."""
     counted: Counter[str] = Counter()
     if device.type == "fake":
         import fake_device

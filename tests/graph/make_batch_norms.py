@@ -125,7 +125,7 @@ class Kept(nn.Module):
 
 
 def settle(model, seed):
-    """Statistics as training leaves them, far from 0 and 1."""
+    """Gives the norms statistics like those after training, far from 0 and 1."""
     generator = torch.Generator().manual_seed(seed)
     for module in model.modules():
         if not isinstance(module, nn.modules.batchnorm._BatchNorm):

@@ -235,7 +235,7 @@ def programs():
 
 
 def flat_outputs(result):
-    """Tensors and sizes in the program's order; None where the output is nothing a file can hold."""
+    """Tensors and sizes in the program's order; None where a file cannot hold the output."""
     if hasattr(result, "to_tuple"):
         result = dict(result)
     leaves = pytree.tree_leaves(result, is_leaf=lambda leaf: leaf is None)
@@ -243,7 +243,7 @@ def flat_outputs(result):
 
 
 def record(model, args, kwargs):
-    """What the model computes, by the names of the .safetensors file."""
+    """The model's results, by the names of the .safetensors file."""
     fed = pytree.tree_map(lambda leaf: leaf.clone() if torch.is_tensor(leaf) else leaf, (args, kwargs))
     inputs = pytree.tree_leaves((args, kwargs))
     outputs = flat_outputs(model(*fed[0], **fed[1]))

@@ -28,7 +28,7 @@ def main(folder):
         sys.exit(f"{folder}: no programs")
     for path in paths:
         program = torch.export.load(path)
-        # Copies: matmuls round otherwise where the data are less aligned, as in the middle of a file.
+        # Copies: matmuls round differently on less aligned data, as in the middle of a file.
         record = {
             name: tensor.clone() for name, tensor in load_file(path.with_suffix(".safetensors")).items()
         }

@@ -1,5 +1,5 @@
-"""Writes FOLDER/<what is wrong>.pt2: copies of one good program, each with one thing broken, and "good.pt2"
-itself, written anew by another zip writer (records at unaligned offsets).
+"""Writes FOLDER/<fault>.pt2: copies of one good program, each with one fault, and "good.pt2" itself,
+written anew by another zip writer (records at unaligned offsets).
 
 usage: make_broken.py FOLDER
 """
@@ -30,7 +30,7 @@ def write(path, records, compression=zipfile.ZIP_STORED):
 
 
 def edited(records, record, edit):
-    """A copy in which the JSON of one record went through `edit`."""
+    """A copy in which `edit` has changed the JSON of one record."""
     document = json.loads(records[record])
     edit(document)
     return records | {record: json.dumps(document).encode()}

@@ -1,4 +1,4 @@
-"""A model for every row of the layer table, named as `adascale list layers` has its operator and weight."""
+"""A model for every row of the layer table, named by its operator and weight in `adascale list layers`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ WIDTH = 16
 
 
 class Block(nn.Module):
-    """Two layers of a kind with a bend between; `apply` calls one layer on what the other gave."""
+    """Two layers of a kind with a nonlinearity between; `apply` calls one layer on the other's output."""
 
     def __init__(self, first: nn.Module, second: nn.Module) -> None:
         super().__init__()
@@ -36,7 +36,7 @@ class Product(nn.Module):
 
 
 class First(nn.Module):
-    """Of what a recurrent layer gives, the outputs."""
+    """The outputs of a recurrent layer, without its states."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ ROWS = [
 ]  # fmt: skip
 
 
-# What a simulation is asked for.
+# The options of a simulation.
 GRIDS: dict[str, dict[str, Any]] = {
     "per channel": {},
     "asymmetric per channel": {"symmetric": False},
@@ -164,8 +164,8 @@ def batches(row: Row, count: int) -> list[Tensor]:
 
 
 def correlated(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
-    """Numbers with something in common along every axis, as real activations have: rounding errors of
-    independent inputs could hardly make up for one another."""
+    """Numbers correlated along every axis, like real activations: rounding errors of independent inputs
+    could hardly compensate each other."""
     x = torch.randn(shape, generator=generator)
     for axis in range(len(shape)):
         x = x + torch.randn([*shape[:axis], 1, *shape[axis + 1 :]], generator=generator)

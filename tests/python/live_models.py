@@ -1,4 +1,4 @@
-"""Models that torch.export refuses as a whole, and what their tests ask."""
+"""Models that torch.export refuses as a whole, and helpers of their tests."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class Layer(nn.Module):
 
 
 class Branchy(nn.Module):
-    """Its way depends on the data's values."""
+    """Its path depends on the data's values."""
 
     def __init__(self, layer: type[nn.Module] = Layer) -> None:
         super().__init__()

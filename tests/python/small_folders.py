@@ -42,7 +42,7 @@ def tiny_tokenizer(chat_template: str | None = None) -> PreTrainedTokenizerFast:
     return made
 
 
-# What configurations of transformers' decoders have in common.
+# The common configuration of transformers' decoders.
 SIZES = {
     "vocab_size": 320,
     "hidden_size": 32,

@@ -1,4 +1,4 @@
-"""Models of a few hundred weights for the tests, and how they are simulated."""
+"""Models of a few hundred weights for the tests, and their simulations."""
 
 from typing import Any
 
@@ -53,7 +53,7 @@ class SmallCnn(nn.Module):
 
 
 class Spelled(nn.Module):
-    """Takes its arguments in every way Python knows, returns a nest of outputs."""
+    """Takes its arguments in every way of Python, returns a nest of outputs."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -32,11 +32,11 @@ def with_value(batch: Tensor, value: float) -> Tensor:
 
 def calls_twice(model: nn.Module, batch: Tensor) -> None:
     for _ in range(2):
-        with contextlib.suppress(BaseException):  # as a careless forward_fn does
+        with contextlib.suppress(BaseException):  # like a careless forward_fn
             model(batch)
 
 
-# name: what the loader gives, the forward_fn, more arguments, the error's text
+# name: the loader's output, the forward_fn, more arguments, the error's text
 BAD_RUNS: dict[str, tuple[Callable[[list[Tensor]], Any], Any, dict[str, Any], str]] = {
     "empty loader": (lambda _: [], None, {}, "data_loader gave no batch"),
     "labels beside the inputs": (
@@ -274,7 +274,7 @@ class TestExport:
     def test_full_folder(self, sim: QuantizationSimModel, tmp_path: Path) -> None:
         (tmp_path / "model.pt2").write_text("an older export")
         limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # as a full disk: writes end midway
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # like a full disk: writes end midway
         try:
             with pytest.raises(Error, match=str(tmp_path)):
                 sim.export(tmp_path, "model")

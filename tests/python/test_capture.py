@@ -1,4 +1,4 @@
-"""What torch.export is shown, and how its refusals read."""
+"""The inputs that torch.export gets, and the texts of its refusals."""
 
 import json
 import logging

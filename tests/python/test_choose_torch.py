@@ -1,4 +1,4 @@
-"""Which torch scripts/setup takes: of small environments that pretend to have one."""
+"""The torch that scripts/setup chooses, among small environments that pretend to have one."""
 
 import os
 import subprocess
@@ -23,7 +23,7 @@ class Machine:
         self.active, self.system, self.ours = (folder / name for name in ("active", "system", "ours"))
 
     def python(self, environment: Path, torch: str | None, breaks: str = "") -> None:
-        """An interpreter that sees only such a torch; `breaks`: what importing it does."""
+        """An interpreter that only sees such a torch; `breaks`: the effect of importing it."""
         site = environment / "site-packages"
         for name in ("include/ATen", "lib"):
             (site / "torch" / name).mkdir(parents=True)

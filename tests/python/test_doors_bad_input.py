@@ -1,4 +1,4 @@
-"""What is wrong with a folder, its data or the output is said in one line, and nothing is left behind."""
+"""A fault in a folder, its data or the output is reported in one line, and leaves no files behind."""
 
 import json
 import shutil

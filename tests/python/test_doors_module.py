@@ -18,7 +18,7 @@ FEW = {"iterations": 2, "batch_size": 4, "progress": False}
 
 
 class Cnn(nn.Module):
-    """As timm's and torchvision's: a stem, blocks with batch norms, a head."""
+    """A CNN like timm's and torchvision's: a stem, blocks with batch norms, a head."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -210,7 +210,7 @@ def test_vision_models_take_tensors(tmp_path: Path) -> None:
 
 
 def test_folded_norms_come_out_in_the_folder_too(tmp_path: Path) -> None:
-    """The quantized convolutions hold their norms' factors: with the old norms behind them they would be
+    """The quantized convolutions contain their norms' factors: followed by the old norms they would be
     wrong."""
     from transformers import ResNetConfig, ResNetForImageClassification
 

@@ -1,4 +1,4 @@
-"""fold_batch_norms from Python: what sim.model shows, what is left of the user's module, what is exported."""
+"""fold_batch_norms from Python: sim.model, the state of the user's module, and the exported files."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The gguf format against gguf's own reader: codes, layouts, names, metadata, and what is refused."""
+"""The gguf format against gguf's own reader: codes, layouts, names, metadata, and refusals."""
 
 import json
 from pathlib import Path
@@ -25,7 +25,7 @@ from transformers import (
 
 import adascale
 
-# Each type with the options that ask for it, and what it falls back to where rows are 64 long.
+# Each type with the options that select it, and its fallback for rows of 64.
 TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "Q4_0": ({"param_bw": 4}, "Q4_0"),
     "Q4_1": ({"param_bw": 4, "symmetric": False}, "Q4_1"),
@@ -82,7 +82,7 @@ def values_in(tensor: Any) -> torch.Tensor:
 
 
 def as_llama_cpp(name: str, weight: torch.Tensor, heads: int = 4, kv_heads: int = 2) -> torch.Tensor:
-    """Rows of q and k where llama.cpp's rotary embedding wants them: convert_hf_to_gguf's permute."""
+    """Moves rows of q and k to llama.cpp's places for rotary embedding: convert_hf_to_gguf's permute."""
     count = {"attn_q": heads, "attn_k": kv_heads}.get(name.split(".")[-2])
     if count is None:
         return weight
@@ -94,7 +94,7 @@ def expect_same_bits(ours: torch.Tensor, theirs: torch.Tensor, name: str) -> Non
 
 
 def expect_is_ours(out: Path, moves: bool = True, **heads: int) -> dict[str, Any]:
-    """Every tensor that gguf reads is, to the bit, what safetensors holds of the same run."""
+    """Every tensor read by gguf equals, to the bit, the one in safetensors of the same run."""
     _, tensors = read(out / "model.gguf")
     ours = load_file(out / "model.safetensors")
     assert {gguf_name(name) for name in ours} == set(tensors)

@@ -1,4 +1,4 @@
-"""Every way a model may be called: all of it through one capture, training included."""
+"""Every way to call a model: all through one capture, training included."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Block(nn.Module):
 
 
 class Reader(nn.Module):
-    """Token ids [batch, length] and which of them count, bool, to features."""
+    """Token ids [batch, length] and a bool mask of those that count, to features."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -136,7 +136,7 @@ def test_full_precision_gives_the_models_own_values(case: str) -> None:
 
 
 def test_a_training_input_that_changes_changes_the_result() -> None:
-    """Int and bool inputs reach the training: they are no constants of the capture."""
+    """Int and bool inputs reach the training: they are not constants of the capture."""
 
     def trained(batches: list[Any]) -> list[float]:
         torch.manual_seed(0)
@@ -153,7 +153,7 @@ def test_a_training_input_that_changes_changes_the_result() -> None:
 
 
 def test_labels_in_the_batch() -> None:
-    """A forward_fn leaves them out; without one, a line says so."""
+    """A forward_fn leaves them out; without one, a line of text reports them."""
     model = Reader().eval()
     loader = [(*as_tuple(4, 7), torch.tensor([0, 1, 2, 3])) for _ in range(3)]
     sim = QuantizationSimModel(model, as_tuple(2, 7), param_bw=3, output_bw=32)
@@ -166,7 +166,7 @@ def test_labels_in_the_batch() -> None:
 
 
 def test_labels_that_the_model_takes() -> None:
-    """A batch of transformers' own, labels and all: the loss is an output like others."""
+    """A batch of transformers' own, with labels: the loss is an output like others."""
     transformers = pytest.importorskip("transformers", reason="the package transformers is missing")
     sizes = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = transformers.BertConfig(vocab_size=WORDS, num_labels=3, **sizes)

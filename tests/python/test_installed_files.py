@@ -1,4 +1,4 @@
-"""What the installed binaries load: nothing of CUDA, nothing that only the machine of the build has."""
+"""The libraries that the installed binaries load: none of CUDA, none that only the build machine has."""
 
 import re
 import subprocess
@@ -51,7 +51,7 @@ def test_finds_torch_beside_itself_and_ours_in_lib(name: str) -> None:
     found = [Path(path.replace("$ORIGIN", str(folder))).resolve() for path in rpaths(BINARIES[name])]
     assert PACKAGE / "lib" in found
     assert PACKAGE.parent / "torch" / "lib" in found
-    # Else only the torch of this build: no folder that another machine lacks.
+    # Otherwise only the torch of this build: no folder that another machine lacks.
     absolute = {path for path in rpaths(BINARIES[name]) if not path.startswith("$ORIGIN")}
     assert absolute <= {str(Path(torch.__file__).parent / "lib")}
 

@@ -51,7 +51,7 @@ def test_training_beats_rounding_on_samples_it_never_saw(row: Row, grid: str) ->
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row.axes], ids=name_of)
 def test_every_output_channel_has_a_scale(row: Row) -> None:
-    """Seen from outside: 2 bits leave at most 4 values in a channel, more in the whole weight."""
+    """Seen from outside: 2 bits leave at most 4 values in a channel, but more in the whole weight."""
     sim, data = simulate(row, symmetric=False)
     adascale.apply_adascale(sim, data, recipe="rtn", progress=False)
     weight = next(p for name, p in sim.model.named_parameters() if p.dim() > 1)

@@ -86,7 +86,7 @@ def test_passes_over_a_block_with_nothing_to_train(branchy: nn.Module) -> None:
 
 
 class Detours(Branchy):
-    """The same, with something between the blocks."""
+    """The same, with code between the blocks."""
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.stem(x)
@@ -112,7 +112,7 @@ def test_goes_on_from_block_to_block_where_it_can(branchy: nn.Module) -> None:
 
 
 class Wayward(Layer):
-    """Takes another way where values are large, which the capture does not see."""
+    """Takes another path where values are large, which the capture does not see."""
 
     def forward(self, x: Tensor, scale: float = 1.0) -> Tensor:
         is_large = not torch.compiler.is_exporting() and x.abs().max() > 100

@@ -1,4 +1,4 @@
-"""Block by block: what would go wrong in silence, or late, is refused before any block is folded."""
+"""Block by block: a fault that would show late or never is refused before any block is folded."""
 
 from typing import Any
 
@@ -25,7 +25,7 @@ def test_notices_edits_outside_the_blocks(branchy: nn.Module) -> None:
 
 
 class Counting(Branchy):
-    """Writes to a buffer of its own as it runs."""
+    """Writes to a buffer of its own in its forward."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ def test_says_what_was_folded_before_a_block_failed(branchy: nn.Module) -> None:
 
 
 class Skipping(Branchy):
-    """Batches of a negative first value pass over the middle block."""
+    """Batches with a negative first value skip the middle block."""
 
     def forward(self, x: Tensor) -> Tensor:
         is_skipped = x[0, 0] < 0

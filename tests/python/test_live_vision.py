@@ -77,7 +77,7 @@ def test_a_vision_language_model(tmp_path: Path) -> None:
     sim._core._float_model.register_forward_pre_hook(lambda *_: runs.append(1))
 
     report = apply_adascale(sim, data, num_iterations=100, progress=False)
-    assert len(runs) == 3 * len(data)  # one to look, one up to each tower: the rest goes from block to block
+    assert len(runs) == 3 * len(data)  # one to look, one up to each tower: the others go from block to block
     assert [block.name for block in report.blocks] == towers + layers
     assert all(block.loss_after < block.loss_before for block in report.blocks)
     assert all(name.startswith((*towers, *layers)) for name in changed(before, sim.model))

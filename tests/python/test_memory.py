@@ -54,13 +54,13 @@ def start(model: Path, data: Path, limit: int | None) -> subprocess.Popen[str]:
         "1",
     ]
     command += ["--iterations", "2", "--output-dir", str(model.parent / f"out{limit}")]
-    # The limit counts addresses: each large tensor gets and returns its own, where the heap would keep them.
+    # The limit counts addresses: each large tensor gets and returns its own, which the heap would keep.
     environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "262144"}
     return subprocess.Popen(command, preexec_fn=set_limit, env=environment, text=True, stdout=-1, stderr=-1)
 
 
 def peak_data_bytes(process: subprocess.Popen[str]) -> int:
-    """The most private writable memory the process had: what RLIMIT_DATA limits."""
+    """The most private writable memory of the process, which RLIMIT_DATA limits."""
     peak = 0
     while process.poll() is None:
         for line in Path(f"/proc/{process.pid}/status").read_text().splitlines():
@@ -86,7 +86,7 @@ def test_a_larger_model_takes_its_file_and_its_codes(data: Path, tmp_path: Path)
     out, err = enough.communicate()
     assert enough.returncode == 0, err
     assert f"{MANY} blocks" in out
-    # And the limit bites: without room for the codes it fails, in one line.
+    # The limit has an effect: without room for the codes it fails, in one line.
     too_little = start(many, data, limit=base + int(more * (1 + CODES / 2)))
     _, err = too_little.communicate()
     assert too_little.returncode == 1

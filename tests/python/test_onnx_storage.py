@@ -1,4 +1,4 @@
-"""Codes as ONNX packs them, without ONNX."""
+"""ONNX's packed codes, without ONNX."""
 
 import importlib.util
 
@@ -78,7 +78,7 @@ def test_what_is_stored_gives_back_the_weight(
 
 
 def dequantized(stored: object) -> Tensor:
-    """What ONNX says DequantizeLinear does."""
+    """DequantizeLinear as ONNX defines it."""
     codes, scale, zero = stored.codes.float(), stored.scale, stored.zero_point  # type: ignore[attr-defined]
     axis, block = stored.axis, stored.block_size  # type: ignore[attr-defined]
     if block:

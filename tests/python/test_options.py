@@ -1,4 +1,4 @@
-"""C++'s option tables are what Python takes, documents and types."""
+"""C++'s option tables are the keywords, documentation and types of Python."""
 
 import inspect
 import typing

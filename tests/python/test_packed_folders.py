@@ -26,7 +26,7 @@ GRIDS: dict[str, dict[str, Any]] = {
 
 
 def quantize(source: Path, out: Path, **options: Any) -> dict[str, Tensor]:
-    """The folder's tensors; ``pt2`` beside it holds the weights that they must stand for."""
+    """The folder's tensors; ``pt2`` beside it holds the weights that they must represent."""
     options["formats"] = [*options["formats"], "pt2"]
     adascale.quantize(source, out, [TEXT], packing="packed", **QUICK, **options)
     return load_file(out / "model.safetensors")
@@ -37,7 +37,7 @@ def weights_of(out: Path) -> dict[str, Tensor]:
 
 
 def bits_of_rows(words: Tensor, bits: int, n: int) -> Tensor:
-    """A bit at a time, so that nothing is shared with the writer."""
+    """One bit at a time, so that it shares no code with the writer."""
     stream = (words.long().unsqueeze(-1) >> torch.arange(32)) & 1
     codes = stream.flatten(1)[:, : n * bits].unflatten(1, (n, bits))
     return (codes << torch.arange(bits)).sum(-1)
@@ -65,7 +65,7 @@ def from_gptq(tensors: dict[str, Tensor], name: str, config: dict[str, Any]) -> 
 
 
 def affine(codes: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
-    """In the dtype of the scales, as the formats' own readers compute."""
+    """In the dtype of the scales, like the formats' own readers."""
     size = codes.shape[1] // scale.shape[1]
     spread = [t.to(scale.dtype).repeat_interleave(size, 1) for t in (scale, zero)]
     return (codes.to(scale.dtype) - spread[1]) * spread[0]
@@ -131,7 +131,7 @@ def test_gptq_holds_our_codes(target: str, grid: str, tmp_path: Path) -> None:
 
 
 def wide_folder(folder: Path) -> Path:
-    """Rows and columns that fill whole words at any bits."""
+    """Rows and columns that fill whole words at any number of bits."""
     from transformers import LlamaConfig, LlamaForCausalLM
 
     sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 96, "num_key_value_heads": 2}

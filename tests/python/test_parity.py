@@ -91,7 +91,7 @@ def test_transformers_model_is_put_back() -> None:
 
 
 class ByName(nn.Module):
-    """Spelled with arguments that may all be named, as a dict for dummy_input names them."""
+    """A model whose arguments may all be named, for a dict as dummy_input."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Formats written in Python, and what C++ tells them of a model; no package but torch."""
+"""Formats written in Python, and their description of a model by C++; needs only torch."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +12,7 @@ from adascale import _C, Error, QuantizationSimModel
 
 
 class Recorder:
-    """A format that keeps what it is given."""
+    """A format that records its input."""
 
     name = "record"
     description = "what C++ tells"
@@ -39,7 +39,7 @@ class Recorder:
 
 
 class Tied(nn.Module):
-    """A table whose rows are looked up and multiplied with, behind a layer of its own width."""
+    """A table whose rows are looked up and used in a product, after a layer of its own width."""
 
     def __init__(self) -> None:
         super().__init__()

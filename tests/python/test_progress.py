@@ -33,7 +33,7 @@ def test_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
         run_some()
         print("end", file=terminal, flush=True)
         text = ""
-        while "end" not in text:  # a terminal hands on what it has so far
+        while "end" not in text:  # a terminal passes on partial output
             text += os.read(ours, 1 << 16).decode()
     os.close(ours)
     assert "\r" in text and "block 2/2 linear_blocks.1" in text and "loss" in text and "4/4" in text
@@ -45,7 +45,7 @@ def test_silence() -> None:
 
 
 def test_ctrl_c_stops_training() -> None:
-    # Whoever starts the tests in the background (nohup) has the signal ignored, and Python leaves it so.
+    # A test run in the background (nohup) has the signal ignored, and Python leaves it so.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     loader = seed_loader(16)
     sim = seed_sim(ConsecutiveBlocks(16, 3).eval(), loader[0])

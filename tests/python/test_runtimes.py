@@ -1,4 +1,4 @@
-"""What runtimes have in common, and what they say when something is missing; none is needed."""
+"""The common part of runtimes, and their messages when something is missing; none is needed."""
 
 from pathlib import Path
 

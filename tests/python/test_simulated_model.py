@@ -1,4 +1,4 @@
-"""What sim.model refuses, in one line, and what it lets pass."""
+"""The operations that sim.model refuses, in one line, and those that it permits."""
 
 import copy
 import pickle
@@ -96,7 +96,7 @@ def test_a_layer_whose_weight_is_computed_is_named() -> None:
 
 
 class UnluckyNames(nn.Module):
-    """Submodules named as we might name our own; the attributes that loops read."""
+    """Submodules with names that ours might have; the attributes that loops read."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The package beside a torch of another minor version, and what its metadata says about the one it needs."""
+"""The package beside a torch of another minor version, and the requirement in its metadata."""
 
 import importlib.metadata
 import importlib.util

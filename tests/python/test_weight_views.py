@@ -28,7 +28,7 @@ class Viewed(nn.Module):
 
 
 def experts(x: Tensor, weight: Tensor) -> Tensor:
-    """Every token's own expert, as mixtures of experts gather them: [experts, out, in]."""
+    """Every token's own expert, gathered as in mixtures of experts: [experts, out, in]."""
     chosen = (x.sum(-1) > 0).long().flatten()
     tokens = x.reshape(-1, 1, WIDTH)
     return torch.bmm(tokens, weight[chosen].transpose(1, 2)).view_as(x)
@@ -116,7 +116,7 @@ def test_a_view_made_outside_its_block_is_reported() -> None:
 
 
 class Confused(nn.Module):
-    """Input and output channels along one axis: no scale a channel is possible."""
+    """Input and output channels along one axis: no scale per channel is possible."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ def test_trained_false_keeps_round_to_nearest() -> None:
 
 
 class Tied(nn.Module):
-    """A language model in small: an embedding tied to the head, a block between."""
+    """A small language model: an embedding tied to the head, a block between."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -213,7 +213,7 @@ def test_inputs_count_for_the_weights_they_meet() -> None:
 
 
 class Computed(nn.Module):
-    """Weights that are made of parameters, and a cell."""
+    """Weights computed from parameters, and a cell."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The table that ends a run of tests/runtimes: a row for each file that a runtime loaded."""
+"""The table at the end of a run of tests/runtimes: a row for each file that a runtime loaded."""
 
 import importlib.metadata
 import json

@@ -39,7 +39,7 @@ NAMES = {
 }
 OURS: dict[str, dict[str, Any]] = {
     "Q4_0": {"formats": ["gguf:Q4_0"], "param_bw": 4},
-    # The attention's values, where llama.cpp spends bits too, at 8.
+    # The attention's values, on which llama.cpp also spends more bits, at 8.
     "Q4_K": {
         "formats": ["gguf:Q4_K"],
         "param_bw": 4,

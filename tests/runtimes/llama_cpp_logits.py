@@ -1,4 +1,4 @@
-"""llama.cpp as tests and measurements use it: logits of token rows, and its own quantization."""
+"""llama.cpp for tests and measurements: logits of token rows, and its own quantization."""
 
 import ctypes
 import math

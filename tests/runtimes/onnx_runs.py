@@ -1,4 +1,4 @@
-"""Exported ONNX files as ONNX Runtime and OpenVINO run them."""
+"""Runs exported ONNX files in ONNX Runtime and OpenVINO."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import torch
 from adascale.runtimes import python_runtimes
 from torch import Tensor
 
-# Session options: all optimizations but products in fp32; none; what every user gets.
+# Session options: all optimizations but products in fp32; none; the default of every user.
 OPTIMIZED, BASIC, PLAIN, DEFAULT = "optimized", "basic", "plain", "default"
 _LEVELS = {
     OPTIMIZED: onnxruntime.GraphOptimizationLevel.ORT_ENABLE_ALL,
@@ -36,7 +36,7 @@ def run_onnxruntime(path: Path, inputs: dict[str, Tensor], how: str) -> list[Ten
 
 
 def run_openvino(path: Path, inputs: dict[str, Tensor], outputs: list[str]) -> list[Tensor]:
-    """In fp32."""
+    """Runs in fp32."""
     (runtime,) = (found for found in python_runtimes() if found.name == "openvino-exact")
     run = runtime.open(str(path.parent), list(inputs), list(outputs))
     return [tensor for tensor in run(inputs) if tensor is not None]
@@ -48,7 +48,7 @@ def relative_difference(got: Tensor, expected: Tensor) -> float:
 
 
 def checked(path: Path) -> onnx.ModelProto:
-    """The file as onnx.checker accepts it."""
+    """The file, checked by onnx.checker."""
     onnx.checker.check_model(str(path))
     return onnx.load(str(path), load_external_data=False)
 
@@ -65,7 +65,7 @@ def operators(model: onnx.ModelProto) -> dict[str, int]:
 
 
 def codes_of(tensor: onnx.TensorProto) -> Tensor:
-    """As integers, whatever their width."""
+    """The codes as integers of any width."""
     return torch.from_numpy(onnx.numpy_helper.to_array(tensor).astype(np.int32))
 
 

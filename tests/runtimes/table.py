@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Row:
-    """What a runtime made of a file; texts as they stand in the table, "-" where there is nothing to say."""
+    """A runtime's results with a file; texts as in the table, "-" where there is nothing to say."""
 
     format: str
     runtime: str  # the package's name on PyPI; its version is looked up

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 import adascale
 
-# PyPI's torchvision, which aimet-torch imports, is built for CUDA: beside a CPU torch its own do not load.
-# Two schemas are all that its import asks for.
+# PyPI's torchvision, which aimet-torch imports, is built for CUDA: beside a CPU torch its own
+# operators do not load. Its import only needs two schemas.
 _schemas = torch.library.Library("torchvision", "FRAGMENT")
 for _name in ("nms", "qnms"):
     _schemas.define(f"{_name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
@@ -28,7 +28,7 @@ CLOSE = 1e-5
 
 
 class ConvNet(nn.Sequential):
-    """Ordinary, transposed and grouped convolutions; every operator a module, as AIMET asks for."""
+    """Ordinary, transposed and grouped convolutions; every operator is a module, as AIMET requires."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -71,7 +71,7 @@ class ConsecutiveBlocks(nn.Module):
 
 
 class Layer(nn.Module):
-    """A BERT layer. Its sums are modules, as AIMET asks for; its attention is operators, left alone."""
+    """A BERT layer. Its sums are modules, as AIMET requires; its attention is operators, left unquantized."""
 
     def __init__(self, width: int = 64, heads: int = 4) -> None:
         super().__init__()
@@ -214,7 +214,7 @@ def saved(sim: Any, folder: Path) -> Path:
 
 
 def expect_same_outputs(case: Case, theirs: Any, ours: adascale.QuantizationSimModel) -> float:
-    """The largest difference."""
+    """Compares the outputs; returns the largest difference."""
     x = case.inputs()
     with torch.no_grad():
         difference = float((ours.model(x) - theirs.model(x)).abs().max())
@@ -225,7 +225,7 @@ def expect_same_outputs(case: Case, theirs: Any, ours: adascale.QuantizationSimM
 def test_we_take_theirs(case: Case, tmp_path: Path, add_row: AddRow) -> None:
     model, example = case.model(), case.inputs()
     theirs, ours = their_calibrated(case, model, example), our_sim(case, model, example)
-    # Not strict: AIMET quantizes the depthwise convolution and the ReLU behind it, both alike.
+    # Not strict: AIMET quantizes the depthwise convolution and the ReLU after it, with equal encodings.
     ours.load_encodings(saved(theirs, tmp_path), strict=False, partial=False)
     difference = expect_same_outputs(case, theirs, ours)
     add_row(Row("encodings (theirs)", "aimet-torch", name_of(case), f"max abs diff {difference:.1e}"))
@@ -276,7 +276,7 @@ EXPORTED = ("seed", "seed_groups", "seed_lpbq", "conv")
 
 
 def output_name(entries: dict[str, Any]) -> str:
-    """What AIMET calls the output: a node of its own."""
+    """AIMET's name of the output: a node of its own."""
     (name,) = [name for name in entries if name == "out" or name.startswith("quantize_dequantize")]
     return name
 
@@ -291,7 +291,7 @@ def test_we_take_their_tensor_names(name: str, version: str, dynamo: bool, tmp_p
     content = their_export(case, theirs, tmp_path, version, dynamo)
     named = {output_name(by_name(content)): case.last}
     if not dynamo and isinstance(model, nn.Sequential):
-        named["x"] = "input"  # as its forward calls it
+        named["x"] = "input"  # its forward's name for it
     ours.load_encodings(content, strict=False, partial=False, names=named)
     expect_same_outputs(case, theirs, ours)
 
@@ -309,7 +309,7 @@ def same_values(got: Any, expected: Any) -> bool:
 
 
 def in_order(name: str, entry: Any) -> Any:
-    """AIMET's entry of a Linear's weight that its ONNX file keeps transposed, as one of the parameter."""
+    """AIMET's entry of a Linear's weight, transposed in its ONNX file, as an entry of the parameter."""
     if not name.endswith(".weight_0") or not isinstance(entry, dict):
         return entry
     turned = dict(entry)
@@ -332,7 +332,7 @@ def turned_blocks(entry: Any, channels: int) -> Any:
 
 
 def is_guessed(entry: Any, bias: Tensor) -> bool:
-    """AIMET's bias scale where it knows no input scale (behind a dropout): from the bias itself."""
+    """Whether AIMET found the bias scale from the bias itself: it knows no input scale (after a dropout)."""
     if entry.get("output_dtype") != "int32":
         return False
     guess, scale = bias.abs() / 2**31, torch.tensor(entry["y_scale"])
@@ -352,7 +352,7 @@ def test_fields_and_values_are_theirs(name: str, version: str, tmp_path: Path) -
     got = by_name(json.loads((tmp_path / "ours.encodings").read_text()))
     last = got.pop("softmax" if "softmax" in got else "linear")
     assert same_values(last, expected.pop(output_name(expected)))
-    # What AIMET has twice: the convolution before a ReLU, and what only moves numbers.
+    # AIMET's duplicates: the convolution before a ReLU, and operators that only move numbers.
     expected = {key: entry for key, entry in expected.items() if key not in ("conv2d_1", "view")}
     assert {key.removesuffix("_0") for key in expected} == set(got)
     state = model.state_dict()

@@ -25,7 +25,7 @@ GRIDS: dict[str, dict[str, Any]] = {
 
 
 def dequantized(tensors: dict[str, torch.Tensor], name: str, config: dict[str, Any]) -> torch.Tensor:
-    # The first kind of checkpoint stores zero points less one, which is the module "zp".
+    # The first kind of checkpoint stores zero points minus one; the module "zp" reads it.
     kernels = qlinear_torch_zp if config["checkpoint_format"] == "gptq" else qlinear_torch
     columns, rows = tensors[f"{name}.g_idx"].numel(), tensors[f"{name}.scales"].shape[1]
     size = columns if config["group_size"] == -1 else config["group_size"]

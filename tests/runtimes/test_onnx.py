@@ -1,4 +1,4 @@
-"""The ONNX formats of small models: what is stored, and what ONNX Runtime and OpenVINO make of it."""
+"""The ONNX formats of small models: the stored tensors, and the results of ONNX Runtime and OpenVINO."""
 
 import json
 from dataclasses import replace
@@ -115,7 +115,7 @@ FIRST = {"llama": "logits", "convolutions": None, "stack": None}
 
 
 def simulate(name: str, options: dict[str, Any]) -> tuple[QuantizationSimModel, dict[str, Tensor], Tensor]:
-    """A calibrated simulation, inputs and what it gives for them."""
+    """A calibrated simulation, inputs and its outputs for them."""
     torch.manual_seed(3)  # some draws have a layer whose outputs are all zero, and no scale to speak of
     model, inputs = (MODELS | SEQUENCES)[name]()
     options = {"output_bw": 32} | options
@@ -193,7 +193,7 @@ def test_activations_have_pairs_and_the_programs_names(name: str, tmp_path: Path
     path, model = export(sim, tmp_path / "qdq")
     counts = operators(model)
     assert counts["QuantizeLinear"] > 0 and "Quantizer" not in counts
-    # One rounding may fall to the other side, and the steps behind it follow; most values are equal.
+    # One rounding may go the other way, and so may the steps after it; most values are equal.
     got = run_onnxruntime(path, inputs, PLAIN)[0]
     step = (expected.max() - expected.min()) / 255
     assert (got - expected).abs().max() < 4 * step
@@ -235,7 +235,7 @@ def test_activations_of_any_width(bits: int, symmetric: bool, tmp_path: Path) ->
     assert wanted[bits, symmetric] in kinds
 
 
-# ONNX Runtime's products of 8-bit integers take no blocked scales, and its ReLU6 no 4-bit codes.
+# ONNX Runtime's products of 8-bit integers do not take blocked scales, nor its ReLU6 4-bit codes.
 @pytest.mark.parametrize("output_bw", [4, 6, 8, 16])
 @pytest.mark.parametrize("grid", ["int8 g16", "uint6 g16", "uint4 g16", "int4 lpbq", "int8"])
 @pytest.mark.parametrize("name", ["sequence", "stack"])
@@ -329,7 +329,7 @@ def test_weights_beside_a_large_model(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("format_name", ["onnx", "onnx-float", "onnx-matmulnbits"])
 def test_the_size_is_known_before(format_name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """2-bit codes that are stored in 4 bits, scales and zero points count."""
+    """2-bit codes stored in 4 bits, scales and zero points are included."""
     sim, _, _ = simulate("llama", {"param_bw": 2, "symmetric": False, "group_size": 16})
     _, model = export(sim, tmp_path / "inline", format_name)
     stored = sum(len(t.raw_data) for t in model.graph.initializer)
@@ -346,7 +346,7 @@ def test_the_size_is_known_before(format_name: str, tmp_path: Path, monkeypatch:
         ("llama", "onnx-float", {}, 21),
         ("llama", "onnx-matmulnbits", {}, 21),
         ("llama", "onnx", {"output_bw": 8}, 21),  # its weights fall back to 4 bits
-        ("stack", "onnx-matmulnbits", {}, 25),  # of experts, which are no products of MatMulNBits
+        ("stack", "onnx-matmulnbits", {}, 25),  # of experts, which are not products for MatMulNBits
     ],
 )
 def test_the_opset_of_what_is_stored(

@@ -48,7 +48,7 @@ def run(opened: onnxruntime.InferenceSession, inputs: dict[str, Tensor]) -> Tens
 
 
 def packed_size(model: nn.Module, bits: dict[str, int], groups: int = 0) -> float:
-    """Bytes of the model: quantized parameters at their bits with fp32 scales, all else as it is."""
+    """Bytes of the model: quantized parameters at their bits with fp32 scales, the others unchanged."""
     total = 0.0
     for name, parameter in model.named_parameters():
         width = next((w for end, w in bits.items() if name.endswith(end) and parameter.dim() > 1), 0)
@@ -121,7 +121,8 @@ def test_efficientnet_with_activations(tmp_path: Path, add_row: AddRow) -> None:
     path, fp = export(sim, tmp_path, "onnx"), export(sim, tmp_path, "onnx-float")
     (name,) = (value.name for value in checked(path).graph.input)
     got = run(session(path, DEFAULT), {name: photos})
-    # ONNX Runtime computes in integers here and rounds at other places: as near as two roundings are.
+    # ONNX Runtime computes in integers here and rounds at other places: the bound
+    # is that of two roundings.
     cosine = torch.cosine_similarity(got, expected).mean().item()
     same = (got.argmax(1) == expected.argmax(1)).float().mean().item()
     assert cosine > 0.99 and same > 0.8

@@ -1,4 +1,4 @@
-"""Parameters and buffers of ONNX files that are called like values of the graph."""
+"""Parameters and buffers of ONNX files whose names clash with values of the graph."""
 
 from pathlib import Path
 

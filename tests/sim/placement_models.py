@@ -22,7 +22,7 @@ class LinearBlock(nn.Module):
 
 
 class Seed(nn.Module):
-    """The model that AIMET's sample encodings were written for."""
+    """The model of AIMET's sample encodings."""
 
     def __init__(self):
         super().__init__()
@@ -90,7 +90,7 @@ class Norms(nn.Module):
 
 
 class SplitProjection(nn.Module):
-    """A leaf module that returns three views of what it computes."""
+    """A leaf module that returns three views of its result."""
 
     def __init__(self):
         super().__init__()
@@ -151,7 +151,7 @@ class Shapes(nn.Module):
 
 
 class Fusions(nn.Module):
-    """What may and what may not be fused with its ReLU."""
+    """Operators that may be fused with their ReLU, and others that may not."""
 
     def __init__(self):
         super().__init__()

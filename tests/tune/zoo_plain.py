@@ -1,4 +1,4 @@
-"""Small models written by hand, one for each way that modules are put together."""
+"""Small models written by hand, one for each way to compose modules."""
 
 import torch
 import torch.nn.functional as F
@@ -57,7 +57,7 @@ class SiameseDeep(nn.Module):
 
 
 class FunctionalRoot(nn.Module):
-    """No module inside: everything is applied by the root itself."""
+    """No module inside: the root applies all operators itself."""
 
     def __init__(self):
         super().__init__()

@@ -1,4 +1,4 @@
-"""The architectures of the zoo: one row each. The modules stand in tests/tune, where blocks are tested."""
+"""The architectures of the zoo, one row each. Their modules are in tests/tune, where blocks are tested."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -71,7 +71,7 @@ ARCHITECTURES = [
 
 
 class Subject:
-    """One architecture with random weights, and as much data as one wants."""
+    """One architecture with random weights, and any amount of data."""
 
     def __init__(self, architecture: Architecture) -> None:
         torch.manual_seed(0)
@@ -93,20 +93,20 @@ class Subject:
         return pytree.tree_map_only(Tensor, like, self._kwargs or self._args)
 
     def run(self, model: nn.Module, batch: Any) -> Any:
-        """What `model` gives; ours or PyTorch's."""
+        """The outputs of `model`, ours or PyTorch's."""
         with torch.no_grad():
             return model(**batch) if self._kwargs else model(*batch)
 
     def _settle_batch_norms(self) -> None:
-        """As training has them. transformers starts EfficientNet's scales at 0.02: activations fade to 0, a
-        residual block's loss is its input's."""
+        """Statistics like those after training. transformers starts EfficientNet's scales at 0.02:
+        activations fade to 0, a residual block's loss is its input's."""
         norms = [m for m in self.model.modules() if isinstance(m, nn.BatchNorm2d)]
         if not norms:
             return
         for norm in norms:
             nn.init.ones_(norm.weight)
             norm.reset_running_stats()
-            norm.momentum = None  # averages over what it sees
+            norm.momentum = None  # averages over all batches seen
         self.model.train()
         for _ in range(4):
             self.run(self.model, self.batch(16))
@@ -115,13 +115,13 @@ class Subject:
 def _tokens(samples: int, length: int, is_mask: bool) -> Tensor:
     if not is_mask:
         return torch.randint(SPECIAL_TOKENS, VOCABULARY, (samples, length))
-    lengths = torch.randint(length // 2, length + 1, (samples, 1))  # padded on the right, each its own way
+    lengths = torch.randint(length // 2, length + 1, (samples, 1))  # padded on the right, each differently
     return (torch.arange(length)[None] < lengths).long()
 
 
 @contextmanager
 def put_back(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Yields the model's tensors as they are; afterwards it has them again."""
+    """Yields the model's present tensors and restores them afterwards."""
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     try:
         yield before

@@ -30,7 +30,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
-    """Two threads on a busy machine wait for each other more than they work."""
+    """Two threads on a busy machine spend more time waiting for each other than working."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

@@ -1,4 +1,4 @@
-"""docs/models.md's tables, from the run's own reports: a row a model, and what trained ones are worth."""
+"""docs/models.md's tables, from the run's own reports: one row per model, and the scores of trained ones."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,7 +60,7 @@ class Score:
         return f"| {self.title} | {weights} | {self.measured} | {' | '.join(numbers)} |"
 
 
-# Of this run, by the test's name.
+# The rows of this run, by the test's name.
 ROWS: dict[str, Row] = {}
 SCORES: dict[str, Score] = {}
 
@@ -70,13 +70,13 @@ def titles_in_docs() -> list[str]:
 
 
 def write_tables() -> None:
-    """This run's lines take the place of those of the same title; the others stay."""
+    """Lines of this run replace those of the same title; the others stay."""
     _replace("models", MODELS_HEAD, ROWS)
     _replace("scores", SCORES_HEAD, SCORES)
 
 
 def _lines_in_docs(table: str) -> dict[str, str]:
-    """By title, the head left out."""
+    """The lines by title, without the head."""
     text = PAGE.read_text().partition(BEGIN.format(table))[2].partition(END.format(table))[0]
     lines = [line for line in text.splitlines() if line.startswith("|")][2:]
     return {line.split("|")[1].strip(): line for line in lines}

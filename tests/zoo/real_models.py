@@ -1,4 +1,4 @@
-"""Trained models out of packages, and data to judge them by; calibration and held-out parts are apart."""
+"""Trained models from packages, and data to judge them; calibration and held-out parts are disjoint."""
 
 import importlib.util
 import pydoc_data.topics
@@ -25,7 +25,7 @@ HELD_OUT_PHOTOS = ["flower.jpg", "chelsea.png", "ihc.png", "hubble_deep_field.jp
 
 
 def folder_of(package: str) -> Path:
-    """Where the package lies, without importing it; skips the test when it is missing."""
+    """The package's folder, without importing it; skips the test when it is missing."""
     spec = importlib.util.find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         pytest.skip(f"the package {package} is missing; scripts/setup models installs it")
@@ -51,7 +51,7 @@ def smollm2() -> tuple[nn.Module, Tensor]:
 
 @torch.no_grad()
 def perplexity(model: Any, rows: Tensor) -> float:
-    """Of rows [n, tokens], each read on its own."""
+    """Perplexity of rows [n, tokens], each read separately."""
     losses = []
     for row in rows:
         scores = model(input_ids=row[None]).logits[0].log_softmax(-1)
@@ -115,7 +115,7 @@ def stage(channels: int, out: int, stride: int) -> nn.Sequential:
 
 @cache
 def digits() -> tuple[Tensor, Tensor]:
-    """1,797 images [n, 1, 8, 8] in 0 to 1 and what they show, shuffled."""
+    """1,797 images [n, 1, 8, 8] in 0 to 1 and their digits, shuffled."""
     folder_of("sklearn")
     from sklearn.datasets import load_digits
 

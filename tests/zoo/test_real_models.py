@@ -1,4 +1,4 @@
-"""Trained models: what AdaScale wins back of what rounding to nearest costs, on data it has not seen."""
+"""Trained models: AdaScale recovers part of the loss from rounding to nearest, on held-out data."""
 
 from typing import Any
 
@@ -26,7 +26,7 @@ from adascale import QuantizationSimModel, apply_adascale
 
 
 def quantize(model: nn.Module, batches: list[Any], layers: dict[str, Any], bits: int, **options: Any) -> Any:
-    """Weights alone. Returns the round-to-nearest simulation, the trained one and its report."""
+    """Only weights. Returns the round-to-nearest simulation, the trained one and its report."""
     nearest, trained = (
         QuantizationSimModel(model, batches[0], param_bw=bits, output_bw=32, layer_config=layers)
         for _ in range(2)
@@ -111,13 +111,13 @@ def test_smollm2_keeps_its_perplexity() -> None:
         [(full,), (rounded,), (learned,)],
     )
     assert full == pytest.approx(12.67, abs=0.01) and rounded == pytest.approx(22.78, abs=0.05)
-    assert learned < 14.5  # AIMET's AdaScale comes to 16.07 in twice the iterations
+    assert learned < 14.5  # AIMET's AdaScale reaches 16.07 in twice the iterations
 
 
 @pytest.mark.full
 @pytest.mark.timeout(1500)
 def test_efficientnet_lite0_sees_the_same() -> None:
-    """Depthwise convolutions: plain rounding leaves nothing of the model."""
+    """Depthwise convolutions: plain rounding destroys the model."""
     model = efficientnet_lite0()
     batches = list(crops(CALIBRATION_PHOTOS, each=24, seed=1).split(16))
     held_out = crops(HELD_OUT_PHOTOS, each=16, seed=2)

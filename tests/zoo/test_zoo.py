@@ -1,4 +1,4 @@
-"""What holds on every architecture, whatever its modules: blocks, outputs, training, weights, encodings."""
+"""Properties of every architecture, whatever its modules: blocks, outputs, training, weights, encodings."""
 
 import json
 import re
@@ -36,7 +36,7 @@ class Captured(Subject):
             return QuantizationSimModel(self.model, self.example, **options)
 
     def train(self, **options: Any) -> tuple[QuantizationSimModel, AdaScaleReport]:
-        """W3A16, trained on batches of two lengths; of those held out the last is short."""
+        """W3A16, trained on batches of two lengths; the last held-out batch is short."""
         torch.manual_seed(1)
         batches = [self.batch(8, 1.0 if i % 2 else 1.5) for i in range(8)]
         held_out = [self.batch(8), self.batch(3)]
@@ -76,7 +76,7 @@ def without_value_names(text: str) -> str:
 
 
 def fixed_sizes(sizes: str) -> list[str]:
-    """Of `2, s0, Mod(s0, 4) + 1` the fixed ones, and a star for any other."""
+    """The fixed sizes in `2, s0, Mod(s0, 4) + 1`, and a star for any other."""
     while "(" in sizes:
         sizes = re.sub(r"\([^()]*\)", "", sizes)
     return [size if size.isdigit() or not size else "*" for size in sizes.split(", ")]
@@ -96,7 +96,7 @@ def test_blocks_are_the_golden_ones(subject: Captured, request: pytest.FixtureRe
 
 @pytest.mark.parametrize("size", SIZES)
 def test_output_in_full_precision_is_pytorchs(subject: Captured, size: str) -> None:
-    """In the very class of output, at sizes that the example did not have."""
+    """With the same class of output, at sizes that the example did not have."""
     batch = subject.batch(*SIZES[size])
     simulated = subject.sim(param_bw=32, output_bw=32).model
     expected, got = subject.run(subject.model, batch), subject.run(simulated, batch)
@@ -124,7 +124,7 @@ def test_encodings_are_finite(subject: Captured, tmp_path: Path) -> None:
 
 
 def read_encodings(sim: QuantizationSimModel, folder: Path) -> dict[str, Any]:
-    """Refuses NaN and infinity, which JSON does not have and Python writes all the same."""
+    """Refuses NaN and infinity, which JSON does not have but Python writes."""
 
     def refuse(constant: str) -> None:
         raise AssertionError(f"{constant} among the encodings")
@@ -140,7 +140,8 @@ def differing(left: dict[str, Tensor], right: dict[str, Tensor]) -> set[str]:
 
 
 def test_weights_change_only_where_they_may(subject: Captured, tmp_path: Path) -> None:
-    """Apart, the model keeps its bytes; in place, it gets the simulation's. Only weights with an encoding
+    """By default the model keeps its bytes; in place it gets the simulation's. Only weights with an
+    encoding
     differ."""
     with put_back(subject.model) as before:
         apart, _ = subject.train()
