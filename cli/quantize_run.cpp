@@ -135,7 +135,7 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
       options.encoding_version);
   std::vector<std::string> sources = run.data.files;
   sources.push_back(run.model);
-  sources.push_back(model.source.path);  // the .gguf in the folder, say
+  sources.push_back(model.source.path);  // e.g. the .gguf in the folder
   check_output(files, sources);
 
   const Batches batches = cut_batches(model, run.data);

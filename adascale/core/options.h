@@ -25,13 +25,13 @@ struct OptionRule {
 /// `param_bw` -> `--param-bw`.
 std::string flag_of(const std::string& name);
 
-/// Throws Error (user) with the name, the value and what is allowed.
+/// Throws Error (user) with the name, the value and the allowed ones.
 void check_rule(const std::string& name, double value, const OptionRule& rule);
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule);
 
 class Objections;
 
-/// A visitor that checks every value of an options struct against its rule and collects what is wrong.
+/// A visitor that checks every value of an options struct against its rule and collects the faults.
 class RuleChecker {
  public:
   /// `spelled`: how the user wrote a name (flag_of for the command); empty: as declared.

@@ -27,7 +27,7 @@ c10::Stream computing_stream(c10::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device);
 }
 
-/// One for all copies to a device: allocators keep what is freed by stream.
+/// One stream for all copies to a device: allocators keep freed memory by stream.
 c10::Stream copying_stream(c10::Device device) {
   static std::mutex mutex;
   static std::map<std::pair<c10::DeviceType, c10::DeviceIndex>, c10::Stream> streams;

@@ -73,7 +73,7 @@ int count_devices(DeviceType type) {
   return is_loaded ? c10::impl::getDeviceGuardImpl(type)->deviceCount() : 0;
 }
 
-/// Why there is no device of the type, and what to do about it.
+/// Why there is no device of the type, and the cure.
 std::string describe_absence(DeviceType type) {
   if (type == DeviceType::CUDA && !is_cuda_build())
     return "; this torch is built for the CPU alone: install its CUDA build";

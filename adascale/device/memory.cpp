@@ -26,7 +26,7 @@ std::optional<int64_t> free_device_bytes(c10::Device device) {
     const auto stats = allocator->getDeviceStats(device.index());
     constexpr auto kAll = static_cast<size_t>(c10::CachingAllocator::StatType::AGGREGATE);
     return free + stats.reserved_bytes[kAll].current - stats.allocated_bytes[kAll].current;
-  } catch (const c10::Error&) {  // boundary: a backend that does not say
+  } catch (const c10::Error&) {  // boundary: a backend that does not tell
     return std::nullopt;
   }
 }

@@ -16,7 +16,8 @@ class Dataflow {
  public:
   explicit Dataflow(const Program& program);
 
-  /// All nodes that must run before `node`, directly: producers of what it reads, and the in-place order.
+  /// All nodes that must run directly before `node`: the producers of its
+  /// operands, and the in-place order.
   const std::vector<NodeId>& needs(NodeId node) const { return needs_[node]; }
   /// The value whose storage `value` shares through views and in-place results;
   /// `value` itself when it owns it.

@@ -52,7 +52,7 @@ struct Stage {
   std::vector<ValueId> drops;
 };
 
-/// Works out, once, what a run does around each node.
+/// The actions of a run around each node, worked out once.
 struct Plan::Compiled {
   Compiled(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
 

@@ -11,7 +11,7 @@ namespace adascale {
 ///   write_safetensors(files.path("model.safetensors"), ...);
 ///   files.commit();
 ///
-/// Without commit() the destructor removes what was written and leaves the folder as it was.
+/// Without commit() the destructor removes the written files and leaves the folder as it was.
 class StagedFiles {
  public:
   explicit StagedFiles(const std::string& folder);

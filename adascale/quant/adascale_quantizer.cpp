@@ -149,7 +149,7 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   const FakeQuantized result = quantized();
   check_finite(name + ", trained scale", result.affine.scale);
   if (result.affine.minimum.defined()) check_finite(name + ", trained minimum", result.affine.minimum);
-  // On its grid already: its codes are what it is made of.
+  // The weight is on its grid already, so encoding it gives back its own codes.
   Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
                                     result.affine, state_.grid);
   encoding.grid = source_grid_;

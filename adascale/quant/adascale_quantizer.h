@@ -44,7 +44,7 @@ struct FakeQuantized {
 ///   Ŵ       = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
 ///
 /// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per
-/// superblock. Gradients pass straight through the rounding to what is stored.
+/// superblock. Gradients pass straight through the rounding to stored values.
 ///
 /// Every learnable starts at 0, so that w_dq starts as round-to-nearest, exactly. Learnables,
 /// scale and offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient
@@ -77,8 +77,8 @@ class AdaScaleQuantizer {
   /// gradients, bit for bit.
   Encoding encode(const std::string& name) const;
   const AdaScaleState& state() const { return state_; }
-  /// W' of the weight's shape, fp32: what AIMET folds into the weight; only tests that
-  /// compare with AIMET want it.
+  /// W' of the weight's shape, fp32, which AIMET folds into the weight; only tests that
+  /// compare with AIMET need it.
   at::Tensor divided_weight() const;
 
  private:

@@ -275,7 +275,7 @@ AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vect
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i)
       report.blocks.push_back(visit_block(sim, plan, walk, i, options));
-  } catch (const Error& error) {  // boundary: says what a failure leaves behind
+  } catch (const Error& error) {  // boundary: names the blocks that a failure leaves folded
     throw Error(error.fault(), error.what() + describe_folded(report));
   } catch (const c10::OutOfMemoryError& error) {  // boundary: the estimates were too low
     fail("{}: {}; give smaller batches, smaller blocks (blocks=) or less device_activation_memory{}",

@@ -15,7 +15,7 @@ enum class OpRole {
 
 struct OpTraits {
   OpRole role = OpRole::kOther;
-  /// Names of the operands a weight can stand in, as in the operator's schema.
+  /// Names of the operands that may be a weight, as in the operator's schema.
   std::vector<std::string> weights;
 };
 

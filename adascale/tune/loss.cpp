@@ -48,7 +48,7 @@ std::map<ValueId, NodeId> makers(const Program& program, const Block& block) {
   return made_by;
 }
 
-/// Of a layer's output; 0 when the node is not a layer.
+/// The channel dim of a layer's output; 0 when the node is not a layer.
 int64_t channel_dim_of(const Program& program, const Node& node) {
   for (const LayerKind* kind : layer_kinds_of_op(node.op())) {
     const Argument* weight = node.input(kind->weight);

@@ -67,7 +67,7 @@ class QuantizationSimModel:
         def simulate(captured: Capture, is_part: bool) -> _C.Sim:
             return _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords, is_part)
 
-        with torch.inference_mode(False):  # what is made under it could not be trained on
+        with torch.inference_mode(False):  # tensors made under it could not be trained on
             whole = _capture_whole(model, dummy_input, blocks)
             if isinstance(whole, Capture):
                 self._simulate_whole(model, whole, simulate(whole, False))

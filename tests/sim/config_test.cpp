@@ -15,7 +15,7 @@ namespace {
 using nlohmann::json;
 using testing::error_of;
 
-/// Collects what is logged while it lives.
+/// Collects logged lines while it lives.
 class LogLines {
  public:
   LogLines() {

@@ -51,7 +51,7 @@ class FunctionDoor:
 def _call(model: str) -> tuple[nn.Module, Any]:
     place, _, name = model.partition(":")
     if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())  # as `python -m` has it, and a script of pip's does not
+        sys.path.insert(0, os.getcwd())  # `python -m` does this, a script of pip does not
     try:
         function = getattr(importlib.import_module(place), name)
     except Exception as error:  # boundary: the user's own code, one line
