@@ -6,6 +6,8 @@
 #define ADASCALE_KERNELS_STEPS_INL_H_
 #endif
 
+#include <type_traits>
+
 #include "adascale/kernels/vectors-inl.h"
 #include "adascale/kernels/weight_rows.h"
 
@@ -56,6 +58,19 @@ struct AdamStep {
     return down;
   }
 };
+
+/// Calls `body` with the type of the rule's steps, as std::type_identity; not at all for kStay.
+template <class Body>
+void with_step_of(UpdateRule update, const Body& body) {
+  switch (update) {
+    case UpdateRule::kStay:
+      return;
+    case UpdateRule::kAdam:
+      return body(std::type_identity<AdamStep>());
+    case UpdateRule::kSigned:
+      return body(std::type_identity<SignedStep>());
+  }
+}
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)
 }  // namespace HWY_NAMESPACE

@@ -223,16 +223,19 @@ void sum_rows_here(const WeightRows& t, int64_t first, int64_t last, float* scal
 }
 
 void step_rows_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
-  const bool wide = t.output_type == Stored::kFloat;
-  if (rule.adam)
-    (wide ? step_rows_of<float, AdamStep> : step_rows_of<uint16_t, AdamStep>)(t, rule, first, last);
-  else
-    (wide ? step_rows_of<float, SignedStep> : step_rows_of<uint16_t, SignedStep>)(t, rule, first, last);
+  with_step_of(rule.update, [&](auto step) {
+    using Step = typename decltype(step)::type;
+    if (t.output_type == Stored::kFloat)
+      step_rows_of<float, Step>(t, rule, first, last);
+    else
+      step_rows_of<uint16_t, Step>(t, rule, first, last);
+  });
 }
 
 void step_one_scale_here(const WeightRows& t, const RowRule& rule, const float* scales) {
-  (rule.adam ? step_scales<AdamStep> : step_scales<SignedStep>)(t, rule, 0, 1, scales, scales + 1,
-                                                                scales + 2);
+  with_step_of(rule.update, [&](auto step) {
+    step_scales<typename decltype(step)::type>(t, rule, 0, 1, scales, scales + 1, scales + 2);
+  });
 }
 
 template <class Step>
@@ -246,7 +249,9 @@ void step_values_of(const RowLearnable& learnable, const RowRule& rule, const fl
 
 void step_values_here(const RowLearnable& learnable, const RowRule& rule, const float* gradient,
                       int64_t count) {
-  (rule.adam ? step_values_of<AdamStep> : step_values_of<SignedStep>)(learnable, rule, gradient, count);
+  with_step_of(rule.update, [&](auto step) {
+    step_values_of<typename decltype(step)::type>(learnable, rule, gradient, count);
+  });
 }
 
 const char* target_here() {

@@ -1,6 +1,8 @@
 #pragma once
 #include <cstdint>
 
+#include "adascale/kernels/update_rule.h"
+
 namespace adascale {
 
 // Lengths of a signed step: scale / |w| for s2, so that a step counts in codes.
@@ -32,10 +34,10 @@ struct RowAffine {
   float *scale = nullptr, *offset = nullptr, *shrink = nullptr;
 };
 
-/// How a step moves a learnable. Adam (arXiv 1412.6980): p -= rate * m / (sqrt(v) * second_factor + 1e-8),
-/// with its bias corrections in rate and second_factor. Signed steps: p -= rate * sign(gradient) * length.
+/// One step of the learnables. Adam: p -= rate * m / (sqrt(v) * second_factor + 1e-8), with its
+/// bias corrections in rate and second_factor. kStay: no step, w_dq stays too.
 struct RowRule {
-  bool adam = false;
+  UpdateRule update = UpdateRule::kStay;
   float scale_rate = 0, rounding_rate = 0;
   float second_factor = 1;
 };

@@ -65,7 +65,7 @@ struct WeightPass::Rows {
     view.rows.start_scale = data_of(start_scale);
     if (view.rows.one_scale) view.rows.next = next_affine.pointers();
     if (state.s4.defined()) s4.value = data_of(state.s4);
-    if (rule.adam) add_moments();
+    if (rule.update == UpdateRule::kAdam) add_moments();
   }
 
   void add_moments() {
@@ -81,11 +81,11 @@ struct WeightPass::Rows {
   }
 
   RowRule rule_at(double decay) const {
-    if (!rule.adam)
-      return {false, static_cast<float>(rule.scale_rate * decay),
+    if (rule.update != UpdateRule::kAdam)
+      return {rule.update, static_cast<float>(rule.scale_rate * decay),
               static_cast<float>(rule.rounding_rate * decay), 1};
     const double first = 1 - std::pow(0.9, steps), second = 1 - std::pow(0.999, steps);
-    return {true, static_cast<float>(rule.scale_rate * decay / first),
+    return {rule.update, static_cast<float>(rule.scale_rate * decay / first),
             static_cast<float>(rule.rounding_rate * decay / first),
             static_cast<float>(1 / std::sqrt(second))};
   }
@@ -137,6 +137,7 @@ struct WeightPass::Rows {
 WeightPass::WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type)
     : rows_(std::make_unique<Rows>(state, rule, output_type)) {
   ADA_ASSERT(kernels_take(state), "the kernels don't take this weight");
+  ADA_ASSERT(rule.update != UpdateRule::kStay, "a weight in training whose learnables stay");
 }
 WeightPass::~WeightPass() = default;
 WeightPass::WeightPass(WeightPass&&) noexcept = default;

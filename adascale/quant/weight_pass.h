@@ -3,15 +3,15 @@
 
 #include <memory>
 
+#include "adascale/kernels/update_rule.h"
 #include "adascale/quant/adascale_quantizer.h"
 
 namespace adascale {
 
-/// How the learnables of a weight move, per iteration; rates before decay. Adam
-/// (arXiv 1412.6980: 0.9, 0.999, 1e-8), or signed steps (signSGD, arXiv 1802.04434):
-/// p -= rate * sign(gradient) * AdaScaleQuantizer::code_steps().
+/// How the learnables of a weight move in one iteration; rates before decay. The lengths of signed
+/// steps are AdaScaleQuantizer::code_steps().
 struct StepRule {
-  bool adam = false;
+  UpdateRule update = UpdateRule::kStay;
   double scale_rate = 0;     ///< of beta and gamma
   double rounding_rate = 0;  ///< of s2, s3, s4
 };
@@ -29,8 +29,8 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state);
 /// tune/learned_weight; tests compare the two.
 class WeightPass {
  public:
-  /// The learnables of `state` are updated in place. `output_type`: kFloat or kBFloat16,
-  /// the block's compute dtype.
+  /// The learnables of `state` are updated in place, by a rule that moves them. `output_type`:
+  /// kFloat or kBFloat16, the block's compute dtype.
   WeightPass(const AdaScaleState& state, const StepRule& rule, c10::ScalarType output_type);
   ~WeightPass();
   WeightPass(WeightPass&&) noexcept;

@@ -65,10 +65,10 @@ constexpr int64_t kCopiesOfActivations = 2;  // themselves and their gradients
 constexpr int64_t kCopiesOfInputs = 3, kCopiesOfOutputs = 6;
 
 int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, const SymbolSizes& symbols,
-                       bool adam) {
+                       UpdateRule update) {
   const Program& program = sim.program();
   const std::vector<int32_t> trained = weights_to_train(sim, block);
-  const int64_t per_weight = kBytesPerWeight + (adam ? kBytesOfMoments : 0);
+  const int64_t per_weight = kBytesPerWeight + (update == UpdateRule::kAdam ? kBytesOfMoments : 0);
   std::set<ValueId> state;
   int64_t bytes = 0;
   for (const ValueId value : block.activations_in)
@@ -93,10 +93,11 @@ int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, cons
 }  // namespace
 
 int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                             const std::vector<Inputs>& batches, bool adam) {
+                             const std::vector<Inputs>& batches, UpdateRule update) {
   int64_t largest = 0;
   for (const auto& [symbols, count] : count_sizes(sim.program(), batches))
-    for (const Block& block : blocks) largest = std::max(largest, training_bytes(sim, block, symbols, adam));
+    for (const Block& block : blocks)
+      largest = std::max(largest, training_bytes(sim, block, symbols, update));
   return largest;
 }
 

@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "adascale/kernels/update_rule.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/blocks.h"
 
@@ -16,6 +17,6 @@ int64_t estimate_activation_bytes(const Program& program, const std::vector<Bloc
 /// weights, their learnables and autograd's copies, the rest of its state, one batch's
 /// activations with their gradients.
 int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                             const std::vector<Inputs>& batches, bool adam);
+                             const std::vector<Inputs>& batches, UpdateRule update);
 
 }  // namespace adascale

@@ -49,11 +49,11 @@ class AutogradWeight : public LearnedWeight {
 
 StepRule step_rule(const Recipe& recipe, int64_t iterations) {
   ADA_ASSERT(recipe.trains() && iterations > 0, "a recipe that does not train");
-  const bool adam = recipe.update == UpdateRule::kAdam;
+  const bool shares_budget = recipe.update == UpdateRule::kSigned;
   // A short budget takes fewer steps, not longer ones: SmolLM2 at 3 bits has a perplexity of 450 after 8
   // steps of 1/8, of 20 after 8 of 1/64.
-  const double share = adam ? 1 : 1 / static_cast<double>(std::max(iterations, kFewestSteps));
-  return {adam, recipe.scale_rate * share, recipe.rounding_rate * share};
+  const double share = shares_budget ? 1 / static_cast<double>(std::max(iterations, kFewestSteps)) : 1;
+  return {recipe.update, recipe.scale_rate * share, recipe.rounding_rate * share};
 }
 
 std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule,
@@ -66,7 +66,8 @@ std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quan
 std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer,
                                                     const StepRule& rule) {
   const auto scales = quantizer.scale_learnables(), rounding = quantizer.rounding_learnables();
-  if (rule.adam)
+  ADA_ASSERT(rule.update != UpdateRule::kStay, "a weight in training whose learnables stay");
+  if (rule.update == UpdateRule::kAdam)
     return std::make_unique<AutogradWeight<Adam>>(quantizer, Adam(scales, rule.scale_rate),
                                                   Adam(rounding, rule.rounding_rate));
   return std::make_unique<AutogradWeight<SignedSteps>>(

@@ -68,7 +68,7 @@ MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>
                        const AdaScaleOptions& options, Objections& objections) {
   MemoryPlan plan;
   plan.activations = estimate_activation_bytes(sim.program(), blocks, batches);
-  plan.largest_block = estimate_block_bytes(sim, blocks, batches, recipe.update == UpdateRule::kAdam);
+  plan.largest_block = estimate_block_bytes(sim, blocks, batches, recipe.update);
   if (!sim.program().device.is_cpu())
     plan_device(sim, options, plan, objections);
   else if (options.device_activation_memory)

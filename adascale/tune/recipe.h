@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "adascale/kernels/update_rule.h"
+
 namespace adascale {
 
 /// The range from which a block's weights are trained.
@@ -17,15 +19,10 @@ enum class LossKind {
   kPerToken,  ///< squared error over mean square, token by token (pixel by pixel), averaged
 };
 
-/// How learnables move (tune/adam, tune/signed_steps).
-enum class UpdateRule {
-  kStay,    ///< they don't: the start is the result
-  kAdam,    ///< rates are Adam's
-  kSigned,  ///< rates are sums over a budget of 64 iterations or more, before decay; those of s2, s3 and s4
-            ///< count in codes
-};
-
 /// How a block is trained. One row per recipe; the command, the docs and the tests walk the table.
+///
+/// Adam's rates are per iteration. Those of signed steps are sums over a budget of 64 iterations or
+/// more, before decay; those of s2, s3 and s4 count in codes.
 struct Recipe {
   std::string name;
   std::string description;

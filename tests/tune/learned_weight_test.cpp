@@ -14,8 +14,9 @@
 namespace adascale {
 namespace {
 
-const std::vector<StepRule> kRules = {{.adam = true, .scale_rate = 1e-2, .rounding_rate = 2e-2},
-                                      {.adam = false, .scale_rate = 1e-3, .rounding_rate = 0.1}};
+const std::vector<StepRule> kRules = {
+    {.update = UpdateRule::kAdam, .scale_rate = 1e-2, .rounding_rate = 2e-2},
+    {.update = UpdateRule::kSigned, .scale_rate = 1e-3, .rounding_rate = 0.1}};
 constexpr int kSteps = 5;
 
 /// A quantizer away from its start, clipping some weights.
@@ -65,7 +66,7 @@ TEST(LearnedWeight, RunsTheKernelsAskedFor) {
 TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
   for (const QuantCase& c : quant_cases()) {
     for (const StepRule& rule : kRules) {
-      SCOPED_TRACE(c.name() + (rule.adam ? " adam" : " signed"));
+      SCOPED_TRACE(c.name() + (rule.update == UpdateRule::kAdam ? " adam" : " signed"));
       const at::Tensor w = c.weight();
       const AdaScaleQuantizer fused = moved_quantizer(c, w), plain = moved_quantizer(c, w);
       ASSERT_TRUE(kernels_take(fused.state()));
