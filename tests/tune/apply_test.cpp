@@ -80,6 +80,19 @@ TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
                     .equal(rtn.dequantized_weight(static_cast<int32_t>(i))));
 }
 
+TEST(ApplyAdaScale, TheNextBlockReadsTheWeightsThatStay) {
+  QuantizationSimModel diverging = seed_sim(), searched = seed_sim();
+  const AdaScaleReport got =
+      apply_adascale(diverging, seed_batches(1),
+                     AdaScaleOptions{.num_iterations = 2, .precision = "float32", .lr_scale = 1e8});
+  const AdaScaleReport expected =
+      apply_adascale(searched, seed_batches(1), AdaScaleOptions{.recipe = "clip", .precision = "float32"});
+  for (size_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(got.blocks[i].note, "training diverged; the clip search stays");
+    EXPECT_DOUBLE_EQ(got.blocks[i].loss_before, expected.blocks[i].loss_before) << i;
+  }
+}
+
 TEST(ApplyAdaScale, KeepsWhatWasTrainedWhenAskedThoughItIsWorse) {
   QuantizationSimModel sim = seed_sim(8);
   const auto report = apply_adascale(

@@ -1,0 +1,43 @@
+#include "adascale/tune/failure.h"
+
+#include <c10/util/Exception.h>
+#include <fmt/ranges.h>
+
+#include "adascale/core/error.h"
+
+namespace adascale {
+namespace {
+
+/// "; folded already, and kept so: a, b", for the end of a message; empty before the first block.
+std::string describe_folded(const AdaScaleReport& report) {
+  std::vector<std::string> names;
+  for (const BlockReport& block : report.blocks) names.push_back(block.name);
+  return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
+}
+
+/// Whether torch objects to an operator without an algorithm that sums in one order.
+bool is_about_determinism(const c10::Error& error) {
+  return std::string(error.what_without_backtrace()).find("deterministic") != std::string::npos;
+}
+
+}  // namespace
+
+void rethrow_naming_folded(const AdaScaleReport& report, const Preflight& plan,
+                           const AdaScaleOptions& options) {
+  const std::string folded = describe_folded(report), &block = plan.blocks[report.blocks.size()].name;
+  try {
+    throw;
+  } catch (const Error& error) {  // boundary: says what a failure leaves behind
+    throw Error(error.fault(), error.what() + folded);
+  } catch (const c10::OutOfMemoryError& error) {  // boundary: the estimates were too low
+    fail("{}: {}; give smaller batches, smaller blocks (blocks=) or less device_activation_memory{}", block,
+         first_line(error.what_without_backtrace()), folded);
+  } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
+    if (options.deterministic && is_about_determinism(error))
+      fail("{}: deterministic: {}; leave it out{}", block, first_line(error.what_without_backtrace()),
+           folded);
+    throw Error(Error::Fault::kInternal, first_line(error.what_without_backtrace()) + folded);
+  }
+}
+
+}  // namespace adascale

@@ -1,0 +1,13 @@
+#pragma once
+#include "adascale/tune/adascale.h"
+#include "adascale/tune/preflight.h"
+#include "adascale/tune/report.h"
+
+namespace adascale {
+
+/// Within a catch: passes the failure of the block after those of `report` on, and says which ones
+/// are folded already.
+[[noreturn]] void rethrow_naming_folded(const AdaScaleReport& report, const Preflight& plan,
+                                        const AdaScaleOptions& options);
+
+}  // namespace adascale

@@ -1,0 +1,44 @@
+#include "adascale/tune/start_ranges.h"
+
+#include "adascale/quant/schemes.h"
+#include "adascale/tune/input_power.h"
+
+namespace adascale {
+namespace {
+
+std::vector<Range> scheme_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) {
+  std::vector<Range> ranges;
+  for (const int32_t weight : weights) ranges.push_back(sim.weights()[weight].range);
+  return ranges;
+}
+
+std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::vector<int32_t>& weights,
+                                   const InputPower& power) {
+  const c10::Device device = sim.program().device;
+  const std::vector<at::Tensor> importance = power.mean_squares();
+  std::vector<Range> ranges;
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const QuantizedWeight& weight = sim.weights()[weights[i]];
+    const at::Tensor w = sim.state(weight.layer.parameters.front()).detach().to(device);
+    ranges.push_back(weighted_sqnr_range(w, weight.grid, importance[i]));
+  }
+  return ranges;
+}
+
+}  // namespace
+
+std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const Preflight& plan,
+                                           InputSource& source, size_t block,
+                                           const std::vector<int32_t>& weights) {
+  if (plan.recipe.start == StartRange::kScheme || weights.empty()) {
+    source.run_fp(block, {});
+    return scheme_ranges(sim, weights);
+  }
+  InputPower power(sim, weights);
+  source.run_fp(block, [&](int64_t batch, NodeId node, const Environment& environment) {
+    if (batch < plan.training_batches) power.watch(node, environment);
+  });
+  return weighted_ranges(sim, weights, power);
+}
+
+}  // namespace adascale

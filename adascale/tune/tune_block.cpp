@@ -1,0 +1,88 @@
+#include "adascale/tune/tune_block.h"
+
+#include <ATen/TensorOperators.h>
+#include <fmt/format.h>
+
+#include <optional>
+
+namespace adascale {
+namespace {
+
+/// The better one of round-to-nearest and of the range the training starts from.
+Candidate choose_before(const Candidate& rtn, BlockTrainer& trainer, const BlockJob& job) {
+  if (job.recipe.start == StartRange::kScheme || !job.recipe.trains()) return rtn;
+  Candidate start = measure_present("the clip search", trainer, job);
+  return start.no_worse_than(rtn) ? start : rtn;
+}
+
+/// Trains with the recipe's steps. If that ends worse than it began and the recipe says so, trains
+/// anew with shorter ones: a block of few weights or little data can need them. `trainer` is then
+/// the last attempt's, `tuned.trained` the best one's result.
+void train(std::optional<BlockTrainer>& trainer, BlockJob job, const OnIteration& on_iteration,
+           TunedBlock& tuned) {
+  constexpr double kShorter = 0.25;
+  constexpr int kAttempts = 3;
+  for (int attempt = 0; attempt < kAttempts; ++attempt) {
+    trainer->train([&](int64_t step, double loss) { on_iteration(tuned.step_length, step, loss); });
+    Candidate now = measure_present("trained", *trainer, job);
+    tuned.trained_ran_last = attempt == 0 || (now.is_finite() && now.better_than(tuned.trained));
+    if (tuned.trained_ran_last) tuned.trained = std::move(now);
+    const bool helped = tuned.trained.is_finite() && tuned.trained.no_worse_than(tuned.before);
+    if (helped || !job.recipe.shortens_steps || attempt + 1 == kAttempts) return;
+    job.recipe.scale_rate *= kShorter;
+    job.recipe.rounding_rate *= kShorter;
+    tuned.step_length *= kShorter;
+    trainer.reset();  // before the next one takes as much memory
+    trainer.emplace(job);
+  }
+}
+
+/// Explains an unusual report; empty when the training helped and was kept.
+std::string explain_choice(const TunedBlock& tuned) {
+  const Candidate &trained = tuned.trained, &before = tuned.before;
+  if (!trained.is_finite()) return fmt::format("training diverged; {} stays", before.name);
+  const bool shortened = tuned.step_length != 1;
+  if (trained.no_worse_than(before))
+    return shortened ? fmt::format("with steps {} times as long; longer ones did not help", tuned.step_length)
+                     : "";
+  const std::string tried =
+      shortened ? fmt::format(", nor with steps {} times as long", tuned.step_length) : "";
+  return tuned.keeps_trained ? fmt::format("training did not help{} and is kept all the same; {} was better",
+                                           tried, before.name)
+                             : fmt::format("training did not help{}; {} stays", tried, before.name);
+}
+
+LayerReport report_layer(const QuantizedWeight& weight, const Encoding& rtn, const Encoding& kept) {
+  const double moved = rtn.codes.ne(kept.codes).to(at::kDouble).mean().item<double>();
+  return {weight.layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
+}
+
+}  // namespace
+
+TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& on_iteration) {
+  std::optional<BlockTrainer> trainer(job);
+  TunedBlock tuned;
+  tuned.rtn = measure_round_to_nearest(*trainer, job);
+  tuned.before = choose_before(tuned.rtn, *trainer, job);
+  train(trainer, job, on_iteration, tuned);
+  tuned.keeps_trained =
+      tuned.trained.is_finite() && (!keep_better || tuned.trained.no_worse_than(tuned.before));
+  return tuned;
+}
+
+BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {
+  BlockReport report{.name = job.block.name,
+                     .loss_before = tuned.rtn.losses.training,
+                     .loss_after = tuned.trained.losses.training,
+                     .held_out_before = tuned.rtn.losses.held_out,
+                     .held_out_after = tuned.trained.losses.held_out,
+                     .iterations = job.iterations,
+                     .kept = tuned.keeps_trained,
+                     .note = explain_choice(tuned)};
+  const std::vector<Encoding>&rtn = tuned.rtn.encodings, &kept = tuned.kept().encodings;
+  for (size_t i = 0; i < kept.size(); ++i)
+    report.layers.push_back(report_layer(job.sim.weights()[job.weights[i]], rtn[i], kept[i]));
+  return report;
+}
+
+}  // namespace adascale

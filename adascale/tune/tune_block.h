@@ -1,0 +1,35 @@
+#pragma once
+#include <functional>
+#include <string>
+
+#include "adascale/tune/block_trainer.h"
+#include "adascale/tune/candidate.h"
+#include "adascale/tune/report.h"
+
+namespace adascale {
+
+/// The candidates of a block, and which of them stays.
+struct TunedBlock {
+  Candidate rtn;                  ///< round-to-nearest, which reports compare with
+  Candidate before;               ///< the better one of `rtn` and the start of the training
+  Candidate trained;              ///< the best attempt at training
+  double step_length = 1;         ///< of the last attempt, as a share of the recipe's
+  bool keeps_trained = false;     ///< else `before` stays
+  bool trained_ran_last = false;  ///< no other weights ran in the quantized stream since
+
+  const Candidate& kept() const { return keeps_trained ? trained : before; }
+  bool kept_ran_last() const { return keeps_trained && trained_ran_last; }
+};
+
+/// Sees an iteration of an attempt at training, whose steps are `step_length` of the recipe's.
+using OnIteration = std::function<void(double step_length, int64_t step, double loss)>;
+
+/// Trains a block's weights and chooses the best of round-to-nearest, the start of the training and
+/// its result, or, with `keep_better` off, its result. Changes nothing in the simulation; the
+/// quantized stream has the outputs of the last weights measured.
+TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& on_iteration);
+
+/// The numbers of a tuned block, without its seconds.
+BlockReport report_block(const BlockJob& job, const TunedBlock& tuned);
+
+}  // namespace adascale
