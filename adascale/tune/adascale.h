@@ -78,7 +78,8 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 /// than round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any
 /// work and all at once: no batches; NaN or infinity in a batch; inputs that do not fit; no block
 /// found; a layer that cannot be trained; epochs with iterations; sim already calibrated or already
-/// trained. A failure during the work names the blocks already folded; these stay folded.
+/// trained. A failure during the work names the blocks already folded; these stay folded. An exception
+/// of the progress sink keeps its type, and the log names them.
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 

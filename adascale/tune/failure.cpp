@@ -3,7 +3,10 @@
 #include <c10/util/Exception.h>
 #include <fmt/ranges.h>
 
+#include <new>
+
 #include "adascale/core/error.h"
+#include "adascale/core/progress.h"
 
 namespace adascale {
 namespace {
@@ -37,6 +40,14 @@ void rethrow_naming_folded(const AdaScaleReport& report, const Preflight& plan,
       fail("{}: deterministic: {}; leave it out{}", block, first_line(error.what_without_backtrace()),
            folded);
     throw Error(Error::Fault::kInternal, first_line(error.what_without_backtrace()) + folded);
+  } catch (const std::bad_alloc&) {  // boundary: likewise, of the host's memory
+    fail(
+        "{}: the host is out of memory; give smaller batches, smaller blocks (blocks=) or less "
+        "activation_memory{}",
+        block, folded);
+  } catch (...) {  // boundary: the caller's own exception keeps its type
+    if (!folded.empty()) log_line(fmt::format("apply_adascale: stopped in {}{}", block, folded));
+    throw;
   }
 }
 

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <new>
 
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/recipe.h"
@@ -299,6 +300,36 @@ TEST(ApplyAdaScale, AFailureNamesTheBlocksAlreadyFolded) {
             "the user's own trouble; folded already, and kept so: linear_blocks.0, linear_blocks.1");
   EXPECT_TRUE(sim.weights()[3].encoding);
   EXPECT_FALSE(sim.weights()[4].encoding);
+}
+
+TEST(ApplyAdaScale, ALackOfMemoryNamesTheBlocksAlreadyFoldedAndTheCure) {
+  QuantizationSimModel sim = seed_sim();
+  AdaScaleOptions options{.num_iterations = 2};
+  options.progress = [](const ProgressEvent& event) {
+    if (event.stage.starts_with("block 3/5")) throw std::bad_alloc();
+  };
+  EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(2), options); }),
+            "linear_blocks.2: the host is out of memory; give smaller batches, smaller blocks (blocks=) or "
+            "less activation_memory; folded already, and kept so: linear_blocks.0, linear_blocks.1");
+}
+
+TEST(ApplyAdaScale, ACallersExceptionKeepsItsTypeAndTheLogNamesTheBlocksAlreadyFolded) {
+  struct OfTheCaller {};
+  std::vector<std::string> lines;
+  set_log_sink([&](const std::string& line) { lines.push_back(line); });
+  for (const std::string block : {"block 1/5", "block 3/5"}) {
+    QuantizationSimModel sim = seed_sim();
+    AdaScaleOptions options{.num_iterations = 2};
+    options.progress = [&](const ProgressEvent& event) {
+      if (event.stage.starts_with(block)) throw OfTheCaller();
+    };
+    EXPECT_THROW(apply_adascale(sim, seed_batches(2), options), OfTheCaller);
+    EXPECT_EQ(sim.training.empty(), block == "block 1/5");
+  }
+  set_log_sink({});
+  EXPECT_EQ(lines,
+            std::vector<std::string>{"apply_adascale: stopped in linear_blocks.2; folded already, and kept "
+                                     "so: linear_blocks.0, linear_blocks.1"});
 }
 
 TEST(ApplyAdaScale, RefusesAModelWithoutBlocksAndListsWhatItLookedAt) {
