@@ -6,7 +6,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/sim/op_types.h"
 
 namespace adascale {

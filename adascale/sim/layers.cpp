@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <map>
 #include <string_view>
 #include <tuple>
@@ -15,23 +14,9 @@
 namespace adascale {
 namespace {
 
-/// Operators that multiply by a parameter but have no row in the layer table.
-constexpr std::array<std::string_view, 13> kOtherLayerOps = {"aten::_grouped_mm",
-                                                             "aten::convolution",
-                                                             "aten::mv",
-                                                             "aten::addmv",
-                                                             "aten::addbmm",
-                                                             "aten::inner",
-                                                             "aten::dot",
-                                                             "aten::tensordot",
-                                                             "aten::lstm_cell",
-                                                             "aten::gru_cell",
-                                                             "aten::rnn_tanh_cell",
-                                                             "aten::rnn_relu_cell",
-                                                             "aten::linalg_multi_dot"};
-
-bool is_other_layer_op(const std::string& op) {
-  return std::find(kOtherLayerOps.begin(), kOtherLayerOps.end(), op) != kOtherLayerOps.end();
+bool is_passed_over(const std::string& op) {
+  const auto& ops = passed_over_ops();
+  return std::any_of(ops.begin(), ops.end(), [&](const PassedOverOp& known) { return known.op == op; });
 }
 
 /// An operand that may be a weight.
@@ -86,15 +71,15 @@ class LayerFinder {
  private:
   void visit(NodeId id) {
     const Node& node = program_.nodes[id];
-    if (is_other_layer_op(node.op())) return visit_other(id);
+    if (is_passed_over(node.op())) return visit_passed_over(id);
     const std::vector<Candidate> candidates = candidates_of(node);
     // A product of two parameters is part of a weight, not a layer; a recurrent layer has several weights.
-    if (candidates.size() > 1 && candidates.front().kind->weight != "params")
+    if (candidates.size() > 1 && !candidates.front().kind->is_recurrent)
       return pass_over(id, "it multiplies two parameters");
     for (const Candidate& candidate : candidates) add(id, candidate);
   }
 
-  void visit_other(NodeId id) {
+  void visit_passed_over(NodeId id) {
     for (const ValueId value : program_.nodes[id].reads()) {
       if (parameter_behind_[value] == kNone) continue;
       return pass_over(id, fmt::format("{} with parameter {} is no layer kind that adascale quantizes",
@@ -123,9 +108,9 @@ class LayerFinder {
     return found;
   }
 
-  /// For a recurrent layer, whose list holds both.
+  /// In a recurrent layer's list, which holds both.
   static bool is_bias(const LayerKind& kind, const WeightSource& source) {
-    return kind.weight == "params" && source.obstacle.empty() && source.axes.size() < 2;
+    return kind.is_recurrent && source.obstacle.empty() && source.axes.size() < 2;
   }
 
   void add(NodeId id, const Candidate& candidate) {

@@ -3,7 +3,7 @@
 #include <vector>
 
 #include "adascale/graph/program.h"
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 
 namespace adascale {
 

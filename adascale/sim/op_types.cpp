@@ -6,13 +6,14 @@
 #include <set>
 #include <unordered_map>
 
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/sim/near_names.h"
 
 namespace adascale {
 namespace {
 
-/// ATen operators (without "aten::") of one ONNX type and role.
+/// ATen operators (without "aten::") of one ONNX type and role. Layers are in a table of their
+/// own, layer_kinds().
 struct Row {
   const char* onnx_type;
   DataRole role;
@@ -22,18 +23,8 @@ struct Row {
 const std::vector<Row>& rows() {
   using enum DataRole;
   static const std::vector<Row> table = {
-      {"Gemm", kComputes, {"linear", "addmm"}},
-      {"Conv", kComputes, {"conv1d", "conv2d", "conv3d", "convolution"}},
-      {"ConvTranspose", kComputes, {"conv_transpose1d", "conv_transpose2d", "conv_transpose3d"}},
-      {"MatMul", kComputes, {"matmul", "mm", "bmm", "baddbmm", "mv", "outer"}},
-      {"Einsum", kComputes, {"einsum", "bilinear"}},
+      {"MatMul", kComputes, {"outer"}},
       {"Attention", kComputes, {"scaled_dot_product_attention"}},
-      {"LSTM", kComputes, {"lstm"}},
-      {"GRU", kComputes, {"gru"}},
-      {"RNN", kComputes, {"rnn_tanh", "rnn_relu"}},
-      // A lookup's result gets an encoding of its own: its weight may be in full precision
-      // or have a scale per row.
-      {"Gather", kComputes, {"embedding", "embedding_bag"}},
 
       {"Add", kComputes, {"add"}},
       {"Sub", kComputes, {"sub", "rsub", "subtract"}},
@@ -213,24 +204,31 @@ constexpr std::array kOtherOnnxTypes = {"Acos",
                                         "Upsample",
                                         "Xor"};
 
-const std::set<std::string>& known_types() {
-  static const std::set<std::string> types = [] {
-    std::set<std::string> names(kOtherOnnxTypes.begin(), kOtherOnnxTypes.end());
-    for (const Row& row : rows()) names.insert(row.onnx_type);
-    names.erase("");
-    return names;
-  }();
+std::unordered_map<std::string, OpType> make_by_op() {
+  std::unordered_map<std::string, OpType> types;
+  // A lookup's result gets an encoding of its own like a product's: its weight may be in full precision
+  // or have a scale per row.
+  for (const LayerKind& kind : layer_kinds()) types[kind.op] = {kind.onnx_type, DataRole::kComputes};
+  for (const PassedOverOp& layer : passed_over_ops())
+    types[layer.op] = {layer.onnx_type, DataRole::kComputes};
+  for (const Row& row : rows())
+    for (const char* op : row.ops) types[std::string("aten::") + op] = {row.onnx_type, row.role};
   return types;
 }
 
 const std::unordered_map<std::string, OpType>& by_op() {
-  static const auto map = [] {
-    std::unordered_map<std::string, OpType> types;
-    for (const Row& row : rows())
-      for (const char* op : row.ops) types[std::string("aten::") + op] = {row.onnx_type, row.role};
-    return types;
-  }();
+  static const auto map = make_by_op();
   return map;
+}
+
+const std::set<std::string>& known_types() {
+  static const std::set<std::string> types = [] {
+    std::set<std::string> names(kOtherOnnxTypes.begin(), kOtherOnnxTypes.end());
+    for (const auto& [op, type] : by_op()) names.insert(type.onnx_type);
+    names.erase("");
+    return names;
+  }();
+  return types;
 }
 
 }  // namespace

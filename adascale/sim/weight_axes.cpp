@@ -53,8 +53,8 @@ Meanings by_equation(const std::string& equation, size_t position, size_t rank) 
 }
 
 Meanings meanings_of(const Node& node, const LayerKind& kind, size_t position, size_t rank) {
-  if (kind.op != "aten::einsum") return by_kind(kind, rank);
-  const Argument* equation = node.input("equation");
+  if (kind.equation.empty()) return by_kind(kind, rank);
+  const Argument* equation = node.input(kind.equation);
   if (equation == nullptr || !equation->literal.isString()) return {};
   return by_equation(without_spaces(equation->literal.toStringRef()), position, rank);
 }

@@ -12,6 +12,7 @@
 #include "adascale/device/copy_ahead.h"
 #include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
@@ -58,8 +59,8 @@ c10::ScalarType BlockTrainer::type_of(size_t position) const {
 Flags BlockTrainer::flags() const {
   const auto& nodes = job_.sim.program().nodes;
   const auto is_recurrent = [&](NodeId node) {
-    const std::string op = nodes[node].op();
-    return op == "aten::lstm" || op == "aten::gru" || op == "aten::rnn_tanh" || op == "aten::rnn_relu";
+    const auto kinds = layer_kinds_of_op(nodes[node].op());
+    return !kinds.empty() && kinds.front()->is_recurrent;
   };
   const bool recurrent = std::any_of(job_.block.nodes.begin(), job_.block.nodes.end(), is_recurrent);
   return {.tf32 = job_.compute_type == at::kBFloat16 && traits_of(device()).has_tf32,

@@ -6,7 +6,7 @@
 #include <map>
 #include <set>
 
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/sim/weight_source.h"
 
 namespace adascale {

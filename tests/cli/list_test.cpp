@@ -1,6 +1,6 @@
 #include "adascale/formats/format.h"
-#include "adascale/quant/layer_kind.h"
 #include "adascale/quant/range_analyzer.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/tune/recipe.h"
 #include "command_case.h"
 

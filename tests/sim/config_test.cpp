@@ -5,7 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adascale/core/progress.h"
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 #include "adascale/sim/op_types.h"
 #include "error_text.h"
 

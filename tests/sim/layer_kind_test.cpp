@@ -1,4 +1,4 @@
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <gtest/gtest.h>

@@ -1,4 +1,4 @@
-#include "adascale/quant/layer_kind.h"
+#include "adascale/sim/layer_kind.h"
 
 #include <utility>
 
@@ -49,6 +49,7 @@ LayerKind table(const std::string& name, const std::string& op) {
   kind.input = "";
   kind.channel_dim = 0;
   kind.per_channel = false;
+  kind.multiplies = false;
   return kind;
 }
 
@@ -79,11 +80,19 @@ LayerKind bilinear() {
   return kind;
 }
 
+/// The equation says which axes of the weight are inputs.
+LayerKind einsum() {
+  LayerKind kind = product("aten::einsum", "", "tensors", "Einsum");
+  kind.equation = "equation";
+  return kind;
+}
+
 /// A list of weights [gates x hidden, in] and biases.
 LayerKind recurrent(const std::string& name, const std::string& op) {
   LayerKind kind = named(name, op, name);
   kind.weight = "params";
   kind.input = "";
+  kind.is_recurrent = true;
   return kind;
 }
 
@@ -111,7 +120,7 @@ const std::vector<LayerKind>& layer_kinds() {
       product("aten::baddbmm", "batch1", "batch2"),
       product_from_left("aten::baddbmm", "batch1", "batch2"),
       bilinear(),
-      product("aten::einsum", "", "tensors", "Einsum"),
+      einsum(),
       recurrent("LSTM", "aten::lstm"),
       recurrent("GRU", "aten::gru"),
       recurrent("RNN", "aten::rnn_tanh"),
@@ -132,6 +141,25 @@ const LayerKind* layer_kind_named(const std::string& name) {
   for (const LayerKind& kind : layer_kinds())
     if (kind.name == name) return &kind;
   return nullptr;
+}
+
+const std::vector<PassedOverOp>& passed_over_ops() {
+  static const std::vector<PassedOverOp> ops = {
+      {"aten::_grouped_mm", "mat2", ""},
+      {"aten::convolution", "weight", "Conv"},
+      {"aten::mv", "", "MatMul"},
+      {"aten::addmv", "", ""},
+      {"aten::addbmm", "", ""},
+      {"aten::inner", "", ""},
+      {"aten::dot", "", ""},
+      {"aten::tensordot", "", ""},
+      {"aten::lstm_cell", "", ""},
+      {"aten::gru_cell", "", ""},
+      {"aten::rnn_tanh_cell", "", ""},
+      {"aten::rnn_relu_cell", "", ""},
+      {"aten::linalg_multi_dot", "", ""},
+  };
+  return ops;
 }
 
 }  // namespace adascale

@@ -6,8 +6,9 @@
 namespace adascale {
 
 /// A kind of layer whose weight can be quantized: an operator and the operand that holds the
-/// weight. One row per kind and operand; the CLI, the docs and the tests walk the table. Negative
-/// axes and dims count from the end.
+/// weight. One row per kind and operand, which says all that differs from kind to kind: layers are
+/// found, blocks and quantizers placed, lists and tests made by walking the table. Negative axes
+/// and dims count from the end.
 struct LayerKind {
   std::string name;       ///< "Linear": the name in layer_config and reports
   std::string op;         ///< "aten::linear"
@@ -19,6 +20,18 @@ struct LayerKind {
   bool has_s4;            ///< AdaScale adds s4 along the input axis
   bool per_channel;       ///< a scale for each channel unless the options say otherwise
   std::string onnx_type;  ///< the op type in AIMET's config files: "Gemm", "Conv", "Gather"
+
+  bool multiplies = true;     ///< false: it looks rows up, and is no layer to the block rule
+  bool is_recurrent = false;  ///< `weight` is a list: several weights, and biases among them
+  std::string equation;       ///< the argument that gives the axes' meaning in their place; empty: none
+};
+
+/// An operator that multiplies by a parameter in a way that no row describes: its weight stays in
+/// full precision, and the user is told.
+struct PassedOverOp {
+  std::string op;         ///< "aten::convolution"
+  std::string weight;     ///< the argument that makes it a layer to the block rule; empty: it is none
+  std::string onnx_type;  ///< as in LayerKind; empty: it has none
 };
 
 const std::vector<LayerKind>& layer_kinds();
@@ -27,5 +40,7 @@ const std::vector<LayerKind>& layer_kinds();
 std::vector<const LayerKind*> layer_kinds_of_op(const std::string& op);
 /// nullptr when unknown.
 const LayerKind* layer_kind_named(const std::string& name);
+
+const std::vector<PassedOverOp>& passed_over_ops();
 
 }  // namespace adascale
