@@ -22,7 +22,7 @@ struct CallFlow {
 
 CallFlow trace_flow(const CallGraph& graph, CallId call);
 
-/// The calls that the block rule picks, in execution order. The rule is in ARCHITECTURE.md.
+/// The calls that the block rule picks, in execution order. docs/blocks.md has the rule.
 std::vector<CallId> pick_blocks(const CallGraph& graph);
 
 }  // namespace adascale
