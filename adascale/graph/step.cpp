@@ -9,6 +9,7 @@
 #include "adascale/core/error.h"
 #include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
+#include "adascale/graph/grouped_products.h"
 
 namespace adascale {
 namespace {
@@ -81,7 +82,8 @@ Step::Step(const Program& program, NodeId node)
     : program_(program),
       node_(node),
       operator_(find_operator(program.nodes[node].target)),
-      function_(find_python_function(program.nodes[node].target)) {
+      function_(find_python_function(program.nodes[node].target)),
+      is_grouped_product_(is_grouped_product(program.nodes[node].op())) {
   translate_errors(program, node, [&] { match_operands(program.nodes[node]); });
 }
 
@@ -114,12 +116,20 @@ void Step::call(const Environment& environment, std::vector<c10::IValue>& result
   if (compute_type && is_attention(program_.nodes[node_].op()))
     return attend(results, *operator_, *compute_type, program_.device);
   if (compute_type) cast(results, at::kFloat, *compute_type);
-  if (function_) {
-    results = {function_->call(results)};
-  } else {
-    operator_->callBoxed(&results);
-  }
+  apply(results);
   if (compute_type) cast(results, *compute_type, at::kFloat);
+}
+
+void Step::apply(std::vector<c10::IValue>& values) const {
+  if (function_) {
+    values = {function_->call(values)};
+    return;
+  }
+  const auto product = is_grouped_product_ ? multiply_by_groups(values) : std::nullopt;
+  if (product)
+    values = {*product};
+  else
+    operator_->callBoxed(&values);
 }
 
 }  // namespace adascale

@@ -27,11 +27,14 @@ class Step {
   void match_operands(const Node& node);
   void call(const Environment& environment, std::vector<c10::IValue>& results,
             std::optional<c10::ScalarType> compute_type) const;
+  /// Replaces the operands by the results.
+  void apply(std::vector<c10::IValue>& values) const;
 
   const Program& program_;
   NodeId node_;
   std::optional<c10::OperatorHandle> operator_;
   const PythonFunction* function_ = nullptr;
+  bool is_grouped_product_;
   std::vector<Operand> operands_;
 };
 

@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adascale/core/error.h"
+#include "adascale/graph/grouped_products.h"
 #include "adascale/graph/size_expression.h"
 #include "adascale/io/json_fields.h"
 #include "adascale/io/symbolic_dim.h"
@@ -114,6 +115,7 @@ void GraphReader::read_node(const json& node, int32_t position, Frame& frame) {
     read.inputs.push_back(
         {operand.at("name").get<std::string>(), read_argument(operand.at("arg"), frame.scope)});
   }
+  call_it_torchs_grouped_product(read);
   for (const json& output : node.at("outputs")) read.outputs.push_back(read_output(output, frame));
   program_.nodes.push_back(std::move(read));
 }
