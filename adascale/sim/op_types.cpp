@@ -134,6 +134,8 @@ const std::vector<Row>& rows() {
        {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros",
         "new_ones", "new_full", "new_empty"}},
       {"", kShapeOnly, {"_assert_tensor_metadata"}},
+      // Counts are no activations: rounded, those of an expert's tokens would cut its group elsewhere.
+      {"", kShapeOnly, {"histc"}},
   };
   return table;
 }
