@@ -119,6 +119,7 @@ const std::vector<LayerKind>& layer_kinds() {
       product_from_left("aten::addmm", "mat1", "mat2", "Gemm"),
       product("aten::baddbmm", "batch1", "batch2"),
       product_from_left("aten::baddbmm", "batch1", "batch2"),
+      product("aten::_grouped_mm", "self", "mat2"),
       bilinear(),
       einsum(),
       recurrent("LSTM", "aten::lstm"),
@@ -145,7 +146,6 @@ const LayerKind* layer_kind_named(const std::string& name) {
 
 const std::vector<PassedOverOp>& passed_over_ops() {
   static const std::vector<PassedOverOp> ops = {
-      {"aten::_grouped_mm", "mat2", ""},
       {"aten::convolution", "weight", "Conv"},
       {"aten::mv", "", "MatMul"},
       {"aten::addmv", "", ""},

@@ -35,6 +35,20 @@ class Product(nn.Module):
         return self.multiply(x, self.weight)
 
 
+class Experts(nn.Module):
+    """A third of the rows for each of three matrices, as transformers multiplies them in float32."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(STACK) / WIDTH**0.5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        import transformers.integrations.moe  # noqa: F401  (registers the operator)
+
+        ends = (torch.arange(1, 4, device=x.device) * x.shape[0] // 3).to(torch.int32)
+        return torch.ops.transformers.grouped_mm_fallback(x, self.weight, ends)
+
+
 class First(nn.Module):
     """The outputs of a recurrent layer, without its states."""
 
@@ -128,6 +142,7 @@ ROWS = [
               lambda a, b: torch.addmm(a.new_full((1, 1), 0.1), a, b)),
     *products("aten::baddbmm", STACK, (3, 32, WIDTH), (0, 2), "batch1", "batch2",
               lambda a, b: torch.baddbmm(a.new_full((1, 1, 1), 0.1), a, b)),
+    Row("aten::_grouped_mm", "mat2", twice(Experts), (96, WIDTH), axes=(0, 2)),
     Row("aten::bilinear", "weight", twice(lambda: Halves(nn.Bilinear(4, 4, WIDTH))),
         (8, 12, WIDTH)),
     Row("aten::einsum", "tensors",
