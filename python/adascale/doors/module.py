@@ -13,14 +13,14 @@ from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .saved_format import SAVED_FORMAT_ROW, SavedFormat
 from .text_data import Batches, read_text
-from .transformers_model import batched_experts, check_inputs, is_transformers, text_model
+from .transformers_model import check_inputs, grouped_experts, is_transformers, text_model
 
 
 def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
     """Captures ``model`` on the first batch, or on ``example`` where there are none."""
     shown = _two_samples(batches.calls[0]) if batches.calls else example
     _check_example(model, shown, "data" if batches.calls else "example")
-    with batched_experts(model):
+    with grouped_experts(model):
         captured = _capture_whole(model, shown)
     return OpenedModel(
         captured.graph,

@@ -69,15 +69,20 @@ def example_of(model: Any) -> dict[str, Tensor]:
 
 
 @contextmanager
-def batched_experts(model: Any) -> Iterator[None]:
-    """Runs mixtures of experts as one batched matmul: torch.export refuses the loop over experts."""
+def grouped_experts(model: Any) -> Iterator[None]:
+    """Mixtures of experts as one product of groups of tokens: torch.export refuses the loop over experts.
+
+    ``batched_mm``, the other way that it takes, copies an expert's weight for every token it gets.
+    """
     if not is_transformers(model):
         yield
         return
     configs = [module.config for module in model.modules() if is_transformers(module)]
     before = [getattr(config, "_experts_implementation_internal", None) for config in configs]
-    model.set_experts_implementation("batched_mm")  # no effect on a model without experts
     try:
+        # A model without experts ignores it; set_experts_implementation() would refuse that model.
+        for config in configs:
+            config._experts_implementation_internal = "grouped_mm"
         yield
     finally:
         for config, name in zip(configs, before, strict=True):

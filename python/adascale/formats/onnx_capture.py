@@ -50,7 +50,7 @@ def capture_onnx(model: QuantizedModel, opset: int) -> Captured:
     program = _read_program(model.graph(), tensors)
     placeholders = _placeholders(program)
     _mark(program)
-    onnx_model = _translate(program, opset)
+    onnx_model = _translate(_without_groups(program), opset)
     parameters = find_parameters(onnx_model.graph, placeholders, tensors)
     for value in parameters:  # hides them from folding: training still changes them
         value.const_value = None
@@ -120,6 +120,20 @@ def _mark(program: Any) -> None:
         if node.target == torch.ops.aten.fake_quantize_per_tensor_affine.default:
             value, index = node.args[0], node.args[2]
             node.target, node.args, node.kwargs = marker, (value, index), {}
+
+
+def _without_groups(program: Any) -> Any:
+    """With products of groups of rows spelled out, which ONNX lacks."""
+    names = {"aten._grouped_mm.default", "transformers.grouped_mm_fallback.default"}
+    grouped = {node.target for node in program.graph.nodes if str(node.target) in names}
+    return program.run_decompositions(dict.fromkeys(grouped, _row_by_row)) if grouped else program
+
+
+def _row_by_row(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
+    """Each row times the matrix of its group."""
+    rows = torch.arange(x.shape[0], device=x.device)
+    groups = (rows.unsqueeze(1) >= ends).sum(1)
+    return torch.bmm(x.unsqueeze(1), weight[groups]).squeeze(1)
 
 
 def _marker_operator() -> Any:
