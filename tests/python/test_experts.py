@@ -91,3 +91,15 @@ def test_a_folder_s_experts_are_stored_on_their_grids(
         assert all(len(row.unique()) <= 16 for row in after[name])
     values = json.loads((out / "model_torch.encodings").read_text())["activation_encodings"]
     assert values and not [name for name in values if "histc" in name], "counts of tokens are rounded"
+
+
+@by_dtype
+def test_onnx_gets_a_program_without_groups(dtype: torch.dtype) -> None:
+    from adascale.formats.onnx_capture import _without_groups
+
+    model, (batch,) = made(mixtral, dtype), tokens(1)
+    program = torch.export.export(model, (), batch, strict=False)
+    plain = _without_groups(program)
+    assert "grouped_mm" in str(program.graph) and "grouped_mm" not in str(plain.graph)
+    expected, ours = program.module()(**batch).logits, plain.module()(**batch).logits
+    assert (ours - expected).abs().max() <= BOUNDS[dtype] * expected.abs().max()
