@@ -26,6 +26,7 @@ HELD_OUT_SENTENCES = 256
 NEIGHBOURS = 10
 LEAST_GAIN = 0.04  # in recall@10, of AdaScale over RTN
 MAX_LENGTH = 64
+GRIDS = {"int": "integers, per channel", "mxfp4": "MXFP4"}
 BATCH_SIZE = 32
 
 
@@ -83,21 +84,27 @@ def peak_mib() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
-def encoder_bytes(model: torch.nn.Module, bits: int) -> int:
-    """Bytes of the 36 encoder Linears' weights at that many bits, with FP32 scales (one per row) below 32."""
+def encoder_bytes(model: torch.nn.Module, grid: str | None) -> int:
+    """Bytes of the 36 encoder Linears' weights: in FP32 without a grid, else 4 bits each and the scales."""
     weights = [m.weight for m in model.encoder.modules() if isinstance(m, torch.nn.Linear)]
-    scales = 0 if bits == 32 else sum(4 * w.shape[0] for w in weights)
-    return sum(w.numel() * bits // 8 for w in weights) + scales
+    if grid is None:
+        return sum(4 * w.numel() for w in weights)
+    scale_bytes = {
+        "int": lambda w: 4 * w.shape[0],  # a float for each row
+        "mxfp4": lambda w: w.numel() // 32,  # a byte for each group
+    }
+    return sum(w.numel() // 2 + scale_bytes[grid](w) for w in weights)
 
 
-def simulate(model: torch.nn.Module, example: dict[str, torch.Tensor]) -> QuantizationSimModel:
-    """W4A16, per channel; embeddings and pooler stay in full precision."""
+def simulate(model: torch.nn.Module, example: dict[str, torch.Tensor], grid: str) -> QuantizationSimModel:
+    """W4A16, integers per channel or FP4 in groups; embeddings and pooler stay in full precision."""
     return QuantizationSimModel(
         model,
         dummy_input=example,
         quant_scheme=QuantScheme.training_range_learning_with_tf_init,
         default_param_bw=4,
         default_output_bw=16,
+        grid=grid,
         layer_config={"Embedding": {"param_bw": 32}, "pooler*": {"param_bw": 32}},
     )
 
@@ -109,11 +116,9 @@ def run_batches(model: torch.nn.Module, batches: list[dict[str, torch.Tensor]]) 
             model(**batch)
 
 
-def print_table(rows: list[Row]) -> None:
+def print_table(rows: list[Row], grid: str) -> None:
     """The demo's result."""
-    print(
-        "\nencoder Linears at 4 bits per channel (bytes as packed codes and scales), 256 held-out sentences"
-    )
+    print(f"\nencoder Linears at 4 bits ({GRIDS[grid]}; packed codes and scales), 256 held-out sentences")
     print("RTN: round-to-nearest in min-max ranges; peak: of this process so far")
     print(f"{'':14}{'weights alone':>20}{'with 16-bit activations':>28}{'encoder':>12}{'':>10}{'peak':>10}")
     print(f"{'':14}{'recall@10  cosine':>20}{'recall@10  cosine':>28}{'bytes':>12}{'seconds':>10}{'MiB':>10}")
@@ -132,6 +137,9 @@ def main() -> None:
     )
     parser.add_argument("--iterations", type=int, default=192, help="training iterations per block")
     parser.add_argument("--recipe", default="fast", help="how blocks are trained; adascale list recipes")
+    parser.add_argument(
+        "--grid", default="int", choices=GRIDS, help="how weights are stored; adascale list grids"
+    )
     parser.add_argument("--calibration-sentences", type=int, default=512)
     parser.add_argument("--output-dir", default="out/minilm-w4a16")
     options = parser.parse_args()
@@ -170,7 +178,7 @@ def main() -> None:
             "FP32",
             quality(reference, reference),
             None,
-            encoder_bytes(model, 32),
+            encoder_bytes(model, None),
             time.perf_counter() - started,
             peak_mib(),
         )
@@ -178,7 +186,7 @@ def main() -> None:
 
     def measure(name: str, train: bool) -> QuantizationSimModel:
         start = time.perf_counter()
-        sim = simulate(model, calibration_batches[0])
+        sim = simulate(model, calibration_batches[0], options.grid)
         if train:
             report = apply_adascale(
                 sim,
@@ -191,14 +199,17 @@ def main() -> None:
         sim.compute_encodings(run_batches, calibration_batches)
         seconds = time.perf_counter() - start
         with_activations = quality(reference, embed(sim.model, evaluation_batches))
-        rows.append(Row(name, weights_only, with_activations, encoder_bytes(model, 4), seconds, peak_mib()))
+        rows.append(
+            Row(name, weights_only, with_activations, encoder_bytes(model, options.grid), seconds, peak_mib())
+        )
         return sim
 
     measure("RTN", train=False)
     sim = measure("AdaScale", train=True)
 
-    sim.export(path=options.output_dir, filename_prefix="minilm_w4a16")
-    print_table(rows)
+    formats = ["pt2", "safetensors"] + (["encodings"] if options.grid == "int" else [])
+    sim.export(path=options.output_dir, filename_prefix="minilm_w4a16", formats=formats)
+    print_table(rows, options.grid)
     print(f"\nquantized model: {Path(options.output_dir).resolve()}")
     for file in sorted(Path(options.output_dir).iterdir()):
         print(f"  {file.name}  {file.stat().st_size:,} bytes")

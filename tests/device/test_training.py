@@ -40,6 +40,11 @@ def test_grids(op: str, grid: str) -> None:
     check(row.make, batches(row, 4), sim_options=GRIDS[grid])
 
 
+@pytest.mark.parametrize("grid", ["mxfp4"])
+def test_fp4(grid: str) -> None:
+    check(lambda: ConsecutiveBlocks(depth=2), seed_loader(), sim_options={"grid": grid})
+
+
 def test_folded_batch_norms() -> None:
     data = [torch.randn(2, 3, 9, 9) for _ in range(4)]
     options = {"fold_batch_norms": True}

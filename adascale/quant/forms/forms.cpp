@@ -7,6 +7,9 @@
 #include "adascale/core/error.h"
 
 namespace adascale {
+
+const GridForm* mxfp4_form();
+
 namespace {
 
 c10::ScalarType code_dtype(const Grid& grid) {
@@ -18,10 +21,11 @@ c10::ScalarType code_dtype(const Grid& grid) {
 
 const std::vector<const GridForm*>& grid_forms() {
   static const std::vector<const GridForm*> forms{
-      plain_form(),
-      lpbq_form(),
-      minimum_form(),
-      superblock_form(),
+      plain_form(),       // integers
+      lpbq_form(),        // AIMET's
+      minimum_form(),     // GGUF's Q4_1, Q5_1
+      superblock_form(),  // GGUF's K-quants
+      mxfp4_form(),       // OCP's
   };
   return forms;
 }

@@ -1,0 +1,112 @@
+"""Grids of 4-bit floats: asked for, trained, shared among siblings, written, refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from small_folders import QUICK, SIZES, llama_folder, save_folder, write_text
+from small_models import ConsecutiveBlocks, seed_loader
+from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
+
+import adascale
+from adascale import _C
+
+GROUPS = {"mxfp4": 32}
+MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+
+
+def describe(grid: str) -> str:
+    return f"{grid} per group of {GROUPS[grid]}"
+
+
+def simulate(**options: Any) -> adascale.QuantizationSimModel:
+    given = {"default_param_bw": 4, "default_output_bw": 32, **options}
+    return adascale.QuantizationSimModel(ConsecutiveBlocks(depth=2).eval(), seed_loader()[0], **given)
+
+
+def assert_on_grid(weight: torch.Tensor, scale: torch.Tensor, group: int) -> None:
+    numbers = weight.unflatten(1, (-1, group)) / scale
+    distance = (numbers.abs().unsqueeze(-1) - MAGNITUDES).abs().amin(-1)
+    assert distance.max() < 1e-5
+
+
+@pytest.mark.parametrize("grid", GROUPS)
+def test_training_beats_rounding_on_samples_it_never_saw(grid: str) -> None:
+    sim = simulate(grid=grid)
+    report = adascale.apply_adascale(
+        sim, seed_loader(), num_iterations=80, held_out_batches=2, progress=False, precision="float32"
+    )
+    for block in report.blocks:
+        assert block.held_out_after < block.held_out_before
+        assert all(layer.codes_moved > 0 for layer in block.layers)
+        assert {layer.grid for layer in block.layers} == {describe(grid)}
+    weights = dict(sim.model.named_parameters())
+    for name, (codes, scale, offset) in _C.encodings_of(sim._core).items():
+        assert codes.dtype == torch.uint8 and codes.max() < 16 and not offset.any()
+        assert_on_grid(weights[name].detach(), scale, GROUPS[grid])
+
+
+@pytest.mark.parametrize("grid", GROUPS)
+def test_a_folder_loads_in_transformers(grid: str, tmp_path: Path) -> None:
+    model = LlamaForCausalLM(LlamaConfig(**{**SIZES, "intermediate_size": 64})).eval()
+    folder, text = save_folder(model, tmp_path / "model"), write_text(tmp_path / "text.txt")
+    report = adascale.quantize(folder, tmp_path / "out", text, formats=["hf"], grid=grid, **QUICK)
+    assert {layer.grid for block in report.blocks for layer in block.layers} == {describe(grid)}
+    loaded = AutoModelForCausalLM.from_pretrained(tmp_path / "out")
+    weight = loaded.model.layers[0].mlp.up_proj.weight.detach()
+    numbers = weight.unflatten(1, (-1, GROUPS[grid]))
+    assert max(group.abs().unique().numel() for row in numbers for group in row) <= 8
+
+
+def test_a_layer_may_have_another_grid() -> None:
+    sim = simulate(grid="mxfp4", layer_config={"linear_blocks.0.*": {"grid": "int", "param_bw": 8}})
+    text = str(sim)
+    assert text.count("int8 symmetric per channel") == 2 and text.count("mxfp4 per group of 32") == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"grid": "fp4"}, "grid: got 'fp4', expected one of int, mxfp4"),
+        ({"default_param_bw": 8}, "linear_blocks.0.fc1: param_bw: got 8, but grid mxfp4 has 4 bits; give 4"),
+        ({"group_size": 64}, "linear_blocks.0.fc1: group_size: got 64, but grid mxfp4 has groups of 32"),
+        ({"symmetric": False}, "linear_blocks.0.fc1: symmetric and decompressed_bw belong to integers"),
+        ({"group_size": 32, "decompressed_bw": 8}, "symmetric and decompressed_bw belong to integers"),
+        ({"layer_config": {"*": {"grid": "x"}}}, "grid: got 'x', expected one of int, mxfp4"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(adascale.Error) as refusal:
+        simulate(**{"grid": "mxfp4", **options})
+    assert said in str(refusal.value)
+
+
+def test_rows_of_other_lengths_are_refused_by_name() -> None:
+    model = torch.nn.Sequential(torch.nn.Linear(48, 8), torch.nn.ReLU()).eval()
+    with pytest.raises(adascale.Error) as refusal:
+        adascale.QuantizationSimModel(model, torch.rand(2, 48), grid="mxfp4", default_param_bw=4)
+    assert str(refusal.value) == (
+        "0: in_features 48 is not a multiple of 32, the group of mxfp4; give the layer another grid, or "
+        "exclude it (param_bw 32)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("format_name", "said"),
+    [
+        ("encodings", "its grid, mxfp4 per group of 32, has no place in the file"),
+        ("compressed-tensors", "q_proj is mxfp4 per group of 32, which it has no place for; use grid int"),
+        ("gguf", "q_proj: no grid of mxfp4 is written to a GGUF; use grid int"),
+    ],
+)
+def test_a_file_that_holds_integers_refuses_it(format_name: str, said: str, tmp_path: Path) -> None:
+    folder, text = llama_folder(tmp_path / "model"), write_text(tmp_path / "text.txt")
+    layers = {"*.down_proj": {"param_bw": 32}}
+    with pytest.raises(adascale.Error) as refusal:
+        adascale.quantize(
+            folder, tmp_path / "out", text, formats=[format_name], grid="mxfp4", layer_config=layers, **QUICK
+        )
+    assert said in str(refusal.value)
