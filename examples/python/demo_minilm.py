@@ -26,7 +26,7 @@ HELD_OUT_SENTENCES = 256
 NEIGHBOURS = 10
 LEAST_GAIN = 0.04  # in recall@10, of AdaScale over RTN
 MAX_LENGTH = 64
-GRIDS = {"int": "integers, per channel", "mxfp4": "MXFP4"}
+GRIDS = {"int": "integers, per channel", "mxfp4": "MXFP4", "nvfp4": "NVFP4"}
 BATCH_SIZE = 32
 
 
@@ -92,6 +92,7 @@ def encoder_bytes(model: torch.nn.Module, grid: str | None) -> int:
     scale_bytes = {
         "int": lambda w: 4 * w.shape[0],  # a float for each row
         "mxfp4": lambda w: w.numel() // 32,  # a byte for each group
+        "nvfp4": lambda w: w.numel() // 16 + 4,
     }
     return sum(w.numel() // 2 + scale_bytes[grid](w) for w in weights)
 

@@ -40,7 +40,7 @@ def test_grids(op: str, grid: str) -> None:
     check(row.make, batches(row, 4), sim_options=GRIDS[grid])
 
 
-@pytest.mark.parametrize("grid", ["mxfp4"])
+@pytest.mark.parametrize("grid", ["mxfp4", "nvfp4"])
 def test_fp4(grid: str) -> None:
     check(lambda: ConsecutiveBlocks(depth=2), seed_loader(), sim_options={"grid": grid})
 

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 import torch
-from small_folders import QUICK, SIZES, llama_folder, save_folder, write_text
+from small_folders import QUICK, SIZES, llama_folder, save_folder, tiny_llama, write_text
 from small_models import ConsecutiveBlocks, seed_loader
 from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 
 import adascale
 from adascale import _C
 
-GROUPS = {"mxfp4": 32}
+GROUPS = {"mxfp4": 32, "nvfp4": 16}
 MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 
 
@@ -49,6 +49,25 @@ def test_training_beats_rounding_on_samples_it_never_saw(grid: str) -> None:
         assert_on_grid(weights[name].detach(), scale, GROUPS[grid])
 
 
+def test_siblings_share_a_float() -> None:
+    """q, k and v read one value, o another: the float of NVFP4 comes from the largest weight of each."""
+    model = tiny_llama()
+    attention = model.model.layers[0].self_attn
+    with torch.no_grad():
+        attention.k_proj.weight[0, 0] = 5
+    sim = adascale.QuantizationSimModel(
+        model, {"input_ids": torch.randint(0, 320, (2, 8))}, grid="nvfp4", default_param_bw=4,
+        default_output_bw=32, layer_config={"*.down_proj": {"param_bw": 32}, "Embedding": {"param_bw": 32}},
+    )  # fmt: skip
+    adascale.apply_adascale(sim, [{"input_ids": torch.randint(0, 320, (2, 8))}], recipe="rtn", progress=False)
+    prefix = "model.layers.0.self_attn."
+    scales = {name: scale for name, (_, scale, _) in _C.encodings_of(sim._core).items()}
+    for layer, largest in (("q", 5), ("k", 5), ("v", 5), ("o", attention.o_proj.weight.abs().max().item())):
+        block = scales[f"{prefix}{layer}_proj.weight"] / (largest / (6 * 448))
+        nearest = block.to(torch.float8_e4m3fn).float()
+        assert torch.allclose(block, nearest, rtol=1e-5), layer
+
+
 @pytest.mark.parametrize("grid", GROUPS)
 def test_a_folder_loads_in_transformers(grid: str, tmp_path: Path) -> None:
     model = LlamaForCausalLM(LlamaConfig(**{**SIZES, "intermediate_size": 64})).eval()
@@ -70,12 +89,12 @@ def test_a_layer_may_have_another_grid() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"grid": "fp4"}, "grid: got 'fp4', expected one of int, mxfp4"),
+        ({"grid": "fp4"}, "grid: got 'fp4', expected one of int, mxfp4, nvfp4"),
         ({"default_param_bw": 8}, "linear_blocks.0.fc1: param_bw: got 8, but grid mxfp4 has 4 bits; give 4"),
         ({"group_size": 64}, "linear_blocks.0.fc1: group_size: got 64, but grid mxfp4 has groups of 32"),
         ({"symmetric": False}, "linear_blocks.0.fc1: symmetric and decompressed_bw belong to integers"),
         ({"group_size": 32, "decompressed_bw": 8}, "symmetric and decompressed_bw belong to integers"),
-        ({"layer_config": {"*": {"grid": "x"}}}, "grid: got 'x', expected one of int, mxfp4"),
+        ({"layer_config": {"*": {"grid": "x"}}}, "grid: got 'x', expected one of int, mxfp4, nvfp4"),
     ],
 )
 def test_what_does_not_go_together_is_refused(options: dict[str, Any], said: str) -> None:

@@ -32,7 +32,7 @@ Grid grid_for(const std::string& form, const at::Tensor& w) {
   return grid;
 }
 
-const std::vector<std::string> kForms{"mxfp4"};
+const std::vector<std::string> kForms{"mxfp4", "nvfp4"};
 
 /// By trying all of them; a tie goes to the even code.
 double nearest_e2m1(double x) {
@@ -87,6 +87,17 @@ TEST(Fp4, ScalesOfMxfp4ArePowersOfTwo) {
   // OCP 6.3: floor(log2(largest)) - 2.
   const at::Tensor largest = split_groups(w, encoding.grid).abs().amax({2}, true);
   EXPECT_TRUE(at::equal(encoding.scale, power_of_two_below(largest) / 4));
+}
+
+TEST(Fp4, ScalesOfNvfp4AreE4M3TimesOneFloat) {
+  const at::Tensor w = random_weight({6, 64});
+  const Grid grid = grid_for("nvfp4", w);
+  const Encoding encoding = encode_rtn("w", w, grid, min_max_range(w, grid));
+  const at::Tensor block = encoding.scale / grid.shared_scale;
+  at::Tensor rounded = block.clone();
+  round_to(rounded, block, kE4M3);
+  EXPECT_LT((rounded - block).abs().max().item<double>(), 1e-4);
+  EXPECT_NEAR(block.max().item<double>(), 448, 0.01) << "the largest weight has the largest scale";
 }
 
 TEST(Fp4, StartsAsRoundToNearestAndEncodesItsOwnWeight) {

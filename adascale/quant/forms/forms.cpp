@@ -9,6 +9,7 @@
 namespace adascale {
 
 const GridForm* mxfp4_form();
+const GridForm* nvfp4_form();
 
 namespace {
 
@@ -26,6 +27,7 @@ const std::vector<const GridForm*>& grid_forms() {
       minimum_form(),     // GGUF's Q4_1, Q5_1
       superblock_form(),  // GGUF's K-quants
       mxfp4_form(),       // OCP's
+      nvfp4_form(),       // NVIDIA's
   };
   return forms;
 }
