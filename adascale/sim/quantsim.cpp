@@ -15,8 +15,7 @@
 #include "adascale/sim/compute_device.h"
 #include "adascale/sim/config.h"
 #include "adascale/sim/describe.h"
-#include "adascale/sim/placement.h"
-#include "adascale/sim/weights.h"
+#include "adascale/sim/place_quantizers.h"
 
 namespace adascale {
 namespace {
@@ -29,17 +28,6 @@ int64_t version_of(const at::Tensor& tensor) {
 void check_options(const SimOptions& options, Objections& objections) {
   RuleChecker checker(objections);
   visit_sim_options(checker, options);
-}
-
-/// Refuses a quantized program: it would be quantized a second time.
-void check_unquantized(const Program& program, Objections& objections) {
-  for (size_t i = 0; i < program.nodes.size(); ++i) {
-    const std::string op = program.nodes[i].op();
-    if (op.find("fake_quantize") == std::string::npos && op.find("quantized") == std::string::npos) continue;
-    objections.add("{}: the program is quantized already ({}); quantize the one it was made from",
-                   program.where(static_cast<NodeId>(i)), op);
-    return;
-  }
 }
 
 }  // namespace
@@ -68,18 +56,6 @@ struct QuantizationSimModel::Body {
   at::Tensor simulate_activation(ValueId value, const at::Tensor& x) const;
 };
 
-namespace {
-
-/// Checks a folded copy first: a refused model must keep its weights.
-void check_folded(Program program, const SimConfig& config, const SimOptions& options) {
-  Objections objections;
-  fold_batch_norms(program, /*in_place=*/false);
-  place_weight_quantizers(program, find_layers(program).layers, config, options, objections);
-  objections.raise();
-}
-
-}  // namespace
-
 QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     : program(std::move(program_in)), options(std::move(options_in)) {
   Objections objections;
@@ -93,14 +69,13 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
     if (options.in_place) check_folded(program, config, options);
     kept_batch_norms = fold_batch_norms(program, options.in_place);
   }
-  layers = find_layers(program);
-  WeightPlacement placement = place_weight_quantizers(program, layers.layers, config, options, objections);
-  objections.raise();
-  weights = std::move(placement.quantized);
-  excluded = std::move(placement.excluded);
-  activations = place_activation_quantizers(program, config, options);
+  Placed placed = place_quantizers(program, config, options);
+  layers = std::move(placed.layers);
+  weights = std::move(placed.weights);
+  excluded = std::move(placed.excluded);
+  activations = std::move(placed.activations);
+  plan = std::move(placed.plan);
   index_quantizers();
-  plan = std::make_unique<Plan>(program);
   for (const PassedOver& layer : layers.passed_over)
     log_line(fmt::format("{}: not quantized: {}", layer.name, layer.reason));
 }

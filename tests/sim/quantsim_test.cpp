@@ -5,8 +5,10 @@
 
 #include <functional>
 #include <limits>
+#include <map>
 
 #include "formats/model_files.h"
+#include "graph/programs.h"
 
 namespace adascale {
 namespace {
@@ -151,6 +153,20 @@ TEST(QuantSim, FoldInPlaceWritesTheProgramsTensor) {
   sim.fold(0, sim.weight_encoding(0), false);
   EXPECT_EQ(distance(own, expected), 0);
   EXPECT_NO_THROW(run(sim, example_input("seed")));
+}
+
+TEST(QuantSim, ARefusalInPlaceLeavesTheBatchNormsUnfolded) {
+  const Program given =
+      load_program(testing::made_by("graph/make_batch_norms.py", "batch_norms") / "resnet.pt2");
+  std::map<std::string, at::Tensor> before;
+  for (const auto& [name, tensor] : given.state) before[name] = tensor.detach().clone();
+  const SimOptions options{
+      .layer_config = {{"typo", {.output_bw = 8}}}, .fold_batch_norms = true, .in_place = true};
+  EXPECT_NE(error_of([&] {
+              QuantizationSimModel(given, options);
+            }).find("pattern 'typo' sets output_bw but matches no"),
+            std::string::npos);
+  for (const auto& [name, tensor] : given.state) EXPECT_TRUE(tensor.detach().equal(before.at(name))) << name;
 }
 
 TEST(QuantSim, AnEditBehindOurBackIsRefused) {
