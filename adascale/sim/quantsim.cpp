@@ -33,6 +33,13 @@ void check_options(const SimOptions& options, Objections& objections) {
 }  // namespace
 
 struct QuantizationSimModel::Body {
+  /// A weight's encoding, and the values that take the parameter's place.
+  struct Folding {
+    int32_t weight;
+    Encoding encoding;
+    at::Tensor values;
+  };
+
   Program program;
   SimOptions options;
   std::vector<KeptBatchNorm> kept_batch_norms;
@@ -52,6 +59,8 @@ struct QuantizationSimModel::Body {
   void index_weights();
   void index_quantizers();
   void check_versions() const;
+  at::Tensor values_of(int32_t weight, const Encoding& encoding) const;
+  void put(Folding folding, bool trained);
   Outputs run(const Inputs& inputs, const RunHooks& hooks) const;
   at::Tensor simulate_activation(ValueId value, const at::Tensor& x) const;
 };
@@ -222,13 +231,26 @@ void QuantizationSimModel::begin_calibration() {
       std::make_unique<Calibration>(body_->program, body_->activations.size(), scheme.make_analyzer);
 }
 
+// All that may fail comes first: after an exception the sim is as before. In place, the values of all
+// weights at once would be a second copy of the model, so that each is made when it is put there.
 void QuantizationSimModel::end_calibration() {
-  ADA_CHECK(body_->calibration, "compute_encodings: end without begin");
-  body_->activations = body_->calibration->finish(body_->activations);
-  body_->calibration.reset();
-  body_->calibrated = true;
-  for (int32_t i = 0; i < static_cast<int32_t>(body_->weights.size()); ++i)
-    if (!body_->weights[i].encoding) fold(i, weight_encoding(i), false);
+  const at::NoGradGuard no_grad;
+  Body& body = *body_;
+  ADA_CHECK(body.calibration, "compute_encodings: end without begin");
+  std::vector<ActivationQuantizer> activations = body.calibration->finish(body.activations);
+  std::vector<Body::Folding> rest;
+  for (int32_t i = 0; i < static_cast<int32_t>(body.weights.size()); ++i) {
+    if (body.weights[i].encoding) continue;
+    rest.push_back({i, weight_encoding(i), {}});
+    if (!body.options.in_place) rest.back().values = body.values_of(i, rest.back().encoding);
+  }
+  for (Body::Folding& folding : rest) {
+    if (body.options.in_place) folding.values = body.values_of(folding.weight, folding.encoding);
+    body.put(std::move(folding), /*trained=*/false);
+  }
+  body.activations = std::move(activations);
+  body.calibrated = true;
+  body.calibration.reset();
 }
 
 void QuantizationSimModel::abort_calibration() {
@@ -295,22 +317,31 @@ void QuantizationSimModel::check_unchanged() const {
   body_->check_versions();
 }
 
-// Some names of a tied parameter may be read by no node: torch.export keeps only one in the graph.
 void QuantizationSimModel::fold(int32_t index, Encoding encoding, bool trained) {
   const at::NoGradGuard no_grad;
-  QuantizedWeight& weight = body_->weights[index];
-  const at::Tensor on_device = dequantize(on(encoding, body_->program.device));
-  at::Tensor own = body_->program.state.at(weight.layer.parameters.front()).detach();
-  const at::Tensor values = on_device.to(own.device());
-  if (body_->options.in_place) own.copy_(values);
-  for (const auto& [name, tensor] : body_->program.state) {
+  const at::Tensor values = body_->values_of(index, encoding);
+  body_->put({index, std::move(encoding), values}, trained);
+}
+
+/// The dequantized weight, where the program's own is.
+at::Tensor QuantizationSimModel::Body::values_of(int32_t index, const Encoding& encoding) const {
+  const at::Tensor& own = program.state.at(weights[index].layer.parameters.front());
+  return dequantize(on(encoding, program.device)).to(own.device());
+}
+
+// Some names of a tied parameter may be read by no node: torch.export keeps only one in the graph.
+void QuantizationSimModel::Body::put(Folding folding, bool trained) {
+  QuantizedWeight& weight = weights[folding.weight];
+  at::Tensor own = program.state.at(weight.layer.parameters.front()).detach();
+  if (options.in_place) own.copy_(folding.values);
+  for (const auto& [name, tensor] : program.state) {
     if (tensor.const_data_ptr() != own.const_data_ptr() || tensor.sizes() != own.sizes()) continue;
-    if (body_->options.in_place)
-      body_->versions[name] = version_of(tensor);
+    if (options.in_place)
+      versions[name] = version_of(tensor);
     else
-      body_->folded[name] = values;
+      folded[name] = folding.values;
   }
-  weight.encoding = std::move(encoding);
+  weight.encoding = std::move(folding.encoding);
   weight.trained = trained;
 }
 

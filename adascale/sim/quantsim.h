@@ -56,7 +56,8 @@ class QuantizationSimModel {
 
   /// Runs `forward_pass`, which calls the model on representative data, and sets the activations'
   /// encodings from the values seen. Folds weights not folded yet as round-to-nearest: all are
-  /// frozen from then on. After an exception the sim is unchanged.
+  /// frozen from then on. After an exception the sim is unchanged; only weights that were folded
+  /// in place before memory ran out stay folded.
   void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
   /// The same in two steps, for a caller that runs the model itself (Python); abort undoes begin.
   void begin_calibration();
