@@ -1,5 +1,8 @@
 #include "adascale/sim/calibration.h"
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
 #include <cmath>
 
 #include "adascale/core/error.h"
@@ -7,6 +10,8 @@
 
 namespace adascale {
 namespace {
+
+constexpr const char* kUnreached = "got no values in calibration";
 
 /// Additive masks use -infinity, the lowest finite number or a round one such as -1e9 for "never".
 bool stands_for_minus_infinity(double lowest, c10::ScalarType dtype) {
@@ -50,22 +55,29 @@ void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, co
 }
 
 std::vector<ActivationQuantizer> Calibration::finish(std::vector<ActivationQuantizer> quantizers) const {
-  bool any = quantizers.empty();
+  std::vector<std::string> unreached;
   for (size_t i = 0; i < quantizers.size(); ++i) {
     ActivationQuantizer& quantizer = quantizers[i];
-    if (quantizer.is_fixed) any = true;
     if (quantizer.is_fixed) continue;
-    any = any || seen_[i] || !off_reasons_[i].empty();
-    quantizer.off_reason = off_reasons_[i];
     quantizer.encoding.reset();
-    if (!quantizer.off_reason.empty())
+    quantizer.off_reason = is_reached(i) ? off_reasons_[i] : kUnreached;
+    if (!is_reached(i)) {
+      unreached.push_back(fmt::format("{} {} {}", quantizer.module, quantizer.port, quantizer.index));
+    } else if (!quantizer.off_reason.empty()) {
       log_line(fmt::format("{} {}: activation quantizer off: it {}", quantizer.module, quantizer.port,
                            quantizer.off_reason));
-    if (!seen_[i] || !quantizer.off_reason.empty()) continue;
-    const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
-    quantizer.encoding = encoding_of(analyzers_[i]->range(grid), quantizer.bits, quantizer.symmetric);
+    } else {
+      const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
+      quantizer.encoding = encoding_of(analyzers_[i]->range(grid), quantizer.bits, quantizer.symmetric);
+    }
   }
-  ADA_CHECK(any, "compute_encodings: the forward pass never ran the model; call it on representative data");
+  ADA_CHECK(quantizers.empty() || unreached.size() < quantizers.size(),
+            "compute_encodings: the forward pass never ran the model; call it on representative data");
+  if (!unreached.empty())
+    log_line(
+        fmt::format("compute_encodings: no values reached {} activation quantizers, which stay off: {}; "
+                    "call the model on data that reaches them",
+                    unreached.size(), fmt::join(unreached, ", ")));
   return quantizers;
 }
 

@@ -19,11 +19,13 @@ class Calibration {
   /// both them and the others.
   void observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x);
 
-  /// The quantizers with their encodings, or the reason why one is off. Throws (user)
-  /// if nothing was observed.
+  /// The quantizers with their encodings, or the reason why one is off: quantizers without any
+  /// values are, and one line of the log names them. Throws (user) if nothing was observed.
   std::vector<ActivationQuantizer> finish(std::vector<ActivationQuantizer> quantizers) const;
 
  private:
+  bool is_reached(size_t index) const { return seen_[index] || !off_reasons_[index].empty(); }
+
   const Program& program_;
   std::vector<std::unique_ptr<RangeAnalyzer>> analyzers_;
   std::vector<bool> seen_;

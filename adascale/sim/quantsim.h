@@ -55,15 +55,17 @@ class QuantizationSimModel {
   Outputs call(const Inputs& inputs);
 
   /// Runs `forward_pass`, which calls the model on representative data, and sets the activations'
-  /// encodings from the values seen. Folds weights not folded yet as round-to-nearest: all are
-  /// frozen from then on. After an exception the sim is unchanged; only weights that were folded
-  /// in place before memory ran out stay folded.
+  /// encodings from the values seen. A quantizer that got no values is off, and the log names it.
+  /// Folds weights not folded yet as round-to-nearest: all are frozen from then on. After an
+  /// exception the sim is unchanged; only weights that were folded in place before memory ran out
+  /// stay folded.
   void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
   /// The same in two steps, for a caller that runs the model itself (Python); abort undoes begin.
   void begin_calibration();
   void end_calibration();
   void abort_calibration();
-  /// Whether compute_encodings has succeeded, or every activation quantizer was loaded or turned off.
+  /// Whether compute_encodings has succeeded, which leaves quantizers without values off, or every
+  /// activation quantizer was loaded or turned off.
   bool is_calibrated() const;
 
   /// Records instead of running: until stop_recording, calls store copies of their inputs

@@ -120,7 +120,8 @@ class QuantizationSimModel:
         """Runs ``forward_pass(sim.model, args)`` and sets the activations' encodings from the values seen.
 
         Without ``args``: ``forward_pass(sim.model)``. The ``forward_pass_callback`` names are AIMET's for
-        the same two. Weights are frozen from then on. When the pass raises, the simulation is unchanged.
+        the same two. Weights are frozen from then on. Quantizers that no values reached are off, and the
+        log names them. When the pass raises, the simulation is unchanged.
         """
         run = _one_of("forward_pass", forward_pass, "forward_pass_callback", forward_pass_callback, None)
         given = _one_of("args", args, "forward_pass_callback_args", forward_pass_callback_args, _NOT_GIVEN)
