@@ -43,8 +43,8 @@ struct FakeQuantized {
 ///   minimum = exp(beta)*min                                                            with a float minimum
 ///   Ŵ       = scale * clamp(round((W'-minimum)/scale), 0, 2^b - 1) + minimum
 ///
-/// LPBQ's scales share one float per channel (grid.h, block_scales), those of superblocks one per
-/// superblock. Gradients pass straight through the rounding to stored values.
+/// The grid's form (forms/form.h) stores scales in its own way, and its own numbers take the place of
+/// the integers; the formulas are those of `int` and `minimum`. Gradients pass straight through the rounding to stored values.
 ///
 /// Every learnable starts at 0, so that w_dq starts as round-to-nearest, exactly. Learnables,
 /// scale and offset are fp32 whatever the weight's dtype (fp64 for an fp64 weight: gradient
@@ -65,7 +65,7 @@ class AdaScaleQuantizer {
   std::vector<at::Tensor> scale_learnables() const { return {state_.beta, state_.gamma}; }
   /// s2 (weight's shape, split in groups), s3 (Q), s4 if any.
   std::vector<at::Tensor> rounding_learnables() const;
-  /// For each of rounding_learnables(), the change worth about one code: scale/|W|, at most 10, for s2, at
+  /// For each of rounding_learnables(), the change worth about one code: code_length/|W|, at most 10, for s2, at
   /// the start scale; a fifth for s3 and s4, which move a whole row or column.
   std::vector<at::Tensor> code_steps() const;
   std::vector<at::Tensor> learnables() const;

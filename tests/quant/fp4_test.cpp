@@ -2,6 +2,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/allclose.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn_like.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -9,6 +10,7 @@
 #include <cmath>
 
 #include "adascale/quant/adascale_quantizer.h"
+#include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/forms/minifloat.h"
 #include "adascale/quant/schemes.h"
@@ -102,11 +104,11 @@ TEST(Fp4, ScalesOfNvfp4AreE4M3TimesOneFloat) {
 
 TEST(Fp4, StartsAsRoundToNearestAndEncodesItsOwnWeight) {
   for (const std::string& form : kForms)
-    for (const auto dtype : {at::kFloat, at::kBFloat16, at::kHalf}) {
+    for (const auto dtype : {at::kFloat, at::kBFloat16, at::kHalf, at::kDouble}) {
       SCOPED_TRACE(form + c10::toString(dtype));
       const at::Tensor w = random_weight({10, 64}, dtype);
       const Grid grid = grid_for(form, w);
-      const Range range = min_max_range(w.to(at::kFloat), grid);
+      const Range range = min_max_range(w.to(dtype == at::kDouble ? dtype : at::kFloat), grid);
       const AdaScaleQuantizer quantizer(w, grid, range);
       const at::NoGradGuard no_grad;
       EXPECT_TRUE(same_bits(quantizer.quantized_weight(), dequantize(encode_rtn("w", w, grid, range))));
@@ -161,6 +163,18 @@ TEST(Fp4, TheSearchIsNoWorseThanTheWidestRange) {
     const double searched = encode_rtn("w", w, grid, sqnr_range(w, grid)).sqnr_db;
     EXPECT_GT(searched, encode_rtn("w", w, grid, min_max_range(w, grid)).sqnr_db) << form;
   }
+}
+
+TEST(Fp4, ANumberThatIsNoneStaysSo) {
+  for (const std::string& form : kForms) {
+    const Grid grid = grid_of(form);
+    const at::Tensor bad = at::tensor({NAN, INFINITY}).view({1, 2, 1});
+    EXPECT_FALSE(storable_affine({-bad, bad}, grid).scale.isfinite().any().item<bool>()) << form;
+  }
+  at::Tensor x = at::tensor({INFINITY, -INFINITY, 7.5F});
+  const Grid grid = grid_of("mxfp4");
+  const at::Tensor scale = at::ones({});
+  EXPECT_TRUE(at::equal(fake_quantize(x, scale, {}, grid), at::tensor({6.0F, -6.0F, 6.0F})));
 }
 
 TEST(Fp4, RefusesRowsThatAreNoWholeGroups) {

@@ -12,7 +12,8 @@ std::string E2m1Form::describe(const Grid& grid) const {
 }
 
 at::Tensor& E2m1Form::round_out(at::Tensor& out, const at::Tensor& x) const {
-  return round_to(out, x, kE2M1);
+  // 8 is the number after the largest; infinity has no gap.
+  return round_to(out, x.clamp(-8, 8), kE2M1);
 }
 
 // Magnitudes 0, 0.5, 1, 1.5, 2, 3, 4, 6 are the codes 0..7.

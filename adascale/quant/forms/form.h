@@ -57,7 +57,7 @@ class GridForm {
   virtual Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const = 0;
   /// The scale that reaches min <= 0 <= max from zero with the numbers of a symmetric grid.
   virtual at::Tensor symmetric_scale(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const;
-  /// The range inside `widest` with the least error on the weight, where a training may start.
+  /// The range in or around `widest` with the least error on the weight, where training may start.
   virtual Range search(const Range& widest, const Grid& grid, const RangeSearch& weight) const;
   /// Keeps what `affine` was made of in the encoding of codes, scale, offset and minimum.
   virtual void keep(const Affine& affine, Encoding& encoding) const {}

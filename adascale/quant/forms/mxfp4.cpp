@@ -1,4 +1,6 @@
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/where.h>
 
 #include <cmath>
 
@@ -24,8 +26,10 @@ class Mxfp4Form final : public E2m1Form {
   // OCP 6.3 takes floor(log2(largest |w|)) - 2 as the exponent. The largest is 6 times the ideal scale.
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
     const at::Tensor ideal = (max - min) / 12;
-    const at::Tensor scale = power_of_two_below(ideal.detach() * 1.5);
-    return {.scale = straight_through(ideal, scale.clamp_(smallest_scale(grid.scale_dtype), kLargest))};
+    const at::Tensor scale =
+        power_of_two_below(ideal.detach() * 1.5).clamp_(smallest_scale(grid.scale_dtype), kLargest);
+    // The exponent bits of NaN and infinity would be a number.
+    return {.scale = straight_through(ideal, at::where(at::isfinite(ideal), scale, ideal.detach()))};
   }
 
   Range search(const Range& widest, const Grid& grid, const RangeSearch& weight) const override {

@@ -33,7 +33,8 @@ class Nvfp4Form final : public E2m1Form {
     const at::Tensor ideal = (max - min) / 12;
     at::Tensor block = ideal.detach() / grid.shared_scale;
     round_to(block, block, kE4M3).clamp_(kSmallestBlockScale, kE4M3.largest);
-    return {.scale = straight_through(ideal, block * grid.shared_scale)};
+    const at::Tensor scale = (block * grid.shared_scale).to(at::kFloat).to(ideal.scalar_type());
+    return {.scale = straight_through(ideal, scale)};
   }
 
   int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {
