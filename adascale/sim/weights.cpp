@@ -1,12 +1,12 @@
 #include "adascale/sim/weights.h"
 
 #include <algorithm>
-#include <map>
 
 #include "adascale/core/glob.h"
 #include "adascale/quant/affine.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
+#include "adascale/sim/siblings.h"
 
 namespace adascale {
 namespace {
@@ -18,6 +18,7 @@ struct Decision {
   bool symmetric, per_channel;
   int64_t group_size, decompressed_bw;
   bool trained = true;
+  bool says_asymmetric = false, says_per_tensor = false;  ///< by the user, not by a default
 };
 
 bool matches(const std::string& pattern, const Layer& layer) {
@@ -32,12 +33,16 @@ Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& op
                     options.symmetric && rule.symmetric,
                     rule.per_channel && layer.kind->per_channel,
                     layer.kind->per_channel ? options.group_size : 0,
-                    layer.kind->per_channel ? options.decompressed_bw : 0};
+                    layer.kind->per_channel ? options.decompressed_bw : 0,
+                    /*trained=*/true,
+                    /*says_asymmetric=*/!options.symmetric};
   for (const auto& [pattern, settings] : options.layer_config) {
     if (!matches(pattern, layer)) continue;
     decision.grid = settings.grid.value_or(decision.grid);
     decision.bits = settings.param_bw.value_or(decision.bits);
     decision.symmetric = settings.symmetric.value_or(decision.symmetric);
+    if (settings.symmetric) decision.says_asymmetric = !*settings.symmetric;
+    if (settings.per_channel) decision.says_per_tensor = !*settings.per_channel;
     decision.per_channel = settings.per_channel.value_or(decision.per_channel);
     decision.group_size = settings.group_size.value_or(decision.group_size);
     decision.decompressed_bw = settings.decompressed_bw.value_or(decision.decompressed_bw);
@@ -46,8 +51,8 @@ Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& op
   return decision;
 }
 
-/// A form that fixes bits and groups takes no others in silence.
-void check_fixed(const std::string& name, const Decision& decision, bool symmetric) {
+/// A form that fixes bits, groups and symmetry takes no others in silence.
+void check_fixed(const std::string& name, const Decision& decision) {
   const auto fixed = grid_form_named(decision.grid)->fixed();
   if (!fixed) return;
   ADA_CHECK(decision.bits == fixed->bits,
@@ -56,17 +61,21 @@ void check_fixed(const std::string& name, const Decision& decision, bool symmetr
   ADA_CHECK(decision.group_size == 0 || decision.group_size == fixed->group_size,
             "{}: group_size: got {}, but grid {} has groups of {}; leave it out, or give grid int", name,
             decision.group_size, decision.grid, fixed->group_size);
-  ADA_CHECK(
-      symmetric && decision.decompressed_bw == 0,
-      "{}: symmetric and decompressed_bw belong to integers; leave them out, or give grid int instead of {}",
-      name, decision.grid);
+  ADA_CHECK(!decision.says_asymmetric,
+            "{}: symmetric: got false, but grid {} is around zero; leave it out, or give grid int", name,
+            decision.grid);
+  ADA_CHECK(!decision.says_per_tensor,
+            "{}: per_channel: got false, but grid {} has groups of {}; leave it out, or give grid int", name,
+            decision.grid, fixed->group_size);
+  ADA_CHECK(decision.decompressed_bw == 0,
+            "{}: decompressed_bw: got {}, but grid {} has no integer scales; give 0, or grid int", name,
+            decision.decompressed_bw, decision.grid);
 }
 
 Grid grid_of(const Layer& layer, const Decision& decision) {
-  Grid grid{.bits = static_cast<int>(decision.bits),
-            .symmetric = decision.symmetric,
-            .form = grid_form_named(decision.grid)};
-  const auto fixed = grid.form->fixed();
+  const GridForm* form = grid_form_named(decision.grid);
+  const auto fixed = form->fixed();
+  Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric || fixed, .form = form};
   const int64_t group_size = fixed ? fixed->group_size : decision.group_size;
   if (decision.per_channel || group_size > 0) {
     grid.channel_axis = layer.axes.channel;
@@ -128,30 +137,6 @@ void objected(Objections& objections, Work&& work) {
   }
 }
 
-/// The value that a layer multiplies by its weight; kNone where the operator has no one such.
-ValueId value_read(const Program& program, const Layer& layer) {
-  const Argument* input = program.nodes[layer.nodes.front()].input(layer.kind->input);
-  return input != nullptr && input->kind == Argument::Kind::kValue ? input->value : kNone;
-}
-
-/// Layers that read one value, on grids of one form, get one shared scale.
-void share_among_siblings(const Program& program, std::vector<QuantizedWeight>& weights) {
-  std::map<std::pair<const GridForm*, ValueId>, double> largest;
-  const auto key = [&](size_t i) {
-    const ValueId read = value_read(program, weights[i].layer);
-    return std::pair(weights[i].grid.form, read == kNone ? -2 - static_cast<ValueId>(i) : read);
-  };
-  for (size_t i = 0; i < weights.size(); ++i) {
-    if (!weights[i].grid.form->is_shared_by_siblings()) continue;
-    const at::Tensor& w = program.state.at(weights[i].layer.parameters.front());
-    double& shared = largest[key(i)];
-    shared = std::max(shared, w.detach().abs().max().item<double>());
-  }
-  for (size_t i = 0; i < weights.size(); ++i)
-    if (const auto found = largest.find(key(i)); found != largest.end())
-      weights[i].grid.shared_scale = weights[i].grid.form->shared_scale(found->second);
-}
-
 }  // namespace
 
 WeightPlacement place_weight_quantizers(const Program& program, const std::vector<Layer>& layers,
@@ -169,7 +154,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
     if (!is_quantizable(layer, weight, objections)) continue;
     objected(objections, [&] {
-      check_fixed(layer.name, decision, options.symmetric);
+      check_fixed(layer.name, decision);
       const Grid asked = grid_of(layer, decision);
       const FittedGrid fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());

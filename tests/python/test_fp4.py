@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -92,8 +93,10 @@ def test_a_layer_may_have_another_grid() -> None:
         ({"grid": "fp4"}, "grid: got 'fp4', expected one of int, mxfp4, nvfp4"),
         ({"default_param_bw": 8}, "linear_blocks.0.fc1: param_bw: got 8, but grid mxfp4 has 4 bits; give 4"),
         ({"group_size": 64}, "linear_blocks.0.fc1: group_size: got 64, but grid mxfp4 has groups of 32"),
-        ({"symmetric": False}, "linear_blocks.0.fc1: symmetric and decompressed_bw belong to integers"),
-        ({"group_size": 32, "decompressed_bw": 8}, "symmetric and decompressed_bw belong to integers"),
+        ({"symmetric": False}, "linear_blocks.0.fc1: symmetric: got false, but grid mxfp4 is around zero"),
+        ({"layer_config": {"*.fc2": {"symmetric": False}}}, "linear_blocks.0.fc2: symmetric: got false, but"),
+        ({"layer_config": {"*.fc2": {"per_channel": False}}}, "fc2: per_channel: got false, but grid mxfp4"),
+        ({"group_size": 32, "decompressed_bw": 8}, "decompressed_bw: got 8, but grid mxfp4 has no integer"),
         ({"layer_config": {"*": {"grid": "x"}}}, "grid: got 'x', expected one of int, mxfp4, nvfp4"),
     ],
 )
@@ -101,6 +104,43 @@ def test_what_does_not_go_together_is_refused(options: dict[str, Any], said: str
     with pytest.raises(adascale.Error) as refusal:
         simulate(**{"grid": "mxfp4", **options})
     assert said in str(refusal.value)
+
+
+def test_asymmetric_integers_may_stand_beside_it(tmp_path: Path) -> None:
+    """A configuration's default of asymmetry is none of its business either."""
+    mixed = {"*.fc2": {"grid": "mxfp4", "symmetric": True}}
+    sim = simulate(symmetric=False, layer_config=mixed)
+    assert str(sim).count("int4 asymmetric per channel") == 2 and str(sim).count("mxfp4 per group") == 2
+    config = tmp_path / "config.json"
+    sections = {"params": {}, "op_type": {}, "supergroups": [], "model_input": {}, "model_output": {}}
+    params = {"is_quantized": "True", "is_symmetric": "False"}
+    config.write_text(json.dumps({"defaults": {"ops": {}, "params": params}, **sections}))
+    sim = simulate(grid="nvfp4", config_file=str(config))
+    adascale.apply_adascale(sim, seed_loader(), recipe="rtn", progress=False)
+    assert str(sim).count("nvfp4 per group of 16") == 4
+
+
+def test_siblings_are_found_behind_views() -> None:
+    class Twins(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.k, self.o = (torch.nn.Linear(32, 32, bias=False) for _ in range(3))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            rows = self.q(x.view(-1, 32)).view(x.shape)
+            return self.o(torch.relu(rows * self.k(x.transpose(0, 1).contiguous()).transpose(0, 1)))
+
+    model = Twins().eval()
+    with torch.no_grad():
+        model.k.weight[0, 0] = 5
+    sim = adascale.QuantizationSimModel(
+        model, torch.rand(2, 3, 32), grid="nvfp4", default_param_bw=4, default_output_bw=32
+    )
+    adascale.apply_adascale(sim, [torch.rand(2, 3, 32)], recipe="rtn", progress=False)
+    scales = {name: scale for name, (_, scale, _) in _C.encodings_of(sim._core).items()}
+    for name, largest in (("q", 5), ("k", 5), ("o", model.o.weight.abs().max().item())):
+        block = scales[f"{name}.weight"] / (largest / (6 * 448))
+        assert torch.allclose(block, block.to(torch.float8_e4m3fn).float(), rtol=1e-5), name
 
 
 def test_rows_of_other_lengths_are_refused_by_name() -> None:
