@@ -31,6 +31,7 @@ struct Run {
   const Preflight& plan;
   const AdaScaleOptions& options;
   ProgramWalk& walk;
+  std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
 
   BlockReport visit(size_t index);
   BlockJob prepare(size_t index);
@@ -68,7 +69,7 @@ AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vect
   try {
     for (size_t i = 0; i < plan.blocks.size(); ++i) report.blocks.push_back(run.visit(i));
   } catch (...) {  // boundary: says what a failure leaves behind
-    rethrow_naming_folded(report, plan, options);
+    rethrow_naming_folded(run.folded, plan.blocks[report.blocks.size()].name, options);
   }
   give_back_device_memory(sim.program().device);
   report.seconds = seconds_since(start);
@@ -121,14 +122,16 @@ BlockReport Run::decide(const BlockJob& job) {
 
 /// Freezes the codes, scales and offsets found; the parameters receive w_dq.
 void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
-  // Once a run, and not before there is something to keep: a run that failed earlier may be repeated.
-  if (sim.training.empty())
-    sim.training = {{"recipe", plan.recipe.name},
-                    {"iterations", std::to_string(plan.iterations)},
-                    {"seed", std::to_string(options.seed)}};
   const std::vector<Encoding>& encodings = tuned.kept().encodings;
-  for (size_t i = 0; i < encodings.size(); ++i)
+  for (size_t i = 0; i < encodings.size(); ++i) {
     sim.fold(job.weights[i], encodings[i], tuned.keeps_trained && plan.recipe.trains());
+    // Not before there is something to keep: a run that failed earlier may be repeated.
+    if (sim.training.empty())
+      sim.training = {{"recipe", plan.recipe.name},
+                      {"iterations", std::to_string(plan.iterations)},
+                      {"seed", std::to_string(options.seed)}};
+    if (i == 0) folded.push_back(job.block.name);
+  }
 }
 
 /// An attempt with shorter steps is shown as a stage of its own.

@@ -12,9 +12,7 @@ namespace adascale {
 namespace {
 
 /// "; folded already, and kept so: a, b", for the end of a message; empty before the first block.
-std::string describe_folded(const AdaScaleReport& report) {
-  std::vector<std::string> names;
-  for (const BlockReport& block : report.blocks) names.push_back(block.name);
+std::string describe_folded(const std::vector<std::string>& names) {
   return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
 }
 
@@ -25,9 +23,9 @@ bool is_about_determinism(const c10::Error& error) {
 
 }  // namespace
 
-void rethrow_naming_folded(const AdaScaleReport& report, const Preflight& plan,
+void rethrow_naming_folded(const std::vector<std::string>& names, const std::string& block,
                            const AdaScaleOptions& options) {
-  const std::string folded = describe_folded(report), &block = plan.blocks[report.blocks.size()].name;
+  const std::string folded = describe_folded(names);
   try {
     throw;
   } catch (const Error& error) {  // boundary: says what a failure leaves behind
