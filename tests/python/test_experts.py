@@ -103,3 +103,21 @@ def test_onnx_gets_a_program_without_groups(dtype: torch.dtype) -> None:
     assert "grouped_mm" in str(program.graph) and "grouped_mm" not in str(plain.graph)
     expected, ours = program.module()(**batch).logits, plain.module()(**batch).logits
     assert (ours - expected).abs().max() <= BOUNDS[dtype] * expected.abs().max()
+
+
+def test_bfloat16_experts_of_any_width(tmp_path: Path) -> None:
+    """torch's grouped product refuses rows that are not whole 16 bytes."""
+    config = MixtralConfig(**{**SIZES, "intermediate_size": 20}, num_local_experts=4)
+    source = save_folder(made(lambda: MixtralForCausalLM(config), torch.bfloat16), tmp_path / "model")
+    adascale.quantize(source, tmp_path / "out", [TEXT], **QUICK)
+    names = load_file(tmp_path / "out" / "model.safetensors")
+    assert sum(".experts." in name for name in names) == 2 * 4 * 3
+
+
+def test_rows_after_the_last_group_are_zero_in_onnx_too() -> None:
+    from adascale.formats.onnx_capture import _row_by_row
+
+    x, weight = torch.rand(5, 3), torch.rand(2, 3, 4)
+    product = _row_by_row(x, weight, torch.tensor([1, 3], dtype=torch.int32))
+    expected = torch.cat([x[:1] @ weight[0], x[1:3] @ weight[1], torch.zeros(2, 4)])
+    assert torch.allclose(product, expected)

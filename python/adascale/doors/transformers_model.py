@@ -77,14 +77,26 @@ def grouped_experts(model: Any) -> Iterator[None]:
     if not is_transformers(model):
         yield
         return
+    from transformers.integrations import moe
+
+    can_use = moe._can_use_grouped_mm
+
+    def fits(x: Tensor, weight: Tensor, offs: Tensor) -> bool:
+        """torch's own operator wants rows of whole 16 bytes; transformers' fallback takes any."""
+        return can_use(x, weight, offs) and all(
+            n * weight.element_size() % 16 == 0 for n in weight.shape[-2:]
+        )
+
     configs = [module.config for module in model.modules() if is_transformers(module)]
     before = [getattr(config, "_experts_implementation_internal", None) for config in configs]
     try:
         # A model without experts ignores it; set_experts_implementation() would refuse that model.
         for config in configs:
             config._experts_implementation_internal = "grouped_mm"
+        moe._can_use_grouped_mm = fits
         yield
     finally:
+        moe._can_use_grouped_mm = can_use
         for config, name in zip(configs, before, strict=True):
             config._experts_implementation_internal = name
 

@@ -130,10 +130,10 @@ def _without_groups(program: Any) -> Any:
 
 
 def _row_by_row(x: Tensor, weight: Tensor, ends: Tensor) -> Tensor:
-    """Each row times the matrix of its group."""
-    rows = torch.arange(x.shape[0], device=x.device)
-    groups = (rows.unsqueeze(1) >= ends).sum(1)
-    return torch.bmm(x.unsqueeze(1), weight[groups]).squeeze(1)
+    """Each row times the matrix of its group; rows after the last group give zero."""
+    rows = torch.arange(x.shape[0], device=x.device).unsqueeze(1)
+    groups = (rows >= ends).sum(1).clamp_max(weight.shape[0] - 1)
+    return torch.bmm(x.unsqueeze(1), weight[groups]).squeeze(1) * (rows < ends[-1]).to(x.dtype)
 
 
 def _marker_operator() -> Any:
