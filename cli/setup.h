@@ -27,10 +27,11 @@ struct QuantizeFlags {
 template <class Visitor, class Flags>
 void visit_setup_options(Visitor&& visit, Flags& flags) {
   visit("scheme", flags.scheme, "how ranges are found; `adascale list schemes`", OptionRule{});
-  visit("outside_bw", flags.outside_bw,
-        "weight bits of the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
-        "32: full precision",
-        OptionRule{.min = 2, .max = 16, .off = kOffBits});
+  visit(
+      "outside_bw", flags.outside_bw,
+      "bits of integer weights in the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
+      "32: full precision",
+      OptionRule{.min = 2, .max = 16, .off = kOffBits});
 }
 
 /// How files are written, likewise.
