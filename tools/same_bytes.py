@@ -104,7 +104,7 @@ RUNS: dict[str, Callable[[Path, Path], None]] = {
 
 
 def make(folder: Path, tree: Path) -> None:
-    """One run a process would be cleaner and four times the imports; seeds are set before each."""
+    """All runs in one process, which imports once; the seed is set before each."""
     import torch
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -118,14 +118,12 @@ def make(folder: Path, tree: Path) -> None:
 def differences(a: Path, b: Path) -> Iterator[str]:
     """`FILE: FIELD` of all that is not equal."""
     for name in RUNS:
-        files = [
-            {str(p.relative_to(root)) for p in (root / name).rglob("*") if p.is_file()} for root in (a, b)
-        ]
-        if not files[0]:
+        ours, theirs = files_in(a, name), files_in(b, name)
+        if not ours:
             yield f"{name}: no file"
-        for file in sorted(files[0] ^ files[1]):
+        for file in sorted(ours ^ theirs):
             yield f"{file}: only in one of the two"
-        for file in sorted(files[0] & files[1]):
+        for file in sorted(ours & theirs):
             yield from (f"{file}: {field}" for field in differing_fields(a / file, b / file))
 
 
