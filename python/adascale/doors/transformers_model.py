@@ -79,7 +79,7 @@ def grouped_experts(model: Any) -> Iterator[None]:
         return
     from transformers.integrations import moe
 
-    can_use = moe._can_use_grouped_mm
+    can_use = getattr(moe, "_can_use_grouped_mm", None)  # some versions have no choice of operators
 
     def fits(x: Tensor, weight: Tensor, offs: Tensor) -> bool:
         """torch's own operator wants rows of whole 16 bytes; transformers' fallback takes any."""
@@ -93,10 +93,12 @@ def grouped_experts(model: Any) -> Iterator[None]:
         # A model without experts ignores it; set_experts_implementation() would refuse that model.
         for config in configs:
             config._experts_implementation_internal = "grouped_mm"
-        moe._can_use_grouped_mm = fits
+        if can_use is not None:
+            moe._can_use_grouped_mm = fits
         yield
     finally:
-        moe._can_use_grouped_mm = can_use
+        if can_use is not None:
+            moe._can_use_grouped_mm = can_use
         for config, name in zip(configs, before, strict=True):
             config._experts_implementation_internal = name
 
