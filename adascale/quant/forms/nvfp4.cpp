@@ -19,8 +19,8 @@ class Nvfp4Form final : public E2m1Form {
   Nvfp4Form() : E2m1Form(16) {}
   std::string name() const override { return "nvfp4"; }
   std::string description() const override {
-    return "4-bit floats (E2M1) in groups of 16 whose scale is an 8-bit float (E4M3) times one float per "
-           "layer";
+    return "4-bit floats (E2M1) in groups of 16 whose scale is an 8-bit float (E4M3) times one float "
+           "of the layers that read the same value";
   }
 
   bool is_shared_by_siblings() const override { return true; }
