@@ -13,7 +13,7 @@
 #include "adascale/device/flags.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/precision.h"
-#include "adascale/tune/preflight.h"
+#include "adascale/tune/training_plan.h"
 #include "cli/calibration.h"
 #include "cli/data_flags.h"
 #include "cli/output_files.h"
@@ -58,7 +58,7 @@ std::string shortened(const std::vector<std::string>& layers) {
                      layers.size());
 }
 
-std::string describe_plan(const QuantizeRun& run, const Setup& setup, const Preflight& plan,
+std::string describe_plan(const QuantizeRun& run, const Setup& setup, const TrainingPlan& plan,
                           const Batches& batches, const OutputFiles& files,
                           const std::vector<std::string>& notes) {
   const AdaScaleOptions& training = run.quantize.training;
@@ -144,13 +144,13 @@ std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door) {
   options.sim.fit_grid = fit_grids(files.formats, model.formats);
   Setup setup = set_up(std::move(model.program), options);
   check_has_blocks(setup, run.model);
-  const Preflight plan = check_adascale(setup.sim, batches.inputs, options.training);
+  const TrainingPlan plan = plan_training(setup.sim, setup.blocks, batches.inputs, options.training);
   check_formats(files, setup.sim);
   for (const std::string& note : format_notes(files, setup.sim)) model.notes.push_back(note);
   run.say(describe_plan(run, setup, plan, batches, files, model.notes));
   if (run.dry_run) return std::nullopt;
 
-  AdaScaleReport report = apply_adascale(setup.sim, batches.inputs, options.training);
+  AdaScaleReport report = train(setup.sim, plan, batches.inputs);
   if (!setup.sim.activations().empty()) find_activation_ranges(setup.sim, batches.inputs, options.training);
   const auto paths = export_model(setup.sim, files.folder, files.stem, files.formats, files.options);
 

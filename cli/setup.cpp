@@ -9,6 +9,7 @@
 #include "adascale/sim/layers.h"
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/trained_layers.h"
+#include "adascale/tune/training_plan.h"
 #include "cli/flags.h"
 
 namespace adascale {
@@ -73,8 +74,7 @@ void check_flags(QuantizeFlags& flags) {
 Setup set_up(Program program, const QuantizeFlags& flags) {
   // Before ids are taken; the sim finds those that stay once more and keeps the list.
   if (flags.sim.fold_batch_norms) fold_batch_norms(program, flags.sim.in_place);
-  const auto& globs = flags.training.blocks;
-  std::vector<Block> blocks = globs.empty() ? find_blocks(program) : blocks_matching(program, globs);
+  std::vector<Block> blocks = blocks_to_train(program, flags.training);
   const std::vector<std::string> outside = layers_outside_blocks(program, blocks);
   SimOptions options = flags.sim;
   LayerConfig& settings = options.layer_config;

@@ -9,10 +9,10 @@
 #include "adascale/device/memory.h"
 #include "adascale/tune/failure.h"
 #include "adascale/tune/precision.h"
-#include "adascale/tune/preflight.h"
 #include "adascale/tune/program_walk.h"
 #include "adascale/tune/start_ranges.h"
 #include "adascale/tune/trained_layers.h"
+#include "adascale/tune/training_plan.h"
 #include "adascale/tune/tune_block.h"
 
 namespace adascale {
@@ -28,8 +28,7 @@ double seconds_since(Clock::time_point start) {
 /// algorithm", says the same in four sentences.
 struct Run {
   QuantizationSimModel& sim;
-  const Preflight& plan;
-  const AdaScaleOptions& options;
+  const TrainingPlan& plan;
   ProgramWalk& walk;
   std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
 
@@ -39,6 +38,30 @@ struct Run {
   void freeze(const BlockJob& job, const TunedBlock& tuned);
   OnIteration show(const BlockJob& job) const;
 };
+
+AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
+                     const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches) {
+  const auto start = Clock::now();
+  const KeptMemory memory;
+  AdaScaleReport report{.recipe = plan.recipe.name,
+                        .device = sim.program().device.str(),
+                        .precision = describe_precision(plan.compute_type, sim),
+                        .not_trained = plan.not_trained};
+  // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
+  const FlagScope scope(sim.program().device, {.deterministic = plan.options.deterministic});
+  ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches,
+                   ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
+                   plan.memory.largest_block);
+  Run run{sim, plan, walk};
+  try {
+    for (size_t i = 0; i < plan.blocks.size(); ++i) report.blocks.push_back(run.visit(i));
+  } catch (...) {  // boundary: says what a failure leaves behind
+    rethrow_naming_folded(run.folded, plan.blocks[report.blocks.size()].name, plan.options);
+  }
+  give_back_device_memory(sim.program().device);
+  report.seconds = seconds_since(start);
+  return report;
+}
 
 }  // namespace
 
@@ -50,30 +73,19 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Input
 AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vector<Inputs>& fp_batches,
                                       const std::vector<Inputs>& quant_batches,
                                       const AdaScaleOptions& options) {
-  const auto start = Clock::now();
-  const KeptMemory memory;
-  const Preflight plan = check_adascale(sim, fp_batches, options);
   ADA_CHECK(fp_batches.size() == quant_batches.size(),
             "apply_adascale: got {} batches of the FP model and {} of the quantized one, expected as many",
             fp_batches.size(), quant_batches.size());
-  AdaScaleReport report{.recipe = plan.recipe.name,
-                        .device = sim.program().device.str(),
-                        .precision = describe_precision(plan.compute_type, sim),
-                        .not_trained = plan.not_trained};
-  // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
-  const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
-  ProgramWalk walk(sim, plan.blocks, fp_batches, quant_batches,
-                   ActivationStore(options.activation_memory << 20, plan.memory.on_device),
-                   plan.memory.largest_block);
-  Run run{sim, plan, options, walk};
-  try {
-    for (size_t i = 0; i < plan.blocks.size(); ++i) report.blocks.push_back(run.visit(i));
-  } catch (...) {  // boundary: says what a failure leaves behind
-    rethrow_naming_folded(run.folded, plan.blocks[report.blocks.size()].name, options);
-  }
-  give_back_device_memory(sim.program().device);
+  const auto start = Clock::now();
+  const TrainingPlan plan = plan_training(sim, blocks_to_train(sim.program(), options), fp_batches, options);
+  AdaScaleReport report = train(sim, plan, fp_batches, quant_batches);
   report.seconds = seconds_since(start);
   return report;
+}
+
+AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
+                     const std::vector<Inputs>& batches) {
+  return train(sim, plan, batches, batches);
 }
 
 namespace {
@@ -105,14 +117,14 @@ BlockJob Run::prepare(size_t index) {
           .compute_type = plan.compute_type,
           .iterations = plan.iterations,
           .training_batches = plan.training_batches,
-          .deterministic = options.deterministic,
-          .seed = derive_seed(static_cast<uint64_t>(options.seed), index)};
+          .deterministic = plan.options.deterministic,
+          .seed = derive_seed(static_cast<uint64_t>(plan.options.seed), index)};
 }
 
 /// Trains the block's weights and freezes the best ones. The next block reads what these give.
 BlockReport Run::decide(const BlockJob& job) {
   const auto begin = Clock::now();
-  const TunedBlock tuned = tune_block(job, options.keep_better, show(job));
+  const TunedBlock tuned = tune_block(job, plan.options.keep_better, show(job));
   BlockReport report = report_block(job, tuned);
   freeze(job, tuned);
   if (!tuned.kept_ran_last()) walk.run_quant(job.index);
@@ -129,7 +141,7 @@ void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
     if (sim.training.empty())
       sim.training = {{"recipe", plan.recipe.name},
                       {"iterations", std::to_string(plan.iterations)},
-                      {"seed", std::to_string(options.seed)}};
+                      {"seed", std::to_string(plan.options.seed)}};
     if (i == 0) folded.push_back(job.block.name);
   }
 }
@@ -138,10 +150,10 @@ void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
 OnIteration Run::show(const BlockJob& job) const {
   const std::string block = fmt::format("block {}/{} {}", job.index + 1, plan.blocks.size(), job.block.name);
   return [this, block](double step_length, int64_t step, double loss) {
-    if (!options.progress) return;
+    if (!plan.options.progress) return;
     const std::string stage =
         step_length == 1 ? block : fmt::format("{}, {} of the step", block, step_length);
-    options.progress({stage, step, plan.iterations, loss});
+    plan.options.progress({stage, step, plan.iterations, loss});
   };
 }
 

@@ -27,7 +27,7 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
 
 }  // namespace
 
-std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const Preflight& plan,
+std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const TrainingPlan& plan,
                                            InputSource& source, size_t block,
                                            const std::vector<int32_t>& weights) {
   if (plan.recipe.start == StartRange::kScheme || weights.empty()) {

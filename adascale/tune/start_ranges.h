@@ -5,13 +5,13 @@
 #include "adascale/quant/affine.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/input_source.h"
-#include "adascale/tune/preflight.h"
+#include "adascale/tune/training_plan.h"
 
 namespace adascale {
 
 /// Runs the block in the FP stream, and gives the ranges from which the recipe trains its weights:
 /// the simulation's, or the best ones for the layers' inputs seen on the way.
-std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const Preflight& plan,
+std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const TrainingPlan& plan,
                                            InputSource& source, size_t block,
                                            const std::vector<int32_t>& weights);
 

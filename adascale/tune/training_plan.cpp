@@ -1,4 +1,4 @@
-#include "adascale/tune/preflight.h"
+#include "adascale/tune/training_plan.h"
 
 #include <fmt/ranges.h>
 
@@ -144,21 +144,23 @@ bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& bl
 
 }  // namespace
 
-Preflight check_adascale(const QuantizationSimModel& sim, const std::vector<Inputs>& batches,
-                         const AdaScaleOptions& options) {
+std::vector<Block> blocks_to_train(const Program& program, const AdaScaleOptions& options) {
+  return options.blocks.empty() ? find_blocks(program) : blocks_matching(program, options.blocks);
+}
+
+TrainingPlan plan_training(const QuantizationSimModel& sim, std::vector<Block> blocks,
+                           const std::vector<Inputs>& batches, const AdaScaleOptions& options) {
   Objections objections;
   const auto count = static_cast<int64_t>(batches.size());
   check_state(sim, objections);
   check_options(options, objections);
-  Preflight plan;
+  TrainingPlan plan{.options = options, .blocks = std::move(blocks)};
   plan.recipe = find_recipe(options.recipe, objections);
   check_budget(options, plan.recipe, count, objections);
   check_batches(sim.program(), batches, objections);
 
   plan.recipe.scale_rate *= options.lr_scale;
   plan.recipe.rounding_rate *= options.lr_scale;
-  plan.blocks =
-      options.blocks.empty() ? find_blocks(sim.program()) : blocks_matching(sim.program(), options.blocks);
   if (options.train_outside) add_layers_outside(sim, plan.blocks, objections);
   if (plan.blocks.empty())
     objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
