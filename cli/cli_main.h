@@ -2,8 +2,8 @@
 #include <string>
 #include <vector>
 
-#include "cli/door.h"
-#include "cli/runtime.h"
+#include "adascale/run/door.h"
+#include "adascale/run/runtime.h"
 
 namespace adascale {
 

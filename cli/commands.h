@@ -1,8 +1,8 @@
 #pragma once
 #include <functional>
 
-#include "cli/door.h"
-#include "cli/runtime.h"
+#include "adascale/run/door.h"
+#include "adascale/run/runtime.h"
 
 namespace CLI {
 class App;

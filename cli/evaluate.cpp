@@ -9,11 +9,11 @@
 #include "adascale/core/error.h"
 #include "adascale/device/devices.h"
 #include "adascale/io/pt2.h"
-#include "cli/calibration.h"
+#include "adascale/run/batches.h"
+#include "adascale/run/evaluation.h"
+#include "adascale/run/text.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
-#include "cli/evaluation.h"
-#include "cli/text.h"
 
 namespace adascale {
 namespace {

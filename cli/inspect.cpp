@@ -2,10 +2,11 @@
 
 #include <CLI/CLI.hpp>
 
+#include "adascale/run/setup.h"
+#include "adascale/run/setup_text.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
-#include "cli/setup.h"
-#include "cli/setup_text.h"
+#include "cli/quantize_flags.h"
 
 namespace adascale {
 namespace {

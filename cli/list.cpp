@@ -6,10 +6,10 @@
 #include "adascale/formats/format.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
+#include "adascale/run/text.h"
 #include "adascale/sim/layer_kind.h"
 #include "adascale/tune/recipe.h"
 #include "cli/commands.h"
-#include "cli/text.h"
 
 namespace adascale {
 namespace {

@@ -5,10 +5,11 @@
 #include <cstdio>
 
 #include "adascale/core/error.h"
+#include "adascale/run/quantize.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
 #include "cli/flags.h"
-#include "cli/quantize_run.h"
+#include "cli/quantize_flags.h"
 
 namespace adascale {
 namespace {

@@ -1,7 +1,7 @@
 #pragma once
 #include <torch/csrc/utils/pybind.h>
 
-#include "cli/door.h"
+#include "adascale/run/door.h"
 
 namespace adascale::python {
 

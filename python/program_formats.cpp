@@ -8,8 +8,8 @@
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/pt2.h"
 #include "adascale/quant/forms/form.h"
+#include "adascale/run/evaluation.h"
 #include "callbacks.h"
-#include "cli/evaluation.h"
 
 namespace adascale::python {
 namespace {

@@ -1,9 +1,9 @@
 #include <pybind11/stl.h>
 
 #include "adascale/core/error.h"
+#include "adascale/run/quantize.h"
 #include "bindings.h"
 #include "callbacks.h"
-#include "cli/quantize_run.h"
 #include "doors.h"
 #include "keywords.h"
 #include "program_formats.h"

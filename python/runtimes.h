@@ -1,7 +1,7 @@
 #pragma once
 #include <torch/csrc/utils/pybind.h>
 
-#include "cli/runtime.h"
+#include "adascale/run/runtime.h"
 
 namespace adascale::python {
 

@@ -23,6 +23,7 @@ BELOW = {
     "sim": ["graph", "quant"],
     "tune": ["sim", "io"],
     "formats": ["sim", "io"],
+    "run": ["tune", "formats"],
 }
 WITHOUT_TORCH = {"core", "kernels"}
 TORCH_FOLDERS = ("torch/", "ATen/", "c10/", "caffe2/")

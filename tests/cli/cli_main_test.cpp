@@ -6,9 +6,9 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/options.h"
+#include "adascale/run/setup.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
-#include "cli/setup.h"
 #include "command_case.h"
 
 namespace adascale::testing {

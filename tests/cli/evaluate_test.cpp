@@ -4,7 +4,7 @@
 #include <sstream>
 
 #include "adascale/io/pt2.h"
-#include "cli/evaluation.h"
+#include "adascale/run/evaluation.h"
 #include "command_case.h"
 
 namespace adascale::testing {

@@ -37,6 +37,7 @@ def test_no_room_may_include_what_is_not_below(tmp_path, room):
 def test_the_arrows_are_those_of_the_design():
     below = {"sim", "io", "graph", "device", "quant", "kernels", "core"}
     assert check_layers.allowed("formats") == {"formats"} | below
+    assert check_layers.allowed("run") == {"run", "tune", "formats"} | below
     assert "tune" not in check_layers.allowed("formats")
     assert "formats" not in check_layers.allowed("tune")
     assert "graph" not in check_layers.allowed("quant")

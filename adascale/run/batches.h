@@ -2,8 +2,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "adascale/run/door.h"
 #include "adascale/sim/quantsim.h"
-#include "cli/door.h"
 
 namespace adascale {
 

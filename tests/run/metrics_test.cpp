@@ -1,4 +1,4 @@
-#include "cli/metrics.h"
+#include "adascale/run/metrics.h"
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log.h>

@@ -1,4 +1,4 @@
-#include "cli/door.h"
+#include "adascale/run/door.h"
 
 #include <fmt/ranges.h>
 
@@ -57,10 +57,6 @@ std::string list_of(const Doors& doors, std::string Door::*text) {
 }
 
 }  // namespace
-
-std::string DataRequest::where() const {
-  return files.empty() ? "data" : fmt::format("{}", fmt::join(files, ", "));
-}
 
 Door pt2_door() {
   return {.name = ".pt2",

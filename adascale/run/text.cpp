@@ -1,4 +1,4 @@
-#include "cli/text.h"
+#include "adascale/run/text.h"
 
 #include <fmt/format.h>
 

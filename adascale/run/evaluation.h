@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "adascale/run/metrics.h"
+#include "adascale/run/runtime.h"
 #include "adascale/sim/quantsim.h"
-#include "cli/metrics.h"
-#include "cli/runtime.h"
 
 namespace adascale {
 

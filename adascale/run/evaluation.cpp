@@ -1,4 +1,4 @@
-#include "cli/evaluation.h"
+#include "adascale/run/evaluation.h"
 
 #include <ATen/core/grad_mode.h>
 
@@ -7,7 +7,7 @@
 #include <cmath>
 
 #include "adascale/core/error.h"
-#include "cli/token_logits.h"
+#include "adascale/run/token_logits.h"
 
 namespace adascale {
 namespace {

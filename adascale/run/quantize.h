@@ -4,9 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "adascale/run/door.h"
+#include "adascale/run/setup.h"
 #include "adascale/tune/report.h"
-#include "cli/door.h"
-#include "cli/setup.h"
 
 namespace adascale {
 

@@ -1,4 +1,4 @@
-#include "cli/quantize_run.h"
+#include "adascale/run/quantize.h"
 
 #include <ATen/Parallel.h>
 #include <fmt/ranges.h>
@@ -12,13 +12,12 @@
 #include "adascale/device/devices.h"
 #include "adascale/device/flags.h"
 #include "adascale/io/scratch_file.h"
+#include "adascale/run/batches.h"
+#include "adascale/run/output_files.h"
+#include "adascale/run/setup_text.h"
+#include "adascale/run/text.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/training_plan.h"
-#include "cli/calibration.h"
-#include "cli/data_flags.h"
-#include "cli/output_files.h"
-#include "cli/setup_text.h"
-#include "cli/text.h"
 
 namespace adascale {
 namespace {

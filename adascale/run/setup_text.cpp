@@ -1,13 +1,13 @@
-#include "cli/setup_text.h"
+#include "adascale/run/setup_text.h"
 
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
 
+#include "adascale/run/text.h"
+#include "adascale/run/weight_size.h"
 #include "adascale/tune/trained_layers.h"
-#include "cli/text.h"
-#include "cli/weight_size.h"
 
 namespace adascale {
 namespace {

@@ -1,4 +1,4 @@
-#include "cli/weight_size.h"
+#include "adascale/run/weight_size.h"
 
 #include <c10/util/accumulate.h>
 

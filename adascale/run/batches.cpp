@@ -1,4 +1,4 @@
-#include "cli/calibration.h"
+#include "adascale/run/batches.h"
 
 #include <ATen/ops/isfinite.h>
 #include <fmt/ranges.h>

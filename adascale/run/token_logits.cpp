@@ -1,4 +1,4 @@
-#include "cli/token_logits.h"
+#include "adascale/run/token_logits.h"
 
 #include "adascale/graph/dataflow.h"
 

@@ -47,6 +47,9 @@ struct DataRequest {
   std::string where() const;
 };
 
+/// Checks ranges and the named files; throws (user) with all objections.
+void check_data_options(const DataRequest& data);
+
 /// Tensors by the program's input names, samples along dimension 0.
 using Samples = std::map<std::string, at::Tensor>;
 

@@ -1,4 +1,4 @@
-#include "cli/setup.h"
+#include "adascale/run/setup.h"
 
 #include <algorithm>
 #include <set>
@@ -10,7 +10,6 @@
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/trained_layers.h"
 #include "adascale/tune/training_plan.h"
-#include "cli/flags.h"
 
 namespace adascale {
 namespace {
@@ -38,20 +37,6 @@ QuantizeFlags::QuantizeFlags() : scheme(to_string(QuantScheme::post_training_tf)
   sim.default_output_bw = kOffBits;
   sim.fold_batch_norms = true;
   sim.in_place = true;  // nobody else has the program: a copy of its weights is not needed
-}
-
-void add_grid_flags(CLI::App& app, QuantizeFlags& flags) {
-  visit_sim_options(FlagAdder(app), flags.sim);
-  visit_adascale_options(FlagAdder(app, {"blocks", "train_outside"}), flags.training);
-  app.add_option("--layer-config", flags.layer_config,
-                 "JSON: globs over layer names, or layer kinds, to settings: "
-                 "{\"encoder.0.*\": {\"param_bw\": 8, \"group_size\": 32}}; wins over all other options")
-      ->type_name("FILE");
-  visit_setup_options(FlagAdder(app), flags);
-}
-
-void add_training_flags(CLI::App& app, QuantizeFlags& flags) {
-  visit_adascale_options(FlagAdder(app, {}, {"blocks", "train_outside"}), flags.training);
 }
 
 void check_flags(QuantizeFlags& flags) {

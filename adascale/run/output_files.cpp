@@ -1,4 +1,4 @@
-#include "cli/output_files.h"
+#include "adascale/run/output_files.h"
 
 #include <algorithm>
 #include <filesystem>

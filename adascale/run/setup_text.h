@@ -1,7 +1,7 @@
 #pragma once
 #include <string>
 
-#include "cli/setup.h"
+#include "adascale/run/setup.h"
 
 namespace adascale {
 

@@ -5,8 +5,8 @@
 
 #include "adascale/formats/format.h"
 #include "adascale/graph/program.h"
-#include "cli/data_request.h"
-#include "cli/text.h"
+#include "adascale/run/data_request.h"
+#include "adascale/run/text.h"
 
 namespace adascale {
 

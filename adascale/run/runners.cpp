@@ -3,7 +3,7 @@
 #include "adascale/device/devices.h"
 #include "adascale/device/memory.h"
 #include "adascale/graph/interpreter.h"
-#include "cli/evaluation.h"
+#include "adascale/run/evaluation.h"
 
 namespace adascale {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "cli/data_request.h"
+#include "adascale/run/data_request.h"
 
 namespace adascale {
 

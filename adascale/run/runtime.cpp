@@ -1,4 +1,4 @@
-#include "cli/runtime.h"
+#include "adascale/run/runtime.h"
 
 #include <fmt/ranges.h>
 

@@ -1,5 +1,4 @@
 #pragma once
-#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -40,11 +39,6 @@ void visit_export_options(Visitor&& visit, Flags& flags) {
   visit("encoding_version", flags.encoding_version, "of AIMET's encodings, for the format of that name",
         OptionRule{.choices = encoding_versions()});
 }
-
-/// Grids, blocks and layer settings, for `inspect` and `quantize`.
-void add_grid_flags(CLI::App& app, QuantizeFlags& flags);
-/// How blocks are trained.
-void add_training_flags(CLI::App& app, QuantizeFlags& flags);
 
 /// Checks ranges, names and files before a model is opened. Fills in the settings that follow
 /// from them: the scheme, the layer settings and, when neither epochs nor iterations are given,
