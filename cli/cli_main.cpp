@@ -10,6 +10,7 @@
 #include <exception>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/formats/version.h"
 #include "cli/commands.h"
 #include "cli/help.h"
@@ -43,8 +44,7 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   app.footer("MODEL is " + describe(doors) +
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 1 anything else.");
   const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
-                                         evaluate_command(app, doors, runtimes),
-                                         list_command(app, doors, runtimes)};
+                                         evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
   check_command_name(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first
@@ -67,6 +67,7 @@ int report(int code, const std::string& message) {
 }  // namespace
 
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
+  const SpellingScope spelling(Spelling::kFlag);
   int code = kDone;
   try {
     run(args, doors, runtimes);

@@ -20,6 +20,6 @@ struct Command {
 Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
 Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
-Command list_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
+Command list_command(CLI::App& app, const Runtimes& runtimes);
 
 }  // namespace adascale

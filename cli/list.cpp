@@ -14,28 +14,27 @@
 namespace adascale {
 namespace {
 
-std::vector<Row> format_rows(const Doors& doors, const Runtimes&) {
+std::vector<Row> format_rows(const Runtimes&) {
   std::vector<Row> rows = {{"format", "files", "what it is"}};
   for (const ExportFormat& format : export_formats())
     rows.push_back({format.name, fmt::format("{}", fmt::join(format.files, ", ")), format.description});
-  for (const Door& door : doors) rows.insert(rows.end(), door.own_formats.begin(), door.own_formats.end());
   return rows;
 }
 
-std::vector<Row> grid_rows(const Doors&, const Runtimes&) {
+std::vector<Row> grid_rows(const Runtimes&) {
   std::vector<Row> rows = {{"grid", "what it is"}};
   for (const GridForm* form : grid_forms()) rows.push_back({form->name(), form->description()});
   return rows;
 }
 
-std::vector<Row> layer_rows(const Doors&, const Runtimes&) {
+std::vector<Row> layer_rows(const Runtimes&) {
   std::vector<Row> rows = {{"layer", "operator", "weight", "default scales"}};
   for (const LayerKind& kind : layer_kinds())
     rows.push_back({kind.name, kind.op, kind.weight, kind.per_channel ? "per channel" : "per tensor"});
   return rows;
 }
 
-std::vector<Row> recipe_rows(const Doors&, const Runtimes&) {
+std::vector<Row> recipe_rows(const Runtimes&) {
   std::vector<Row> rows = {{"recipe", "iterations", "rate of scales", "of rounding", "what it is"}};
   for (const Recipe& recipe : recipes())
     rows.push_back({recipe.name, std::to_string(recipe.iterations), fmt::format("{:g}", recipe.scale_rate),
@@ -43,36 +42,36 @@ std::vector<Row> recipe_rows(const Doors&, const Runtimes&) {
   return rows;
 }
 
-std::vector<Row> scheme_rows(const Doors&, const Runtimes&) {
+std::vector<Row> scheme_rows(const Runtimes&) {
   std::vector<Row> rows = {{"scheme", "what it is"}};
   for (const RangeScheme& scheme : range_schemes()) rows.push_back({scheme.name, scheme.description});
   return rows;
 }
 
-std::vector<Row> runtime_rows(const Doors&, const Runtimes& runtimes) {
+std::vector<Row> runtime_rows(const Runtimes& runtimes) {
   std::vector<Row> rows = {{"runtime", "files", "what it is"}};
   for (const Runtime& runtime : runtimes) rows.push_back({runtime.name, runtime.files, runtime.description});
   return rows;
 }
 
-const std::map<std::string, std::vector<Row> (*)(const Doors&, const Runtimes&)> kTables = {
+const std::map<std::string, std::vector<Row> (*)(const Runtimes&)> kTables = {
     {"formats", format_rows}, {"grids", grid_rows},       {"layers", layer_rows},
     {"recipes", recipe_rows}, {"runtimes", runtime_rows}, {"schemes", scheme_rows}};
 
-void list(const std::string& what, const Doors& doors, const Runtimes& runtimes) {
+void list(const std::string& what, const Runtimes& runtimes) {
   const auto table = kTables.find(what);
   ADA_CHECK(table != kTables.end(),
             "list: got '{}', expected formats, grids, layers, recipes, runtimes or schemes", what);
-  fmt::print("{}", format_table(table->second(doors, runtimes)));
+  fmt::print("{}", format_table(table->second(runtimes)));
 }
 
 }  // namespace
 
-Command list_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes) {
+Command list_command(CLI::App& app, const Runtimes& runtimes) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
   command->add_option("WHAT", *what, "formats, grids, layers, recipes, runtimes or schemes")->required();
-  return {command, [what, &doors, &runtimes] { list(*what, doors, runtimes); }};
+  return {command, [what, &runtimes] { list(*what, runtimes); }};
 }
 
 }  // namespace adascale

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "adascale/core/error.h"
+#include "adascale/run/plan_text.h"
 #include "adascale/run/quantize.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
@@ -15,8 +16,9 @@ namespace adascale {
 namespace {
 
 struct RunFlags {
-  QuantizeRun run;
+  QuantizeFlags quantize;
   std::optional<int64_t> threads;
+  bool dry_run = false;
 };
 
 void set_threads(std::optional<int64_t> threads) {
@@ -26,29 +28,35 @@ void set_threads(std::optional<int64_t> threads) {
   at::set_num_threads(static_cast<int>(*threads));
 }
 
-void run_quantize(RunFlags& flags, const Doors& doors) {
+void say(const std::string& text) {
+  fmt::print("{}", text);
+  std::fflush(stdout);
+}
+
+void run_quantize(const RunFlags& flags, const Doors& doors) {
   set_threads(flags.threads);
-  flags.run.say = [](const std::string& text) {
-    fmt::print("{}", text);
-    std::fflush(stdout);
-  };
-  flags.run.quantize.training.progress = stderr_progress();
-  quantize(flags.run, door_for(doors, flags.run.model));
+  QuantizeRequest request = flags.quantize.read();
+  request.training.progress = stderr_progress();
+  RunPlan plan = plan_run(request, doors);
+  say(describe(plan));
+  if (!flags.dry_run) run(plan, say);
 }
 
 void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
-  add_data_flags(command, flags.run.data, doors)->required();
+  add_data_flags(command, flags.quantize.request.data, doors)->required();
   command.add_option("--threads", flags.threads, "without it: torch's own choice")->type_name("N");
   command
-      .add_option("--format", flags.run.formats,
+      .add_option("--format", flags.quantize.request.formats,
                   "adascale list formats, some as NAME:GRID (docs/formats.md); "
                   "without it those that fit the kind of model")
       ->type_name("NAME");
-  visit_export_options(FlagAdder(command), flags.run.quantize);
-  command.add_option("--output-dir", flags.run.output_dir, "made if missing; files appear in it all or none")
+  visit_export_options(FlagAdder(command), flags.quantize.request);
+  command
+      .add_option("--output-dir", flags.quantize.request.output_dir,
+                  "made if missing; files appear in it all or none")
       ->type_name("DIR")
       ->required();
-  command.add_flag("--dry-run", flags.run.dry_run, "check everything, say what would happen, write nothing");
+  command.add_flag("--dry-run", flags.dry_run, "check everything, say what would happen, write nothing");
 }
 
 }  // namespace
@@ -57,9 +65,9 @@ Command quantize_command(CLI::App& app, const Doors& doors) {
   auto flags = std::make_shared<RunFlags>();
   CLI::App* command =
       app.add_subcommand("quantize", "train a model's weights onto a grid of few bits and export it");
-  command->add_option("MODEL", flags->run.model, describe(doors))->required();
-  add_grid_flags(*command, flags->run.quantize);
-  add_training_flags(*command, flags->run.quantize);
+  command->add_option("MODEL", flags->quantize.request.model, describe(doors))->required();
+  add_grid_flags(*command, flags->quantize);
+  add_training_flags(*command, flags->quantize);
   add_run_flags(*command, *flags, doors);
   command->footer(
       "Quantizes the layers inside the blocks found (adascale inspect) "

@@ -2,6 +2,7 @@
 
 #include <pybind11/stl.h>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
@@ -9,7 +10,6 @@
 #include "cli/cli_main.h"
 #include "doors.h"
 #include "keywords.h"
-#include "program_formats.h"
 #include "runtimes.h"
 
 namespace adascale::python {
@@ -36,11 +36,9 @@ std::pair<std::vector<std::string>, std::vector<std::string>> model_files(const 
 }
 
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
-                const std::vector<py::object>& python_runtimes,
-                const std::vector<py::object>& python_formats) {
+                const std::vector<py::object>& python_runtimes) {
   Doors doors = {pt2_door()};
   for (const py::object& door : python_doors) doors.push_back(to_door(door));
-  add_formats(doors, to_program_formats(python_formats));
   Runtimes runtimes;
   for (const py::object& runtime : python_runtimes) runtimes.push_back(to_runtime(runtime));
   const py::gil_scoped_release no_gil;
@@ -53,6 +51,7 @@ int run_command(const std::vector<std::string>& args, const std::vector<py::obje
 PYBIND11_MODULE(_C, module) {
   using namespace adascale::python;
   translate_errors();
+  adascale::set_default_spelling(adascale::Spelling::kKeyword);
   bind_report(module);
   bind_sim(module);
   bind_parts(module);
@@ -61,7 +60,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("list_model_files", &model_files);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
-             py::arg("runtimes") = std::vector<py::object>(), py::arg("formats") = std::vector<py::object>());
+             py::arg("runtimes") = std::vector<py::object>());
   bind_quantize(module);
   bind_device(module);
 }

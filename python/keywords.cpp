@@ -34,20 +34,19 @@ void KeywordReader::refuse(const std::string& name, const std::string& expected)
        expected);
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule&, bool& value) const {
+void KeywordReader::read(const std::string& name, bool& value) const {
   const py::object given = keywords_[name.c_str()];
   if (!py::isinstance<py::bool_>(given)) refuse(name, "True or False");
   value = given.cast<bool>();
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule, int64_t& value) const {
+void KeywordReader::read(const std::string& name, int64_t& value) const {
   const py::object given = keywords_[name.c_str()];
   // An integer of any kind (also NumPy's), but not True, which Python counts as 1.
   if (py::isinstance<py::bool_>(given) || PyIndex_Check(given.ptr()) == 0) refuse(name, "an integer");
   int overflow = 0;
   value = PyLong_AsLongLongAndOverflow(py::int_(given).ptr(), &overflow);
   if (overflow != 0) refuse(name, "an integer of at most 64 bits");
-  check_rule(name, static_cast<double>(value), rule);
 }
 
 namespace {
@@ -59,22 +58,19 @@ bool is_number(const py::handle& given) {
 
 }  // namespace
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule, double& value) const {
+void KeywordReader::read(const std::string& name, double& value) const {
   const py::object given = keywords_[name.c_str()];
   if (!is_number(given)) refuse(name, "a number");
   value = py::float_(given).cast<double>();
-  check_rule(name, value, rule);
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule, std::string& value) const {
+void KeywordReader::read(const std::string& name, std::string& value) const {
   const py::object given = keywords_[name.c_str()];
   if (!py::isinstance<py::str>(given)) refuse(name, "a string");
   value = given.cast<std::string>();
-  check_rule(name, value, rule);
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule,
-                         std::vector<std::string>& value) const {
+void KeywordReader::read(const std::string& name, std::vector<std::string>& value) const {
   const py::object given = keywords_[name.c_str()];
   if (!py::isinstance<py::list>(given) && !py::isinstance<py::tuple>(given))
     refuse(name, "a list of strings");
@@ -82,11 +78,10 @@ void KeywordReader::read(const std::string& name, const OptionRule& rule,
   for (const py::handle item : given) {
     if (!py::isinstance<py::str>(item)) refuse(name, "a list of strings");
     value.push_back(item.cast<std::string>());
-    check_rule(name, value.back(), rule);
   }
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule, std::vector<double>& value) const {
+void KeywordReader::read(const std::string& name, std::vector<double>& value) const {
   const py::object given = keywords_[name.c_str()];
   if (!py::isinstance<py::list>(given) && !py::isinstance<py::tuple>(given))
     refuse(name, "a list of numbers");
@@ -94,14 +89,12 @@ void KeywordReader::read(const std::string& name, const OptionRule& rule, std::v
   for (const py::handle item : given) {
     if (!is_number(item)) refuse(name, "a list of numbers");
     value.push_back(py::float_(py::reinterpret_borrow<py::object>(item)).cast<double>());
-    check_rule(name, value.back(), rule);
   }
 }
 
-void KeywordReader::read(const std::string& name, const OptionRule& rule,
-                         std::optional<int64_t>& value) const {
+void KeywordReader::read(const std::string& name, std::optional<int64_t>& value) const {
   value.reset();
-  if (!keywords_[name.c_str()].is_none()) read(name, rule, value.emplace());
+  if (!keywords_[name.c_str()].is_none()) read(name, value.emplace());
 }
 
 }  // namespace adascale::python

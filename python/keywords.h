@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "adascale/core/counters.h"
+#include "adascale/core/error.h"
 #include "adascale/core/options.h"
 
 namespace adascale::python {
@@ -20,29 +22,37 @@ class __attribute__((visibility("hidden"))) KeywordReader {
  public:
   /// `function`: the caller's name in messages, e.g. "apply_adascale".
   KeywordReader(std::string function, const py::dict& keywords)
-      : function_(std::move(function)), keywords_(keywords) {}
+      : function_(std::move(function)), keywords_(keywords) {
+    ++count_of(Counted::kReadOptions);
+  }
 
   template <class Value>
   void operator()(const std::string& name, Value& value, const std::string& help, const OptionRule& rule) {
-    if (const auto spelled = find(name, rule)) read(*spelled, rule, value);
+    const auto spelled = find(name, rule);
+    if (!spelled) return;
+    read(*spelled, value);
+    RuleChecker{objections_}(*spelled, value, help, rule);
   }
   void check_all_known() const;
+  /// To values outside their limits; options are named as the caller wrote them.
+  const Objections& objections() const { return objections_; }
 
  private:
   std::optional<std::string> find(const std::string& name, const OptionRule& rule);
-  void read(const std::string& name, const OptionRule& rule, bool& value) const;
-  void read(const std::string& name, const OptionRule& rule, int64_t& value) const;
-  void read(const std::string& name, const OptionRule& rule, double& value) const;
-  void read(const std::string& name, const OptionRule& rule, std::string& value) const;
-  void read(const std::string& name, const OptionRule& rule, std::vector<std::string>& value) const;
-  void read(const std::string& name, const OptionRule& rule, std::vector<double>& value) const;
-  void read(const std::string& name, const OptionRule& rule, std::optional<int64_t>& value) const;
+  void read(const std::string& name, bool& value) const;
+  void read(const std::string& name, int64_t& value) const;
+  void read(const std::string& name, double& value) const;
+  void read(const std::string& name, std::string& value) const;
+  void read(const std::string& name, std::vector<std::string>& value) const;
+  void read(const std::string& name, std::vector<double>& value) const;
+  void read(const std::string& name, std::optional<int64_t>& value) const;
   [[noreturn]] void refuse(const std::string& name, const std::string& expected) const;
 
   std::string function_;
   const py::dict& keywords_;
   std::vector<std::string> known_;  // for messages: "param_bw (or default_param_bw)"
   std::set<std::string> read_;
+  Objections objections_;
 };
 
 /// A visitor that lists an options table for docstrings and tests: one (name, alias, default, help) per

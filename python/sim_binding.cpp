@@ -5,7 +5,6 @@
 #include "bindings.h"
 #include "callbacks.h"
 #include "keywords.h"
-#include "program_formats.h"
 #include "values.h"
 
 namespace adascale::python {
@@ -17,6 +16,7 @@ SimOptions read_sim_options(const std::string& scheme, const std::string& layer_
   KeywordReader reader("QuantizationSimModel", keywords);
   visit_sim_options(reader, options);
   reader.check_all_known();
+  reader.objections().raise();
   options.quant_scheme = quant_scheme_from(scheme);
   options.layer_config = parse_layer_config(layer_config);
   options.in_place = in_place;
@@ -79,6 +79,7 @@ AdaScaleOptions read_adascale_options(const py::dict& keywords) {
   KeywordReader reader("apply_adascale", keywords);
   visit_adascale_options(reader, options);
   reader.check_all_known();
+  reader.objections().raise();
   return options;
 }
 
@@ -146,15 +147,10 @@ void bind_sim(py::module_& module) {
       .def(
           "export",
           [](const QuantizationSimModel& sim, const std::string& folder, const std::string& prefix,
-             const std::vector<std::string>& formats, const std::string& encoding_version,
-             const std::vector<py::object>& python_formats) {
-            const ExportOptions options{.encoding_version = encoding_version,
-                                        .more_formats = to_program_formats(python_formats)};
-            const py::gil_scoped_release no_gil;
-            return export_model(sim, folder, prefix, formats, options);
+             const std::vector<std::string>& formats, const std::string& encoding_version) {
+            return export_model(sim, folder, prefix, formats, {.encoding_version = encoding_version});
           },
-          py::arg("folder"), py::arg("prefix"), py::arg("formats"), py::arg("encoding_version"),
-          py::arg("python_formats") = std::vector<py::object>());
+          py::arg("folder"), py::arg("prefix"), py::arg("formats"), py::arg("encoding_version"), Release());
 }
 
 }  // namespace adascale::python

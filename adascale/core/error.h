@@ -40,6 +40,16 @@ class Objections {
   void add(fmt::format_string<Args...> format, Args&&... args) {
     texts_.push_back(fmt::format(format, std::forward<Args>(args)...));
   }
+  /// Runs a check that throws; the user's fault becomes one objection among others.
+  template <typename Check>
+  void gather(const Check& check) {
+    try {
+      check();
+    } catch (const Error& error) {  // boundary: see above
+      if (error.fault() == Error::Fault::kInternal) throw;
+      texts_.emplace_back(error.what());
+    }
+  }
   bool empty() const { return texts_.empty(); }
   const std::vector<std::string>& texts() const { return texts_; }
   /// Throws one Error with all objections, joined by "; ", if there are any. Above 20 it gives the

@@ -22,10 +22,7 @@ struct OptionRule {
   std::string alias = {};                 ///< at most one other name, e.g. AIMET's `default_param_bw`
 };
 
-/// `param_bw` -> `--param-bw`.
-std::string flag_of(const std::string& name);
-
-/// Throws Error (user) with the name, the value and the allowed ones.
+/// Throws Error (user) with the option as the caller writes it, the value and the allowed ones.
 void check_rule(const std::string& name, double value, const OptionRule& rule);
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule);
 
@@ -34,9 +31,7 @@ class Objections;
 /// A visitor that checks every value of an options struct against its rule and collects the faults.
 class RuleChecker {
  public:
-  /// `spelled`: how the user wrote a name (flag_of for the command); empty: as declared.
-  explicit RuleChecker(Objections& objections, std::string (*spelled)(const std::string&) = nullptr)
-      : objections_(objections), spelled_(spelled) {}
+  explicit RuleChecker(Objections& objections) : objections_(objections) {}
 
   void operator()(const std::string& name, bool, const std::string& help, const OptionRule& rule) {}
   void operator()(const std::string& name, double value, const std::string& help, const OptionRule& rule) {
@@ -67,7 +62,6 @@ class RuleChecker {
   void check(const std::string& name, const Value& value, const OptionRule& rule);
 
   Objections& objections_;
-  std::string (*spelled_)(const std::string&);
 };
 
 }  // namespace adascale

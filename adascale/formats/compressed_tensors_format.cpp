@@ -90,12 +90,13 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = kind().files,
-          .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
-          .check = [](const ExportRequest& request,
-                      Objections& objections) { check_packed_folder(kind(), request, objections); },
-          .write = write,
-          .notes = [](const ExportRequest& request) { return packed_folder_notes(kind(), request); }};
+          .prepare =
+              [](const ExportRequest& request) {
+                PreparedFormat prepared = prepare_packed_folder(kind(), request);
+                prepared.write = write;
+                return prepared;
+              }};
 }
 
 }  // namespace adascale

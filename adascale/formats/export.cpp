@@ -1,34 +1,17 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cmath>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <map>
 
 #include "adascale/formats/format.h"
 
 namespace adascale {
 namespace {
-
-using Formats = std::vector<ChosenFormat>;
-
-Formats choose_formats(const std::vector<std::string>& names, const std::vector<ExportFormat>& more,
-                       Objections& objections) {
-  if (names.empty()) objections.add("export: no format is named; `adascale list formats` lists them");
-  Formats chosen;
-  for (const std::string& name : names) {
-    try {
-      const ChosenFormat one = choose_format(name, more);
-      const auto is_same = [&](const ChosenFormat& other) { return other.format == one.format; };
-      if (std::none_of(chosen.begin(), chosen.end(), is_same))
-        chosen.push_back(one);
-      else
-        objections.add("export: format '{}' is named twice", one.format->name);
-    } catch (const Error& error) {  // boundary: one objection among others
-      if (error.fault() == Error::Fault::kInternal) throw;
-      objections.add("{}", error.what());
-    }
-  }
-  return chosen;
-}
 
 void check_prefix(const std::string& prefix, Objections& objections) {
   constexpr std::string_view separators("/\\\0", 3);
@@ -38,10 +21,21 @@ void check_prefix(const std::string& prefix, Objections& objections) {
         prefix);
 }
 
-void check_calibrated(const QuantizationSimModel& sim, const Formats& formats, Objections& objections) {
+void check_files_differ(const ExportPlan& plan, Objections& objections) {
+  std::map<std::string, std::string> writers;
+  for (size_t i = 0; i < plan.prepared.size(); ++i)
+    for (const std::string& file : plan.prepared[i].files) {
+      const std::string& name = plan.formats[i].format->name;
+      const auto [writer, is_new] = writers.emplace(file, name);
+      if (!is_new)
+        objections.add("export: {}: both {} and {} write it; choose one", file, writer->second, name);
+    }
+}
+
+void check_calibrated(const QuantizationSimModel& sim, const ExportPlan& plan, Objections& objections) {
   if (sim.is_calibrated() || sim.activations().empty()) return;
   std::vector<std::string> names;
-  for (const auto& [format, target] : formats)
+  for (const auto& [format, target] : plan.formats)
     if (format->holds_activations) names.push_back(format->name);
   if (names.empty()) return;
   objections.add(
@@ -63,29 +57,76 @@ void check_scales(const QuantizationSimModel& sim, Objections& objections) {
           quantizer.module, quantizer.port);
 }
 
+/// What only the finished model tells.
+void check_finished(const QuantizationSimModel& sim, const ExportPlan& plan, Objections& objections) {
+  objections.gather([&] { sim.check_unchanged(); });
+  check_calibrated(sim, plan, objections);
+  check_scales(sim, objections);
+}
+
+void write_text(const std::string& path, const std::string& text) {
+  std::ofstream out(path);
+  out << text;
+  out.close();
+  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+std::vector<std::string> write_all(const QuantizationSimModel& sim, const ExportPlan& plan,
+                                   const std::map<std::string, std::string>& texts) {
+  StagedFiles files(plan.folder);
+  for (size_t i = 0; i < plan.prepared.size(); ++i)
+    plan.prepared[i].write({sim, plan.folder, plan.prefix, plan.options, plan.formats[i].target}, files);
+  for (const auto& [name, text] : texts) write_text(files.path(name), text);
+  return files.commit();
+}
+
 }  // namespace
+
+std::vector<std::string> ExportPlan::paths() const {
+  std::vector<std::string> paths;
+  for (const PreparedFormat& format : prepared)
+    for (const std::string& file : format.files)
+      paths.push_back((std::filesystem::path(folder) / file).string());
+  return paths;
+}
+
+std::vector<std::string> ExportPlan::notes() const {
+  std::vector<std::string> notes;
+  for (const PreparedFormat& format : prepared)
+    notes.insert(notes.end(), format.notes.begin(), format.notes.end());
+  return notes;
+}
+
+ExportPlan plan_export(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+                       const std::string& folder, const std::string& prefix, const ExportOptions& options,
+                       Objections& objections) {
+  ExportPlan plan{folder, prefix, options, formats, {}};
+  check_prefix(prefix, objections);
+  for (const auto& [format, target] : formats) {
+    plan.prepared.push_back(format->prepare({sim, folder, prefix, options, target}));
+    for (const std::string& objection : plan.prepared.back().objections) objections.add("{}", objection);
+  }
+  check_files_differ(plan, objections);
+  return plan;
+}
+
+std::vector<std::string> write_files(const QuantizationSimModel& sim, const ExportPlan& plan,
+                                     const std::map<std::string, std::string>& texts) {
+  Objections objections;
+  check_finished(sim, plan, objections);
+  objections.raise();
+  return write_all(sim, plan, texts);
+}
 
 std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options) {
-  sim.check_unchanged();
   Objections objections;
-  const Formats chosen = choose_formats(formats, options.more_formats, objections);
-  const auto request = [&](const std::string& target) {
-    return ExportRequest{sim, folder, prefix, options, target};
-  };
-  check_prefix(prefix, objections);
-  std::vector<std::string> names;
-  for (const auto& [format, target] : chosen) names.push_back(format->name);
-  check_files_differ(names, prefix, options.more_formats, objections);
-  check_calibrated(sim, chosen, objections);
-  check_scales(sim, objections);
-  for (const auto& [format, target] : chosen) format->check(request(target), objections);
+  const std::vector<ChosenFormat> chosen = choose_formats(formats, objections);
+  const ExportPlan plan = plan_export(sim, chosen, folder, prefix, options, objections);
+  check_finished(sim, plan, objections);
   objections.raise();
-
-  StagedFiles files(folder);
-  for (const auto& [format, target] : chosen) format->write(request(target), files);
-  return files.commit();
+  return write_all(sim, plan, {});
 }
 
 }  // namespace adascale

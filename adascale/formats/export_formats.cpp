@@ -1,7 +1,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <map>
 
 #include "adascale/formats/format.h"
 
@@ -10,58 +9,72 @@ namespace adascale {
 ExportFormat safetensors_format();
 ExportFormat pt2_format();
 ExportFormat encodings_format();
+ExportFormat hf_format();
 ExportFormat compressed_tensors_format();
 ExportFormat gptq_format();
 ExportFormat gguf_format();
 
-const std::vector<ExportFormat>& export_formats() {
-  static const std::vector<ExportFormat> formats = {
-      safetensors_format(),        pt2_format(),  encodings_format(),
+namespace {
+
+/// Never freed: rows of another language may not outlive its interpreter. Rows stay where they are.
+std::deque<ExportFormat>& table() {
+  static auto* formats = new std::deque<ExportFormat>{
+      safetensors_format(),        pt2_format(),  encodings_format(), hf_format(),
       compressed_tensors_format(), gptq_format(), gguf_format(),
   };
-  return formats;
+  return *formats;
 }
 
-ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more) {
+std::vector<std::string> known_names() {
+  std::vector<std::string> names;
+  for (const ExportFormat& format : table()) names.push_back(format.name);
+  return names;
+}
+
+ChosenFormat choose_format(const std::string& name) {
   const size_t colon = name.find(':');
-  const std::string bare = name.substr(0, colon);
-  const std::string target = colon == std::string::npos ? "" : name.substr(colon + 1);
-  std::vector<std::string> known;
-  for (const auto* formats : {&export_formats(), &more})
-    for (const ExportFormat& format : *formats) {
-      known.push_back(format.name);
-      if (format.name != bare) continue;
-      ADA_CHECK(colon == std::string::npos || !format.targets.empty(),
-                "export: '{}': {} has no grids of its own to ask for; write {}", name, bare, bare);
-      ADA_CHECK(
-          colon == std::string::npos || std::count(format.targets.begin(), format.targets.end(), target),
-          "export: '{}': {} has no grid '{}'; it has {}", name, bare, target,
-          fmt::join(format.targets, ", "));
-      return {&format, target};
-    }
-  fail("export: unknown format '{}'; known formats: {}", bare, fmt::join(known, ", "));
+  const bool has_target = colon != std::string::npos;
+  const std::string bare = name.substr(0, colon), target = has_target ? name.substr(colon + 1) : "";
+  const auto format =
+      std::find_if(table().begin(), table().end(), [&](const ExportFormat& row) { return row.name == bare; });
+  ADA_CHECK(format != table().end(), "export: unknown format '{}'; known formats: {}", bare,
+            fmt::join(known_names(), ", "));
+  const auto& targets = format->targets;
+  ADA_CHECK(!has_target || !targets.empty(), "export: '{}': {} has no grids of its own to ask for; write {}",
+            name, bare, bare);
+  ADA_CHECK(!has_target || std::find(targets.begin(), targets.end(), target) != targets.end(),
+            "export: '{}': {} has no grid '{}'; it has {}", name, bare, target, fmt::join(targets, ", "));
+  return {&*format, target};
+}
+
+}  // namespace
+
+const std::deque<ExportFormat>& export_formats() {
+  return table();
+}
+
+void add_export_format(ExportFormat format) {
+  table().push_back(std::move(format));
+}
+
+std::vector<ChosenFormat> choose_formats(const std::vector<std::string>& names, Objections& objections) {
+  if (names.empty()) objections.add("export: no format is named; `adascale list formats` lists them");
+  std::vector<ChosenFormat> chosen;
+  for (const std::string& name : names)
+    objections.gather([&] {
+      const ChosenFormat one = choose_format(name);
+      const bool is_new = std::none_of(chosen.begin(), chosen.end(),
+                                       [&](const ChosenFormat& other) { return other.format == one.format; });
+      ADA_CHECK(is_new, "export: format '{}' is named twice", one.format->name);
+      chosen.push_back(one);
+    });
+  return chosen;
 }
 
 std::string output_file(std::string pattern, const std::string& prefix) {
   const std::string placeholder = "PREFIX";
   const size_t place = pattern.find(placeholder);
   return place == std::string::npos ? pattern : pattern.replace(place, placeholder.size(), prefix);
-}
-
-void check_files_differ(const std::vector<std::string>& formats, const std::string& prefix,
-                        const std::vector<ExportFormat>& more, Objections& objections) {
-  std::map<std::string, std::string> writers;
-  for (const std::string& name : formats)
-    for (const std::string& pattern : export_format(name, more).files) {
-      const auto [writer, is_new] = writers.emplace(output_file(pattern, prefix), name);
-      if (!is_new)
-        objections.add("export: {}: both {} and {} write it; choose one", writer->first, writer->second,
-                       name);
-    }
-}
-
-const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more) {
-  return *choose_format(name, more).format;
 }
 
 }  // namespace adascale

@@ -31,12 +31,11 @@ FittedGrid fit_all(const std::vector<NamedFit>& fits, const Layer& layer, const 
 
 }  // namespace
 
-FitGrid fit_grids(const std::vector<std::string>& formats, const std::vector<ExportFormat>& more) {
+FitGrid fit_grids(const std::vector<ChosenFormat>& formats) {
   std::vector<NamedFit> fits;
-  for (const std::string& name : formats) {
-    const auto [format, target] = choose_format(name, more);
-    if (format->fit) fits.push_back({name, format->fit(target)});
-  }
+  for (const auto& [format, target] : formats)
+    if (format->fit)
+      fits.push_back({target.empty() ? format->name : format->name + ":" + target, format->fit(target)});
   if (fits.empty()) return {};
   return [fits](const Layer& layer, const at::Tensor& weight, const Grid& asked) {
     return fit_all(fits, layer, weight, asked);

@@ -1,4 +1,5 @@
 #pragma once
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -12,43 +13,48 @@ namespace adascale {
 
 struct ExportRequest;
 
+/// A format's answer for one model: what it will do, and what keeps it from doing so.
+struct PreparedFormat {
+  std::vector<std::string> objections = {};  ///< what it cannot hold of this model
+  std::vector<std::string> notes = {};       ///< for the user, about the files, one per line
+  std::vector<std::string> files = {};       ///< their names in the folder
+  /// Writes them, once the model is decided: another request for the same model and place. What
+  /// preparing found may be kept in it.
+  std::function<void(const ExportRequest&, StagedFiles&)> write = {};
+};
+
 /// One export format. One file and one row each.
 struct ExportFormat {
   std::string name;                ///< "pt2"
   std::string description;         ///< for `adascale list formats`
-  std::vector<std::string> files;  ///< "PREFIX.pt2"
+  std::vector<std::string> files;  ///< likewise: "PREFIX.pt2"
   /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
   /// Whether it stores activation encodings, so that compute_encodings must come
   /// first where there are any.
   bool holds_activations = false;
-  /// Whether it is the model's own folder or file with other weights: for models
-  /// with an ExportOptions::source.
-  bool needs_source = false;
   /// The grids that it uses instead of those asked for, given one of `targets` or nothing;
   /// empty: it takes any grid.
   std::function<FitGrid(const std::string& target)> fit = {};
-  /// Adds an objection for each thing that this format cannot hold; nothing is written
-  /// when any format objects.
-  std::function<void(const ExportRequest&, Objections&)> check;
-  std::function<void(const ExportRequest&, StagedFiles&)> write;
-  /// Notes for the user about this model's file before it is written, one per line; empty: none.
-  std::function<std::vector<std::string>(const ExportRequest&)> notes = nullptr;
+  /// Looks at a model with its quantizers, before any training. Writes nothing.
+  std::function<PreparedFormat(const ExportRequest&)> prepare;
 };
 
 /// The origin of a model, for formats that are its own folder or file with other weights.
 struct ModelSource {
   std::string path;                          ///< a transformers folder or a .gguf; empty: unknown
   std::map<std::string, std::string> names;  ///< a parameter -> the tensor there that holds only it
+  /// `prepare` of the format "hf": how the library that opened the model saves it. Empty: it cannot.
+  std::function<PreparedFormat(const ExportRequest&)> save = {};
 };
 
 struct ExportOptions {
   std::string encoding_version = "1.0.0";  ///< one of encoding_versions()
-  std::vector<ExportFormat> more_formats;  ///< of this model only, beside export_formats()
   ModelSource source = {};
+  std::string plan = {};  ///< hash of the run's decisions, for the files' metadata; empty: none
 };
 
-/// The input of a format's writer.
+/// The input of a format.
 struct ExportRequest {
   const QuantizationSimModel& sim;
   std::string folder;
@@ -60,34 +66,53 @@ struct ExportRequest {
 /// The versions of AIMET's encodings files that are written and read, oldest first.
 const std::vector<std::string>& encoding_versions();
 
-const std::vector<ExportFormat>& export_formats();
+/// The one table of formats. C++'s rows come first; those of a package for another language follow.
+const std::deque<ExportFormat>& export_formats();
+/// Adds a row, for the rest of the process.
+void add_export_format(ExportFormat format);
+
 /// Row and target of "gguf" or "gguf:Q4_K".
 struct ChosenFormat {
   const ExportFormat* format;
   std::string target;
 };
-/// One of `export_formats()` or of `more`, which must outlive it. Throws (user) listing the
-/// known names and targets.
-ChosenFormat choose_format(const std::string& name, const std::vector<ExportFormat>& more = {});
-/// Only the row.
-const ExportFormat& export_format(const std::string& name, const std::vector<ExportFormat>& more = {});
+/// The rows of these names, each row once. Objections: no name, one that is unknown or has no such target,
+/// a row named twice.
+std::vector<ChosenFormat> choose_formats(const std::vector<std::string>& names, Objections& objections);
 
-/// The grids that the named formats use together; empty when each takes any grid. Where two need
+/// The grids that the formats use together; empty when each takes any grid. Where two need
 /// different grids for a layer, it throws (user) naming them, the layer and both grids.
-FitGrid fit_grids(const std::vector<std::string>& formats, const std::vector<ExportFormat>& more = {});
+FitGrid fit_grids(const std::vector<ChosenFormat>& formats);
 
 /// "PREFIX.pt2" with that prefix.
 std::string output_file(std::string pattern, const std::string& prefix);
-/// Adds an objection for each file that two of the named formats would write.
-void check_files_differ(const std::vector<std::string>& formats, const std::string& prefix,
-                        const std::vector<ExportFormat>& more, Objections& objections);
 
-/// Writes the formats into `folder` (made if missing), all or none. Returns the paths.
+/// The files that will be written: each format's answer, for one model and place.
+struct ExportPlan {
+  std::string folder, prefix;
+  ExportOptions options;
+  std::vector<ChosenFormat> formats;
+  std::vector<PreparedFormat> prepared;  ///< by format
+  std::vector<std::string> paths() const;
+  std::vector<std::string> notes() const;
+};
+
+/// Asks the formats about the model. Adds an objection for a prefix that is no bare file name, a file
+/// that two formats would write, and for each thing that a format cannot hold.
+ExportPlan plan_export(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+                       const std::string& folder, const std::string& prefix, const ExportOptions& options,
+                       Objections& objections);
+
+/// Writes the planned files of the model, as it is now, into the folder (made if missing), all or none, and
+/// `texts` beside them: names with contents. Returns the paths.
 ///
-/// All faults that can be known are checked first and reported in one Error: an unknown format or
-/// one named twice, a prefix that is no bare file name, activation quantizers without
-/// compute_encodings (for formats that hold activations), and content that a format cannot hold.
-/// Then: folder not writable; a full disk leaves the folder unchanged.
+/// Checked first, in one Error: activation quantizers without compute_encodings (for formats that hold
+/// activations), scales that are NaN or infinite, weights edited since the sim was made. Then: folder not
+/// writable; a full disk leaves the folder unchanged.
+std::vector<std::string> write_files(const QuantizationSimModel& sim, const ExportPlan& plan,
+                                     const std::map<std::string, std::string>& texts = {});
+
+/// choose_formats, plan_export and write_files in one, with all objections in one Error.
 std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options = {});

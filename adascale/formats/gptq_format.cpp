@@ -101,8 +101,7 @@ void write(const ExportRequest& request, StagedFiles& files) {
   write_json(files.path("quantize_config.json"), config);
 }
 
-void check(const ExportRequest& request, Objections& objections) {
-  check_packed_folder(kind(), request, objections);
+void check_weights(const ExportRequest& request, Objections& objections) {
   if (request.sim.weights().empty()) objections.add("gptq: no weight is quantized; give the layers bits");
   const bool is_v1 = version_of(request) == "v1";
   for (const QuantizedWeight& weight : request.sim.weights()) {
@@ -123,6 +122,15 @@ void check(const ExportRequest& request, Objections& objections) {
   }
 }
 
+PreparedFormat prepare_gptq(const ExportRequest& request) {
+  PreparedFormat prepared = prepare_packed_folder(kind(), request);
+  Objections objections;
+  check_weights(request, objections);
+  prepared.objections.insert(prepared.objections.end(), objections.texts().begin(), objections.texts().end());
+  prepared.write = write;
+  return prepared;
+}
+
 /// Scales are float16, whatever the model's dtype.
 FittedGrid fit(const Layer&, const at::Tensor&, const Grid& asked) {
   FittedGrid fitted{asked};
@@ -137,11 +145,8 @@ ExportFormat gptq_format() {
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = kind().files,
           .targets = {"v1", "v2"},
-          .needs_source = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
-          .check = check,
-          .write = write,
-          .notes = [](const ExportRequest& request) { return packed_folder_notes(kind(), request); }};
+          .prepare = prepare_gptq};
 }
 
 }  // namespace adascale

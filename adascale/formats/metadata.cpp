@@ -7,7 +7,8 @@
 
 namespace adascale {
 
-std::map<std::string, std::string> producer_metadata(const QuantizationSimModel& sim) {
+std::map<std::string, std::string> producer_metadata(const ExportRequest& request) {
+  const QuantizationSimModel& sim = request.sim;
   nlohmann::json grids = nlohmann::json::object();
   for (const SavedTensor& saved : saved_state(sim))
     if (saved.weight != kNone) grids[saved.names.front()] = to_string(sim.weights()[saved.weight].grid);
@@ -16,6 +17,7 @@ std::map<std::string, std::string> producer_metadata(const QuantizationSimModel&
       {"adascale.quant_scheme", to_string(sim.options().quant_scheme)},
       {"adascale.weights", grids.dump()}};
   for (const auto& [name, value] : sim.training) metadata["adascale." + name] = value;
+  if (!request.options.plan.empty()) metadata["adascale.plan"] = request.options.plan;
   return metadata;
 }
 

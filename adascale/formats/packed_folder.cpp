@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
@@ -61,10 +62,11 @@ void check_names(const std::string& format, const ModelSource& source, const std
                  Objections& objections) {
   const std::string stored = stored_name(source, names);
   if (stored.empty())
-    objections.add("{}: {}: {} does not store it as one tensor; write --format hf", format, names[0],
-                   source.path);
+    objections.add("{}: {}: {} does not store it as one tensor; write {}", format, names[0], source.path,
+                   option("formats", "hf"));
   else if (!stored.ends_with(kWeight))
-    objections.add("{}: {} is no module's weight in {}; write --format hf", format, stored, source.path);
+    objections.add("{}: {} is no module's weight in {}; write {}", format, stored, source.path,
+                   option("formats", "hf"));
   if (names.size() > 1)
     objections.add(
         "{}: {} is tied to {}, and its readers do not tie packed weights; leave it in full precision", format,
@@ -80,8 +82,7 @@ void check_leftovers(const PackedFolder& kind, const std::string& folder, Object
     const bool is_weights = entry.path().extension() == ".safetensors" || name.starts_with("pytorch_model") ||
                             name.ends_with(".index.json") || name == "quantize_config.json";
     if (is_weights && !is_ours)
-      objections.add("{}: {}: holds {} of another model; choose another --output-dir", kind.format, folder,
-                     name);
+      objections.add("{}: {}: holds {} of another model; choose another folder", kind.format, folder, name);
   }
 }
 
@@ -92,14 +93,16 @@ bool is_inside(const std::string& folder, const std::string& source) {
 
 }  // namespace
 
+namespace {
+
 void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections) {
   const ModelSource& source = request.options.source;
   for (const QuantizedWeight& weight : request.sim.weights())
     if (const std::string why = objection_to(request.sim.program(), weight, kind); !why.empty())
       objections.add("{}: {} {}", kind.format, weight.layer.name, why);
   for (const FoldedBatchNorm& folded : request.sim.program().folded_batch_norms)
-    objections.add("{}: {} was folded, which the folder's own layers do not know; use --no-fold-batch-norms",
-                   kind.format, folded.name);
+    objections.add("{}: {} was folded, which the folder's own layers do not know; use {}", kind.format,
+                   folded.name, option("fold_batch_norms", false));
   if (!fs::is_directory(source.path) || source.names.empty()) {
     objections.add(
         "{}: is the model's own transformers folder with packed weights, and {} is none; "
@@ -108,25 +111,33 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
     return;
   }
   if (is_inside(request.folder, source.path))
-    objections.add("{}: {}: is, or is in, the model's own folder; choose another --output-dir", kind.format,
+    objections.add("{}: {}: is, or is in, the model's own folder; choose another folder", kind.format,
                    request.folder);
   check_leftovers(kind, request.folder, objections);
-  try {
+  Objections unreadable;
+  unreadable.gather([&] {
     const SourceFolder readable(source.path);
     StagedFiles places(request.folder);
     for (const std::string& name : readable.companions()) places.path(name);
-  } catch (const Error& error) {  // boundary: one objection among others
-    if (error.fault() == Error::Fault::kInternal) throw;
-    objections.add("{}: {}", kind.format, error.what());
-  }
+  });
+  for (const std::string& text : unreadable.texts()) objections.add("{}: {}", kind.format, text);
   for (const SavedTensor& saved : saved_state(request.sim))
     if (saved.weight != kNone) check_names(kind.format, source, saved.names, objections);
 }
 
-std::vector<std::string> packed_folder_notes(const PackedFolder& kind, const ExportRequest& request) {
-  const std::vector<std::string> left = SourceFolder(request.options.source.path).other_weights();
-  if (left.empty()) return {};
-  return {fmt::format("{} leaves out the folder's other weights: {}", kind.format, fmt::join(left, ", "))};
+}  // namespace
+
+PreparedFormat prepare_packed_folder(const PackedFolder& kind, const ExportRequest& request) {
+  Objections objections;
+  check_packed_folder(kind, request, objections);
+  PreparedFormat prepared{.objections = objections.texts(), .files = kind.files};
+  if (!objections.empty()) return prepared;
+  const SourceFolder source(request.options.source.path);
+  prepared.files.insert(prepared.files.end(), source.companions().begin(), source.companions().end());
+  if (!source.other_weights().empty())
+    prepared.notes.push_back(fmt::format("{} leaves out the folder's other weights: {}", kind.format,
+                                         fmt::join(source.other_weights(), ", ")));
+  return prepared;
 }
 
 std::vector<PackedLayer> packed_layers(const ExportRequest& request) {
@@ -166,7 +177,7 @@ void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_j
     for (NamedTensor& part : pack(request.sim.weight_encoding(found->second)))
       tensors.push_back({found->first + "." + part.name, part.tensor.contiguous()});
   }
-  std::map<std::string, std::string> metadata = producer_metadata(request.sim);
+  std::map<std::string, std::string> metadata = producer_metadata(request);
   metadata["format"] = "pt";
   write_safetensors(files.path("model.safetensors"), tensors, metadata);
   nlohmann::ordered_json config = source.config();

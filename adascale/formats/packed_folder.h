@@ -25,14 +25,11 @@ struct PackedLayer {
   std::vector<std::string> modules;  ///< their names for readers; several where they are tied
 };
 
-/// Adds an objection for each fault: no source folder, an unreadable one or the output's
+/// The format's answer but for `write`. Objections: no source folder, an unreadable one or the output's
 /// own, layers of other kinds, classes or shapes, bits, grids without plain scales, weights
 /// that the source stores in other pieces or ties, folded batch norms, weights of another
-/// run in the output folder.
-void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections);
-
-/// Notes for the user before writing: weights of the source folder that are left out.
-std::vector<std::string> packed_folder_notes(const PackedFolder& kind, const ExportRequest& request);
+/// run in the output folder. Notes: weights of the source folder that are left out.
+PreparedFormat prepare_packed_folder(const PackedFolder& kind, const ExportRequest& request);
 
 /// In the order of sim.weights().
 std::vector<PackedLayer> packed_layers(const ExportRequest& request);

@@ -1,4 +1,5 @@
 #include "adascale/formats/format.h"
+#include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/pt2.h"
 
@@ -26,12 +27,16 @@ InsertedNode fake_quantize_node(const ActivationQuantizer& quantizer) {
            {"quant_max", grid.qmax()}}};
 }
 
+std::string file_of(const ExportRequest& request) {
+  return request.prefix + ".pt2";
+}
+
 void write_pt2_file(const ExportRequest& request, StagedFiles& files) {
   std::vector<InsertedNode> nodes;
   for (const ActivationQuantizer& quantizer : request.sim.activations())
     if (quantizer.encoding) nodes.push_back(fake_quantize_node(quantizer));
-  save_program(request.sim.program(), files.path(request.prefix + ".pt2"), weights_on_grid(request.sim),
-               nodes);
+  save_program(request.sim.program(), files.path(file_of(request)), weights_on_grid(request.sim), nodes,
+               producer_metadata(request));
 }
 
 }  // namespace
@@ -41,8 +46,9 @@ ExportFormat pt2_format() {
           .description = "the program with weights on their grid and fake-quantize nodes for activations",
           .files = {"PREFIX.pt2"},
           .holds_activations = true,
-          .check = [](const ExportRequest&, Objections&) {},
-          .write = write_pt2_file};
+          .prepare = [](const ExportRequest& request) {
+            return PreparedFormat{.files = {file_of(request)}, .write = write_pt2_file};
+          }};
 }
 
 }  // namespace adascale

@@ -8,9 +8,9 @@
 namespace adascale {
 namespace {
 
-std::map<std::string, std::string> metadata_of(const QuantizationSimModel& sim,
+std::map<std::string, std::string> metadata_of(const ExportRequest& request,
                                                const std::vector<SavedTensor>& state) {
-  std::map<std::string, std::string> metadata = producer_metadata(sim);
+  std::map<std::string, std::string> metadata = producer_metadata(request);
   metadata["format"] = "pt";
   // Tied weights as safetensors.torch.save_model notes them: the name left out -> the
   // name that holds the values.
@@ -19,12 +19,16 @@ std::map<std::string, std::string> metadata_of(const QuantizationSimModel& sim,
   return metadata;
 }
 
+std::string file_of(const ExportRequest& request) {
+  return request.prefix + ".safetensors";
+}
+
 void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   const std::vector<SavedTensor> state = saved_state(request.sim);
   std::vector<NamedTensor> tensors;
   for (const SavedTensor& saved : state)
     tensors.push_back({saved.names.front(), values_of(request.sim, saved).contiguous()});
-  write_safetensors(files.path(request.prefix + ".safetensors"), tensors, metadata_of(request.sim, state));
+  write_safetensors(files.path(file_of(request)), tensors, metadata_of(request, state));
 }
 
 }  // namespace
@@ -33,9 +37,9 @@ ExportFormat safetensors_format() {
   return {.name = "safetensors",
           .description = "every parameter and buffer by name, quantized weights on their grid",
           .files = {"PREFIX.safetensors"},
-          .holds_activations = false,
-          .check = [](const ExportRequest&, Objections&) {},
-          .write = write_safetensors_file};
+          .prepare = [](const ExportRequest& request) {
+            return PreparedFormat{.files = {file_of(request)}, .write = write_safetensors_file};
+          }};
 }
 
 }  // namespace adascale

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -28,10 +29,12 @@ struct InsertedNode {
 /// Writes `program` to `path` with replaced tensors and inserted nodes, so that `torch.export.load`
 /// and `load_program` read it. Tensors are given by name; a name without one takes that of a weight
 /// tied to it, else the program's own. Several nodes on one value apply in order. Writes exactly
-/// `path`; staging is the caller's task.
+/// `path`; staging is the caller's task. `metadata` becomes "adascale.json", which `torch.export.load` gives
+/// as one of its `extra_files`.
 void save_program(const Program& program, const std::string& path,
                   const std::unordered_map<std::string, at::Tensor>& state,
-                  const std::vector<InsertedNode>& inserted);
+                  const std::vector<InsertedNode>& inserted,
+                  const std::map<std::string, std::string>& metadata = {});
 
 /// The schema's JSON of `program` with inserted nodes, as in `save_program`'s file.
 std::string program_json(const Program& program, const std::vector<InsertedNode>& inserted);

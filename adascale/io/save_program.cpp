@@ -102,13 +102,15 @@ std::string program_json(const Program& program, const std::vector<InsertedNode>
 }
 
 void save_program(const Program& program, const std::string& path, const State& state,
-                  const std::vector<InsertedNode>& inserted) {
+                  const std::vector<InsertedNode>& inserted,
+                  const std::map<std::string, std::string>& metadata) {
   const std::string document = program_json(program, inserted);
   ArchiveWriter archive(path);
   write_state(program, state, archive);
   archive.write_text("models/model.json", document);
   archive.write_text("data/sample_inputs/model.pt",
                      "");  // torch.export.load requires the record, not its content
+  if (!metadata.empty()) archive.write_text("extra/adascale.json", json(metadata).dump());
   archive.write_text("archive_format", "pt2");
   archive.write_text("archive_version", "0");
   archive.write_text("byteorder", "little");

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 namespace {
@@ -98,13 +99,13 @@ void check_batch_size(const TensorInput& input, int64_t samples, int64_t batch_s
   const Dim& dim = input.value->sizes[0];
   const int64_t first = std::min(batch_size, samples), last = samples % batch_size;
   ADA_CHECK(accepts(dim, first),
-            "{}: batches of {} samples, but the model takes {} along dimension 0 of '{}'; set --batch-size",
-            path, first, describe(dim), input.name);
+            "{}: batches of {} samples, but the model takes {} along dimension 0 of '{}'; set {}", path,
+            first, describe(dim), input.name, option("batch_size"));
   ADA_CHECK(last == 0 || accepts(dim, last),
             "{}: {} samples in batches of {} leave a last batch of {}, "
             "but the model takes {} along dimension 0 of '{}'; "
-            "use another --batch-size or number of samples",
-            path, samples, batch_size, last, describe(dim), input.name);
+            "use another {} or number of samples",
+            path, samples, batch_size, last, describe(dim), input.name, option("batch_size"));
 }
 
 Inputs batch_at(const Program& program, const Samples& samples, int64_t start, int64_t count) {
@@ -125,7 +126,7 @@ Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
   const Dim& dim = inputs[0].value->sizes[0];
   const int64_t given = model.samples.begin()->second.size(0);
   batches.samples = data.options.samples.value_or(given);
-  ADA_CHECK(batches.samples <= given, "{}: {} samples, but --samples asks for {}", where, given,
+  ADA_CHECK(batches.samples <= given, "{}: {} samples, but {} asks for {}", where, given, option("samples"),
             batches.samples);
   batches.batch_size = data.options.batch_size.value_or(dim.is_fixed() ? dim.size : kDefaultBatchSize);
   for (const TensorInput& input : inputs) check_batch_size(input, batches.samples, batches.batch_size, where);

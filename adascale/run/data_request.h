@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/core/error.h"
 #include "adascale/core/options.h"
 
 namespace adascale {
@@ -47,8 +48,8 @@ struct DataRequest {
   std::string where() const;
 };
 
-/// Checks ranges and the named files; throws (user) with all objections.
-void check_data_options(const DataRequest& data);
+/// Objects to files that are missing, and to shares that are not one per file.
+void check_data_files(const DataRequest& data, Objections& objections);
 
 /// Tensors by the program's input names, samples along dimension 0.
 using Samples = std::map<std::string, at::Tensor>;

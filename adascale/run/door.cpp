@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/device/devices.h"
 #include "adascale/io/pt2.h"
 #include "adascale/io/safetensors.h"
@@ -20,11 +21,13 @@ void check_no_text_options(const DataRequest& data) {
   const DataOptions& options = data.options;
   Objections objections;
   if (data.files.size() > 1)
-    objections.add("--data: got {} files, expected one .safetensors with a .pt2", data.files.size());
-  if (options.seq_len) objections.add("--seq-len: for text only, and a .pt2 takes none");
-  if (options.packing != "auto") objections.add("--packing: for text only, and a .pt2 takes none");
+    objections.add("{}: got {} files, expected one .safetensors with a .pt2", option("data"),
+                   data.files.size());
+  if (options.seq_len) objections.add("{}: for text only, and a .pt2 takes none", option("seq_len"));
+  if (options.packing != "auto")
+    objections.add("{}: for text only, and a .pt2 takes none", option("packing"));
   if (!options.data_weights.empty())
-    objections.add("--data-weights: for several files, and a .pt2 takes one");
+    objections.add("{}: for several files, and a .pt2 takes one", option("data_weights"));
   objections.raise();
 }
 

@@ -6,7 +6,6 @@
 #include "adascale/formats/format.h"
 #include "adascale/graph/program.h"
 #include "adascale/run/data_request.h"
-#include "adascale/run/text.h"
 
 namespace adascale {
 
@@ -16,20 +15,18 @@ struct OpenedModel {
   std::string stem;  ///< of the files made from it: "model" of "dir/model.pt2"
   Samples samples;   ///< of its data; none without data
   ModelSource source = {};
-  std::vector<ExportFormat> formats = {};  ///< of this model only, beside export_formats()
-  std::vector<std::string> notes = {};     ///< for the user, about model and data, one per line
-  bool is_from_file = false;               ///< its tensors are then on the CPU whatever is wanted
-  bool is_shared = false;                  ///< its tensors are also someone else's and stay unchanged
+  std::vector<std::string> notes = {};  ///< for the user, about model and data, one per line
+  bool is_from_file = false;            ///< its tensors are then on the CPU whatever is wanted
+  bool is_shared = false;               ///< its tensors are also someone else's and stay unchanged
 };
 
 /// A kind of MODEL that the command opens, with the kinds of data it takes. The C++ binary has the `.pt2`
 /// door; the Python package adds its own.
 struct Door {
-  std::string name;                   ///< ".pt2"
-  std::string description;            ///< for --help and for the message when no door fits
-  std::string data;                   ///< likewise for its data; empty: the same as the doors before it
-  std::vector<std::string> formats;   ///< written by `quantize` without --format
-  std::vector<Row> own_formats = {};  ///< name, files, description of OpenedModel::formats, for help texts
+  std::string name;                  ///< ".pt2"
+  std::string description;           ///< for --help and for the message when no door fits
+  std::string data;                  ///< likewise for its data; empty: the same as the doors before it
+  std::vector<std::string> formats;  ///< written where the request names none
   std::function<bool(const std::string& model)> matches;
   /// Reads the data too, before the model where that is cheaper. Throws (user) for data
   /// options that it does not use.

@@ -1,27 +1,23 @@
 #pragma once
 #include <functional>
-#include <optional>
 #include <string>
-#include <vector>
 
-#include "adascale/run/door.h"
-#include "adascale/run/setup.h"
+#include "adascale/run/run_plan.h"
 #include "adascale/tune/report.h"
 
 namespace adascale {
 
-/// One run of `adascale quantize`, and of Python's `quantize()`.
-struct QuantizeRun {
-  QuantizeFlags quantize;
-  DataRequest data;
-  std::string model, output_dir;
-  std::vector<std::string> formats;  ///< empty: the door's
-  bool dry_run = false;
-  std::function<void(const std::string& text)> say;  ///< prints text for the user: whole lines
-};
+/// Takes whole lines for the user.
+using Say = std::function<void(const std::string& text)>;
 
-/// Checks everything, opens the model and its data, says what will happen, trains and exports. No
-/// report after a dry run. Throws as the parts do; the output folder is then unchanged.
-std::optional<AdaScaleReport> quantize(QuantizeRun& run, const Door& door);
+/// A model and its data in, a folder with the quantized model out: plans the run, trains the blocks, finds
+/// the activations' ranges, writes the files. `say` gets the plan, the report and the paths; empty: silent.
+/// Throws (user) before any training with what can be known then; the output folder is unchanged after
+/// every failure.
+AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors = {pt2_door()},
+                        const Say& say = {});
+
+/// The part after the plan.
+AdaScaleReport run(RunPlan& plan, const Say& say);
 
 }  // namespace adascale

@@ -3,20 +3,21 @@
 #include <fmt/ranges.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 
 const Runtime& find_runtime(const Runtimes& runtimes, const std::string& name) {
   ADA_CHECK(!runtimes.empty(),
-            "--runtime: got '{}', but this command runs no runtimes; "
+            "{}: got '{}', but this command runs no runtimes; "
             "the one of the Python package does: pip install adascale",
-            name);
+            option("runtime"), name);
   std::vector<std::string> known;
   for (const Runtime& runtime : runtimes) {
     if (runtime.name == name) return runtime;
     known.push_back(runtime.name);
   }
-  fail("--runtime: got '{}', expected {}", name, fmt::join(known, ", "));
+  fail("{}: got '{}', expected {}", option("runtime"), name, fmt::join(known, ", "));
 }
 
 }  // namespace adascale

@@ -6,6 +6,7 @@
 #include <set>
 #include <unordered_set>
 
+#include "adascale/core/counters.h"
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
 #include "adascale/tune/block_rule.h"
@@ -107,6 +108,7 @@ void check_apart(const CallGraph& graph, const std::vector<CallId>& chosen) {
 }  // namespace
 
 std::vector<Block> find_blocks(const Program& program) {
+  ++count_of(Counted::kFindBlocks);
   const CallGraph graph(program);
   return make_blocks(graph, pick_blocks(graph));
 }

@@ -4,7 +4,7 @@ from typing import Any
 from torch import Tensor
 
 from .doors.door import Door
-from .formats.quantized import ProgramFormat
+from .formats.quantized import Format
 from .runtimes.runtime import Runtime
 
 class LayerReport:
@@ -97,7 +97,6 @@ class Sim:
         prefix: str,
         formats: list[str],
         encoding_version: str,
-        python_formats: list[ProgramFormat] = ...,
     ) -> list[str]: ...
 
 class StagedFiles:
@@ -148,18 +147,21 @@ def run_command(
     args: list[str],
     doors: list[Door],
     runtimes: list[Runtime] = ...,
-    formats: list[ProgramFormat] = ...,
 ) -> int: ...
-def check_quantize_options(layer_config: str, options: dict[str, Any]) -> None: ...
+def option(name: str, value: str = ...) -> str: ...
+def counted(what: str) -> int: ...
+def add_formats(formats: list[Format]) -> None: ...
+
+class QuantizeRequest:
+    def __init__(
+        self, output_dir: str, formats: list[str], layer_config: str, options: dict[str, Any]
+    ) -> None: ...
+
 def quantize(
+    request: QuantizeRequest,
     doors: list[Door],
     model: str,
     files: list[str],
-    output_dir: str,
-    formats: list[str],
-    layer_config: str,
-    options: dict[str, Any],
     say: Callable[[str], None],
     progress: Callable[[str, int, int, float | None], None] | None,
-    python_formats: list[ProgramFormat],
 ) -> AdaScaleReport: ...

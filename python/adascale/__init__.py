@@ -13,6 +13,7 @@ from . import _C
 from ._C import AdaScaleReport
 from .apply import apply_adascale, default_forward_fn
 from .errors import Error
+from .formats import python_formats
 from .options import QuantScheme
 from .quantize import quantize
 from .sim import QuantizationSimModel
@@ -34,4 +35,5 @@ __version__: str = version("adascale")
 cmake_prefix_path: str = str(Path(__file__).parent)
 """What CMake needs to find the C++ library: ``-DCMAKE_PREFIX_PATH=$(python -c "import adascale; ...")``."""
 
+_C.add_formats(python_formats())
 _C.log_to(logging.getLogger("adascale").warning)

@@ -1,14 +1,10 @@
-"""The ``adascale`` command that pip installs: the C++ binary's, with Python's additions.
-
-These are doors, formats and runtimes.
-"""
+"""The ``adascale`` command that pip installs: the C++ binary's, with Python's doors, formats and runtimes."""
 
 import signal
 import sys
 
 from . import _C
 from .doors import python_doors
-from .formats import python_formats
 from .runtimes import python_runtimes
 
 
@@ -16,7 +12,7 @@ def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
     # C++ runs without the interpreter, whose own handler would delay Ctrl-C until the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), python_formats())
+    return _C.run_command(sys.argv[1:], python_doors(), python_runtimes())
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from . import _C
 from .capture import Capture
 from .devices import device_of, moved, snapshot
 from .errors import Error, first_line
-from .formats import ProgramFormat
 from .live_blocks import LiveBlock, capture_block, copied, find_live_blocks, largest_difference
 from .live_export import export_live
 from .live_plan import LivePlan
@@ -239,7 +238,6 @@ class LiveSim:
         prefix: str,
         formats: list[str],
         encoding_version: str,
-        python_formats: Sequence[ProgramFormat] = (),
     ) -> list[str]:
         """Writes the files that do not need a whole program; see :func:`export_live`."""
         cores = {block.path: block.core for block in self.blocks}

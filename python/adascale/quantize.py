@@ -13,7 +13,6 @@ from .doors import FolderDoor, FunctionDoor, ModuleDoor
 from .doors.door import Door
 from .doors.given import GivenData, sort_data
 from .errors import Error
-from .formats import python_formats
 from .options import QuantizeKeywords, document, keywords_of
 from .progress import Progress
 
@@ -50,25 +49,15 @@ def quantize(
     if isinstance(formats, str):
         raise Error(f"quantize: formats: got the string {formats!r}, expected a list such as [{formats!r}]")
     keywords = keywords_of(options)
-    layers = json.dumps(layer_config or {})
-    _C.check_quantize_options(layers, keywords)  # before the data, which may take long
+    request = _C.QuantizeRequest(
+        os.fspath(output_dir), list(formats), json.dumps(layer_config or {}), keywords
+    )  # before the data, which may take long
     files, given = sort_data(data)
     if given is not None and keywords.get("data_weights"):
         raise Error("data_weights: data in memory takes no weights; they share samples among data files")
     name, doors = _doors(model, given, tokenizer)
     with Progress(progress) as show, torch.inference_mode(False):
-        return _C.quantize(
-            doors,
-            name,
-            files,
-            os.fspath(output_dir),
-            list(formats),
-            layers,
-            keywords,
-            _say,
-            show,
-            python_formats(),
-        )
+        return _C.quantize(request, doors, name, files, _say, show)
 
 
 def _doors(model: Any, given: GivenData | None, tokenizer: Any) -> tuple[str, list[Door]]:

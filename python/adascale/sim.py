@@ -13,7 +13,6 @@ from torch import nn
 from . import _C
 from .capture import Capture, ExportError, capture, check_example
 from .errors import Error
-from .formats import python_formats
 from .live_export import FORMATS
 from .live_sim import LiveSim
 from .options import QuantScheme, SimKeywords, document, keywords_of
@@ -195,8 +194,7 @@ class QuantizationSimModel:
             formats = FORMATS if self._signature is None else ("pt2", *FORMATS)
         if dummy_input is not None and self._signature is not None:
             self._signature.flatten(*call_of(dummy_input))
-        own = python_formats()
-        return self._core.export(os.fspath(path), filename_prefix, list(formats), encoding_version, own)
+        return self._core.export(os.fspath(path), filename_prefix, list(formats), encoding_version)
 
     def __repr__(self) -> str:
         return self._core.describe().rstrip()

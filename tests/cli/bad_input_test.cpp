@@ -98,7 +98,7 @@ TEST_F(BadInput, Options) {
   expect_option_error({"--epochs", "0"}, "--epochs: got 0");
   expect_option_error({"--recipe", "best"}, "recipe: got 'best', expected one of fast, aimet, clip, rtn");
   expect_option_error({"--format", "onnxx"}, "unknown format 'onnxx'");
-  expect_option_error({"--format", "pt2", "--format", "pt2"}, "--format: 'pt2' is given twice");
+  expect_option_error({"--format", "pt2", "--format", "pt2"}, "format 'pt2' is named twice");
   expect_option_error({"--param-bw", "17"}, "got 17");
   expect_option_error({"--param-bw", "1"}, "--param-bw: got 1");
   expect_option_error({"--group-size", "5"}, "5");

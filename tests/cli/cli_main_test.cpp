@@ -6,7 +6,8 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/options.h"
-#include "adascale/run/setup.h"
+#include "adascale/core/spelling.h"
+#include "adascale/run/request.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
 #include "command_case.h"
@@ -42,14 +43,8 @@ TEST(CliMain, EveryOptionOfTheTablesIsInTheHelp) {
   const Ran ran = run_command({"quantize", "--help"});
   EXPECT_EQ(ran.code, 0);
   HelpReader reader{ran.out};
-  SimOptions sim;
-  AdaScaleOptions training;
-  visit_sim_options(reader, sim);
-  visit_adascale_options(reader, training);
-  QuantizeFlags setup;
-  DataOptions data;
-  visit_setup_options(reader, setup);
-  visit_data_options(reader, data);
+  QuantizeRequest request;
+  visit_request_options(reader, request);
   EXPECT_GE(reader.options, 19);
   for (const char* own :
        {"--data", "--layer-config", "--threads", "--format", "--output-dir", "--dry-run", "--no-symmetric"})

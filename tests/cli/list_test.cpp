@@ -7,12 +7,12 @@
 namespace adascale::testing {
 namespace {
 
-template <class Row>
-void expect_all_listed(const std::string& what, const std::vector<Row>& table) {
+template <class Table>
+void expect_all_listed(const std::string& what, const Table& table) {
   const Ran ran = run_command({"list", what});
   EXPECT_EQ(ran.code, 0) << ran.err;
   ASSERT_FALSE(table.empty());
-  for (const Row& row : table) EXPECT_HAS(ran.out, "\n" + row.name);
+  for (const auto& row : table) EXPECT_HAS(ran.out, "\n" + row.name);
 }
 
 TEST(List, ShowsEveryRowOfItsTable) {

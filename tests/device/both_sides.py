@@ -15,7 +15,6 @@ from small_models import ConsecutiveBlocks, seed_loader
 from torch import Tensor, nn
 
 from adascale import _C
-from adascale.formats import python_formats
 
 CPU = torch.device("cpu")
 ENCODINGS = ("0.6.1", "1.0.0", "2.0.0", "2.1.0")
@@ -57,7 +56,7 @@ def save_data(path: Path) -> Path:
 
 def command(arguments: list[str]) -> int:
     """`adascale ARGUMENTS` in this process, which has the device; its exit code."""
-    return _C.run_command(arguments, python_doors(), python_runtimes(), python_formats())
+    return _C.run_command(arguments, python_doors(), python_runtimes())
 
 
 def to(data: Any, device: torch.device) -> Any:

@@ -57,29 +57,46 @@ std::string known_formats() {
   return names;
 }
 
+/// The only row of these names, or the objections to them.
+ChosenFormat chosen(const std::string& name) {
+  Objections objections;
+  const std::vector<ChosenFormat> formats = choose_formats({name}, objections);
+  objections.raise();
+  return formats.front();
+}
+
+/// Rows whose file is the model's own folder or file with other weights.
+bool needs_source(const ExportFormat& format) {
+  static const std::set<std::string> names = {"hf", "compressed-tensors", "gptq", "gguf"};
+  return names.contains(format.name);
+}
+
 TEST(ExportFormats, EveryRowIsWholeAndNamedOnce) {
   std::set<std::string> names, files;
   for (const ExportFormat& format : export_formats()) {
     EXPECT_TRUE(names.insert(format.name).second) << format.name;
     ASSERT_FALSE(format.files.empty());
     for (const std::string& file : format.files) {
-      EXPECT_TRUE(files.insert(file).second || format.needs_source) << file;
-      EXPECT_TRUE(file.starts_with("PREFIX") || format.needs_source) << file;
+      EXPECT_TRUE(files.insert(file).second || needs_source(format)) << file;
+      EXPECT_TRUE(file.starts_with("PREFIX") || needs_source(format)) << file;
     }
     EXPECT_FALSE(format.description.empty());
-    EXPECT_TRUE(format.check && format.write);
-    EXPECT_EQ(&export_format(format.name), &format);
+    EXPECT_TRUE(format.prepare);
+    EXPECT_EQ(chosen(format.name).format, &format);
   }
 }
 
-TEST(ExportFormats, EachWritesTheFileItsRowNames) {
+TEST(ExportFormats, EachWritesTheFilesItNames) {
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
   for (const ExportFormat& format : export_formats()) {
-    if (format.needs_source) continue;  // tests/python/test_packed_folders.py
+    if (needs_source(format)) continue;  // tests/python/test_packed_folders.py
     const Folder folder;
     std::vector<std::string> files;
     for (const std::string& file : format.files)
       files.push_back(folder.path(std::regex_replace(file, std::regex("PREFIX"), "model")));
+    Objections objections;
+    EXPECT_EQ(plan_export(sim, {{&format, ""}}, folder.path(), "model", {}, objections).paths(), files);
+    EXPECT_TRUE(objections.empty());
     EXPECT_EQ(export_model(sim, folder.path(), "model", {format.name}), files);
     for (const std::string& file : files) EXPECT_TRUE(exists(file));
     EXPECT_EQ(std::distance(testing::fs::directory_iterator(folder.path()), {}), files.size());
@@ -87,17 +104,27 @@ TEST(ExportFormats, EachWritesTheFileItsRowNames) {
 }
 
 TEST(ExportFormats, AnUnknownNameListsTheKnown) {
-  EXPECT_EQ(error_of([] { export_format("onnx2"); }),
+  EXPECT_EQ(error_of([] { chosen("onnx2"); }),
             "export: unknown format 'onnx2'; known formats: " + known_formats());
 }
 
 TEST(ExportFormats, ATargetIsOneOfTheFormats) {
-  EXPECT_EQ(choose_format("gptq:v2").target, "v2");
-  EXPECT_EQ(choose_format("gptq:v2").format, &export_format("gptq"));
-  EXPECT_EQ(choose_format("gptq").target, "");
-  EXPECT_EQ(error_of([] { choose_format("gptq:"); }), "export: 'gptq:': gptq has no grid ''; it has v1, v2");
-  EXPECT_EQ(error_of([] { choose_format("pt2:int4"); }),
+  EXPECT_EQ(chosen("gptq:v2").target, "v2");
+  EXPECT_EQ(chosen("gptq:v2").format, chosen("gptq").format);
+  EXPECT_EQ(chosen("gptq").target, "");
+  EXPECT_EQ(error_of([] { chosen("gptq:"); }), "export: 'gptq:': gptq has no grid ''; it has v1, v2");
+  EXPECT_EQ(error_of([] { chosen("pt2:int4"); }),
             "export: 'pt2:int4': pt2 has no grids of its own to ask for; write pt2");
+}
+
+TEST(ExportFormats, OnlyAModelThatTransformersOpenedIsSavedByIt) {
+  const Folder folder;
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  EXPECT_EQ(
+      error_of([&] { export_model(sim, folder.path(), "model", {"hf"}); }),
+      "hf: is the folder that transformers saves, and it did not open this model; quantize a transformers "
+      "folder or model");
+  EXPECT_TRUE(folder.is_empty());
 }
 
 /// A format that stores scales in that dtype.
@@ -115,19 +142,20 @@ ExportFormat storing(const std::string& name, c10::ScalarType dtype) {
 
 TEST(FitGrids, WhatTheFormatHoldsIsTrained) {
   SimOptions options = w4a16();
-  options.fit_grid = fit_grids({"pt2", "half"}, {storing("half", at::kHalf)});
+  const ExportFormat half = storing("half", at::kHalf);
+  options.fit_grid = fit_grids({chosen("pt2"), {&half, ""}});
   const QuantizationSimModel sim(load_program(model_file("seed")), options);
   for (const QuantizedWeight& weight : sim.weights()) {
     EXPECT_EQ(weight.grid.scale_dtype, at::kHalf);
     EXPECT_EQ(weight.note, "scales of its own");
   }
-  EXPECT_FALSE(fit_grids({"pt2", "safetensors"}));
+  EXPECT_FALSE(fit_grids({chosen("pt2"), chosen("safetensors")}));
 }
 
 TEST(FitGrids, TwoFormatsThatWantDifferentGridsAreRefused) {
   SimOptions options = w4a16();
-  options.fit_grid =
-      fit_grids({"half", "bf16"}, {storing("half", at::kHalf), storing("bf16", at::kBFloat16)});
+  const ExportFormat half = storing("half", at::kHalf), bf16 = storing("bf16", at::kBFloat16);
+  options.fit_grid = fit_grids({{&half, ""}, {&bf16, ""}});
   const std::string error =
       error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); });
   EXPECT_NE(
@@ -144,20 +172,22 @@ TEST(Version, IsTheProjects) {
   EXPECT_EQ(version[1], kVersion);
 }
 
-TEST(ExportFormats, AModelMayBringItsOwn) {
+TEST(ExportFormats, APackageMayAddRows) {
   const Folder folder;
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
-  const ExportFormat own = {
-      .name = "own",
-      .description = "a note in a folder",
-      .files = {"notes/note.txt"},
-      .check = [](const ExportRequest&, Objections&) {},
-      .write = [](const ExportRequest& request,
-                  StagedFiles& files) { std::ofstream(files.path("notes/note.txt")) << request.folder; }};
-  export_model(sim, folder.path(), "model", {"safetensors", "own"}, {.more_formats = {own}});
-  EXPECT_EQ(text_of(folder.path("notes/note.txt")), folder.path());
-  EXPECT_EQ(error_of([&] { export_format("onnx2", {own}); }),
-            "export: unknown format 'onnx2'; known formats: " + known_formats() + ", own");
+  add_export_format({.name = "own",
+                     .description = "a note in a folder",
+                     .files = {"PREFIX/note.txt"},
+                     .prepare = [](const ExportRequest& request) -> PreparedFormat {
+                       return {
+                           .notes = {"a note"},
+                           .files = {"model/note.txt"},
+                           .write = [planned = request.folder](const ExportRequest& now, StagedFiles& files) {
+                             std::ofstream(files.path("model/note.txt")) << planned << now.prefix;
+                           }};
+                     }});
+  export_model(sim, folder.path(), "model", {"safetensors", "own"});
+  EXPECT_EQ(text_of(folder.path("model/note.txt")), folder.path() + "model");
 }
 
 TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
@@ -172,9 +202,9 @@ TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
                 "; export: format 'pt2' is named twice; "
                 "export: prefix 'a/b' is no bare file name; "
                 "give the folder as the path, and a name without slashes; "
+                "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0; "
                 "export to pt2, encodings: 12 activation quantizers have no encodings; "
-                "run compute_encodings first, or make the simulation with output_bw 32 (activations off); "
-                "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0");
+                "run compute_encodings first, or make the simulation with output_bw 32 (activations off)");
   EXPECT_TRUE(folder.is_empty());
 }
 
@@ -237,7 +267,7 @@ TEST(Export, AFolderThatMayNotBeWritten) {
 TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
   const QuantizationSimModel sim = calibrated_sim("seed", w4a16());
   for (const ExportFormat& format : export_formats()) {
-    if (format.needs_source) continue;  // tests/python/test_packed_folders.py
+    if (needs_source(format)) continue;  // tests/python/test_packed_folders.py
     const Folder folder;
     std::string error;
     {

@@ -3,14 +3,14 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from adascale.doors import FolderDoor
-from adascale.doors.folder_source import Source
-from adascale.doors.saved_format import SavedFormat
+from adascale.formats.hf_saved import SavedWriter
+from adascale.formats.quantized import QuantizedModel
 from safetensors.torch import load_file, save_file
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer, write_text
 from test_doors_folder import run
@@ -97,7 +97,7 @@ def test_bad_text_is_found_before_the_weights(folder: Path, tmp_path: Path) -> N
     fails(folder, "a.csv: got .csv", tmp_path / "out", write_text(tmp_path / "a.csv"))
     fails(
         folder,
-        "--data-weights: got 1 numbers for 2 files",
+        "data_weights: got 1 numbers for 2 files",
         tmp_path / "out",
         [write_text(tmp_path / "a.txt"), write_text(tmp_path / "b.txt")],
         data_weights=[1.0],
@@ -125,17 +125,18 @@ def test_the_output_folder(folder: Path, tmp_path: Path) -> None:
     assert (tmp_path / "file").read_text() == "mine"
 
 
+def objections(writer: Any, folder: Path) -> list[str]:
+    """To writing a model without changes into the folder."""
+    nothing: dict[str, Any] = dict.fromkeys((f.name for f in fields(QuantizedModel)), [])
+    return list(writer.prepare(QuantizedModel(**nothing | {"folder": str(folder)})).objections)
+
+
 def test_the_folder_of_a_gguf_is_its_own(folder: Path, tmp_path: Path) -> None:
-    model = tiny_llama()
-    saved = SavedFormat(model, None, str(folder))
-    assert saved.check(str(folder), []) == [
-        f"{folder}: is the model's own folder; choose another --output-dir"
-    ]
+    saved = SavedWriter(tiny_llama(), None, str(folder))
+    assert objections(saved, folder) == [f"{folder}: is the model's own folder; choose another folder"]
     (tmp_path / "link").symlink_to(folder)
-    assert saved.check(str(tmp_path / "link"), []) != []
-    assert saved.check(str(tmp_path / "new"), []) == []
-    source = Source(str(folder), "model.gguf")
-    assert FolderDoor()._format(source, model, tiny_tokenizer(), []).check(str(folder), []) != []
+    assert objections(saved, tmp_path / "link") != []
+    assert objections(saved, tmp_path / "new") == []
 
 
 def test_two_formats_of_one_file(folder: Path, tmp_path: Path) -> None:
@@ -154,7 +155,7 @@ def test_a_failure_while_writing_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("adascale.doors.folder_format.shutil.copyfile", full)
+    monkeypatch.setattr("adascale.formats.hf_folder.shutil.copyfile", full)
     fails(folder, "hf: cannot be written", tmp_path / "out")
 
 
@@ -162,7 +163,7 @@ def test_text_options_for_tensors(folder: Path, tmp_path: Path) -> None:
     batch = {"input_ids": torch.randint(300, (4, 16))}
     fails(
         folder,
-        "--packing: for text, and the data is tensors",
+        "packing: for text, and the data is tensors",
         tmp_path / "out",
         [batch],
         packing="padded",
@@ -215,7 +216,6 @@ def test_what_a_door_raises_otherwise_is_no_fault_of_the_users() -> None:
     class Broken:
         name, description, data = "broken", "anything", "anything"
         formats: list[str] = []
-        own_formats: list[list[str]] = []
 
         def matches(self, model: str) -> bool:
             return model == "x"

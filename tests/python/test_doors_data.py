@@ -107,7 +107,7 @@ def test_the_seed_chooses() -> None:
 def test_lengths() -> None:
     assert rows([TEXT])["input_ids"].shape[1] == 64  # the model's own limit, below 512
     assert rows([TEXT * 40], longest=4096)["input_ids"].shape == (128, 512)
-    assert error([TEXT], seq_len=65) == "--seq-len: got 65, but the model takes at most 64 tokens"
+    assert error([TEXT], seq_len=65) == "seq_len: got 65, but the model takes at most 64 tokens"
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,7 @@ def test_a_pt2_by_its_path(tmp_path: Path) -> None:
     assert len(report.blocks) == 2 and (tmp_path / "out" / "model.pt2").exists()
     with pytest.raises(adascale.Error, match="a .pt2 takes its data from a .safetensors"):
         adascale.quantize(tmp_path / "model.pt2", tmp_path / "out", torch.rand(8, 16), **FEW)
-    with pytest.raises(adascale.Error, match="--seq-len: for text only, and a .pt2 takes none"):
+    with pytest.raises(adascale.Error, match="seq_len: for text only, and a .pt2 takes none"):
         adascale.quantize(
             tmp_path / "model.pt2", tmp_path / "out", tmp_path / "x.safetensors", seq_len=8, **FEW
         )

@@ -270,7 +270,7 @@ def test_the_gguf_that_a_model_came_from_stays(tmp_path: Path) -> None:
     adascale.quantize(llama(tmp_path / "source"), folder, [TEXT], formats=["gguf"], param_bw=8, **QUICK)
     before = next(folder.glob("*.gguf")).rename(folder / "model.gguf")
     bytes_before = before.read_bytes()
-    with pytest.raises(adascale.Error, match="model.gguf: would be overwritten; choose another --output-dir"):
+    with pytest.raises(adascale.Error, match="model.gguf: would be overwritten; choose another folder"):
         adascale.quantize(folder, folder, [TEXT], formats=["gguf"], param_bw=4, **QUICK)
     assert before.read_bytes() == bytes_before
 

@@ -293,7 +293,7 @@ def test_weights_of_another_run_are_refused(name: str, tmp_path: Path) -> None:
     source, out = llama_folder(tmp_path / "model"), tmp_path / "out"
     out.mkdir()
     (out / name).write_text("{}")
-    with pytest.raises(adascale.Error, match=f"holds {name} of another model; choose another --output-dir"):
+    with pytest.raises(adascale.Error, match=f"holds {name} of another model; choose another folder"):
         adascale.quantize(source, out, [TEXT], formats=["compressed-tensors"], packing="packed", **QUICK)
 
 

@@ -395,7 +395,7 @@ def test_all_objections_at_once(tmp_path: Path) -> None:
     text = str(refusal.value)
     assert text.count("got groups of 8, expected 16, 32, 64, 128, 256 or per channel") == 15
     assert not (tmp_path / "out").exists()
-    with pytest.raises(Error, match="no quantized Linear layer; use --format onnx"):
+    with pytest.raises(Error, match="no quantized Linear layer; use formats=\\['onnx'\\]"):
         only_convolution().export(tmp_path / "out", "m", formats=["onnx-matmulnbits"])
 
 

@@ -233,10 +233,10 @@ TEST(QuantSim, ASecondCalibrationForgetsTheFirst) {
 
 TEST(QuantSim, AllObjectionsComeAtOnce) {
   SimOptions options{.default_param_bw = 1, .default_output_bw = 3, .group_size = -4, .decompressed_bw = -8};
-  EXPECT_EQ(
-      error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); }),
-      "param_bw: got 1, expected 2 to 16, or 32 for off; output_bw: got 3, expected 4 to 16, or 32 for off; "
-      "group_size: got -4, expected 0 or more; decompressed_bw: got -8, expected 0 to 16");
+  EXPECT_EQ(error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); }),
+            "default_param_bw: got 1, expected 2 to 16, or 32 for off; default_output_bw: got 3, expected 4 "
+            "to 16, or 32 for off; "
+            "group_size: got -4, expected 0 or more; decompressed_bw: got -8, expected 0 to 16");
 }
 
 TEST(QuantSim, LayerConfigChangesTheLayersItMatches) {

@@ -23,10 +23,16 @@ void write_file(const std::string& path, const ExportRequest& request, Writer wr
   ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
 }
 
+std::vector<std::string> files_of(const ExportRequest& request) {
+  std::vector<std::string> files = {request.prefix + "_torch.encodings"};
+  if (!request.sim.options().is_part) files.push_back(request.prefix + ".encodings");
+  return files;  // of a part, the values' names have no meaning outside it
+}
+
 void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
-  write_file(files.path(request.prefix + "_torch.encodings"), request, write_encodings_by_module);
-  if (request.sim.options().is_part) return;  // its values' names have no meaning outside it
-  write_file(files.path(request.prefix + ".encodings"), request, write_encodings_by_tensor);
+  const std::vector<std::string> names = files_of(request);
+  write_file(files.path(names[0]), request, write_encodings_by_module);
+  if (names.size() > 1) write_file(files.path(names[1]), request, write_encodings_by_tensor);
 }
 
 bool is_of_2(const std::string& version) {
@@ -69,10 +75,12 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   }
 }
 
-void check(const ExportRequest& request, Objections& objections) {
+PreparedFormat prepare_encodings(const ExportRequest& request) {
+  Objections objections;
   check_version(request.options.encoding_version, objections);
   if (is_of_2(request.options.encoding_version)) check_widths(request.sim, objections);
   check_weights(request, objections);
+  return {.objections = objections.texts(), .files = files_of(request), .write = write_encodings_files};
 }
 
 }  // namespace
@@ -88,8 +96,7 @@ ExportFormat encodings_format() {
       .description = "AIMET's encodings by module name (_torch) and by tensor name, versions 0.6.1 to 2.1.0",
       .files = {"PREFIX_torch.encodings", "PREFIX.encodings"},
       .holds_activations = true,
-      .check = check,
-      .write = write_encodings_files};
+      .prepare = prepare_encodings};
 }
 
 }  // namespace adascale

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/format.h"
 #include "adascale/formats/gguf/fit.h"
 #include "adascale/formats/gguf/plan.h"
@@ -26,19 +27,8 @@ void check_target(const ExportRequest& request, Objections& objections) {
     return weight.asked.bits == target->bits;
   });
   if (!is_met)
-    objections.add("gguf:{}: no layer has its {} bits; use --param-bw {}", target->name, target->bits,
-                   target->bits);
-}
-
-void check(const ExportRequest& request, Objections& objections) {
-  check_target(request, objections);
-  try {
-    const GgufSource source = open_gguf_source(request.options.source.path);
-    plan_gguf(request.sim, source, request.options.source.names, objections);
-  } catch (const Error& error) {  // boundary: one objection among others
-    if (error.fault() == Error::Fault::kInternal) throw;
-    objections.add("gguf: {}", error.what());
-  }
+    objections.add("gguf:{}: no layer has its {} bits; use {}", target->name, target->bits,
+                   option("param_bw", target->bits));
 }
 
 /// The type of most weights.
@@ -52,6 +42,10 @@ uint32_t file_type(const std::vector<GgufPlanned>& plan) {
   return most == elements.end() ? kMostlyF16 : most->first;
 }
 
+std::string file_of(const ExportRequest& request) {
+  return request.prefix + ".gguf";
+}
+
 void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
   const GgufSource source = open_gguf_source(request.options.source.path);
   Objections objections;
@@ -60,11 +54,22 @@ void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
   GgufMetadata metadata = source.metadata;
   set_value(metadata, "general.file_type", file_type(plan));
   set_value(metadata, "general.quantization_version", uint32_t{2});
-  for (const auto& [key, value] : producer_metadata(request.sim))
+  for (const auto& [key, value] : producer_metadata(request))
     if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types tell it
   std::vector<GgufEntry> entries;
   for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
-  write_gguf(files.path(request.prefix + ".gguf"), metadata, entries);
+  write_gguf(files.path(file_of(request)), metadata, entries);
+}
+
+PreparedFormat prepare_gguf(const ExportRequest& request) {
+  Objections objections, unreadable;
+  check_target(request, objections);
+  unreadable.gather([&] {
+    const GgufSource source = open_gguf_source(request.options.source.path);
+    plan_gguf(request.sim, source, request.options.source.names, objections);
+  });
+  for (const std::string& text : unreadable.texts()) objections.add("gguf: {}", text);
+  return {.objections = objections.texts(), .files = {file_of(request)}, .write = write_gguf_file};
 }
 
 }  // namespace
@@ -76,15 +81,13 @@ ExportFormat gguf_format() {
               "gguf:Q4_K trains that type's blocks",
           .files = {"PREFIX.gguf"},
           .targets = target_names(),
-          .needs_source = true,
           .fit =
               [](const std::string& target) {
                 return [target](const Layer& layer, const at::Tensor& weight, const Grid& asked) {
                   return fit_gguf(target, layer, weight, asked);
                 };
               },
-          .check = check,
-          .write = write_gguf_file};
+          .prepare = prepare_gguf};
 }
 
 }  // namespace adascale

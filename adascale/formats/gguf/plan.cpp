@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/gguf/blocks.h"
 #include "adascale/formats/saved_state.h"
 
@@ -47,8 +48,8 @@ void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, O
   const QuantizedWeight& weight = sim.weights()[tensor.weight];
   objections.add(
       "gguf: {}: its grid, {}, is no type of GGUF's; "
-      "quantize with --format gguf, which fits the grids, or leave the layer out (param_bw 32)",
-      weight.layer.name, to_string(weight.grid));
+      "quantize with {}, which fits the grids, or leave the layer out (param_bw 32)",
+      weight.layer.name, to_string(weight.grid), option("formats", "gguf"));
 }
 
 /// For a .gguf: its own tensors, the quantized ones replaced.

@@ -1,10 +1,11 @@
-"""The interface of a door: C++'s ``cli/door.h`` in Python's words."""
+"""The interface of a door: C++'s ``run/door.h`` in Python's words."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from torch import Tensor
+
+from ..formats.quantized import Prepared, QuantizedModel
 
 
 @dataclass(frozen=True)
@@ -19,18 +20,11 @@ class DataRequest:
     seed: int = 0
 
 
-class Format(Protocol):
-    """An export format that exists only for the opened model."""
+class Writer(Protocol):
+    """The format ``hf`` of the opened model: how the library that opened it saves it."""
 
-    name: str
-    description: str
-    files: list[str]
-
-    def check(self, folder: str, names: list[list[str]]) -> list[str]:
-        """Objections to writing the weights of these names (tied ones together) into ``folder``."""
-
-    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
-        """Writes each file of the folder to ``path(its name)``; later all of them appear or none."""
+    def prepare(self, model: QuantizedModel) -> Prepared:
+        """As :meth:`adascale.formats.Format.prepare`."""
 
 
 @dataclass
@@ -41,7 +35,7 @@ class OpenedModel:
     tensors: dict[str, Tensor]
     stem: str
     samples: dict[str, Tensor]
-    formats: list[Format] = field(default_factory=list)
+    writer: Writer | None = None
     notes: list[str] = field(default_factory=list)  # for the user, one per line
     source: str = ""  # the folder or .gguf it was read from
     stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> its tensor there
@@ -56,7 +50,6 @@ class Door(Protocol):
     description: str
     data: str
     formats: list[str]
-    own_formats: list[list[str]]
 
     def matches(self, model: str) -> bool:
         """Whether the path or name is of this kind; opens nothing."""

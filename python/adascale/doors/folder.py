@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Any
 
-from .door import DataRequest, Format, OpenedModel
-from .folder_format import FolderFormat
+from ..formats.hf_folder import FolderWriter
+from ..formats.hf_saved import SavedWriter
+from ..transformers_output import quiet_transformers
+from .door import DataRequest, OpenedModel
 from .folder_source import (
     Source,
     check_config,
@@ -17,9 +19,8 @@ from .folder_source import (
 )
 from .given import GivenData
 from .module import is_tensor_file, open_module, read_tensors, refuse_text_options
-from .saved_format import SAVED_FORMAT_ROW, SavedFormat
 from .text_data import Batches, read_text
-from .transformers_model import check_inputs, example_of, quiet_transformers, text_model
+from .transformers_model import check_inputs, example_of, text_model
 
 
 class FolderDoor:
@@ -29,7 +30,6 @@ class FolderDoor:
     description = "a transformers model folder or its .gguf"
     data = "for a folder also .txt or .jsonl files, through its tokenizer"
     formats = ["hf"]
-    own_formats = [SAVED_FORMAT_ROW]
 
     def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
         self._given, self._tokenizer = given, tokenizer
@@ -53,11 +53,12 @@ class FolderDoor:
         )
         opened.is_from_file = True
         opened.is_shared = False
-        own_format = self._format(source, module, tokenizer, opened.notes)
-        opened.formats = [own_format]
         opened.source = str(Path(source.folder, source.gguf or ""))
-        if isinstance(own_format, FolderFormat):
-            opened.stored_names = own_format.stored_names()
+        if source.gguf is None:
+            opened.writer = writer = FolderWriter(module, source.folder)
+            opened.stored_names = writer.stored_names()
+        else:
+            opened.writer = SavedWriter(module, tokenizer or load_tokenizer(source), source.folder)
         return opened
 
     def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:
@@ -73,11 +74,3 @@ class FolderDoor:
             return Batches(), self._tokenizer
         tokenizer = self._tokenizer or load_tokenizer(source)
         return read_text(data, given, text_model(config, tokenizer, [kind.__name__])), tokenizer
-
-    def _format(self, source: Source, module: Any, tokenizer: Any, notes: list[str]) -> Format:
-        if source.gguf is None:
-            folder = FolderFormat(module, source.folder)
-            if folder.left_out:
-                notes.append(f"hf leaves out the folder's other weights: {', '.join(folder.left_out)}")
-            return folder
-        return SavedFormat(module, tokenizer or load_tokenizer(source), source.folder)

@@ -8,11 +8,12 @@ from typing import Any
 
 from torch import nn
 
+from .._C import option
 from ..errors import Error, first_line
+from ..formats.hf_saved import SavedWriter
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .module import module_batches, open_module
-from .saved_format import SavedFormat
 from .transformers_model import example_of, is_transformers
 
 
@@ -27,7 +28,6 @@ class FunctionDoor:
     description = "package.module:function, which returns an nn.Module (or it and a tokenizer or an example)"
     data = ""
     formats = ["pt2", "safetensors", "encodings"]
-    own_formats: list[list[str]] = []
 
     def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
         self._given, self._tokenizer = given, tokenizer
@@ -44,7 +44,7 @@ class FunctionDoor:
         opened = open_module(module, model.rpartition(":")[2], batches, example)
         opened.is_shared = False
         if is_transformers(module):
-            opened.formats = [SavedFormat(module, tokenizer, module.name_or_path)]
+            opened.writer = SavedWriter(module, tokenizer, module.name_or_path)
         return opened
 
 
@@ -75,4 +75,6 @@ def _example(model: str, module: nn.Module, beside: Any) -> Any:
         return beside
     if is_transformers(module):
         return example_of(module)
-    raise Error(f"{model}: nothing says what its input is; give --data, or return (module, example) from it")
+    raise Error(
+        f"{model}: nothing says what its input is; give {option('data')}, or return (module, example) from it"
+    )

@@ -6,12 +6,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._C import option
 from ..capture import Capture, ExportError, capture, check_example
 from ..errors import Error, first_line
+from ..formats.hf_saved import SavedWriter
 from ..signature import call_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
-from .saved_format import SAVED_FORMAT_ROW, SavedFormat
 from .text_data import Batches, read_text
 from .transformers_model import check_inputs, grouped_experts, is_transformers, text_model
 
@@ -60,7 +61,6 @@ class ModuleDoor:
     name = "module"
     description = "an nn.Module"
     data = "a .safetensors, tensors or texts"
-    own_formats = [SAVED_FORMAT_ROW]
 
     def __init__(self, model: nn.Module, given: GivenData | None, tokenizer: Any) -> None:
         self._model, self._given, self._tokenizer = model, given, tokenizer
@@ -74,7 +74,7 @@ class ModuleDoor:
         batches = module_batches(self._model, self._tokenizer, data, self._given)
         opened = open_module(self._model, stem, batches)
         if is_transformers(self._model):
-            opened.formats = [SavedFormat(self._model, self._tokenizer, self._model.name_or_path)]
+            opened.writer = SavedWriter(self._model, self._tokenizer, self._model.name_or_path)
         return opened
 
 
@@ -128,9 +128,9 @@ def read_tensors(path: str) -> dict[str, Tensor]:
 def refuse_text_options(data: DataRequest) -> None:
     """Errors for an option that does not apply to tensors."""
     given = {
-        "--seq-len": data.seq_len is not None,
-        "--packing": data.packing != "auto",
-        "--data-weights": bool(data.data_weights),
+        option("seq_len"): data.seq_len is not None,
+        option("packing"): data.packing != "auto",
+        option("data_weights"): bool(data.data_weights),
     }
     wrong = [name for name, is_given in given.items() if is_given]
     if wrong:

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._C import option
 from ..errors import Error
 from .door import DataRequest
 from .texts import Documents
@@ -58,7 +59,9 @@ def _seq_len(request: DataRequest, model: TextModel) -> int:
     if request.seq_len is None:
         return min(DEFAULT_SEQ_LEN, model.longest or DEFAULT_SEQ_LEN)
     if model.longest is not None and request.seq_len > model.longest:
-        raise Error(f"--seq-len: got {request.seq_len}, but the model takes at most {model.longest} tokens")
+        raise Error(
+            f"{option('seq_len')}: got {request.seq_len}, but the model takes at most {model.longest} tokens"
+        )
     return request.seq_len
 
 
@@ -92,7 +95,7 @@ def _packed(pool: list[Documents], tokenizer: Any, count: int, seq_len: int, see
     if len(stream) < seq_len:
         raise Error(
             f"{_names(pool)}: {len(stream)} tokens, expected {seq_len} or more for one sample; "
-            "give more text, a smaller --seq-len, or --packing padded"
+            f"give more text, a smaller {option('seq_len')}, or {option('packing', 'padded')}"
         )
     rows = [stream[start : start + seq_len] for start in range(0, len(stream) - seq_len + 1, seq_len)]
     return random.Random(seed).sample(rows, min(count, len(rows)))
@@ -122,7 +125,8 @@ def _mix(
     short = [i for i, rows in enumerate(found) if len(rows) < shares[i]]
     if short and request.samples is not None:
         texts = [f"{_names(pools[i])}: {len(found[i])} samples, expected {shares[i]}" for i in short]
-        raise Error("; ".join(texts) + "; give more text, a smaller --seq-len or fewer --samples")
+        cure = f"give more text, a smaller {option('seq_len')} or fewer {option('samples')}"
+        raise Error("; ".join([*texts, cure]))
     if short:
         possible = min(len(rows) * sum(weights) / w for rows, w in zip(found, weights, strict=True) if w)
         shares = _shares(int(possible), weights)

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .._C import option
 from ..errors import Error
 from .rows import TextModel
 
@@ -63,8 +64,8 @@ def example_of(model: Any) -> dict[str, Tensor]:
     if model.main_input_name == "pixel_values" and isinstance(size, int):
         return {"pixel_values": torch.zeros(2, channels, size, size, dtype=model.dtype)}
     raise Error(
-        f"{type(model).__name__}: its inputs ({model.main_input_name} first) cannot be guessed; give --data "
-        "with a .safetensors of them"
+        f"{type(model).__name__}: its inputs ({model.main_input_name} first) cannot be guessed; give "
+        f"{option('data')} with a .safetensors of them"
     )
 
 
@@ -101,19 +102,3 @@ def grouped_experts(model: Any) -> Iterator[None]:
             moe._can_use_grouped_mm = can_use
         for config, name in zip(configs, before, strict=True):
             config._experts_implementation_internal = name
-
-
-@contextmanager
-def quiet_transformers() -> Iterator[None]:
-    """Turns off its progress bars and hints: failures are raised, and we report the rest."""
-    from transformers.utils import logging
-
-    level, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity_error()
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(level)
-        if bars:
-            logging.enable_progress_bar()

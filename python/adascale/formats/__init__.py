@@ -1,11 +1,11 @@
 """Export formats that a maintained Python library writes better than C++ could."""
 
 from .onnx_formats import OnnxFloat, OnnxMatMulNBits, OnnxQdq
-from .quantized import ProgramFormat
+from .quantized import Format
 
-__all__ = ["ProgramFormat", "python_formats"]
+__all__ = ["Format", "python_formats"]
 
 
-def python_formats() -> list[ProgramFormat]:
-    """The formats of every model beside C++'s own; new ones for each run, as they keep state."""
+def python_formats() -> list[Format]:
+    """Rows for C++'s table of formats."""
     return [OnnxQdq(), OnnxFloat(), OnnxMatMulNBits()]

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from .._C import option
 from ..errors import Error
 from .onnx_activations import drop_markers, quantize_activations
 from .onnx_capture import Captured, capture_onnx
@@ -15,7 +16,7 @@ from .onnx_nbits import BLOCK_SIZES, holds, is_linear, quantize_products
 from .onnx_sizes import blocks_bytes, codes_bytes, float_bytes, values_bytes
 from .onnx_storage import stored_bits
 from .onnx_weights import parameter_value, quantize_weight, weight_bits
-from .quantized import QuantizedModel, Weight
+from .quantized import Prepared, QuantizedModel, Weight
 
 # MatMulNBits' accuracy_level: at 4 activations are rounded to 8 bits; at 0 the CPU computes in fp32.
 _AS_THE_RUNTIME_LIKES, _INT8_ACTIVATIONS = 0, 4
@@ -25,7 +26,7 @@ OPSET, OPSET_OF_2_BITS = 21, 25
 
 
 class _OnnxFormat:
-    """The common part of the three. The graph is captured at the first check, before any training."""
+    """The common part of the three. The graph is captured before any training."""
 
     name: str
     description: str
@@ -34,24 +35,34 @@ class _OnnxFormat:
     holds_activations = False
     replaces_weights = True  # by codes
 
-    def __init__(self) -> None:
-        self._captured: Captured | None = None
-
-    def check(self, model: QuantizedModel) -> list[str]:
+    def prepare(self, model: QuantizedModel) -> Prepared:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
-            return [f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"]
+            text = f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"
+            return Prepared([text])
         objections = self._check_grids(model)
         try:
-            if self._captured is None:
-                self._captured = self._capture(model)
+            captured = self._capture(model)
         except Error as error:
-            return [*objections, f"{self.name}: {error}"]
-        captured = self._captured
-        objections += self._check_leftovers(captured, model)
-        model = captured.rename(model)
-        objections += _check_two_bits(self.name, self._two_bits(captured.graph, model))
-        return objections + self._check_weights(captured.graph, model)
+            return Prepared([*objections, f"{self.name}: {error}"])
+        return self._prepare(captured, model, objections)
+
+    def _prepare(self, captured: Captured, model: QuantizedModel, objections: list[str]) -> Prepared:
+        graph, renamed, is_large = captured.graph, captured.rename(model), self._is_large(captured, model)
+        objections += self._check_leftovers(model, is_large)
+        objections += _check_two_bits(self.name, self._two_bits(graph, renamed))
+        objections += self._check_weights(graph, renamed)
+        if objections:
+            return Prepared(objections)
+        beside = [data_name(model)] if is_large else []
+        notes = [f"{self.name}: weights go to {name}, beside {model.prefix}.onnx" for name in beside]
+
+        def write(decided: QuantizedModel, path: Callable[[str], str]) -> None:
+            self._write(captured, decided, path)
+
+        return Prepared(
+            notes=notes + self._notes(graph, renamed), files=[f"{model.prefix}.onnx", *beside], write=write
+        )
 
     def _capture(self, model: QuantizedModel) -> Captured:
         """Captures in the opset of the file: only a captured graph tells which weights have 2 bits in it."""
@@ -59,15 +70,10 @@ class _OnnxFormat:
         has_two_bits = bool(self._two_bits(captured.graph, captured.rename(model)))
         return capture_onnx(model, OPSET_OF_2_BITS) if has_two_bits and _knows_two_bits() else captured
 
-    def notes(self, model: QuantizedModel) -> list[str]:
-        assert self._captured is not None  # by the check
-        if not self._is_large(self._captured, model):
-            return []
-        return [f"{self.name}: weights go to {data_name(model)}, beside {model.prefix}.onnx"]
+    def _notes(self, graph: Any, model: QuantizedModel) -> list[str]:
+        return []
 
-    def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
-        captured, self._captured = self._captured, None
-        assert captured is not None  # C++ checks before it writes
+    def _write(self, captured: Captured, model: QuantizedModel, path: Callable[[str], str]) -> None:
         is_large, model = self._is_large(captured, model), captured.rename(model)
         replaced = {name for weight in model.weights for name in weight.names if self.replaces_weights}
         fill_values(captured, model, replaced)
@@ -115,14 +121,14 @@ class _OnnxFormat:
     def _check_weights(self, graph: Any, model: QuantizedModel) -> list[str]:
         return [
             f"{self.name}: {weight.layer}: torch.onnx left no trace of its weight {weight.name}; leave the "
-            "layer in full precision with layer_config, or use --format pt2"
+            f"layer in full precision with layer_config, or use {option('formats', 'pt2')}"
             for weight in model.weights
             if parameter_value(graph, weight) is None
         ]
 
-    def _check_leftovers(self, captured: Captured, model: QuantizedModel) -> list[str]:
+    def _check_leftovers(self, model: QuantizedModel, is_large: bool) -> list[str]:
         data = Path(model.folder) / data_name(model)
-        if not data.exists() or self._is_large(captured, model):
+        if not data.exists() or is_large:
             return []
         return [f"{data}: is of an earlier run and would stay beside the new file; remove it"]
 
@@ -134,12 +140,10 @@ class OnnxQdq(_OnnxFormat):
     description = "ONNX: weights as int2 to int16 with DequantizeLinear, activations as QDQ pairs"
     holds_activations = True
 
-    def notes(self, model: QuantizedModel) -> list[str]:
-        assert self._captured is not None
-        model = self._captured.rename(model)
-        graph, has_activations = self._captured.graph, bool(model.activations)
+    def _notes(self, graph: Any, model: QuantizedModel) -> list[str]:
+        has_activations = bool(model.activations)
         widths = [weight_bits(graph, weight, has_activations) for weight in model.weights]
-        return super().notes(model) + _width_notes(self.name, model, widths)
+        return _width_notes(self.name, model, widths)
 
     def _edit(self, graph: Any, model: QuantizedModel) -> None:
         for weight in model.weights:
@@ -184,27 +188,28 @@ class OnnxMatMulNBits(_OnnxFormat):
             if is_linear(graph, weight):
                 objections += self._check_linear(weight)
         if not any(is_linear(graph, weight) for weight in model.weights):
-            objections.append(f"{self.name}: the model has no quantized Linear layer; use --format onnx")
+            objections.append(
+                f"{self.name}: the model has no quantized Linear layer; use {option('formats', 'onnx')}"
+            )
         return objections
 
     def _check_linear(self, weight: Weight) -> list[str]:
         if weight.group_size and weight.group_size not in BLOCK_SIZES:
             return [
                 f"{self.name}: {weight.layer}: got groups of {weight.group_size}, expected "
-                f"{', '.join(map(str, BLOCK_SIZES))} or per channel; set group_size, or use --format onnx"
+                f"{', '.join(map(str, BLOCK_SIZES))} or per channel; set group_size, "
+                f"or use {option('formats', 'onnx')}"
             ]
         if weight.dtype == torch.float16 or weight.dtype == torch.bfloat16:
             return [
                 f"{self.name}: {weight.layer}: its weight is {str(weight.dtype).removeprefix('torch.')}, "
-                "expected float32; convert the model, or use --format onnx"
+                f"expected float32; convert the model, or use {option('formats', 'onnx')}"
             ]
         return []
 
-    def notes(self, model: QuantizedModel) -> list[str]:
-        assert self._captured is not None
-        model, graph = self._captured.rename(model), self._captured.graph
+    def _notes(self, graph: Any, model: QuantizedModel) -> list[str]:
         beside = [w.layer for w in model.weights if not holds(graph, w)]
-        notes = super().notes(model) + _width_notes(self.name, model, self._widths(graph, model))
+        notes = _width_notes(self.name, model, self._widths(graph, model))
         if beside:
             notes.append(f"{self.name}: as in onnx, no MatMulNBits: {_some(beside)}")
         return notes

@@ -1,7 +1,7 @@
-"""The input of a format written in Python: the simulated model, as C++ describes it."""
+"""What a format written in Python gets, the simulated model as C++ describes it, and what it answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -67,22 +67,34 @@ class QuantizedModel:
     # Parameters, buffers and constants by all names, quantized weights on their grid.
     tensors: Callable[[], dict[str, Tensor]]
     encode: Callable[[int], Encoding]  # of the weight with that index
+    changed: list[list[str]]  # names of the tensors that differ from the model's, tied ones together
+    changed_values: Callable[[], list[tuple[list[str], Tensor]]]
 
 
-class ProgramFormat(Protocol):
-    """An export format of any model."""
+def _write_nothing(model: QuantizedModel, path: Callable[[str], str]) -> None:
+    """For an answer that only objects."""
+
+
+@dataclass
+class Prepared:
+    """A format's answer for one model: C++'s ``PreparedFormat``."""
+
+    objections: list[str] = field(default_factory=list)  # what it cannot hold of this model
+    notes: list[str] = field(default_factory=list)  # for the user, about the files, one per line
+    files: list[str] = field(default_factory=list)  # their names in the folder
+    # Writes each file of the folder to ``path(its name)``, once the model is decided; later all of them
+    # appear or none. What preparing found may be kept in it.
+    write: Callable[[QuantizedModel, Callable[[str], str]], None] = _write_nothing
+
+
+class Format(Protocol):
+    """An export format, a row of C++'s table."""
 
     name: str
     description: str
-    files: list[str]
+    files: list[str]  # for ``adascale list formats``
     targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
     holds_activations: bool  # it needs compute_encodings where there are activation quantizers
 
-    def check(self, model: QuantizedModel) -> list[str]:
-        """Objections, one line each, before any work. Called again before ``write``, after training."""
-
-    def notes(self, model: QuantizedModel) -> list[str]:
-        """Notes for the user before training, one line each; called after ``check``."""
-
-    def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
-        """Writes each file of the folder to ``path(its name)``; later all of them appear or none."""
+    def prepare(self, model: QuantizedModel) -> Prepared:
+        """Looks at the model before any training. Writes nothing."""

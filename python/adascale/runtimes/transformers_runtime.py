@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from ..doors.folder_source import find_source, load_config, load_model, model_class
-from ..doors.transformers_model import quiet_transformers
 from ..errors import Error, first_line
+from ..transformers_output import quiet_transformers
 from .runtime import RunBatch, need_package
 
 

@@ -1,8 +1,8 @@
-#include "program_formats.h"
+#include "formats.h"
 
 #include <pybind11/stl.h>
 
-#include <fmt/ranges.h>
+#include <set>
 
 #include "adascale/formats/metadata.h"
 #include "adascale/formats/saved_state.h"
@@ -96,6 +96,23 @@ py::object encode(const QuantizationSimModel& sim, int32_t weight) {
   return quantized_class("Encoding")(encoding.codes, encoding.scale, encoding.offset);
 }
 
+/// Names of the tensors that changed, tied ones together, with their values if asked for: the
+/// quantized weights, and the weights and norms of folded batch norms.
+py::list changed_tensors(const QuantizationSimModel& sim, bool with_values) {
+  py::list tensors;
+  std::set<std::string> seen;
+  const auto add = [&](const std::vector<std::string>& names, const at::Tensor& value) {
+    tensors.append(with_values ? py::object(py::make_tuple(names, value)) : py::object(py::cast(names)));
+    seen.insert(names.begin(), names.end());
+  };
+  for (const SavedTensor& saved : saved_state(sim))
+    if (saved.weight != kNone) add(saved.names, with_values ? values_of(sim, saved) : at::Tensor());
+  for (const FoldedBatchNorm& folded : sim.program().folded_batch_norms)
+    for (const auto& [name, value] : folded.source_state)
+      if (!seen.contains(name)) add({name}, value.detach());
+  return tensors;
+}
+
 /// Its content is the sim's present state; its functions keep `request` only during the call.
 py::object to_python(const ExportRequest& request) {
   const QuantizationSimModel& sim = request.sim;
@@ -103,59 +120,44 @@ py::object to_python(const ExportRequest& request) {
       py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
       py::arg("target") = request.target, py::arg("weights") = weights_of(sim),
       py::arg("activations") = activations_of(sim), py::arg("outputs") = names_of(sim.program()).outputs,
-      py::arg("metadata") = producer_metadata(sim),
+      py::arg("metadata") = producer_metadata(request),
       py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
       py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),
-      py::arg("encode") = py::cpp_function([&sim](int32_t weight) { return encode(sim, weight); }));
+      py::arg("encode") = py::cpp_function([&sim](int32_t weight) { return encode(sim, weight); }),
+      py::arg("changed") = changed_tensors(sim, false),
+      py::arg("changed_values") = py::cpp_function([&sim] { return changed_tensors(sim, true); }));
 }
 
-using Texts = std::vector<std::string>;
+PreparedFormat to_prepared(const py::object& answer) {
+  using Texts = std::vector<std::string>;
+  const std::shared_ptr<py::object> write = share(answer.attr("write"));
+  return {.objections = answer.attr("objections").cast<Texts>(),
+          .notes = answer.attr("notes").cast<Texts>(),
+          .files = answer.attr("files").cast<Texts>(),
+          .write = [write](const ExportRequest& request, StagedFiles& files) {
+            in_python([&] {
+              const py::cpp_function path([&](const std::string& name) { return files.path(name); });
+              (*write)(to_python(request), path);
+            });
+          }};
+}
 
 }  // namespace
 
-ExportFormat to_program_format(const py::object& format) {
-  const std::shared_ptr<py::object> held = share(format);
-  return {.name = format.attr("name").cast<std::string>(),
-          .description = format.attr("description").cast<std::string>(),
-          .files = format.attr("files").cast<Texts>(),
-          .targets = format.attr("targets").cast<Texts>(),
-          .holds_activations = format.attr("holds_activations").cast<bool>(),
-          .check =
-              [held](const ExportRequest& request, Objections& objections) {
-                in_python([&] {
-                  const py::object said = held->attr("check")(to_python(request));
-                  for (const auto& text : said.cast<Texts>()) objections.add("{}", text);
-                });
-              },
-          .write =
-              [held](const ExportRequest& request, StagedFiles& files) {
-                in_python([&] {
-                  const py::cpp_function path([&](const std::string& name) { return files.path(name); });
-                  held->attr("write")(to_python(request), path);
-                });
-              },
-          .notes =
-              [held](const ExportRequest& request) {
-                return in_python([&] { return held->attr("notes")(to_python(request)).cast<Texts>(); });
-              }};
+Prepare to_prepare(const py::object& object) {
+  return [held = share(object)](const ExportRequest& request) {
+    return in_python([&] { return to_prepared(held->attr("prepare")(to_python(request))); });
+  };
 }
 
-std::vector<ExportFormat> to_program_formats(const std::vector<py::object>& formats) {
-  std::vector<ExportFormat> converted;
-  for (const py::object& format : formats) converted.push_back(to_program_format(format));
-  return converted;
-}
-
-void add_formats(Doors& doors, const std::vector<ExportFormat>& formats) {
-  for (const ExportFormat& format : formats)
-    doors.front().own_formats.push_back(
-        {format.name, fmt::format("{}", fmt::join(format.files, ", ")), format.description});
-  for (Door& door : doors)
-    door.open = [formats, open = door.open](const std::string& model, const DataRequest& data) {
-      OpenedModel opened = open(model, data);
-      opened.formats.insert(opened.formats.end(), formats.begin(), formats.end());
-      return opened;
-    };
+void add_formats(const std::vector<py::object>& formats) {
+  for (const py::object& format : formats)
+    add_export_format({.name = format.attr("name").cast<std::string>(),
+                       .description = format.attr("description").cast<std::string>(),
+                       .files = format.attr("files").cast<std::vector<std::string>>(),
+                       .targets = format.attr("targets").cast<std::vector<std::string>>(),
+                       .holds_activations = format.attr("holds_activations").cast<bool>(),
+                       .prepare = to_prepare(format)});
 }
 
 }  // namespace adascale::python

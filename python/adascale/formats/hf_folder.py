@@ -1,4 +1,4 @@
-"""The ``hf`` format of a safetensors folder: the same folder, quantized weights in place of the old ones."""
+"""``hf`` of a safetensors folder: the same folder, quantized weights in place of the old ones."""
 
 import shutil
 from collections.abc import Callable
@@ -8,42 +8,44 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._C import list_model_files
+from .._C import list_model_files, option
 from ..errors import Error, first_line
-from .saved_format import SAVED_FORMAT_ROW, own_folder, stale_weights
+from .hf_saved import own_folder, stale_weights
+from .quantized import Prepared, QuantizedModel
 
 
-class FolderFormat:
+class FolderWriter:
     """Keeps the source's shards, names, dtypes and metadata; copies every other file."""
-
-    name = "hf"
-    description = SAVED_FORMAT_ROW[2]
 
     def __init__(self, model: Any, source: str) -> None:
         self._model, self._source = model, Path(source)
         self._shards = [path.name for path in sorted(self._source.glob("*.safetensors"))]
         self._copies, weights = list_model_files(source)
-        self.left_out = [file for file in weights if file not in self._shards]
-        self.files = [*self._shards, *self._copies]
+        self._left_out = [file for file in weights if file not in self._shards]
 
-    def check(self, folder: str, names: list[list[str]]) -> list[str]:
+    def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there, weights without a place in the source."""
-        if own := own_folder(folder, str(self._source)):
-            return own
-        objections = stale_weights(folder, self.files)
-        lost = SourceNames(self._model, self._stored_names()).lost(names)
+        prepared = Prepared(files=[*self._shards, *self._copies], write=self._write)
+        if self._left_out:
+            prepared.notes = [f"hf leaves out the folder's other weights: {', '.join(self._left_out)}"]
+        prepared.objections = own_folder(model.folder, str(self._source))
+        if prepared.objections:
+            return prepared
+        prepared.objections = stale_weights(model.folder, prepared.files)
+        lost = SourceNames(self._model, self._stored_names()).lost(model.changed)
         if lost:
-            objections.append(
-                f"hf: no tensor of {self._source} holds {', '.join(lost[:5])}; use --format safetensors"
+            prepared.objections.append(
+                f"hf: no tensor of {self._source} holds {', '.join(lost[:5])}; "
+                f"use {option('formats', 'safetensors')}"
             )
-        return objections
+        return prepared
 
-    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
-        values = {name: value for names, value in weights for name in names}
+    def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        values = {name: value for names, value in model.changed_values() for name in names}
         changed = SourceNames(self._model, self._stored_names()).rename(values)
         try:
             for shard in self._shards:
-                _rewrite(self._source / shard, path(shard), changed)
+                _rewrite(self._source / shard, path(shard), changed, model.metadata)
             for name in self._copies:
                 shutil.copyfile(self._source / name, path(name))
         except OSError as error:
@@ -126,12 +128,12 @@ def _names_in(path: Path) -> list[str]:
         return list(shard.keys())
 
 
-def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
+def _rewrite(source: Path, target: str, changed: dict[str, Tensor], ours: dict[str, str]) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     with safe_open(source, "pt") as shard:
-        metadata = shard.metadata()
+        metadata = {**(shard.metadata() or {}), **ours}
         tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
     for name in tensors.keys() & changed.keys():
         old, new = tensors[name], changed[name]

@@ -1,36 +1,32 @@
-"""The ``hf`` format of a transformers model without a safetensors folder."""
+"""``hf`` of a transformers model without a safetensors folder."""
 
 import os
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from torch import Tensor
-
 from ..errors import Error, first_line
-from .transformers_model import quiet_transformers
+from ..transformers_output import quiet_transformers
+from .quantized import Prepared, QuantizedModel
 
-SAVED_FORMAT_ROW = ["hf", "config.json, *.safetensors, ...", "a transformers folder, weights on their grid"]
+FILES = ["config.json", "model.safetensors"]
 
 
-class SavedFormat:
-    """``hf`` of a model without a safetensors folder: the files of ``save_pretrained`` and the tokenizer."""
-
-    name = "hf"
-    description = SAVED_FORMAT_ROW[2]
-    files = ["config.json", "model.safetensors"]
+class SavedWriter:
+    """Writes the files of ``save_pretrained`` and the tokenizer."""
 
     def __init__(self, model: Any, tokenizer: Any, source: str | None) -> None:
         """``source``: the folder of the model, if it has one."""
         self._model, self._tokenizer, self._source = model, tokenizer, source
 
-    def check(self, folder: str, names: list[list[str]]) -> list[str]:
+    def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there."""
-        return own_folder(folder, self._source) or stale_weights(folder, self.files)
+        objections = own_folder(model.folder, self._source) or stale_weights(model.folder, FILES)
+        return Prepared(objections, files=FILES, write=self._write)
 
-    def write(self, weights: list[tuple[list[str], Tensor]], path: Callable[[str], str]) -> None:
+    def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         state = dict(self._model.state_dict())
-        state.update((name, value) for names, value in weights for name in names)
+        state.update((name, value) for names, value in model.changed_values() for name in names)
         first = path("config.json")
         with tempfile.TemporaryDirectory(dir=os.path.dirname(first), prefix=".adascale-") as aside:
             try:
@@ -48,7 +44,7 @@ def own_folder(folder: str, source: str | None) -> list[str]:
     """An objection to writing into the model's own folder: its config and tokenizer would be replaced."""
     if not (source and os.path.isdir(folder) and os.path.isdir(source) and os.path.samefile(folder, source)):
         return []
-    return [f"{folder}: is the model's own folder; choose another --output-dir"]
+    return [f"{folder}: is the model's own folder; choose another folder"]
 
 
 def stale_weights(folder: str, files: list[str]) -> list[str]:
@@ -66,4 +62,4 @@ def stale_weights(folder: str, files: list[str]) -> list[str]:
     ]
     if not stale:
         return []
-    return [f"{folder}: holds {', '.join(stale)} of another model; choose another --output-dir"]
+    return [f"{folder}: holds {', '.join(stale)} of another model; choose another folder"]

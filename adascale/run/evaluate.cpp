@@ -1,0 +1,94 @@
+#include "adascale/run/evaluate.h"
+
+#include <filesystem>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
+#include "adascale/device/devices.h"
+#include "adascale/io/pt2.h"
+#include "adascale/run/batches.h"
+
+namespace adascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+void check_request(const EvaluateRequest& request) {
+  Objections objections;
+  visit_data_options(RuleChecker(objections), request.data.options);
+  check_data_files(request.data, objections);
+  if (request.device != "auto") objections.gather([&] { find_device(request.device); });
+  objections.raise();
+}
+
+/// Packed weights are for their runtime; no door opens them.
+bool is_packed(const fs::path& config) {
+  std::ifstream in(config);
+  const auto json = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  return json.is_object() && json.contains("quantization_config");
+}
+
+/// The model in the folder to simulate, written by `quantize`: a .pt2, or a model of the same kind
+/// as its source. With a runtime there may be none.
+std::optional<std::string> simulation_in(const std::string& folder, const Door& door, bool is_needed) {
+  ADA_CHECK(fs::is_directory(folder), "{}: not a folder; expected one that adascale quantize wrote", folder);
+  std::vector<std::string> found;
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().extension() == ".pt2") found.push_back(entry.path().string());
+  const fs::path config = fs::path(folder) / "config.json";
+  ADA_CHECK(!found.empty() || !is_needed || !is_packed(config),
+            "{}: holds packed weights, which only a runtime reads; add {}", folder,
+            option("runtime", "transformers"));
+  if (found.empty() && door.matches(folder) && (is_needed || (fs::exists(config) && !is_packed(config))))
+    return folder;
+  if (found.empty() && !is_needed) return std::nullopt;
+  ADA_CHECK(found.size() == 1, "{}: holds {} .pt2 files, expected exactly one quantized model{}", folder,
+            found.size(),
+            is_needed ? fmt::format("; quantize with {} too, or run another file with {}",
+                                    option("formats", "pt2"), option("runtime"))
+                      : "");
+  return found[0];
+}
+
+/// The quantized program; without a .pt2 the folder itself is a model of the door's kind.
+Program open_simulation(const std::string& path, const EvaluateRequest& request, const Door& door) {
+  return path == request.folder ? door.open(path, request.data).program : load_program(path);
+}
+
+void check_outputs(const Program& fp, const Program& quantized) {
+  ADA_CHECK(fp.outputs.size() == quantized.outputs.size(),
+            "the quantized model has {} outputs, the model {}: not made from this model",
+            quantized.outputs.size(), fp.outputs.size());
+}
+
+}  // namespace
+
+EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes) {
+  check_request(request);
+  const Runtime* runtime = request.runtime.empty() ? nullptr : &find_runtime(runtimes, request.runtime);
+  const Door& door = door_for(doors, request.model);
+  EvaluatedFolder result{.simulation = simulation_in(request.folder, door, runtime == nullptr)};
+  OpenedModel fp = door.open(request.model, request.data);
+  fp.program.device = device_for(fp, request.device);
+  const Batches batches = cut_batches(fp, request.data);
+  result.samples = batches.samples;
+
+  std::vector<Runner> runners;
+  std::optional<Program> quantized;
+  if (result.simulation) {
+    quantized = open_simulation(*result.simulation, request, door);
+    check_outputs(fp.program, *quantized);
+    quantized->device = fp.program.device;
+    runners.push_back(program_runner("simulation", *quantized));
+  }
+  if (runtime != nullptr)
+    runners.push_back(
+        runtime_runner(runtime->name, fp.program, runtime->open(request.folder, names_of(fp.program))));
+  for (const Runner& runner : runners) result.runners.push_back(runner.name);
+  result.evaluation = evaluate_runners(fp.program, runners, batches.inputs);
+  return result;
+}
+
+}  // namespace adascale

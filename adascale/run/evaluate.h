@@ -1,0 +1,34 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adascale/run/data_request.h"
+#include "adascale/run/door.h"
+#include "adascale/run/evaluation.h"
+#include "adascale/run/runtime.h"
+
+namespace adascale {
+
+/// A comparison of what `quantize` wrote with the model it came from.
+struct EvaluateRequest {
+  std::string model;    ///< what a door opens
+  std::string folder;   ///< the output folder of `quantize`
+  std::string runtime;  ///< of the runtimes; empty: the simulation alone
+  std::string device = "auto";
+  DataRequest data;
+};
+
+struct EvaluatedFolder {
+  std::optional<std::string>
+      simulation;                    ///< a .pt2 of the folder, or the folder itself; none: only a runtime
+  std::vector<std::string> runners;  ///< names of what ran, the runtime last
+  int64_t samples = 0;
+  Evaluation evaluation;
+};
+
+/// Runs the model, the simulation in the folder and the runtime, if one is named, on the data. Throws (user)
+/// before the model is opened with what can be known then.
+EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes);
+
+}  // namespace adascale

@@ -1,0 +1,48 @@
+#include "adascale/run/model_plan.h"
+
+#include <algorithm>
+#include <set>
+
+#include "adascale/core/glob.h"
+#include "adascale/graph/fold_batch_norms.h"
+#include "adascale/quant/forms/form.h"
+#include "adascale/sim/layers.h"
+#include "adascale/tune/training_plan.h"
+
+namespace adascale {
+namespace {
+
+bool is_inside(const Layer& layer, const std::set<NodeId>& nodes) {
+  return std::any_of(layer.nodes.begin(), layer.nodes.end(),
+                     [&](NodeId node) { return nodes.count(node) > 0; });
+}
+
+std::vector<std::string> layers_outside_blocks(const Program& program, const std::vector<Block>& blocks) {
+  std::set<NodeId> inside;
+  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
+  std::vector<std::string> names;
+  for (const Layer& layer : find_layers(program).layers)
+    if (!is_inside(layer, inside)) names.push_back(layer.name);
+  return names;
+}
+
+}  // namespace
+
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
+  SimOptions options = request.sim;
+  options.quant_scheme = quant_scheme_from(request.scheme);
+  options.in_place = in_place;
+  options.fit_grid = std::move(fit_grid);
+  // Before ids are taken; the sim finds those that stay once more and keeps the list.
+  if (options.fold_batch_norms) fold_batch_norms(program, in_place);
+  std::vector<Block> blocks = blocks_to_train(program, request.training);
+  std::vector<std::string> outside = layers_outside_blocks(program, blocks);
+  LayerConfig& settings = options.layer_config;
+  for (const std::string& name : outside)
+    settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = request.outside_bw,
+                                                                    .grid = plain_form()->name()}});
+  return {QuantizationSimModel(std::move(program), std::move(options)), std::move(blocks),
+          std::move(outside)};
+}
+
+}  // namespace adascale

@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "adascale/run/request.h"
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/blocks.h"
+
+namespace adascale {
+
+/// The layers of a model as a run will have them: quantizers placed, nothing trained.
+struct ModelPlan {
+  QuantizationSimModel sim;
+  std::vector<Block> blocks;         ///< to train; there may be none
+  std::vector<std::string> outside;  ///< names of the layers outside every block
+};
+
+/// Finds the blocks, sets the layers outside them to `outside_bw` bits (the user's layer settings come
+/// later and win) and places the quantizers. `in_place`: nobody else has the program, so that its weights
+/// may be overwritten instead of copied. Throws as QuantizationSimModel does.
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid = {});
+
+}  // namespace adascale

@@ -1,0 +1,129 @@
+#include <c10/util/hash.h>
+
+#include <nlohmann/json.hpp>
+
+#include "adascale/formats/version.h"
+#include "adascale/run/run_plan.h"
+#include "adascale/tune/trained_layers.h"
+
+namespace adascale {
+namespace {
+
+using nlohmann::json;  // sorts the keys
+
+json layer_json(const QuantizationSimModel& sim, const QuantizedWeight& weight,
+                const std::vector<Block>& blocks) {
+  const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
+  return {{"parameters", weight.layer.parameters},
+          {"shape", w.sizes().vec()},
+          {"dtype", c10::toString(w.scalar_type())},
+          {"grid", to_string(weight.grid)},
+          {"scales", c10::toString(weight.grid.scale_dtype)},
+          {"trained", reason_not_trained(sim, weight, blocks).empty()}};
+}
+
+json model_json(const RunPlan& plan) {
+  const QuantizationSimModel& sim = plan.model.sim;
+  json layers = json::object(), activations = json::array();
+  for (const QuantizedWeight& weight : sim.weights())
+    layers[weight.layer.name] = layer_json(sim, weight, plan.training.blocks);
+  for (const ActivationQuantizer& quantizer : sim.activations())
+    activations.push_back({{"value", sim.program().values[quantizer.value].name},
+                           {"bits", quantizer.bits},
+                           {"symmetric", quantizer.symmetric}});
+  json norms = json::array();
+  for (const FoldedBatchNorm& norm : sim.program().folded_batch_norms) norms.push_back(norm.name);
+  return {{"layers", layers},
+          {"activations", activations},
+          {"folded_batch_norms", norms},
+          {"scheme", to_string(sim.options().quant_scheme)}};
+}
+
+json training_json(const TrainingPlan& plan) {
+  std::vector<std::string> blocks;
+  for (const Block& block : plan.blocks) blocks.push_back(block.name);
+  return {{"recipe", plan.recipe.name},
+          {"scale_rate", plan.recipe.scale_rate},
+          {"rounding_rate", plan.recipe.rounding_rate},
+          {"iterations", plan.iterations},
+          {"training_batches", plan.training_batches},
+          {"keep_better", plan.options.keep_better},
+          {"precision", c10::toString(plan.compute_type)},
+          {"seed", plan.options.seed},
+          {"blocks", blocks}};
+}
+
+json data_json(const RunPlan& plan) {
+  const DataOptions& options = plan.request.data.options;
+  json inputs = json::array();
+  for (const c10::IValue& input : plan.batches.inputs.front())
+    inputs.push_back(input.isTensor() ? json(input.toTensor().sizes().vec()) : json(nullptr));
+  return {{"samples", plan.batches.samples},
+          {"batch_size", plan.batches.batch_size},
+          {"first_batch", inputs},
+          {"packing", options.packing},
+          {"data_weights", options.data_weights}};
+}
+
+json files_json(const RunPlan& plan) {
+  json formats = json::array();
+  for (const auto& [format, target] : plan.files.formats) formats.push_back({format->name, target});
+  return {{"formats", formats}, {"encoding_version", plan.request.encoding_version}};
+}
+
+json plan_json(const RunPlan& plan) {
+  return {{"adascale", kVersion},
+          {"model", model_json(plan)},
+          {"training", training_json(plan.training)},
+          {"data", data_json(plan)},
+          {"files", files_json(plan)}};
+}
+
+json optional_json(const std::optional<double>& value) {
+  return value ? json(*value) : json(nullptr);
+}
+
+json block_json(const BlockReport& block) {
+  json layers = json::array();
+  for (const LayerReport& layer : block.layers)
+    layers.push_back({{"name", layer.name},
+                      {"grid", layer.grid},
+                      {"sqnr_rtn_db", layer.sqnr_rtn_db},
+                      {"sqnr_db", layer.sqnr_db},
+                      {"codes_moved", layer.codes_moved}});
+  return {{"name", block.name},
+          {"layers", layers},
+          {"loss_before", block.loss_before},
+          {"loss_after", block.loss_after},
+          {"held_out_before", optional_json(block.held_out_before)},
+          {"held_out_after", optional_json(block.held_out_after)},
+          {"iterations", block.iterations},
+          {"seconds", block.seconds},
+          {"kept", block.kept},
+          {"note", block.note}};
+}
+
+}  // namespace
+
+std::string canonical_json(const RunPlan& plan) {
+  return plan_json(plan).dump();
+}
+
+std::string hash_of(const RunPlan& plan) {
+  return c10::sha1(canonical_json(plan)).str();
+}
+
+std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
+  json blocks = json::array();
+  for (const BlockReport& block : report.blocks) blocks.push_back(block_json(block));
+  const nlohmann::ordered_json all = {{"adascale.plan", plan.files.options.plan},
+                                      {"device", report.device},
+                                      {"precision", report.precision},
+                                      {"seconds", report.seconds},
+                                      {"blocks", blocks},
+                                      {"not_trained", report.not_trained},
+                                      {"plan", plan_json(plan)}};
+  return all.dump(1) + "\n";
+}
+
+}  // namespace adascale

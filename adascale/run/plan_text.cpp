@@ -1,0 +1,169 @@
+#include "adascale/run/plan_text.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <map>
+
+#include "adascale/core/spelling.h"
+#include "adascale/io/scratch_file.h"
+#include "adascale/run/text.h"
+#include "adascale/run/weight_size.h"
+#include "adascale/tune/precision.h"
+#include "adascale/tune/trained_layers.h"
+
+namespace adascale {
+namespace {
+
+constexpr char kNothing[] = "  (nothing)\n";
+
+std::string describe_sizes(const Value& value) {
+  std::vector<std::string> sizes;
+  for (const Dim& dim : value.sizes) sizes.push_back(dim.is_fixed() ? std::to_string(dim.size) : dim.symbol);
+  return fmt::format("[{}]", fmt::join(sizes, ", "));
+}
+
+std::string describe_input(const Program& program, const ProgramInput& input) {
+  if (input.value == kNone) return fmt::format("  {}  fixed when the model was exported\n", input.name);
+  const Value& value = program.values[input.value];
+  if (value.kind != ValueKind::kTensor) return fmt::format("  {}  a number\n", input.name);
+  return fmt::format("  {}  {} {}\n", input.name, c10::toString(value.dtype), describe_sizes(value));
+}
+
+/// The block that trains the layer, or the reason why none does.
+std::string trainer_of(const QuantizationSimModel& sim, const QuantizedWeight& weight,
+                       const std::vector<Block>& blocks) {
+  const std::string reason = reason_not_trained(sim, weight, blocks);
+  if (!reason.empty()) return "no: " + reason;
+  const auto trains = [&](const Block& block) {
+    return std::find(block.nodes.begin(), block.nodes.end(), weight.layer.nodes.front()) != block.nodes.end();
+  };
+  const auto block = std::find_if(blocks.begin(), blocks.end(), trains);
+  return block == blocks.end() ? "" : block->name;
+}
+
+std::string reason_left_out(const Layer& layer, const std::vector<std::string>& outside) {
+  return std::find(outside.begin(), outside.end(), layer.name) != outside.end()
+             ? "outside every block"
+             : "by the layer settings or the config";
+}
+
+std::string describe_memory(const TrainingPlan& plan, bool on_cpu) {
+  const MemoryPlan& memory = plan.memory;
+  const int64_t limit = memory.on_device + (plan.options.activation_memory << 20);
+  std::string about = fmt::format("about {} of activations", format_bytes(memory.activations));
+  if (!on_cpu) {
+    about += fmt::format(" beside a block of about {} on the device; up to {} stay there",
+                         format_bytes(memory.largest_block), format_bytes(memory.on_device));
+    if (!memory.free_is_known && !plan.options.device_activation_memory)
+      about += fmt::format(", since it does not say what is free ({})", option("device_activation_memory"));
+  }
+  if (memory.activations <= limit) return about;
+  return fmt::format("{}: {} in memory, the rest in a temporary file in {}", about, format_bytes(limit),
+                     scratch_room().folder);
+}
+
+/// Each change of a grid by the formats -> the layers with it.
+std::map<std::string, std::vector<std::string>> grid_notes(const QuantizationSimModel& sim) {
+  std::map<std::string, std::vector<std::string>> layers;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (!weight.note.empty()) layers[weight.note].push_back(weight.layer.name);
+  return layers;
+}
+
+std::string shortened(const std::vector<std::string>& layers) {
+  constexpr size_t kShown = 2;
+  if (layers.size() <= kShown + 1) return fmt::format("{}", fmt::join(layers, ", "));
+  return fmt::format("{}, ... {} layers", fmt::join(layers.begin(), layers.begin() + kShown, ", "),
+                     layers.size());
+}
+
+std::vector<std::string> paths_of(const RunPlan& plan) {
+  std::vector<std::string> paths = plan.files.paths();
+  paths.push_back((std::filesystem::path(plan.files.folder) / kReportFile).string());
+  return paths;
+}
+
+}  // namespace
+
+std::string describe(const RunPlan& plan) {
+  const QuantizationSimModel& sim = plan.model.sim;
+  const c10::Device device = sim.program().device;
+  std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.model));
+  text += fmt::format("data      {}: {} samples, {} batches of {}\n", plan.request.data.where(),
+                      plan.batches.samples, plan.batches.inputs.size(), plan.batches.batch_size);
+  text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads\n",
+                      plan.training.recipe.name, plan.training.iterations, plan.training.options.seed,
+                      at::get_num_threads());
+  text +=
+      fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.training.compute_type, sim));
+  text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
+  text += fmt::format("size      {}\n", describe_size(sim));
+  text += fmt::format("files     {}\n", fmt::join(paths_of(plan), ", "));
+  for (const auto& [note, layers] : grid_notes(sim))
+    text += fmt::format("note      {} ({})\n", note, shortened(layers));
+  for (const std::string& note : plan.notes) text += fmt::format("note      {}\n", note);
+  return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(plan.model));
+}
+
+std::string describe_inputs(const Program& program) {
+  std::string text;
+  for (const ProgramInput* input : program.user_inputs()) text += describe_input(program, *input);
+  return text;
+}
+
+std::string describe_layers(const ModelPlan& plan, bool train_outside) {
+  if (plan.sim.weights().empty()) return kNothing;
+  std::vector<Block> trained = plan.blocks;
+  if (train_outside)
+    for (Block& block : blocks_of_layers_outside(plan.sim, plan.blocks)) trained.push_back(std::move(block));
+  std::vector<Row> rows = {{"layer", "kind", "shape", "grid", "trained in"}};
+  for (const QuantizedWeight& weight : plan.sim.weights()) {
+    const at::Tensor& w = plan.sim.program().state.at(weight.layer.parameters.front());
+    rows.push_back({weight.layer.name, weight.layer.kind->name, fmt::format("{}", fmt::join(w.sizes(), "x")),
+                    to_string(weight.grid), trainer_of(plan.sim, weight, trained)});
+  }
+  return format_table(rows);
+}
+
+std::string describe_left_out(const ModelPlan& plan) {
+  std::string text;
+  for (const Layer& layer : plan.sim.excluded())
+    text +=
+        fmt::format("  {} ({}): {}\n", layer.name, layer.kind->name, reason_left_out(layer, plan.outside));
+  for (const PassedOver& layer : plan.sim.passed_over())
+    text += fmt::format("  {}: {}\n", layer.name, layer.reason);
+  return text.empty() ? kNothing : text;
+}
+
+std::string describe_batch_norms(const ModelPlan& plan) {
+  std::string text;
+  for (const FoldedBatchNorm& norm : plan.sim.program().folded_batch_norms)
+    text += fmt::format("  {}: folded into {}\n", norm.name, norm.into);
+  for (const KeptBatchNorm& norm : plan.sim.kept_batch_norms())
+    text += fmt::format("  {}: stays: {}\n", norm.name, norm.reason);
+  return text.empty() ? kNothing : text;
+}
+
+std::string summarize(const ModelPlan& plan) {
+  std::map<std::string, int> grids;
+  for (const QuantizedWeight& weight : plan.sim.weights()) ++grids[to_string(weight.grid)];
+  std::vector<std::string> counts;
+  for (const auto& [grid, count] : grids) counts.push_back(fmt::format("{} {}", count, grid));
+  const size_t activations = plan.sim.activations().size();
+  return fmt::format("{} blocks, {} layers to quantize ({}); {}", plan.blocks.size(),
+                     plan.sim.weights().size(), fmt::join(counts, ", "),
+                     activations == 0 ? "activations in full precision"
+                                      : fmt::format("{} activations on grids", activations));
+}
+
+std::string describe_size(const QuantizationSimModel& sim) {
+  const ModelSize size = size_of(sim);
+  return fmt::format("{} -> {}, the quantized layers {} -> {}", format_bytes(size.before()),
+                     format_bytes(size.after()), format_bytes(size.layers_before),
+                     format_bytes(size.layers_after));
+}
+
+}  // namespace adascale

@@ -1,0 +1,27 @@
+#pragma once
+#include <string>
+
+#include "adascale/run/run_plan.h"
+
+namespace adascale {
+
+// Plans as text for people; every text ends with a newline unless noted.
+
+/// What `--dry-run` prints: model, data, training, device, memory, sizes, files, notes, layers left out.
+std::string describe(const RunPlan& plan);
+
+/// A line per user input: name, dtype, shape.
+std::string describe_inputs(const Program& program);
+/// A row per layer to quantize: kind, shape, grid and, if any, the block that trains it. `train_outside`:
+/// layers outside the blocks are trained too.
+std::string describe_layers(const ModelPlan& plan, bool train_outside);
+/// A line per layer left in full precision, with the reason.
+std::string describe_left_out(const ModelPlan& plan);
+/// A line per batch norm: the layer it is folded into, or why it stays.
+std::string describe_batch_norms(const ModelPlan& plan);
+/// "6 blocks, 36 layers, int4 symmetric per channel; activations in full precision", no newline.
+std::string summarize(const ModelPlan& plan);
+/// "90.9 MB -> 52.1 MB, the quantized layers 42.5 MB -> 5.4 MB", no newline.
+std::string describe_size(const QuantizationSimModel& sim);
+
+}  // namespace adascale

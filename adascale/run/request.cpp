@@ -1,0 +1,31 @@
+#include "adascale/run/request.h"
+
+#include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
+#include "adascale/device/devices.h"
+#include "adascale/tune/recipe.h"
+
+namespace adascale {
+namespace {
+
+constexpr int64_t kDefaultParamBits = 4;
+
+}  // namespace
+
+QuantizeRequest::QuantizeRequest() : scheme(to_string(QuantScheme::post_training_tf)) {
+  sim.default_param_bw = kDefaultParamBits;
+  sim.default_output_bw = kOffBits;
+  sim.fold_batch_norms = true;
+}
+
+void check_options(const QuantizeRequest& request, Objections& objections) {
+  visit_request_options(RuleChecker(objections), request);
+  if (request.training.num_epochs && request.training.num_iterations)
+    objections.add("{} and {}: both are given, expected one of them", option("epochs"), option("iterations"));
+  objections.gather([&] { recipe_named(request.training.recipe); });
+  objections.gather([&] { quant_scheme_from(request.scheme); });
+  if (request.sim.device != "auto") objections.gather([&] { find_device(request.sim.device); });
+  if (!request.formats.empty()) choose_formats(request.formats, objections);
+}
+
+}  // namespace adascale

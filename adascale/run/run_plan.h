@@ -1,0 +1,44 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "adascale/formats/format.h"
+#include "adascale/run/batches.h"
+#include "adascale/run/door.h"
+#include "adascale/run/model_plan.h"
+#include "adascale/run/request.h"
+#include "adascale/tune/training_plan.h"
+
+namespace adascale {
+
+/// All that a run decides before it works. Made once: `--dry-run` prints it, training and export take it.
+struct RunPlan {
+  QuantizeRequest request;
+  ModelPlan model;
+  Batches batches;
+  TrainingPlan training;
+  ExportPlan files;
+  std::vector<std::string> notes;  ///< for the user, about model, data and files, one per line
+};
+
+/// The door of the model, once all that can be known before it opens is checked: options, files of data.
+/// Throws (user) with all objections.
+const Door& door_of(const QuantizeRequest& request, const Doors& doors);
+
+/// Opens the model and its data and decides the run. Checks everything first; throws (user) with the
+/// objections. Writes nothing; of a model that only the run has, batch norms are folded.
+RunPlan plan_run(const QuantizeRequest& request, const Doors& doors);
+
+/// All decisions that bear on the bytes of the files, as one line of JSON with sorted keys: layers with
+/// their grids, blocks, recipe and budget, batches, seed, formats. Left out: paths, devices, memory limits,
+/// and the contents of model and data.
+std::string canonical_json(const RunPlan& plan);
+/// SHA-1 of it, in hexadecimal; "adascale.plan" in the files' metadata.
+std::string hash_of(const RunPlan& plan);
+
+/// The file beside the run's others that says what was decided and what came of it.
+inline constexpr char kReportFile[] = "report.json";
+/// Its content: the plan, its hash, and each block's and layer's result.
+std::string report_json(const RunPlan& plan, const AdaScaleReport& report);
+
+}  // namespace adascale

@@ -1,0 +1,114 @@
+#include "adascale/run/run_plan.h"
+
+#include <ATen/ops/zeros.h>
+
+#include <nlohmann/json.hpp>
+
+#include "adascale/core/counters.h"
+#include "adascale/run/plan_text.h"
+#include "adascale/run/quantize.h"
+#include "error_text.h"
+#include "run/run_case.h"
+
+namespace adascale::testing {
+namespace {
+
+class RunPlanTest : public RunTest {
+ protected:
+  QuantizeRequest request() const {
+    QuantizeRequest request;
+    request.model = model_file("blocks");
+    request.data.files = {samples(20)};
+    request.output_dir = path("out");
+    request.training.num_iterations = 2;
+    return request;
+  }
+};
+
+const Doors kDoors = {pt2_door()};
+
+TEST_F(RunPlanTest, DecidesOnceAndSaysWhat) {
+  const int64_t before = count_of(Counted::kFindBlocks);
+  RunPlan plan = plan_run(request(), kDoors);
+  EXPECT_EQ(plan.training.blocks.size(), 2);
+  EXPECT_EQ(plan.training.iterations, 2);
+  EXPECT_EQ(plan.batches.inputs.size(), 3);
+  EXPECT_HAS(describe(plan), "2 iterations per block");
+  EXPECT_FALSE(fs::exists(path("out")));
+  run(plan, {});
+  EXPECT_EQ(count_of(Counted::kFindBlocks) - before, 1);
+}
+
+TEST_F(RunPlanTest, QuantizeWritesTheFilesThatThePlanNames) {
+  const RunPlan plan = plan_run(request(), kDoors);
+  const AdaScaleReport report = quantize(request());
+  EXPECT_EQ(report.blocks.size(), 2);
+  for (const std::string& file : plan.files.paths()) EXPECT_TRUE(fs::exists(file)) << file;
+  const auto written = nlohmann::json::parse(read_bytes(path("out/report.json")));
+  EXPECT_EQ(written.at("adascale.plan"), hash_of(plan));
+  EXPECT_EQ(written.at("plan"), nlohmann::json::parse(canonical_json(plan)));
+  EXPECT_EQ(written.at("blocks").size(), 2);
+  EXPECT_EQ(written.at("blocks")[0].at("layers")[0].at("name"), report.blocks[0].layers[0].name);
+}
+
+TEST_F(RunPlanTest, TheHashIsInTheFilesButNotInTheEncodings) {
+  const std::string hash = hash_of(plan_run(request(), kDoors));
+  EXPECT_EQ(hash.size(), 40);
+  quantize(request());
+  EXPECT_HAS(read_bytes(path("out/blocks.safetensors")), "\"adascale.plan\":\"" + hash + "\"");
+  EXPECT_HAS(read_bytes(path("out/blocks.pt2")), hash);
+  EXPECT_EQ(read_bytes(path("out/blocks.encodings")).find(hash), std::string::npos);
+  EXPECT_EQ(read_bytes(path("out/blocks_torch.encodings")).find(hash), std::string::npos);
+}
+
+/// Changes that alter the files' bytes, and some that do not.
+using Change = std::function<void(QuantizeRequest&)>;
+
+TEST_F(RunPlanTest, TheHashFollowsEveryDecision) {
+  const std::vector<Change> changes = {
+      [](QuantizeRequest& r) { r.sim.default_param_bw = 3; },
+      [](QuantizeRequest& r) { r.sim.group_size = 8; },
+      [](QuantizeRequest& r) { r.sim.symmetric = false; },
+      [](QuantizeRequest& r) { r.sim.default_output_bw = 8; },
+      [](QuantizeRequest& r) {
+        r.sim.layer_config = {{"blocks.0.*", {.trained = false}}};
+      },
+      [](QuantizeRequest& r) { r.scheme = "post_training_tf_enhanced"; },
+      [](QuantizeRequest& r) { r.outside_bw = 8; },
+      [](QuantizeRequest& r) { r.training.num_iterations = 3; },
+      [](QuantizeRequest& r) { r.training.recipe = "aimet"; },
+      [](QuantizeRequest& r) { r.training.lr_scale = 0.5; },
+      [](QuantizeRequest& r) { r.training.seed = 1; },
+      [](QuantizeRequest& r) { r.training.keep_better = false; },
+      [](QuantizeRequest& r) { r.training.held_out_batches = 1; },
+      [](QuantizeRequest& r) { r.training.blocks = {"blocks.0"}; },
+      [](QuantizeRequest& r) { r.data.options.samples = 16; },
+      [](QuantizeRequest& r) { r.data.options.batch_size = 4; },
+      [](QuantizeRequest& r) { r.formats = {"safetensors"}; },
+      [](QuantizeRequest& r) { r.encoding_version = "0.6.1"; },
+  };
+  std::set<std::string> hashes = {hash_of(plan_run(request(), kDoors))};
+  for (size_t i = 0; i < changes.size(); ++i) {
+    QuantizeRequest changed = request();
+    changes[i](changed);
+    EXPECT_TRUE(hashes.insert(hash_of(plan_run(changed, kDoors))).second) << i;
+  }
+}
+
+TEST_F(RunPlanTest, TheHashLeavesOutPathsAndLimits) {
+  const std::vector<Change> changes = {
+      [&](QuantizeRequest& r) { r.output_dir = path("elsewhere"); },
+      [](QuantizeRequest& r) { r.training.activation_memory = 100; },
+      [](QuantizeRequest& r) { r.training.deterministic = true; },
+      [](QuantizeRequest& r) { r.sim.device = "cpu"; },
+  };
+  const std::string hash = hash_of(plan_run(request(), kDoors));
+  for (const Change& change : changes) {
+    QuantizeRequest changed = request();
+    change(changed);
+    EXPECT_EQ(hash_of(plan_run(changed, kDoors)), hash);
+  }
+}
+
+}  // namespace
+}  // namespace adascale::testing
