@@ -114,7 +114,7 @@ py::list changed_tensors(const QuantizationSimModel& sim, bool with_values) {
 }
 
 /// Its content is the sim's present state; its functions keep `request` only during the call.
-py::object to_python(const ExportRequest& request) {
+py::object to_quantized_model(const ExportRequest& request) {
   const QuantizationSimModel& sim = request.sim;
   return quantized_class("QuantizedModel")(
       py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
@@ -137,7 +137,7 @@ PreparedFormat to_prepared(const py::object& answer) {
           .write = [write](const ExportRequest& request, StagedFiles& files) {
             in_python([&] {
               const py::cpp_function path([&](const std::string& name) { return files.path(name); });
-              (*write)(to_python(request), path);
+              (*write)(to_quantized_model(request), path);
             });
           }};
 }
@@ -146,7 +146,7 @@ PreparedFormat to_prepared(const py::object& answer) {
 
 Prepare to_prepare(const py::object& object) {
   return [held = share(object)](const ExportRequest& request) {
-    return in_python([&] { return to_prepared(held->attr("prepare")(to_python(request))); });
+    return in_python([&] { return to_prepared(held->attr("prepare")(to_quantized_model(request))); });
   };
 }
 

@@ -97,4 +97,13 @@ void KeywordReader::read(const std::string& name, std::optional<int64_t>& value)
   if (!keywords_[name.c_str()].is_none()) read(name, value.emplace());
 }
 
+AdaScaleOptions read_adascale_options(const py::dict& keywords) {
+  AdaScaleOptions options;
+  KeywordReader reader("apply_adascale", keywords);
+  visit_adascale_options(reader, options);
+  reader.check_all_known();
+  reader.objections().raise();
+  return options;
+}
+
 }  // namespace adascale::python

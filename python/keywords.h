@@ -10,6 +10,7 @@
 #include "adascale/core/counters.h"
 #include "adascale/core/error.h"
 #include "adascale/core/options.h"
+#include "adascale/tune/adascale.h"
 
 namespace adascale::python {
 
@@ -83,5 +84,8 @@ class __attribute__((visibility("hidden"))) KeywordTable {
 
   py::list rows_;
 };
+
+/// The options of apply_adascale from Python's keywords; progress is not one.
+AdaScaleOptions read_adascale_options(const py::dict& keywords);
 
 }  // namespace adascale::python

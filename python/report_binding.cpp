@@ -31,6 +31,7 @@ void bind_report(py::module_& module) {
       .def_readonly("held_out_after", &BlockReport::held_out_after)
       .def_readonly("iterations", &BlockReport::iterations)
       .def_readonly("seconds", &BlockReport::seconds)
+      .def_readonly("step_length", &BlockReport::step_length)
       .def_readonly("kept", &BlockReport::kept)
       .def_readonly("note", &BlockReport::note);
   py::class_<AdaScaleReport>(module, "AdaScaleReport")
@@ -40,13 +41,8 @@ void bind_report(py::module_& module) {
       .def_readonly("blocks", &AdaScaleReport::blocks)
       .def_readonly("not_trained", &AdaScaleReport::not_trained)
       .def_readonly("seconds", &AdaScaleReport::seconds)
+      .def_readonly("block_bytes", &AdaScaleReport::block_bytes)
       .def("__repr__", &to_text);
-  module.def("join_reports",
-             [](std::vector<AdaScaleReport> parts, const std::vector<std::string>& not_trained) {
-               AdaScaleReport all = join(parts);
-               all.not_trained.insert(all.not_trained.end(), not_trained.begin(), not_trained.end());
-               return all;
-             });
 }
 
 }  // namespace adascale::python

@@ -33,33 +33,30 @@ std::unique_ptr<QuantizationSimModel> make_sim(const std::string& graph,
   return std::make_unique<QuantizationSimModel>(parse_program(graph, std::move(tensors)), options);
 }
 
-py::list call_float(const QuantizationSimModel& sim, const py::list& inputs) {
+template <class Run>
+py::list run(const py::list& inputs, const Run& run_values) {
   const Inputs values = to_values(inputs);
   Outputs outputs;
   {
     const py::gil_scoped_release no_gil;
-    outputs = sim.run(values, SimMode::kFloat);
+    outputs = run_values(values);
   }
   return to_python(outputs);
 }
 
-py::list call_sim(QuantizationSimModel& sim, const py::list& inputs) {
+py::list call(QuantizationSimModel& sim, const py::list& inputs) {
+  return run(inputs, [&](const Inputs& values) { return sim.call(values); });
+}
+
+py::list call_weights_only(const QuantizationSimModel& sim, const py::list& inputs) {
+  return run(inputs, [&](const Inputs& values) { return sim.run(values, SimMode::kWeightsOnly); });
+}
+
+std::string difference(const QuantizationSimModel& sim, const py::list& inputs, const py::list& live) {
   const Inputs values = to_values(inputs);
-  Outputs outputs;
-  {
-    const py::gil_scoped_release no_gil;
-    outputs = sim.call(values);
-  }
-  return to_python(outputs);
-}
-
-std::vector<std::string> load_into(const std::vector<std::pair<QuantizationSimModel*, std::string>>& parts,
-                                   const std::string& text, const std::string& origin, bool strict,
-                                   bool partial, bool allow_overwrite,
-                                   const std::map<std::string, std::string>& names) {
-  std::vector<EncodingTarget> targets;
-  for (const auto& [sim, path] : parts) targets.push_back({*sim, path});
-  return load_encodings(targets, text, origin, {strict, partial, allow_overwrite, names});
+  const Outputs expected = to_values(live);
+  const py::gil_scoped_release no_gil;
+  return difference_to_live(sim, values, expected);
 }
 
 std::vector<std::string> state_names(const QuantizationSimModel& sim) {
@@ -74,33 +71,8 @@ void check_sim_options(const std::string& scheme, const std::string& layer_confi
   if (options.device != "auto") find_device(options.device);
 }
 
-AdaScaleOptions read_adascale_options(const py::dict& keywords) {
-  AdaScaleOptions options;
-  KeywordReader reader("apply_adascale", keywords);
-  visit_adascale_options(reader, options);
-  reader.check_all_known();
-  reader.objections().raise();
-  return options;
-}
-
 void check_adascale_options(const py::dict& keywords) {
   read_adascale_options(keywords);
-}
-
-std::vector<Inputs> to_batches(const std::vector<py::list>& batches) {
-  std::vector<Inputs> inputs;
-  for (const py::list& batch : batches) inputs.push_back(to_values(batch));
-  return inputs;
-}
-
-AdaScaleReport train_part(QuantizationSimModel& sim, const std::vector<py::list>& fp_batches,
-                          const std::vector<py::list>& quant_batches, const py::dict& keywords,
-                          const py::object& progress) {
-  AdaScaleOptions options = read_adascale_options(keywords);
-  options.progress = progress_to(progress);
-  const std::vector<Inputs> fp = to_batches(fp_batches), quant = to_batches(quant_batches);
-  const py::gil_scoped_release no_gil;
-  return apply_adascale_to_part(sim, fp, quant, options);
 }
 
 AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& batches,
@@ -117,21 +89,16 @@ AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& bat
 void bind_sim(py::module_& module) {
   module.def("check_sim_options", &check_sim_options);
   module.def("check_adascale_options", &check_adascale_options);
-  module.def("load_encodings", &load_into, py::arg("parts"), py::arg("text"), py::arg("origin"),
-             py::arg("strict"), py::arg("partial"), py::arg("allow_overwrite"), py::arg("names"),
-             py::call_guard<py::gil_scoped_release>());
   using Release = py::call_guard<py::gil_scoped_release>;
   py::class_<QuantizationSimModel>(module, "Sim")
       .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),
            py::arg("layer_config"), py::arg("in_place"), py::arg("options"), py::arg("is_part") = false)
       .def_property_readonly("device",
                              [](const QuantizationSimModel& sim) { return sim.program().device.str(); })
-      .def("call", &call_sim, py::arg("inputs"))
+      .def("call", &call, py::arg("inputs"))
+      .def("call_weights_only", &call_weights_only, py::arg("inputs"))
+      .def("difference_to_live", &difference, py::arg("inputs"), py::arg("live"))
       .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
-      .def("call_float", &call_float, py::arg("inputs"))
-      .def("apply_adascale_to_part", &train_part, py::arg("fp_batches"), py::arg("quant_batches"),
-           py::arg("options"), py::arg("progress"))
-      .def("has_match", &QuantizationSimModel::has_match, py::arg("pattern"))
       .def("begin_calibration", &QuantizationSimModel::begin_calibration, Release())
       .def("end_calibration", &QuantizationSimModel::end_calibration, Release())
       .def("abort_calibration", &QuantizationSimModel::abort_calibration, Release())

@@ -38,6 +38,12 @@ std::vector<c10::IValue> to_values(const py::list& items) {
   return values;
 }
 
+std::vector<std::vector<c10::IValue>> to_batches(const std::vector<py::list>& batches) {
+  std::vector<std::vector<c10::IValue>> inputs;
+  for (const py::list& batch : batches) inputs.push_back(to_values(batch));
+  return inputs;
+}
+
 py::list to_python(const std::vector<c10::IValue>& values) {
   py::list items;
   for (const c10::IValue& value : values) items.append(to_object(value));

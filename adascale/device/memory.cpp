@@ -4,6 +4,9 @@
 #include <c10/core/CachingDeviceAllocator.h>
 #include <c10/util/Exception.h>
 
+#include <fstream>
+#include <string>
+
 namespace adascale {
 namespace {
 
@@ -29,6 +32,15 @@ std::optional<int64_t> free_device_bytes(c10::Device device) {
   } catch (const c10::Error&) {  // boundary: a backend that does not tell
     return std::nullopt;
   }
+}
+
+std::optional<int64_t> free_bytes(c10::Device device) {
+  if (!device.is_cpu()) return free_device_bytes(device);
+  std::ifstream file("/proc/meminfo");
+  std::string field, unit;
+  for (int64_t kibibytes = 0; file >> field >> kibibytes; std::getline(file, unit))
+    if (field == "MemAvailable:") return kibibytes << 10;
+  return std::nullopt;
 }
 
 void give_back_device_memory(c10::Device device) {

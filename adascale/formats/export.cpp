@@ -8,10 +8,10 @@
 #include <fstream>
 #include <map>
 
-#include "adascale/formats/format.h"
+#include "adascale/formats/export_checks.h"
+#include "adascale/formats/folder_files.h"
 
 namespace adascale {
-namespace {
 
 void check_prefix(const std::string& prefix, Objections& objections) {
   constexpr std::string_view separators("/\\\0", 3);
@@ -20,6 +20,8 @@ void check_prefix(const std::string& prefix, Objections& objections) {
         "export: prefix '{}' is no bare file name; give the folder as the path, and a name without slashes",
         prefix);
 }
+
+namespace {
 
 void check_files_differ(const ExportPlan& plan, Objections& objections) {
   std::map<std::string, std::string> writers;
@@ -32,10 +34,13 @@ void check_files_differ(const ExportPlan& plan, Objections& objections) {
     }
 }
 
-void check_calibrated(const QuantizationSimModel& sim, const ExportPlan& plan, Objections& objections) {
+}  // namespace
+
+void check_calibrated(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+                      Objections& objections) {
   if (sim.is_calibrated() || sim.activations().empty()) return;
   std::vector<std::string> names;
-  for (const auto& [format, target] : plan.formats)
+  for (const auto& [format, target] : formats)
     if (format->holds_activations) names.push_back(format->name);
   if (names.empty()) return;
   objections.add(
@@ -57,18 +62,13 @@ void check_scales(const QuantizationSimModel& sim, Objections& objections) {
           quantizer.module, quantizer.port);
 }
 
+namespace {
+
 /// What only the finished model tells.
 void check_finished(const QuantizationSimModel& sim, const ExportPlan& plan, Objections& objections) {
   objections.gather([&] { sim.check_unchanged(); });
-  check_calibrated(sim, plan, objections);
+  check_calibrated(sim, plan.formats, objections);
   check_scales(sim, objections);
-}
-
-void write_text(const std::string& path, const std::string& text) {
-  std::ofstream out(path);
-  out << text;
-  out.close();
-  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
 }
 
 std::vector<std::string> write_all(const QuantizationSimModel& sim, const ExportPlan& plan,
@@ -76,7 +76,8 @@ std::vector<std::string> write_all(const QuantizationSimModel& sim, const Export
   StagedFiles files(plan.folder);
   for (size_t i = 0; i < plan.prepared.size(); ++i)
     plan.prepared[i].write({sim, plan.folder, plan.prefix, plan.options, plan.formats[i].target}, files);
-  for (const auto& [name, text] : texts) write_text(files.path(name), text);
+  for (const auto& [name, text] : texts)
+    write_text_file(files.path(name), [&text = text](std::ostream& out) { out << text; });
   return files.commit();
 }
 

@@ -61,6 +61,13 @@ void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
 }
 
+void write_text_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
+  std::ofstream out(path);
+  write(out);
+  out.close();
+  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
 void copy_file(const std::string& from, const std::string& path) {
   std::error_code error;
   fs::copy_file(from, path, fs::copy_options::overwrite_existing, error);

@@ -1,5 +1,7 @@
 #pragma once
+#include <functional>
 #include <nlohmann/json.hpp>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -16,8 +18,9 @@ ModelFiles list_model_files(const std::string& folder);
 /// Reads a JSON object. Throws (user), naming `path`, when the file cannot be opened
 /// or holds something else.
 nlohmann::ordered_json read_config(const std::string& path);
-/// Both throw (user), naming `path` and the system's reason, when it cannot be written completely.
+/// All throw (user), naming `path` and the system's reason, when it cannot be written completely.
 void write_json(const std::string& path, const nlohmann::ordered_json& json);
+void write_text_file(const std::string& path, const std::function<void(std::ostream&)>& write);
 void copy_file(const std::string& from, const std::string& path);
 
 }  // namespace adascale

@@ -8,16 +8,23 @@
 namespace adascale {
 
 std::map<std::string, std::string> producer_metadata(const ExportRequest& request) {
-  const QuantizationSimModel& sim = request.sim;
+  return producer_metadata(std::vector{&request.sim}, request.options);
+}
+
+std::map<std::string, std::string> producer_metadata(const std::vector<const QuantizationSimModel*>& sims,
+                                                     const ExportOptions& options) {
   nlohmann::json grids = nlohmann::json::object();
-  for (const SavedTensor& saved : saved_state(sim))
-    if (saved.weight != kNone) grids[saved.names.front()] = to_string(sim.weights()[saved.weight].grid);
+  for (const QuantizationSimModel* sim : sims)
+    for (const SavedTensor& saved : saved_state(*sim))
+      if (saved.weight != kNone) grids[saved.names.front()] = to_string(sim->weights()[saved.weight].grid);
   std::map<std::string, std::string> metadata = {
       {"adascale.version", kVersion},
-      {"adascale.quant_scheme", to_string(sim.options().quant_scheme)},
+      {"adascale.quant_scheme", to_string(sims.front()->options().quant_scheme)},
       {"adascale.weights", grids.dump()}};
-  for (const auto& [name, value] : sim.training) metadata["adascale." + name] = value;
-  if (!request.options.plan.empty()) metadata["adascale.plan"] = request.options.plan;
+  // Parts are trained by one recipe; the first one trained speaks for all.
+  for (const QuantizationSimModel* sim : sims)
+    for (const auto& [name, value] : sim->training) metadata.emplace("adascale." + name, value);
+  if (!options.plan.empty()) metadata["adascale.plan"] = options.plan;
   return metadata;
 }
 

@@ -27,7 +27,7 @@ InsertedNode fake_quantize_node(const ActivationQuantizer& quantizer) {
            {"quant_max", grid.qmax()}}};
 }
 
-std::string file_of(const ExportRequest& request) {
+std::string pt2_file_of(const ExportRequest& request) {
   return request.prefix + ".pt2";
 }
 
@@ -35,7 +35,7 @@ void write_pt2_file(const ExportRequest& request, StagedFiles& files) {
   std::vector<InsertedNode> nodes;
   for (const ActivationQuantizer& quantizer : request.sim.activations())
     if (quantizer.encoding) nodes.push_back(fake_quantize_node(quantizer));
-  save_program(request.sim.program(), files.path(file_of(request)), weights_on_grid(request.sim), nodes,
+  save_program(request.sim.program(), files.path(pt2_file_of(request)), weights_on_grid(request.sim), nodes,
                producer_metadata(request));
 }
 
@@ -47,7 +47,7 @@ ExportFormat pt2_format() {
           .files = {"PREFIX.pt2"},
           .holds_activations = true,
           .prepare = [](const ExportRequest& request) {
-            return PreparedFormat{.files = {file_of(request)}, .write = write_pt2_file};
+            return PreparedFormat{.files = {pt2_file_of(request)}, .write = write_pt2_file};
           }};
 }
 

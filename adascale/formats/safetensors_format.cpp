@@ -19,7 +19,7 @@ std::map<std::string, std::string> metadata_of(const ExportRequest& request,
   return metadata;
 }
 
-std::string file_of(const ExportRequest& request) {
+std::string safetensors_file_of(const ExportRequest& request) {
   return request.prefix + ".safetensors";
 }
 
@@ -28,7 +28,7 @@ void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   std::vector<NamedTensor> tensors;
   for (const SavedTensor& saved : state)
     tensors.push_back({saved.names.front(), values_of(request.sim, saved).contiguous()});
-  write_safetensors(files.path(file_of(request)), tensors, metadata_of(request, state));
+  write_safetensors(files.path(safetensors_file_of(request)), tensors, metadata_of(request, state));
 }
 
 }  // namespace
@@ -38,7 +38,7 @@ ExportFormat safetensors_format() {
           .description = "every parameter and buffer by name, quantized weights on their grid",
           .files = {"PREFIX.safetensors"},
           .prepare = [](const ExportRequest& request) {
-            return PreparedFormat{.files = {file_of(request)}, .write = write_safetensors_file};
+            return PreparedFormat{.files = {safetensors_file_of(request)}, .write = write_safetensors_file};
           }};
 }
 

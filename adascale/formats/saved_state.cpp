@@ -43,24 +43,36 @@ bool is_saved(const ProgramInput& input, const std::set<std::string>& passing) {
 
 }  // namespace
 
+std::vector<std::vector<size_t>> group_tied(const std::vector<at::Tensor>& tensors) {
+  std::map<Identity, size_t> seen;
+  std::vector<std::vector<size_t>> groups;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto [first, is_new] = seen.try_emplace(identity_of(tensors[i]), groups.size());
+    // Empty tensors have no address of their own.
+    if (is_new || tensors[i].numel() == 0)
+      groups.push_back({i});
+    else
+      groups[first->second].push_back(i);
+  }
+  return groups;
+}
+
 std::vector<SavedTensor> saved_state(const QuantizationSimModel& sim) {
   const Program& program = sim.program();
   const std::set<std::string> passing = passing_buffers(program);
   const std::map<Identity, int32_t> weights = weights_by_identity(sim);
-  std::map<Identity, size_t> seen;
-  std::vector<SavedTensor> saved;
+  std::vector<std::string> names;
+  std::vector<at::Tensor> tensors;
   for (const ProgramInput& input : program.inputs) {
     if (!is_saved(input, passing)) continue;
-    const at::Tensor& tensor = program.state.at(input.name);
-    const Identity identity = identity_of(tensor);
-    // Empty tensors have no address of their own.
-    const auto [tied, is_new] = seen.try_emplace(identity, saved.size());
-    if (!is_new && tensor.numel() > 0) {
-      saved[tied->second].names.push_back(input.name);
-      continue;
-    }
-    const auto weight = weights.find(identity);
-    saved.push_back({{input.name}, weight == weights.end() ? kNone : weight->second});
+    names.push_back(input.name);
+    tensors.push_back(program.state.at(input.name));
+  }
+  std::vector<SavedTensor> saved;
+  for (const std::vector<size_t>& group : group_tied(tensors)) {
+    const auto weight = weights.find(identity_of(tensors[group.front()]));
+    saved.push_back({{}, weight == weights.end() ? kNone : weight->second});
+    for (const size_t i : group) saved.back().names.push_back(names[i]);
   }
   return saved;
 }

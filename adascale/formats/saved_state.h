@@ -18,6 +18,10 @@ struct SavedTensor {
 /// tied that stand for the same elements of one storage, in the same layout.
 std::vector<SavedTensor> saved_state(const QuantizationSimModel& sim);
 
+/// Names that stand for the same elements of one storage, in the same layout, together: positions
+/// in `tensors`, in the order of the first of each. Empty tensors are alone.
+std::vector<std::vector<size_t>> group_tied(const std::vector<at::Tensor>& tensors);
+
 /// Its values: on the grid if quantized, folded or not; otherwise the program's own.
 at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved);
 

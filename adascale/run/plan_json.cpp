@@ -11,6 +11,12 @@ namespace {
 
 using nlohmann::json;  // sorts the keys
 
+std::vector<Block> blocks_of(const TrainingPlan& plan) {
+  std::vector<Block> blocks;
+  for (const PartPlan& part : plan.parts) blocks.insert(blocks.end(), part.blocks.begin(), part.blocks.end());
+  return blocks;
+}
+
 json layer_json(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                 const std::vector<Block>& blocks) {
   const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
@@ -26,7 +32,7 @@ json model_json(const RunPlan& plan) {
   const QuantizationSimModel& sim = plan.model.sim;
   json layers = json::object(), activations = json::array();
   for (const QuantizedWeight& weight : sim.weights())
-    layers[weight.layer.name] = layer_json(sim, weight, plan.training.blocks);
+    layers[weight.layer.name] = layer_json(sim, weight, blocks_of(plan.training));
   for (const ActivationQuantizer& quantizer : sim.activations())
     activations.push_back({{"value", sim.program().values[quantizer.value].name},
                            {"bits", quantizer.bits},
@@ -41,12 +47,12 @@ json model_json(const RunPlan& plan) {
 
 json training_json(const TrainingPlan& plan) {
   std::vector<std::string> blocks;
-  for (const Block& block : plan.blocks) blocks.push_back(block.name);
+  for (const Block& block : blocks_of(plan)) blocks.push_back(block.name);
   return {{"recipe", plan.recipe.name},
           {"scale_rate", plan.recipe.scale_rate},
           {"rounding_rate", plan.recipe.rounding_rate},
           {"iterations", plan.iterations},
-          {"training_batches", plan.training_batches},
+          {"held_out_batches", plan.options.held_out_batches},
           {"keep_better", plan.options.keep_better},
           {"precision", c10::toString(plan.compute_type)},
           {"seed", plan.options.seed},

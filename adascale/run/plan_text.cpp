@@ -98,7 +98,7 @@ std::string describe(const RunPlan& plan) {
                       plan.training.recipe.name, plan.training.iterations, plan.training.options.seed,
                       at::get_num_threads());
   text +=
-      fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.training.compute_type, sim));
+      fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.training.compute_type, {&sim}));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
   text += fmt::format("size      {}\n", describe_size(sim));
   text += fmt::format("files     {}\n", fmt::join(paths_of(plan), ", "));

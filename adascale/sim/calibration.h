@@ -23,10 +23,15 @@ class Calibration {
   /// values are, and one line of the log names them. Throws (user) if nothing was observed.
   std::vector<ActivationQuantizer> finish(std::vector<ActivationQuantizer> quantizers) const;
 
+  /// The model runs once more.
+  void count_call() { ++calls_; }
+  int64_t calls() const { return calls_; }
+
  private:
   bool is_reached(size_t index) const { return seen_[index] || !off_reasons_[index].empty(); }
 
   const Program& program_;
+  int64_t calls_ = 0;
   std::vector<std::unique_ptr<RangeAnalyzer>> analyzers_;
   std::vector<bool> seen_;
   std::vector<std::string> off_reasons_;

@@ -4,6 +4,8 @@
 
 #include <map>
 
+#include "adascale/sim/parts.h"
+
 namespace adascale {
 namespace {
 
@@ -60,25 +62,66 @@ void print_call(const Program& program, CallId id, int depth, Notes& notes, std:
   for (const CallId child : call.children) print_call(program, child, depth + 1, notes, text);
 }
 
+std::string describe_settings(const SimOptions& options) {
+  return fmt::format("QuantizationSimModel: {}, param_bw {}, output_bw {}", to_string(options.quant_scheme),
+                     options.default_param_bw, options.default_output_bw);
+}
+
+std::string count_quantizers(const QuantizationSimModel& sim) {
+  return fmt::format("{} weights, {} activations", sim.weights().size(), sim.activations().size());
+}
+
+/// The calls from `first` on, each indented by its depth, and the layers that have no quantizer.
+std::string describe_calls_of(const QuantizationSimModel& sim, const std::vector<CallId>& first, int depth) {
+  std::string text;
+  Notes notes = gather_notes(sim);
+  const Program& program = sim.program();
+  for (const CallId call : first) print_call(program, call, depth, notes, text);
+  const int indent = 2 * depth;
+  for (const auto& [owner, note] : notes)
+    text += fmt::format("{:{}}{}\n{:{}}- {}\n", "", indent, owner, "", indent + 2, note);
+  for (const PassedOver& layer : sim.passed_over())
+    text += fmt::format("{:{}}not quantized: {}: {}\n", "", indent, layer.name, layer.reason);
+  for (const FoldedBatchNorm& norm : program.folded_batch_norms)
+    text += fmt::format("{:{}}batch norm: {} folded into {}\n", "", indent, norm.name, norm.into);
+  for (const KeptBatchNorm& norm : sim.kept_batch_norms())
+    text += fmt::format("{:{}}batch norm: {} stays: {}\n", "", indent, norm.name, norm.reason);
+  return text;
+}
+
+std::vector<CallId> roots_of(const Program& program) {
+  std::vector<CallId> roots;
+  for (CallId id = 0; id < static_cast<CallId>(program.calls.size()); ++id)
+    if (program.calls[id].parent == kNone) roots.push_back(id);
+  return roots;
+}
+
+/// The root of a part's program is a shell around its module.
+std::vector<CallId> calls_in_shell(const Program& program) {
+  std::vector<CallId> calls;
+  for (const CallId root : roots_of(program))
+    for (const CallId child : program.calls[root].children) calls.push_back(child);
+  return calls;
+}
+
 }  // namespace
 
 std::string describe_sim(const QuantizationSimModel& sim) {
-  const SimOptions& options = sim.options();
-  std::string text =
-      fmt::format("QuantizationSimModel: {}, param_bw {}, output_bw {}, {} weights, {} activations\n",
-                  to_string(options.quant_scheme), options.default_param_bw, options.default_output_bw,
-                  sim.weights().size(), sim.activations().size());
-  Notes notes = gather_notes(sim);
-  const Program& program = sim.program();
-  for (CallId id = 0; id < static_cast<CallId>(program.calls.size()); ++id)
-    if (program.calls[id].parent == kNone) print_call(program, id, 1, notes, text);
-  for (const auto& [owner, note] : notes) text += fmt::format("  {}\n    - {}\n", owner, note);
-  for (const PassedOver& layer : sim.passed_over())
-    text += fmt::format("  not quantized: {}: {}\n", layer.name, layer.reason);
-  for (const FoldedBatchNorm& norm : program.folded_batch_norms)
-    text += fmt::format("  batch norm: {} folded into {}\n", norm.name, norm.into);
-  for (const KeptBatchNorm& norm : sim.kept_batch_norms())
-    text += fmt::format("  batch norm: {} stays: {}\n", norm.name, norm.reason);
+  return fmt::format("{}, {}\n", describe_settings(sim.options()), count_quantizers(sim)) +
+         describe_calls_of(sim, roots_of(sim.program()), 1);
+}
+
+std::string describe_parts(const PartedModel& model) {
+  std::string text = fmt::format("{}, block by block: {}\n",
+                                 describe_settings(model.parts.front().sim.options()), model.refusal);
+  for (const auto& [sim, path] : model.parts) {
+    text += fmt::format("  block {}: {}\n", path, count_quantizers(sim));
+    text += describe_calls_of(sim, calls_in_shell(sim.program()), 2);
+  }
+  for (const auto& [path, reason] : model.not_captured)
+    text += fmt::format("  not captured: {}: {}\n", path, reason);
+  for (const std::string& name : model.outside)
+    text += fmt::format("  full precision: {}: outside every captured block\n", name);
   return text;
 }
 

@@ -20,17 +20,16 @@
 namespace adascale {
 namespace {
 
-/// The number of in-place writes to a tensor; inference tensors do not count them.
-int64_t version_of(const at::Tensor& tensor) {
-  return tensor.is_inference() ? 0 : tensor._version();
-}
-
 void check_options(const SimOptions& options, Objections& objections) {
   RuleChecker checker(objections);
   visit_sim_options(checker, options);
 }
 
 }  // namespace
+
+int64_t version_of(const at::Tensor& tensor) {
+  return tensor.is_inference() ? 0 : tensor._version();
+}
 
 struct QuantizationSimModel::Body {
   /// A weight's encoding, and the values that take the parameter's place.
@@ -203,6 +202,7 @@ Outputs QuantizationSimModel::call(const Inputs& inputs) {
     throw ForwardRecorded{};
   }
   if (!body.calibration) return run(inputs);
+  body.calibration->count_call();
   RunHooks hooks;
   hooks.load_state = [this](ValueId value) { return load_state(value, SimMode::kWeightsOnly); };
   hooks.transform = [&body](ValueId value, const at::Tensor& x) {
@@ -251,6 +251,10 @@ void QuantizationSimModel::end_calibration() {
   body.activations = std::move(activations);
   body.calibrated = true;
   body.calibration.reset();
+}
+
+int64_t QuantizationSimModel::calibration_calls() const {
+  return body_->calibration ? body_->calibration->calls() : 0;
 }
 
 void QuantizationSimModel::abort_calibration() {

@@ -19,6 +19,9 @@ namespace adascale {
 /// Ends a forward function after its inputs are recorded; not an error.
 struct ForwardRecorded {};
 
+/// The number of in-place writes to a tensor; inference tensors do not count them.
+int64_t version_of(const at::Tensor& tensor);
+
 /// Which quantizers are active in a run.
 enum class SimMode {
   kFloat,        ///< none: the model as given
@@ -64,6 +67,8 @@ class QuantizationSimModel {
   void begin_calibration();
   void end_calibration();
   void abort_calibration();
+  /// The number of calls since begin.
+  int64_t calibration_calls() const;
   /// Whether compute_encodings has succeeded, which leaves quantizers without values off, or every
   /// activation quantizer was loaded or turned off.
   bool is_calibrated() const;

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/options.h"
 #include "adascale/core/progress.h"
+#include "adascale/sim/parts.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/report.h"
 
@@ -83,12 +85,20 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Inputs>& batches,
                               const AdaScaleOptions& options = {});
 
-/// The same for a program that is part of a model run elsewhere, with the part's inputs there:
-/// from the FP model, and from the model whose earlier parts are quantized. Both hold the same
-/// batches in the same order.
-AdaScaleReport apply_adascale_to_part(QuantizationSimModel& sim, const std::vector<Inputs>& fp_batches,
-                                      const std::vector<Inputs>& quant_batches,
-                                      const AdaScaleOptions& options = {});
+/// The inputs of a part in both streams: of the FP model, and of the model whose earlier parts are
+/// quantized. The same batches in the same order: those that reach the part in both.
+struct PartInputs {
+  std::vector<Inputs> fp, quant;
+};
+/// Runs both models up to a part, given its number, and catches its inputs. Called once per part
+/// trained, in order, after the parts before it are folded.
+using CatchInputs = std::function<PartInputs(size_t part)>;
+
+/// The same for a model in parts, which are trained one after the other. `batches`: of each part
+/// the inputs that reach it in the FP model, which are checked before any work; tensors without values
+/// (meta) of their sizes are enough.
+AdaScaleReport apply_adascale(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
+                              const CatchInputs& catch_inputs, const AdaScaleOptions& options = {});
 
 /// Passes a batch (a tensor, positional tensors or named tensors) to the model.
 struct DefaultForward {

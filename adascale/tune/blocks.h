@@ -34,7 +34,9 @@ std::vector<NodeId> layers_outside(const Program& program, const std::vector<Blo
 /// "encoder.layer.0  BertLayer  6 layers | in x[2, 16, 32] | out y[2, 16, 32] | side in mask[2, 1, 16, 16]".
 std::string describe_block(const Program& program, const Block& block);
 
-/// One line per call considered, for the message when no block is found and for `inspect`.
+/// One line per call considered, blocks marked, for `inspect`.
 std::string describe_calls(const Program& program, const std::vector<Block>& blocks);
+/// The calls considered, for the message when no block is found.
+std::vector<std::string> list_calls(const Program& program);
 
 }  // namespace adascale

@@ -35,6 +35,11 @@ std::vector<size_t> count_by_call(const Program& program, const std::vector<Node
   return counts;
 }
 
+struct CallText {
+  bool is_block;
+  std::string text;
+};
+
 }  // namespace
 
 std::string describe_block(const Program& program, const Block& block) {
@@ -46,21 +51,38 @@ std::string describe_block(const Program& program, const Block& block) {
   return text;
 }
 
-std::string describe_calls(const Program& program, const std::vector<Block>& blocks) {
+namespace {
+
+std::vector<CallText> texts_of_calls(const Program& program, const std::vector<Block>& blocks) {
   std::vector<const Block*> block_of(program.calls.size());
   for (const Block& block : blocks) block_of[block.call] = &block;
   const std::vector<size_t> layers = count_by_call(program, layers_outside(program, {}));
   std::vector<bool> is_inside(program.calls.size());  // strictly inside a block
-  std::string text;
+  std::vector<CallText> texts;
   for (CallId id = 0; id < static_cast<CallId>(program.calls.size()); ++id) {
     const ModuleCall& call = program.calls[id];
     is_inside[id] = call.parent != kNone && (is_inside[call.parent] || block_of[call.parent] != nullptr);
     if (is_inside[id] || (layers[id] == 0 && call.parent != kNone)) continue;
-    text += block_of[id] != nullptr ? "* " + describe_block(program, *block_of[id])
-                                    : "  " + describe_call(call, layers[id]);
-    text += "\n";
+    const Block* block = block_of[id];
+    texts.push_back(
+        {block != nullptr, block ? describe_block(program, *block) : describe_call(call, layers[id])});
   }
+  return texts;
+}
+
+}  // namespace
+
+std::string describe_calls(const Program& program, const std::vector<Block>& blocks) {
+  std::string text;
+  for (const auto& [is_block, call] : texts_of_calls(program, blocks))
+    text += fmt::format("{} {}\n", is_block ? '*' : ' ', call);
   return text;
+}
+
+std::vector<std::string> list_calls(const Program& program) {
+  std::vector<std::string> calls;
+  for (CallText& call : texts_of_calls(program, {})) calls.push_back(std::move(call.text));
+  return calls;
 }
 
 }  // namespace adascale

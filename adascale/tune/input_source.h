@@ -10,14 +10,15 @@ namespace adascale {
 /// earlier blocks as decided, activations unquantized). Blocks are visited in order: reach, run_fp,
 /// run_quant once per set of weights to try, leave.
 ///
-/// ProgramWalk walks an exported program: a whole model, or one block of a model that cannot be
-/// exported whole; the block's inputs were then caught where that model runs.
+/// ProgramWalk walks one program. PartsWalk walks a model in parts: it has someone else run the model up to a
+/// part and hand in what reaches it, and walks the part's own program from there.
 class InputSource {
  public:
   /// Sees the operands of a batch's node before it runs.
   using Watch = std::function<void(int64_t batch, NodeId, const Environment&)>;
 
   virtual ~InputSource() = default;
+  /// Those that reach the present block in both streams.
   virtual int64_t batches() const = 0;
   /// Brings both streams to the block's border.
   virtual void reach(size_t block) = 0;

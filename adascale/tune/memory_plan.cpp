@@ -5,6 +5,7 @@
 #include "adascale/device/memory.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/activation_memory.h"
+#include "adascale/tune/training_plan.h"
 
 namespace adascale {
 namespace {
@@ -23,11 +24,11 @@ int64_t folded_bytes(const QuantizationSimModel& sim) {
   return bytes;
 }
 
-void plan_device(const QuantizationSimModel& sim, const AdaScaleOptions& options, MemoryPlan& plan,
-                 Objections& objections) {
-  const c10::Device device = sim.program().device;
-  const std::optional<int64_t> free = free_device_bytes(device);
-  const int64_t folded = folded_bytes(sim), taken = plan.largest_block + folded;
+/// `caught`: bytes of inputs that wait there beside what is planned here.
+void plan_device(c10::Device device, int64_t folded, int64_t caught, const AdaScaleOptions& options,
+                 MemoryPlan& plan, Objections& objections) {
+  const std::optional<int64_t> free = free_bytes(device);
+  const int64_t taken = plan.largest_block + folded + caught;
   const int64_t room = free ? std::max<int64_t>(0, *free - taken - (kCaution - 1) * plan.largest_block) : 0;
   plan.on_device = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
   plan.free_is_known = free.has_value();
@@ -61,16 +62,38 @@ void check_scratch(int64_t bytes, Objections& objections) {
   }
 }
 
+/// The inputs of a part that Python caught, and what it keeps of the part's outputs.
+void check_caught(const PartToTrain& part, int64_t bytes, c10::Device device, Objections& objections) {
+  const std::optional<int64_t> free = free_bytes(device);
+  if (part.is_whole() || !free || bytes <= *free) return;
+  objections.add(
+      "{}: a model simulated block by block keeps its activations in memory, about {} MiB on {}, which has "
+      "{} "
+      "MiB free; give fewer or shorter samples",
+      part.path, bytes >> 20, device.str(), *free >> 20);
+}
+
 }  // namespace
 
-MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                       const std::vector<Inputs>& batches, const Recipe& recipe,
-                       const AdaScaleOptions& options, Objections& objections) {
+MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan& training,
+                       Objections& objections) {
+  const AdaScaleOptions& options = training.options;
+  const c10::Device device = parts.front().sim.program().device;
   MemoryPlan plan;
-  plan.activations = estimate_activation_bytes(sim.program(), blocks, batches);
-  plan.largest_block = estimate_block_bytes(sim, blocks, batches, recipe.update);
-  if (!sim.program().device.is_cpu())
-    plan_device(sim, options, plan, objections);
+  const PartToTrain* widest = &parts.front();
+  int64_t folded = 0;
+  for (const PartPlan& own : training.parts) {
+    const PartToTrain& part = parts[own.part];
+    const int64_t activations = estimate_activation_bytes(part.sim.program(), own.blocks, part.batches);
+    if (activations > plan.activations) widest = &part;
+    plan.activations = std::max(plan.activations, activations);
+    plan.largest_block = std::max(
+        plan.largest_block, estimate_block_bytes(part.sim, own.blocks, part.batches, training.recipe.update));
+    folded += folded_bytes(part.sim);
+  }
+  check_caught(*widest, plan.activations, device, objections);
+  if (!device.is_cpu())
+    plan_device(device, folded, widest->is_whole() ? 0 : plan.activations, options, plan, objections);
   else if (options.device_activation_memory)
     objections.add(
         "device_activation_memory: the device is the CPU; leave it out, or give activation_memory");

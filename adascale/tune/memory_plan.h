@@ -3,9 +3,6 @@
 #include <vector>
 
 #include "adascale/core/error.h"
-#include "adascale/tune/adascale.h"
-#include "adascale/tune/blocks.h"
-#include "adascale/tune/recipe.h"
 
 namespace adascale {
 
@@ -17,11 +14,14 @@ struct MemoryPlan {
   bool free_is_known = true;  ///< whether the device tells how much new tensors may take
 };
 
+struct PartToTrain;
+struct TrainingPlan;
+
 /// Objects to a device without room for the largest block and for the quantized weights beside
 /// the model's own, to more activations on it than fit, and to a disk without room for those
-/// that memory does not hold.
-MemoryPlan plan_memory(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                       const std::vector<Inputs>& batches, const Recipe& recipe,
-                       const AdaScaleOptions& options, Objections& objections);
+/// that memory does not hold. The inputs of a model in parts wait where they were caught: objects where
+/// there is no room for them.
+MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan& training,
+                       Objections& objections);
 
 }  // namespace adascale

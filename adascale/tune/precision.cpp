@@ -39,13 +39,20 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
 }
 
 std::string describe_precision(c10::ScalarType compute_type, const QuantizationSimModel& sim) {
+  return describe_precision(compute_type, std::vector{&sim});
+}
+
+std::string describe_precision(c10::ScalarType compute_type,
+                               const std::vector<const QuantizationSimModel*>& sims) {
   if (compute_type == at::kBFloat16)
     return fmt::format("bfloat16 up to {} bits, the rest {}", kMostBits,
-                       traits_of(sim.program().device).has_tf32 ? "TF32" : "float32");
+                       traits_of(sims.front()->program().device).has_tf32 ? "TF32" : "float32");
   std::set<std::string> types;
-  for (const QuantizedWeight& weight : sim.weights()) {
-    const auto type = sim.state(weight.layer.parameters.front()).scalar_type();
-    types.insert(type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32");
+  for (const QuantizationSimModel* sim : sims) {
+    for (const QuantizedWeight& weight : sim->weights()) {
+      const auto type = sim->state(weight.layer.parameters.front()).scalar_type();
+      types.insert(type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32");
+    }
   }
   return fmt::format("{}", fmt::join(types, " and "));
 }

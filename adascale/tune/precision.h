@@ -2,6 +2,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <string>
+#include <vector>
 
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/recipe.h"
@@ -16,6 +17,8 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
 /// The same for people: "float32" or another dtype of the model, "bfloat16 up to 4 bits, the rest
 /// float32", or TF32 where the device has it.
 std::string describe_precision(c10::ScalarType compute_type, const QuantizationSimModel& sim);
+std::string describe_precision(c10::ScalarType compute_type,
+                               const std::vector<const QuantizationSimModel*>& sims);
 
 /// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight
 /// that nothing else reads and whose own rounding is well above bf16's.

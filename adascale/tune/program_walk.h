@@ -22,8 +22,8 @@ class ProgramWalk : public InputSource {
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
       : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes) {}
-  /// With separate inputs for the two streams, equally many: a program that is part
-  /// of a model run elsewhere.
+  /// With separate inputs for the two streams, equally many: a program that is a part
+  /// of a model.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
               ActivationStore store, int64_t state_bytes);

@@ -4,19 +4,6 @@
 
 namespace adascale {
 
-AdaScaleReport join(const std::vector<AdaScaleReport>& parts) {
-  AdaScaleReport all;
-  for (const AdaScaleReport& part : parts) {
-    all.recipe = part.recipe;
-    all.device = part.device;
-    all.precision = part.precision;
-    all.blocks.insert(all.blocks.end(), part.blocks.begin(), part.blocks.end());
-    all.not_trained.insert(all.not_trained.end(), part.not_trained.begin(), part.not_trained.end());
-    all.seconds += part.seconds;
-  }
-  return all;
-}
-
 std::string to_string(const AdaScaleReport& report) {
   std::string text = fmt::format("AdaScale, recipe {} on {} in {}: {} blocks in {:.0f} s\n", report.recipe,
                                  report.device, report.precision, report.blocks.size(), report.seconds);

@@ -22,6 +22,7 @@ struct BlockReport {
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
+  double step_length = 1;  ///< of the last attempt at training, as a share of the recipe's steps
   /// False: round-to-nearest or the start stays: better over all batches, or training diverged.
   bool kept = true;
   std::string note;  ///< explains an unusual result
@@ -34,10 +35,8 @@ struct AdaScaleReport {
   std::vector<BlockReport> blocks;
   std::vector<std::string> not_trained;  ///< "pooler.dense: outside every block", one line each
   double seconds = 0;
+  int64_t block_bytes = 0;  ///< estimate of the memory that the largest block took in training
 };
-
-/// The reports of a model's parts as one, in their order.
-AdaScaleReport join(const std::vector<AdaScaleReport>& parts);
 
 /// A table for people: a line per block, and the layers not trained.
 std::string to_string(const AdaScaleReport& report);

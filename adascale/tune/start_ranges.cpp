@@ -27,16 +27,16 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
 
 }  // namespace
 
-std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const TrainingPlan& plan,
-                                           InputSource& source, size_t block,
+std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const Recipe& recipe,
+                                           InputSource& source, size_t block, int64_t training_batches,
                                            const std::vector<int32_t>& weights) {
-  if (plan.recipe.start == StartRange::kScheme || weights.empty()) {
+  if (recipe.start == StartRange::kScheme || weights.empty()) {
     source.run_fp(block, {});
     return scheme_ranges(sim, weights);
   }
   InputPower power(sim, weights);
   source.run_fp(block, [&](int64_t batch, NodeId node, const Environment& environment) {
-    if (batch < plan.training_batches) power.watch(node, environment);
+    if (batch < training_batches) power.watch(node, environment);
   });
   return weighted_ranges(sim, weights, power);
 }

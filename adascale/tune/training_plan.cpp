@@ -4,29 +4,37 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <set>
-#include <sstream>
+#include <functional>
 
 #include "adascale/core/error.h"
+#include "adascale/core/glob.h"
+#include "adascale/tune/check_batches.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 namespace {
 
-constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury it
+using Parts = std::vector<PartToTrain>;
 
-void check_state(const QuantizationSimModel& sim, Objections& objections) {
-  if (sim.is_calibrated())
+bool any_sim(const Parts& parts, const std::function<bool(const QuantizationSimModel&)>& test) {
+  return std::any_of(parts.begin(), parts.end(), [&](const PartToTrain& part) { return test(part.sim); });
+}
+
+void check_state(const Parts& parts, Objections& objections) {
+  if (any_sim(parts, [](const auto& sim) { return sim.is_calibrated(); }))
     objections.add(
         "apply_adascale: called after compute_encodings, which froze the weights, "
         "or after load_encodings with all activations; call it before");
-  try {
-    sim.check_unchanged();
-  } catch (const Error& error) {  // boundary: one objection among others
-    objections.add("{}", error.what());
+  for (const PartToTrain& part : parts) {
+    try {
+      part.sim.check_unchanged();
+    } catch (const Error& error) {  // boundary: one objection among others
+      objections.add("{}", error.what());
+    }
   }
-  if (!sim.training.empty()) objections.add("apply_adascale: called twice on one simulation; make a new one");
+  if (any_sim(parts, [](const auto& sim) { return !sim.training.empty(); }))
+    objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
 void check_options(const AdaScaleOptions& options, Objections& objections) {
@@ -34,41 +42,43 @@ void check_options(const AdaScaleOptions& options, Objections& objections) {
   visit_adascale_options(checker, options);
 }
 
-void check_budget(const AdaScaleOptions& options, const Recipe& recipe, int64_t batches,
+bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
+  return std::any_of(blocks.begin(), blocks.end(),
+                     [&](const Block& block) { return !weights_to_train(sim, block).empty(); });
+}
+
+/// Why no block of a part is trained; empty: one is.
+std::string reason_idle(const PartToTrain& part, const std::vector<Block>& blocks, const Recipe& recipe) {
+  if (!part.is_whole() && blocks.empty()) return "not among the blocks named, round-to-nearest";
+  if (!part.is_whole() && part.batches.empty()) return "no batch reaches it, round-to-nearest";
+  if (recipe.trains() && !any_trainable(part.sim, blocks))
+    return fmt::format("none of its layers has 2 to {} bits to train", kMaxTrainedBits);
+  return {};
+}
+
+void check_held_out(const PartToTrain& part, int64_t held_out, Objections& objections) {
+  const auto batches = static_cast<int64_t>(part.batches.size());
+  if (batches == 0 || held_out < batches) return;
+  if (part.is_whole())
+    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", held_out, batches,
+                   batches - 1);
+  else
+    objections.add("{}: held_out_batches: got {} of the {} batches that reach it, expected 0 to {}",
+                   part.path, held_out, batches, batches - 1);
+}
+
+void check_budget(const Parts& parts, const AdaScaleOptions& options, const Recipe& recipe,
                   Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
     objections.add("apply_adascale: recipe {} trains nothing; leave out epochs and iterations", recipe.name);
   if (options.num_epochs && options.num_iterations)
     objections.add("apply_adascale: got epochs and iterations, expected one of them");
   if (options.lr_scale == 0) objections.add("lr_scale: got {}, expected more than 0", options.lr_scale);
-  if (batches == 0)
-    objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
-  else if (options.held_out_batches >= batches)
-    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", options.held_out_batches,
-                   batches, batches - 1);
-}
-
-bool is_finite(const c10::IValue& input) {
-  if (!input.isTensor() || !input.toTensor().is_floating_point()) return true;
-  return input.toTensor().isfinite().all().item<bool>();
-}
-
-void check_batches(const Program& program, const std::vector<Inputs>& batches, Objections& objections) {
-  const auto inputs = program.user_inputs();
-  size_t bad = 0;
-  for (size_t i = 0; i < batches.size() && bad < kMaxBadBatches; ++i) {
-    try {
-      check_inputs(program, batches[i]);
-    } catch (const Error& error) {  // boundary: one objection among others
-      ++bad;
-      objections.add("batch {}: {}", i, error.what());
-      continue;
-    }
-    for (size_t k = 0; k < inputs.size(); ++k) {
-      if (is_finite(batches[i][k])) continue;
-      ++bad;
-      objections.add("batch {}: input '{}' holds NaN or infinity", i, inputs[k]->name);
-    }
+  for (const PartToTrain& part : parts) {
+    if (part.is_whole() && part.batches.empty())
+      objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
+    if (part.is_whole() || reason_idle(part, part.blocks, recipe).empty())
+      check_held_out(part, options.held_out_batches, objections);
   }
 }
 
@@ -104,7 +114,9 @@ Recipe find_recipe(const std::string& name, Objections& objections) {
   }
 }
 
-void add_layers_outside(const QuantizationSimModel& sim, std::vector<Block>& blocks, Objections& objections) {
+void add_layers_outside(const PartToTrain& part, std::vector<Block>& blocks, Objections& objections) {
+  if (!part.is_whole()) return;  // refused already
+  const QuantizationSimModel& sim = part.sim;
   const std::vector<Block> outside = blocks_of_layers_outside(sim, blocks);
   if (outside.empty())
     objections.add(
@@ -122,27 +134,94 @@ bool any_takes_bfloat16(const QuantizationSimModel& sim) {
 }
 
 /// Otherwise a request for bf16 that no layer takes would silently have no effect.
-void check_precision(const QuantizationSimModel& sim, const AdaScaleOptions& options,
-                     Objections& objections) {
-  if (options.precision == "bfloat16" && !any_takes_bfloat16(sim))
+void check_precision(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
+  if (options.precision == "bfloat16" && !any_sim(parts, any_takes_bfloat16))
     objections.add("precision: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto");
 }
 
-/// The calls considered, in one line as errors need.
-std::string list_calls(const Program& program) {
-  std::istringstream lines(describe_calls(program, {}));
-  std::vector<std::string> calls;
-  for (std::string line; std::getline(lines, line);)
-    calls.push_back(line.substr(line.find_first_not_of(' ')));
-  return fmt::format("{}", fmt::join(calls, ", "));
+/// Puts the parts that have something to train into the plan, and objects if there is none.
+void choose_parts(const Parts& parts, TrainingPlan& plan, Objections& objections) {
+  size_t found = 0;
+  for (size_t i = 0; i < parts.size(); ++i) {
+    const PartToTrain& part = parts[i];
+    std::vector<Block> blocks = part.blocks;
+    if (plan.options.train_outside) add_layers_outside(part, blocks, objections);
+    found += blocks.size();
+    const std::string idle = reason_idle(part, blocks, plan.recipe);
+    if (idle.empty() || part.is_whole())
+      for (std::string& line : list_not_trained(part.sim, blocks))
+        plan.not_trained.push_back(std::move(line));
+    else
+      plan.not_trained.push_back(fmt::format("{}: {}", part.path, idle));
+    if (idle.empty()) plan.parts.push_back({i, std::move(blocks)});
+  }
+  if (found == 0)
+    objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
+                   fmt::join(list_calls(parts.front().sim.program()), ", "));
+  else if (plan.parts.empty())
+    objections.add(
+        "apply_adascale: no layer in the {} blocks found can be trained ({}); "
+        "give them 2 to {} bits, or use recipe rtn",
+        found, fmt::join(plan.not_trained, "; "), kMaxTrainedBits);
 }
 
-bool any_trainable(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
-  return std::any_of(blocks.begin(), blocks.end(),
-                     [&](const Block& block) { return !weights_to_train(sim, block).empty(); });
+int64_t most_batches(const Parts& parts) {
+  size_t most = 0;
+  for (const PartToTrain& part : parts) most = std::max(most, part.batches.size());
+  return static_cast<int64_t>(most);
+}
+
+TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
+  check_state(parts, objections);
+  check_options(options, objections);
+  TrainingPlan plan{.options = options, .recipe = find_recipe(options.recipe, objections)};
+  check_budget(parts, options, plan.recipe, objections);
+  for (const PartToTrain& part : parts)
+    check_batches(part.sim.program(), part.path, part.batches, objections);
+  choose_parts(parts, plan, objections);
+  check_precision(parts, options, objections);
+  objections.raise();
+
+  const c10::Device device = parts.front().sim.program().device;
+  check_deterministic(device, options, objections);
+  plan.memory = plan_memory(parts, plan, objections);
+  objections.raise();
+  plan.recipe.scale_rate *= options.lr_scale;
+  plan.recipe.rounding_rate *= options.lr_scale;
+  if (any_sim(parts, any_takes_bfloat16))
+    plan.compute_type = compute_type(options.precision, plan.recipe, device);
+  plan.iterations = plan.iterations_over(most_batches(parts));
+  return plan;
+}
+
+/// The block of a part is its module; none if the options name others.
+std::vector<Block> block_of(const SimPart& part, const std::vector<std::string>& patterns) {
+  const auto is_named = [&](const std::string& pattern) { return glob_match(pattern, part.path); };
+  if (!patterns.empty() && std::none_of(patterns.begin(), patterns.end(), is_named)) return {};
+  return blocks_matching(part.sim.program(), {glob_of(part.path)});
+}
+
+/// Objects to options that mean something else where there is no program of the whole.
+void check_options_of_parts(const PartedModel& model, const AdaScaleOptions& options,
+                            Objections& objections) {
+  std::vector<std::string> paths;
+  for (const SimPart& part : model.parts) paths.push_back(part.path);
+  for (const std::string& pattern : options.blocks)
+    if (std::none_of(paths.begin(), paths.end(),
+                     [&](const std::string& path) { return glob_match(pattern, path); }))
+      objections.add("blocks: '{}' matches none of the blocks captured: {}", pattern, fmt::join(paths, ", "));
+  if (options.train_outside)
+    objections.add(
+        "train_outside: got True, but of a model simulated block by block the blocks alone are quantized and "
+        "trained; leave it out, or name more modules in QuantizationSimModel's blocks=");
 }
 
 }  // namespace
+
+int64_t TrainingPlan::iterations_over(int64_t batches) const {
+  if (!recipe.trains()) return 0;
+  return options.num_iterations.value_or(options.num_epochs.value_or(1) * training_batches(batches));
+}
 
 std::vector<Block> blocks_to_train(const Program& program, const AdaScaleOptions& options) {
   return options.blocks.empty() ? find_blocks(program) : blocks_matching(program, options.blocks);
@@ -150,38 +229,22 @@ std::vector<Block> blocks_to_train(const Program& program, const AdaScaleOptions
 
 TrainingPlan plan_training(const QuantizationSimModel& sim, std::vector<Block> blocks,
                            const std::vector<Inputs>& batches, const AdaScaleOptions& options) {
+  return make_plan({{sim, "", std::move(blocks), batches}}, options, {});
+}
+
+TrainingPlan plan_training(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
+                           const AdaScaleOptions& options) {
   Objections objections;
-  const auto count = static_cast<int64_t>(batches.size());
-  check_state(sim, objections);
-  check_options(options, objections);
-  TrainingPlan plan{.options = options, .blocks = std::move(blocks)};
-  plan.recipe = find_recipe(options.recipe, objections);
-  check_budget(options, plan.recipe, count, objections);
-  check_batches(sim.program(), batches, objections);
-
-  plan.recipe.scale_rate *= options.lr_scale;
-  plan.recipe.rounding_rate *= options.lr_scale;
-  if (options.train_outside) add_layers_outside(sim, plan.blocks, objections);
-  if (plan.blocks.empty())
-    objections.add("apply_adascale: found no block to train: no module call has two layers; looked at: {}",
-                   list_calls(sim.program()));
-  else if (plan.recipe.trains() && !any_trainable(sim, plan.blocks))
-    objections.add(
-        "apply_adascale: no layer in the {} blocks found can be trained ({}); "
-        "give them 2 to {} bits, or use recipe rtn",
-        plan.blocks.size(), fmt::join(list_not_trained(sim, plan.blocks), "; "), kMaxTrainedBits);
-  check_precision(sim, options, objections);
-  objections.raise();
-  check_deterministic(sim.program().device, options, objections);
-  plan.memory = plan_memory(sim, plan.blocks, batches, plan.recipe, options, objections);
-  objections.raise();
-  if (any_takes_bfloat16(sim))
-    plan.compute_type = compute_type(options.precision, plan.recipe, sim.program().device);
-
-  plan.training_batches = count - options.held_out_batches;
-  if (plan.recipe.trains())
-    plan.iterations = options.num_iterations.value_or(options.num_epochs.value_or(1) * plan.training_batches);
-  plan.not_trained = list_not_trained(sim, plan.blocks);
+  check_options_of_parts(model, options, objections);
+  std::vector<PartToTrain> parts;
+  for (size_t i = 0; i < model.parts.size(); ++i)
+    parts.push_back(
+        {model.parts[i].sim, model.parts[i].path, block_of(model.parts[i], options.blocks), batches.at(i)});
+  TrainingPlan plan = make_plan(parts, options, std::move(objections));
+  for (const auto& [path, reason] : model.not_captured)
+    plan.not_trained.push_back(fmt::format("{}: {}", path, reason));
+  for (const std::string& name : model.outside)
+    plan.not_trained.push_back(name + ": outside every block, full precision");
   return plan;
 }
 

@@ -77,6 +77,7 @@ BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {
                      .held_out_before = tuned.rtn.losses.held_out,
                      .held_out_after = tuned.trained.losses.held_out,
                      .iterations = job.iterations,
+                     .step_length = tuned.step_length,
                      .kept = tuned.keeps_trained,
                      .note = explain_choice(tuned)};
   const std::vector<Encoding>&rtn = tuned.rtn.encodings, &kept = tuned.kept().encodings;

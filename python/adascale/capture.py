@@ -81,6 +81,24 @@ def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     )
 
 
+def capture_module(model: nn.Module, path: str, call: Call) -> Capture:
+    """Captures one module of ``model`` separately, under the names that it has there."""
+    module = model.get_submodule(path)
+    shell = place = nn.Module()
+    *parents, leaf = path.split(".")
+    for name in parents:
+        place.add_module(name, nn.Module())
+        place = place.get_submodule(name)
+    place.add_module(leaf, module)
+
+    def forward(*args: Any, **kwargs: Any) -> Any:
+        return module(*args, **kwargs)
+
+    forward.__signature__ = inspect.signature(module.forward)  # type: ignore[attr-defined]
+    shell.forward = forward
+    return capture_call(shell.eval(), *call)
+
+
 def _export_any_batch(model: nn.Module, signature: CallSignature) -> "ExportedProgram":
     # torch.export takes a size of 1 for a constant of the model, so it gets a batch of 2 instead.
     args, kwargs = _distinct((signature.args, signature.kwargs))

@@ -1,13 +1,11 @@
 """The device of a model, and moving its data there."""
 
-from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
-from . import _C
 from .errors import Error
 
 Tree = TypeVar("Tree")
@@ -28,18 +26,6 @@ def device_of(model: nn.Module) -> torch.device:
                 "one device; move it with model.to(...)"
             )
     return torch.device("cpu") if first is None else first.device
-
-
-def free_bytes(device: torch.device) -> int | None:
-    """Bytes that new tensors on the device may take; None where the device does not tell."""
-    if device.type != "cpu":
-        return _C.free_device_bytes(str(device))
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    kilobytes = [line.split()[1] for line in lines if line.startswith("MemAvailable:")]
-    return int(kilobytes[0]) << 10 if kilobytes else None
 
 
 def snapshot(tree: Tree) -> Tree:

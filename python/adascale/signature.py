@@ -68,10 +68,6 @@ class CallSignature:
             _check_leaf(name, leaf, fixed)
         return leaves
 
-    def with_fixed(self, leaves: list[Any]) -> list[Any]:
-        """The leaves with the values that ``dummy_input`` fixed in their places."""
-        return [leaf if fixed is None else fixed[0] for leaf, fixed in zip(leaves, self._fixed, strict=True)]
-
     def unflatten(self, leaves: list[Any]) -> Call:
         """The arguments for ``leaves``, which come from ``flatten``."""
         args, kwargs = pytree.tree_unflatten(leaves, self._spec)

@@ -13,13 +13,13 @@ from torch import nn
 from . import _C
 from .capture import Capture, ExportError, capture, check_example
 from .errors import Error
-from .live_export import FORMATS
 from .live_sim import LiveSim
 from .options import QuantScheme, SimKeywords, document, keywords_of
 from .signature import CallSignature, call_of
 from .simulated_model import SimulatedModel, show_folded_weights
 
 _NOT_GIVEN: Any = object()
+_LIVE_FORMATS = ("safetensors", "encodings")  # those of a model without a program of the whole
 
 
 class QuantizationSimModel:
@@ -73,7 +73,7 @@ class QuantizationSimModel:
             else:
                 try:
                     self._simulate_blocks(model, dummy_input, str(whole), in_place, blocks, simulate)
-                    self._live.check_patterns(list(layer_config or {}))
+                    self._live.parts.check_patterns(list(layer_config or {}))
                 except Error as error:
                     raise error from (error.__cause__ or whole.__cause__)
 
@@ -164,7 +164,7 @@ class QuantizationSimModel:
         Raises :class:`adascale.Error` with all objections in one line; the simulation is then unchanged.
         """
         text, origin = _encodings_text(encodings)
-        parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.parts()
+        parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.cores()
         passed_over = _C.load_encodings(
             parts, text, origin, strict, partial, allow_overwrite, dict(names or {})
         )
@@ -191,7 +191,7 @@ class QuantizationSimModel:
         if isinstance(formats, str):
             raise Error(f"export: formats: got the string {formats!r}, expected a list such as [{formats!r}]")
         if formats is None:
-            formats = FORMATS if self._signature is None else ("pt2", *FORMATS)
+            formats = _LIVE_FORMATS if self._signature is None else ("pt2", *_LIVE_FORMATS)
         if dummy_input is not None and self._signature is not None:
             self._signature.flatten(*call_of(dummy_input))
         return self._core.export(os.fspath(path), filename_prefix, list(formats), encoding_version)

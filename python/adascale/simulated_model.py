@@ -1,9 +1,9 @@
 """``sim.model``: the user's module by shape and names, run as the C++ graph."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -85,34 +85,6 @@ class SimulatedModel(SharedWeights, nn.Module):
             simulation.recorded.append(snapshot(inputs))
             raise StopForward
         return pytree.tree_unflatten(simulation.core.call(inputs), simulation.out_spec)
-
-    def train(self, mode: bool = True) -> Self:
-        """Only ``train(False)``: simulation runs the model as captured, in eval mode."""
-        if mode:
-            raise Error("sim.model.train(): the graph was captured in eval mode and is not trainable")
-        return self
-
-    def requires_grad_(self, requires_grad: bool = True) -> Self:
-        """Only ``requires_grad_(False)``: the simulated graph gives no gradients."""
-        if requires_grad:
-            raise Error("sim.model.requires_grad_(): the simulated graph gives its parameters no gradients")
-        return self
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        # half(), to(), cuda() and similar calls all come here; one that changes no tensor may pass.
-        for name, tensor in (*self.named_parameters(), *self.named_buffers()):
-            now = fn(tensor)
-            if (
-                now.dtype != tensor.dtype
-                or now.device != tensor.device
-                or now.data_ptr() != tensor.data_ptr()
-            ):
-                raise Error(
-                    f"sim.model: the graph is captured for {tensor.dtype} on {tensor.device} ({name}) and "
-                    f"runs on {self.device}; convert the model first, then simulate it, or give device= to "
-                    "compute elsewhere"
-                )
-        return self
 
     def _get_name(self) -> str:
         return f"SimulatedModel of {self._adascale.shown_as}"

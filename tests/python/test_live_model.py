@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from live_models import BLOCKS, Branchy, Layer, branchy_data, changed, copies, simulate
+from safetensors import safe_open
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -56,6 +57,10 @@ def test_trains_calibrates_and_exports(branchy: nn.Module, tmp_path: Path) -> No
     tensors, shown = load_file(tmp_path / "branchy.safetensors"), sim.model.state_dict()
     assert set(tensors) == set(shown)
     assert all(torch.equal(tensors[name], shown[name]) for name in shown)
+    with safe_open(tmp_path / "branchy.safetensors", "pt") as file:
+        metadata = file.metadata()
+    assert metadata["adascale.recipe"] == "fast" and metadata["adascale.iterations"] == "200"
+    assert set(json.loads(metadata["adascale.weights"])) == weights
     encodings = json.loads((tmp_path / "branchy_torch.encodings").read_text())
     assert set(encodings["param_encodings"]) == weights
     assert encodings["excluded_layers"] == ["head", "stem"]

@@ -166,9 +166,49 @@ def test_bfloat16_is_for_the_blocks_that_take_it(branchy: nn.Module) -> None:
 
 def test_says_why_nothing_is_trained(branchy: nn.Module) -> None:
     data = branchy_data(2)
-    with pytest.raises(Error, match="^apply_adascale: no block can be trained: ") as raised:
+    refusal = r"^apply_adascale: no layer in the 3 blocks found can be trained \(.*give them 2 to 8 bits"
+    with pytest.raises(Error, match=refusal) as raised:
         apply_adascale(simulate(branchy, bits=16), data, num_iterations=2, progress=False)
     assert all(f"{path}: none of its layers has 2 to 8 bits to train" in str(raised.value) for path in BLOCKS)
     report = apply_adascale(simulate(branchy, bits=16), data, recipe="rtn", progress=False)
     assert [block.name for block in report.blocks] == BLOCKS
     assert "layers.0.up: 16 bits keep round-to-nearest: AdaScale trains 2 to 8" in report.not_trained
+
+
+def test_all_objections_come_at_once_before_a_block_is_folded(branchy: nn.Module) -> None:
+    sim, data = simulate(branchy), branchy_data(2)
+    before = copies(sim.model)
+    with pytest.raises(Error) as raised:
+        apply_adascale(
+            sim, data, num_iterations=2, progress=False, train_outside=True, lr_scale=0.0, blocks=["layer.*"]
+        )
+    for text in (
+        "blocks: 'layer.*' matches none of the blocks captured: layers.0, layers.1, layers.2",
+        "train_outside: got True, but of a model simulated block by block",
+        "lr_scale: got 0, expected more than 0",
+    ):
+        assert text in str(raised.value)
+    assert not changed(before, sim.model)
+
+
+class Fragile(Branchy):
+    """Fails before its last block on what the first two made, once they are quantized."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        if x.sum() > 0:
+            x = -x
+        for index, layer in enumerate(self.layers):
+            if index == 2 and not hasattr(self.layers[0].forward, "__self__"):
+                raise ValueError("no way on")
+            x = layer(x, scale=0.5) * 1.0
+        return self.head(x)
+
+
+def test_a_failure_of_the_model_itself_is_one_line_too() -> None:
+    torch.manual_seed(0)
+    sim = simulate(Fragile().eval())
+    with pytest.raises(
+        Error, match=r"^layers\.2: ValueError: no way on; folded already, and kept so: layers\.0, layers\.1$"
+    ):
+        apply_adascale(sim, branchy_data(2), num_iterations=2, progress=False)

@@ -30,7 +30,7 @@ const Doors kDoors = {pt2_door()};
 TEST_F(RunPlanTest, DecidesOnceAndSaysWhat) {
   const int64_t before = count_of(Counted::kFindBlocks);
   RunPlan plan = plan_run(request(), kDoors);
-  EXPECT_EQ(plan.training.blocks.size(), 2);
+  EXPECT_EQ(plan.training.parts.front().blocks.size(), 2);
   EXPECT_EQ(plan.training.iterations, 2);
   EXPECT_EQ(plan.batches.inputs.size(), 3);
   EXPECT_HAS(describe(plan), "2 iterations per block");

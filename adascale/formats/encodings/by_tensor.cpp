@@ -27,8 +27,8 @@ void write_0_6_1(std::ostream& out, const QuantizationSimModel& sim) {
   for (const EncodingRecord& record : activation_records(sim))
     activations[record.name] = json::array({legacy_entry(record)});
   out << ",\n\"activation_encodings\": " << activations.dump(4) << ",\n\"param_encodings\": ";
-  write_weights_by_name(out, sim);
-  write_settings(out, sim);
+  write_weights_by_name(out, {EncodedPart{sim}});
+  write_settings(out, {EncodedPart{sim}}, excluded_layers(sim));
 }
 
 void write_1_0_0(std::ostream& out, const QuantizationSimModel& sim) {
@@ -39,7 +39,7 @@ void write_1_0_0(std::ostream& out, const QuantizationSimModel& sim) {
   Members weights(out << ",\n\"param_encodings\": ", '[', ']');
   visit_weights(sim, [&](const EncodingRecord& record) { weights.next() << entry_1_0_0(record).dump(); });
   weights.end();
-  write_settings(out, sim);
+  write_settings(out, {EncodedPart{sim}}, excluded_layers(sim));
 }
 
 void write_2(std::ostream& out, const QuantizationSimModel& sim, const std::string& version) {

@@ -1,5 +1,8 @@
 #include "adascale/formats/encodings/files.h"
 
+#include <cerrno>
+#include <cstring>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "adascale/core/error.h"
@@ -27,36 +30,40 @@ std::string scheme_name(QuantScheme scheme) {
   ADA_ASSERT(false, "quant scheme without a name");
 }
 
-json quantizer_args(const QuantizationSimModel& sim) {
-  bool symmetric = sim.options().symmetric, per_channel = false;
-  for (const QuantizedWeight& weight : sim.weights()) {
-    symmetric = symmetric && weight.grid.symmetric;
-    per_channel = per_channel || weight.grid.per_channel();
+json quantizer_args(const std::vector<EncodedPart>& parts) {
+  const SimOptions& options = parts.front().sim.options();
+  bool symmetric = options.symmetric, per_channel = false;
+  for (const EncodedPart& part : parts) {
+    for (const QuantizedWeight& weight : part.sim.weights()) {
+      symmetric = symmetric && weight.grid.symmetric;
+      per_channel = per_channel || weight.grid.per_channel();
+    }
   }
-  return {{"activation_bitwidth", sim.options().default_output_bw},
+  return {{"activation_bitwidth", options.default_output_bw},
           {"dtype", "int"},
           {"is_symmetric", symmetric},
-          {"param_bitwidth", sim.options().default_param_bw},
+          {"param_bitwidth", options.default_param_bw},
           {"per_channel_quantization", per_channel},
-          {"quant_scheme", scheme_name(sim.options().quant_scheme)}};
-}
-
-json excluded_layers(const QuantizationSimModel& sim) {
-  json names = json::array();
-  for (const Layer& layer : sim.excluded()) names.push_back(layer.name);
-  return names;
+          {"quant_scheme", scheme_name(options.quant_scheme)}};
 }
 
 }  // namespace
+
+std::vector<std::string> excluded_layers(const QuantizationSimModel& sim) {
+  std::vector<std::string> names;
+  for (const Layer& layer : sim.excluded()) names.push_back(layer.name);
+  return names;
+}
 
 void write_producer(std::ostream& out, const std::string& version) {
   out << "{\n\"producer\": " << json{{"package", "adascale"}, {"version", kVersion}}.dump();
   out << ",\n\"version\": " << json(version).dump();
 }
 
-void write_settings(std::ostream& out, const QuantizationSimModel& sim) {
-  out << ",\n\"excluded_layers\": " << excluded_layers(sim).dump();
-  out << ",\n\"quantizer_args\": " << quantizer_args(sim).dump(4);
+void write_settings(std::ostream& out, const std::vector<EncodedPart>& parts,
+                    const std::vector<std::string>& excluded) {
+  out << ",\n\"excluded_layers\": " << json(excluded).dump();
+  out << ",\n\"quantizer_args\": " << quantizer_args(parts).dump(4);
 }
 
 void visit_weights(const QuantizationSimModel& sim, const std::function<void(const EncodingRecord&)>& visit) {
@@ -70,12 +77,13 @@ void visit_weights(const QuantizationSimModel& sim, const std::function<void(con
   }
 }
 
-void write_weights_by_name(std::ostream& out, const QuantizationSimModel& sim) {
+void write_weights_by_name(std::ostream& out, const std::vector<EncodedPart>& parts) {
   Members members(out, '{', '}');
-  visit_weights(sim, [&](const EncodingRecord& record) {
-    members.next() << json(record.name).dump() << ": ";
-    write_legacy_entries(out, record);
-  });
+  for (const EncodedPart& part : parts)
+    visit_weights(part.sim, [&](const EncodingRecord& record) {
+      members.next() << json(record.name).dump() << ": ";
+      write_legacy_entries(out, record);
+    });
   members.end();
 }
 

@@ -3,15 +3,26 @@
 #include <ostream>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "adascale/formats/encodings/record.h"
 
 namespace adascale {
 
+/// A simulation whose encodings are in a file; `path` precedes names of its own, of operations
+/// outside modules. A whole model has none.
+struct EncodedPart {
+  const QuantizationSimModel& sim;
+  std::string path = {};
+};
+
 /// The content of `PREFIX_torch.encodings`, by module name. AIMET's files of 0.6.1 and 1.0.0 share
-/// this layout and later versions lack it; they get that of 1.0.0.
-void write_encodings_by_module(std::ostream& out, const QuantizationSimModel& sim,
-                               const std::string& version);
+/// this layout and later versions lack it; they get that of 1.0.0. `excluded`: the layers without a
+/// quantizer.
+void write_encodings_by_module(std::ostream& out, const std::vector<EncodedPart>& parts,
+                               const std::vector<std::string>& excluded, const std::string& version);
+/// The layers that a simulation leaves in full precision.
+std::vector<std::string> excluded_layers(const QuantizationSimModel& sim);
 /// The content of `PREFIX.encodings`: weights by parameter name, activations by the name of their
 /// value or model input, as in torch.onnx.
 void write_encodings_by_tensor(std::ostream& out, const QuantizationSimModel& sim,
@@ -22,9 +33,10 @@ void write_encodings_by_tensor(std::ostream& out, const QuantizationSimModel& si
 /// The opening brace, the producer and the version.
 void write_producer(std::ostream& out, const std::string& version);
 /// `excluded_layers` and `quantizer_args`.
-void write_settings(std::ostream& out, const QuantizationSimModel& sim);
+void write_settings(std::ostream& out, const std::vector<EncodedPart>& parts,
+                    const std::vector<std::string>& excluded);
 /// `param_encodings` as an object: name to a list of entries.
-void write_weights_by_name(std::ostream& out, const QuantizationSimModel& sim);
+void write_weights_by_name(std::ostream& out, const std::vector<EncodedPart>& parts);
 /// Every quantized weight, tied ones under each of their names.
 void visit_weights(const QuantizationSimModel& sim, const std::function<void(const EncodingRecord&)>& visit);
 

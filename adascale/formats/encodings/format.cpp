@@ -1,12 +1,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <map>
 
 #include "adascale/formats/encodings/files.h"
+#include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
 #include "adascale/quant/forms/form.h"
 
@@ -14,25 +12,19 @@
 namespace adascale {
 namespace {
 
-using Writer = void (*)(std::ostream&, const QuantizationSimModel&, const std::string&);
-
-void write_file(const std::string& path, const ExportRequest& request, Writer write) {
-  std::ofstream out(path);
-  write(out, request.sim, request.options.encoding_version);
-  out.close();
-  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
-}
-
-std::vector<std::string> files_of(const ExportRequest& request) {
-  std::vector<std::string> files = {request.prefix + "_torch.encodings"};
-  if (!request.sim.options().is_part) files.push_back(request.prefix + ".encodings");
-  return files;  // of a part, the values' names have no meaning outside it
+std::vector<std::string> encodings_files_of(const ExportRequest& request) {
+  return {request.prefix + "_torch.encodings", request.prefix + ".encodings"};
 }
 
 void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
-  const std::vector<std::string> names = files_of(request);
-  write_file(files.path(names[0]), request, write_encodings_by_module);
-  if (names.size() > 1) write_file(files.path(names[1]), request, write_encodings_by_tensor);
+  const QuantizationSimModel& sim = request.sim;
+  const std::string& version = request.options.encoding_version;
+  const std::vector<std::string> names = encodings_files_of(request);
+  write_text_file(files.path(names[0]), [&](std::ostream& out) {
+    write_encodings_by_module(out, {EncodedPart{sim}}, excluded_layers(sim), version);
+  });
+  write_text_file(files.path(names[1]),
+                  [&](std::ostream& out) { write_encodings_by_tensor(out, sim, version); });
 }
 
 bool is_of_2(const std::string& version) {
@@ -80,7 +72,7 @@ PreparedFormat prepare_encodings(const ExportRequest& request) {
   check_version(request.options.encoding_version, objections);
   if (is_of_2(request.options.encoding_version)) check_widths(request.sim, objections);
   check_weights(request, objections);
-  return {.objections = objections.texts(), .files = files_of(request), .write = write_encodings_files};
+  return {.objections = objections.texts(), .files = encodings_files_of(request), .write = write_encodings_files};
 }
 
 }  // namespace

@@ -56,7 +56,7 @@ bool is_same(const Encoding& a, const Encoding& b) {
 /// when nothing is objected to.
 class Part {
  public:
-  Part(const EncodingTarget& target, const LoadOptions& options)
+  Part(const SimPart& target, const LoadOptions& options)
       : sim_(target.sim), path_(target.path), options_(options), names_(target.sim) {}
 
   enum class Taken { kNo, kHasNoQuantizer, kFixed, kYes };
@@ -188,8 +188,8 @@ class Part {
 /// Compares the file's entries with the parts; collects objections and ignored entries.
 class Loader {
  public:
-  Loader(const std::vector<EncodingTarget>& targets, const LoadOptions& options) : options_(options) {
-    for (const EncodingTarget& target : targets) parts_.emplace_back(target, options_);
+  Loader(const std::vector<SimPart>& targets, const LoadOptions& options) : options_(options) {
+    for (const SimPart& target : targets) parts_.emplace_back(target, options_);
   }
 
   void take(FileEntry entry, Objections& objections) {
@@ -251,10 +251,10 @@ class Loader {
 
 }  // namespace
 
-std::vector<std::string> load_encodings(const std::vector<EncodingTarget>& targets, const std::string& text,
+std::vector<std::string> load_encodings(const std::vector<SimPart>& targets, const std::string& text,
                                         const std::string& origin, const LoadOptions& options) {
   const at::NoGradGuard no_grad;
-  for (const EncodingTarget& target : targets) target.sim.check_unchanged();
+  for (const SimPart& target : targets) target.sim.check_unchanged();
   Objections objections;
   Loader loader(targets, options);
   for (FileEntry& entry : read_encodings(text, origin, objections)) loader.take(std::move(entry), objections);

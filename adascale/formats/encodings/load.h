@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "adascale/sim/quantsim.h"
+#include "adascale/sim/parts.h"
 
 namespace adascale {
 
@@ -35,14 +35,9 @@ struct LoadOptions {
 std::vector<std::string> load_encodings(QuantizationSimModel& sim, const std::string& path,
                                         const LoadOptions& options = {});
 
-/// A model simulated in parts: each part and the path of its module, which precedes the part's own
-/// names in the file. A single model: its sim and "".
-struct EncodingTarget {
-  QuantizationSimModel& sim;
-  std::string path;
-};
-/// The same from a file's text; messages call it `origin`.
-std::vector<std::string> load_encodings(const std::vector<EncodingTarget>& targets, const std::string& text,
+/// The same from a file's text, which messages call `origin`, for a model in parts: the path of a part
+/// precedes names of its own in the file. A whole model: its sim and "".
+std::vector<std::string> load_encodings(const std::vector<SimPart>& parts, const std::string& text,
                                         const std::string& origin, const LoadOptions& options);
 
 }  // namespace adascale

@@ -42,7 +42,7 @@ uint32_t file_type(const std::vector<GgufPlanned>& plan) {
   return most == elements.end() ? kMostlyF16 : most->first;
 }
 
-std::string file_of(const ExportRequest& request) {
+std::string gguf_file_of(const ExportRequest& request) {
   return request.prefix + ".gguf";
 }
 
@@ -58,7 +58,7 @@ void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
     if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types tell it
   std::vector<GgufEntry> entries;
   for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
-  write_gguf(files.path(file_of(request)), metadata, entries);
+  write_gguf(files.path(gguf_file_of(request)), metadata, entries);
 }
 
 PreparedFormat prepare_gguf(const ExportRequest& request) {
@@ -69,7 +69,7 @@ PreparedFormat prepare_gguf(const ExportRequest& request) {
     plan_gguf(request.sim, source, request.options.source.names, objections);
   });
   for (const std::string& text : unreadable.texts()) objections.add("gguf: {}", text);
-  return {.objections = objections.texts(), .files = {file_of(request)}, .write = write_gguf_file};
+  return {.objections = objections.texts(), .files = {gguf_file_of(request)}, .write = write_gguf_file};
 }
 
 }  // namespace

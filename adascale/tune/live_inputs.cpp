@@ -1,0 +1,143 @@
+#include "adascale/tune/live_inputs.h"
+
+#include <ATen/ops/empty.h>
+
+#include "adascale/core/error.h"
+#include "adascale/core/progress.h"
+
+namespace adascale {
+namespace {
+
+std::pair<const void*, int64_t> identity_of(const at::Tensor& tensor) {
+  return {tensor.unsafeGetTensorImpl(), version_of(tensor)};
+}
+
+Inputs without_values(Inputs inputs) {
+  for (c10::IValue& input : inputs)
+    if (input.isTensor())
+      input = at::empty(input.toTensor().sizes(), input.toTensor().options().device(at::kMeta));
+  return inputs;
+}
+
+}  // namespace
+
+/// They are kept, so that no other tensor takes their place in memory.
+void LiveFlow::Last::add(const std::vector<c10::IValue>& more) {
+  for (const c10::IValue& value : more) {
+    if (value.isTensor())
+      positions.try_emplace(identity_of(value.toTensor()), static_cast<int32_t>(values.size()));
+    values.push_back(value);
+  }
+}
+
+std::optional<LiveFlow::Link> LiveFlow::link_to_last(const Inputs& inputs) const {
+  if (!last_ || !last_->is_done) return std::nullopt;
+  Link link{last_->part, {}};
+  for (const c10::IValue& input : inputs) {
+    if (!input.isTensor()) {
+      link.sources.push_back({kNone, input});
+      continue;
+    }
+    const auto found = last_->positions.find(identity_of(input.toTensor()));
+    if (found == last_->positions.end()) return std::nullopt;
+    link.sources.push_back({found->second, {}});
+  }
+  return link;
+}
+
+void LiveFlow::enter(size_t part, const Inputs& inputs) {
+  if (reached_.contains(part)) return;
+  reached_[part] = {without_values(inputs), link_to_last(inputs)};
+  last_ = Last{part};
+  last_->add(inputs);
+}
+
+void LiveFlow::leave(size_t part, const Outputs& outputs) {
+  if (!last_ || last_->part != part || last_->is_done) return;
+  last_->add(outputs);
+  last_->is_done = true;
+}
+
+LiveInputs::LiveInputs(const PartedModel& model, LiveModel live)
+    : model_(model), live_(std::move(live)), flows_(live_.batches) {
+  for (size_t batch = 0; batch < flows_.size(); ++batch) {
+    try {
+      live_.look(batch, flows_[batch]);
+    } catch (const Error& error) {  // boundary: says where
+      throw Error(error.fault(), fmt::format("batch {}: {}", batch, error.what()));
+    }
+    flows_[batch].finish();
+  }
+}
+
+std::vector<std::vector<Inputs>> LiveInputs::sizes() const {
+  std::vector<std::vector<Inputs>> sizes(model_.parts.size());
+  for (const LiveFlow& flow : flows_)
+    for (const auto& [part, reached] : flow.reached()) sizes[part].push_back(reached.sizes);
+  return sizes;
+}
+
+PartInputs LiveInputs::reach(size_t part) {
+  std::map<size_t, Pair> reached;
+  for (size_t batch = 0; batch < flows_.size(); ++batch) {
+    if (!flows_[batch].reached().contains(part)) continue;
+    std::optional<Pair> pair = follow(part, batch);
+    if (!pair) pair = run_to(part, batch);
+    if (pair)
+      reached.emplace(batch, std::move(*pair));
+    else
+      log_line(fmt::format("{}: batch {} does not reach it once quantized: left out", model_.parts[part].path,
+                           batch));
+  }
+  at_ = part;
+  inputs_ = std::move(reached);
+  fp_outputs_.clear();
+  PartInputs inputs;
+  for (const auto& [batch, pair] : inputs_) {
+    fp_outputs_[batch] = run_float(part, batch, pair.fp);
+    inputs.fp.push_back(pair.fp);
+    inputs.quant.push_back(pair.quant);
+  }
+  return inputs;
+}
+
+/// Both streams from the part before; nothing where they come from elsewhere.
+std::optional<LiveInputs::Pair> LiveInputs::follow(size_t part, size_t batch) const {
+  const auto& link = flows_[batch].reached().at(part).link;
+  const auto before = inputs_.find(batch);
+  if (!link || link->before != at_ || before == inputs_.end()) return std::nullopt;
+  const auto take = [&](const Inputs& inputs, const Outputs& outputs) {
+    Inputs taken;
+    for (const auto& [position, constant] : link->sources) {
+      const auto count = static_cast<int32_t>(inputs.size());
+      taken.push_back(position == kNone  ? constant
+                      : position < count ? inputs[position]
+                                         : outputs[position - count]);
+    }
+    return taken;
+  };
+  const auto& [fp, quant] = before->second;
+  const Outputs quant_outputs = model_.parts[at_].sim.run(quant, SimMode::kWeightsOnly);
+  return Pair{take(fp, fp_outputs_.at(batch)), take(quant, quant_outputs)};
+}
+
+std::optional<LiveInputs::Pair> LiveInputs::run_to(size_t part, size_t batch) const {
+  std::optional<Inputs> fp = live_.run_to(/*quantized=*/false, part, batch);
+  std::optional<Inputs> quant = live_.run_to(/*quantized=*/true, part, batch);
+  if (!fp || !quant) return std::nullopt;
+  return Pair{std::move(*fp), std::move(*quant)};
+}
+
+/// Checks the captured program, too: it may have fixed what the data decide.
+Outputs LiveInputs::run_float(size_t part, size_t batch, const Inputs& inputs) const {
+  Outputs outputs = live_.run_module(part, inputs);
+  const auto& [sim, path] = model_.parts[part];
+  const std::string difference = difference_to_live(sim, inputs, outputs);
+  ADA_CHECK(difference.empty(),
+            "{}: batch {}: captured alone it computes something else than live ({}): its way depends on the "
+            "data; leave it out with blocks=",
+            path, batch, difference);
+  return outputs;
+}
+
+}  // namespace adascale
