@@ -19,8 +19,8 @@ from __future__ import annotations
 import argparse
 import gc
 import json
+import math
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +33,7 @@ from typing import Any
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 import torch
+from adascale.errors import first_line
 from machine import describe_commit
 from torch import nn
 
@@ -80,7 +81,7 @@ class Measured:
     deterministic_ms: float
     bare_ms: float
     peak_mib: float | None
-    said_mib: int | None
+    said_mib: int
     precision: str
     note: str  # of the report: shortened steps mean that it trained more often
 
@@ -173,19 +174,9 @@ def seconds_of(work: Callable[[], None], device: Device, repeats: int) -> float:
     return (time.perf_counter() - start) / repeats
 
 
-def said_mib(sim: Any, data: list[Any]) -> int | None:
-    """The preflight's estimate of a block, read from its error when too much memory is requested."""
-    try:
-        adascale.apply_adascale(sim, data, num_iterations=1, progress=False, device_activation_memory=10**8)
-    except adascale.Error as error:
-        found = re.search(r"largest block takes (?:about )?(\d+)", str(error))
-        return int(found[1]) if found else None
-    return None
-
-
-def attempts_in(note: str) -> int:
-    """Training starts anew with shorter steps where it did not help, at most twice."""
-    return 3 if "0.0625" in note else 2 if "0.25" in note else 1
+def attempts_in(step_length: float) -> int:
+    """Training starts anew with steps a quarter as long where it did not help."""
+    return 1 + round(math.log(1 / step_length, 4))
 
 
 def train(sim_of: Callable[[], Any], data: list[Any], iterations: int, **options: Any) -> tuple[Any, Any]:
@@ -195,7 +186,7 @@ def train(sim_of: Callable[[], Any], data: list[Any], iterations: int, **options
 
 
 def ms_of_an_iteration(few: Any, many: Any) -> float:
-    steps = [attempts_in(block.note) * block.iterations for block in (few, many)]
+    steps = [attempts_in(block.step_length) * block.iterations for block in (few, many)]
     return 1e3 * (many.seconds - few.seconds) / (steps[1] - steps[0])
 
 
@@ -206,7 +197,6 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
     start = time.perf_counter()
     sim = make_sim(model, data[0])
     capture_s = time.perf_counter() - start
-    said = said_mib(sim, data)
     del sim
 
     def fresh() -> Any:
@@ -228,7 +218,7 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
         deterministic_ms=ms_of_an_iteration(fewer_same, many_same),
         bare_ms=bare_ms(row, model, device, args.repeats),
         peak_mib=peak,
-        said_mib=said,
+        said_mib=report.block_bytes >> 20,
         precision=report.precision,
         note=many.note,
     )
@@ -344,7 +334,7 @@ def main() -> None:
         try:
             found = measure(row, device, args)
         except (RuntimeError, adascale.Error) as error:  # e.g. out of memory: the other rows still run
-            print(f"{row}: {str(error).splitlines()[0]}", flush=True)
+            print(f"{row}: {first_line(error)}", flush=True)
             append(args.out, {"origin": origin, "row": asdict(row), "error": str(error)})
             continue
         print(line(cells_of(row, found)), flush=True)

@@ -16,11 +16,6 @@ std::string describe_folded(const std::vector<std::string>& names) {
   return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
 }
 
-/// Whether torch objects to an operator without an algorithm that sums in one order.
-bool is_about_determinism(const c10::Error& error) {
-  return std::string(error.what_without_backtrace()).find("deterministic") != std::string::npos;
-}
-
 }  // namespace
 
 void rethrow_naming_folded(const std::vector<std::string>& names, const std::string& block,
@@ -34,9 +29,10 @@ void rethrow_naming_folded(const std::vector<std::string>& names, const std::str
     fail("{}: {}; give smaller batches, smaller blocks (blocks=) or less device_activation_memory{}", block,
          first_line(error.what_without_backtrace()), folded);
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
-    if (options.deterministic && is_about_determinism(error))
-      fail("{}: deterministic: {}; leave it out{}", block, first_line(error.what_without_backtrace()),
-           folded);
+    // Torch says only in words whether this is its reason, and words are not parsed.
+    if (options.deterministic)
+      fail("{}: {}; if an operator has no deterministic algorithm, leave deterministic out{}", block,
+           first_line(error.what_without_backtrace()), folded);
     throw Error(Error::Fault::kInternal, first_line(error.what_without_backtrace()) + folded);
   } catch (const std::bad_alloc&) {  // boundary: likewise, of the host's memory
     fail(

@@ -1,0 +1,90 @@
+"""tools/check_texts.py on planted cases: each way to parse a text is named with file and line."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_texts.py"
+spec = importlib.util.spec_from_file_location("check_texts", TOOL)
+check_texts = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(check_texts)
+
+
+def faults(root: Path, path: str, *lines: str) -> list[str]:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines) + "\n")
+    return check_texts.faults_of(root)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "if 'no batch' in str(error): pass",
+        "if 'no batch' not in str(error): pass",
+        "reason = str(error).removeprefix('sim: ')",
+        "reason = str(error).strip().split(': ')[0]",
+        "found = re.search(r'takes (\\d+)', str(error))",
+        "begin = first_line(error).startswith('torch')",
+        "part = str(error)[:10]",
+        "settings = core.describe().rstrip().splitlines()",
+    ],
+)
+def test_parsed_texts_in_python(tmp_path: Path, line: str) -> None:
+    found = faults(tmp_path, "python/a.py", "def f(core):", "    try:", "        g()",
+                   "    except Error as error:", f"        {line}")  # fmt: skip
+    assert [fault.split(" ")[0] for fault in found][:1] == ["python/a.py:5:"]
+
+
+def test_a_text_under_another_name_is_one_too(tmp_path: Path) -> None:
+    (found,) = faults(
+        tmp_path,
+        "bench/a.py",
+        "def f(error: RuntimeError):",
+        "    text = str(error)",
+        "    return 'x' in text",
+    )
+    assert found.startswith("bench/a.py:3: parses the text of an error")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'if (std::string(error.what()).find("deterministic") != std::string::npos) return;',
+        'if (error.what_without_backtrace().find("x") == 0) return;',
+        "std::istringstream lines(describe_calls(program, {}));",
+        "const auto first = describe(block).substr(0, 3);",
+        "if (std::regex_match(error.what(), pattern)) return;",
+    ],
+)
+def test_parsed_texts_in_cpp(tmp_path: Path, line: str) -> None:
+    (found,) = faults(tmp_path, "adascale/tune/a.cpp", "void f() {", f"  {line}", "}")
+    assert found.startswith("adascale/tune/a.cpp:2: parses the text of an error")
+
+
+def test_a_variable_in_cpp(tmp_path: Path) -> None:
+    lines = ["void f() {", "  const std::string text = error.what();", '  if (text.find("x")) return;', "}"]
+    (found,) = faults(tmp_path, "cli/a.cpp", *lines, "void g() {", "  text.find(1);", "}")
+    assert found.startswith("cli/a.cpp:3:")
+
+
+def test_texts_may_be_shown(tmp_path: Path) -> None:
+    shown = "    raise Error(f'{path}: {first_line(error)}: {str(error).rstrip()}') from error"
+    assert faults(tmp_path, "python/a.py", "try:", "    g()", "except Error as error:", shown) == []
+    assert faults(tmp_path, "cli/a.cpp", 'void f() { fail("{}: {}", path, first_line(error.what())); }') == []
+    assert faults(tmp_path, "cli/b.cpp", "void f() {", "  names.find(x);  // not what().find()", "}") == []
+
+
+def test_an_exception_that_is_not_needed_is_a_fault(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, "python/adascale/errors.py", "def first_line(error): return ''")
+    assert "first_line is excepted in tools/check_texts.py but parses nothing" in found
+
+
+def test_an_empty_tree_is_not_a_clean_one(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match="no source file under"):
+        check_texts.faults_of(tmp_path)
+
+
+def test_this_tree_is_clean() -> None:
+    assert check_texts.faults_of(TOOL.parent.parent) == []

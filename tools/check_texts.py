@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""Texts are for people: fails where code parses an error's text or a description.
+
+    tools/check_texts.py [ROOT]
+
+Who needs a fact asks for it: an error's type, a field, a function. A message may then become better without
+breaking code. Checked are adascale/, python/, cli/ and bench/: no find, split, replace, startswith, `in`,
+index or regular expression on `str(error)`, `what()` or `describe()`, or on a variable with such a text.
+Prints `file:line: rule` for each fault and exits 1 if there was any.
+"""
+
+import ast
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+FOLDERS = ("adascale", "python", "cli", "bench")
+# Functions (in C++: files) that may: they shorten a foreign library's text to show it, and decide nothing.
+ALLOWED = {
+    ("adascale/sim/json_reader.cpp", ""): "shows nlohmann's text without its number",
+    ("python/adascale/errors.py", "first_line"): "shows the first line of a foreign error",
+    ("python/adascale/runtimes/openvino.py", "_reason"): "shows the last line, OpenVINO's summary",
+    ("python/adascale/doors/module.py", "_without_dummy_input"): "to be removed with the new doors",
+}
+RULE = "parses the text of an error or a description; ask for the fact: a type, a field, a function"
+
+PARSING = {
+    *("find", "rfind", "index", "rindex", "count", "split", "rsplit", "splitlines", "partition"),
+    *("rpartition", "replace", "removeprefix", "removesuffix", "startswith", "endswith", "translate"),
+}
+TEXT_FUNCTIONS = {"str", "repr", "first_line"}
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+CPP_TEXT = r"(?:\bwhat(?:_without_backtrace)?\(\)|\bdescribe\w*\()"
+CPP_PARSING = r"(?:find\w*|rfind|substr|starts_with|ends_with|contains|replace|compare|erase)"
+CPP_DIRECT = re.compile(rf"{CPP_TEXT}[^;]*?\)*\s*\.\s*{CPP_PARSING}\s*\(")
+CPP_READER = re.compile(rf"(?:regex_\w+|strstr|strncmp|istringstream\s*\w*)\s*[({{][^;]*{CPP_TEXT}")
+CPP_VARIABLE = re.compile(rf"[\w>]\s*&?\s+(\w+)\s*(?:=|\{{|\()[^;]*{CPP_TEXT}")
+
+
+class Function:
+    """One function's names that hold errors and texts of errors."""
+
+    def __init__(self, node: ast.AST) -> None:
+        self.errors: set[str] = set()
+        self.texts: set[str] = set()
+        self.nodes = list(own_nodes(node))
+        if isinstance(node, FUNCTIONS):
+            for argument in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs):
+                said = ast.unparse(argument.annotation) if argument.annotation else ""
+                if re.search(r"\b\w*(Error|Exception)\b", said):
+                    self.errors.add(argument.arg)
+        for inner in self.nodes:
+            if isinstance(inner, ast.ExceptHandler) and inner.name:
+                self.errors.add(inner.name)
+        for inner in self.nodes:
+            if isinstance(inner, ast.Assign) and self.is_text(inner.value):
+                self.texts |= {target.id for target in inner.targets if isinstance(target, ast.Name)}
+
+    def is_text(self, node: ast.AST) -> bool:
+        """Whether an expression is the text of an error or a description."""
+        if isinstance(node, ast.Name):
+            return node.id in self.texts
+        if not isinstance(node, ast.Call):
+            return False
+        if isinstance(node.func, ast.Attribute):
+            return node.func.attr == "describe" or self.is_text(node.func.value)
+        named = isinstance(node.func, ast.Name) and node.func.id in TEXT_FUNCTIONS
+        return named and any(isinstance(a, ast.Name) and a.id in self.errors for a in node.args)
+
+    def parses(self, node: ast.AST) -> bool:
+        """Whether a node takes a text apart."""
+        if isinstance(node, ast.Subscript):
+            return self.is_text(node.value)
+        if isinstance(node, ast.Compare):
+            looks_into = any(isinstance(op, ast.In | ast.NotIn) for op in node.ops)
+            return looks_into and any(self.is_text(side) for side in node.comparators)
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            return False
+        owner = node.func.value
+        if isinstance(owner, ast.Name) and owner.id == "re":
+            return any(self.is_text(argument) for argument in node.args)
+        return node.func.attr in PARSING and self.is_text(owner)
+
+
+def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """The nodes inside, without those of functions inside."""
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, FUNCTIONS):
+            yield child
+            yield from own_nodes(child)
+
+
+def python_faults(text: str) -> Iterator[tuple[int, str]]:
+    """(line, function) of each fault."""
+    tree = ast.parse(text)
+    for node in [tree, *(inner for inner in ast.walk(tree) if isinstance(inner, FUNCTIONS))]:
+        function = Function(node)
+        yield from ((i.lineno, getattr(node, "name", "")) for i in function.nodes if function.parses(i))
+
+
+def cpp_faults(text: str) -> Iterator[tuple[int, str]]:
+    """(line, "") of each fault, statement by statement."""
+    code = re.sub(r"//[^\n]*", "", text)
+    texts: set[str] = set()
+    begin = 0
+    for end in re.finditer(r"[;{}]|\n}", code):
+        statement = code[begin : end.start()]
+        line = code.count("\n", 0, end.start()) + 1
+        parsed = "|".join(map(re.escape, texts))
+        by_name = texts and re.search(rf"\b(?:{parsed})\s*\.\s*{CPP_PARSING}\s*\(", statement)
+        if by_name or CPP_DIRECT.search(statement) or CPP_READER.search(statement):
+            yield line, ""
+        variable = CPP_VARIABLE.search(statement)
+        if variable:
+            texts.add(variable.group(1))
+        if end.group() == "\n}":
+            texts.clear()
+        begin = end.end()
+
+
+def faults_of(root: Path) -> list[str]:
+    """All faults under the root, in file order; exceptions that nothing needs any more are faults too."""
+    rules = {".py": python_faults, ".cpp": cpp_faults, ".h": cpp_faults, ".inl": cpp_faults}
+    files = sorted(p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in rules)
+    if not files:
+        sys.exit(f"check_texts: no source file under {root}; give the root of the tree")
+    faults, used = [], set()
+    for path in files:
+        name = path.relative_to(root).as_posix()
+        for line, function in rules[path.suffix](path.read_text()):
+            if (name, function) in ALLOWED:
+                used.add((name, function))
+            else:
+                faults.append(f"{name}:{line}: {RULE}")
+    for name, function in sorted(ALLOWED.keys() - used):
+        if (root / name).exists():
+            place = function or "the file"
+            faults.append(f"{name}:1: {place} is excepted in tools/check_texts.py but parses nothing")
+    return faults
+
+
+def main() -> None:
+    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
+    faults = faults_of(root)
+    print("\n".join(faults) if faults else "texts: none is parsed")
+    sys.exit(1 if faults else 0)
+
+
+if __name__ == "__main__":
+    main()
