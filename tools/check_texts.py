@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Texts are for people: fails where code parses an error's text or a description.
+"""Texts are for people: fails where code parses an error's text or a description, or a message says a flag.
 
     tools/check_texts.py [ROOT]
 
 Who needs a fact asks for it: an error's type, a field, a function. A message may then become better without
 breaking code. Checked are adascale/, python/, cli/ and bench/: no find, split, replace, startswith, `in`,
 index or regular expression on `str(error)`, `what()` or `describe()`, or on a variable with such a text.
+In adascale/ and python/adascale/, which Python and C++ users call too, no string holds a literal `--flag`:
+option("seq_len") names an option as its caller writes it.
 Prints `file:line: rule` for each fault and exits 1 if there was any.
 """
 
@@ -23,6 +25,11 @@ ALLOWED = {
     ("python/adascale/runtimes/openvino.py", "_reason"): "shows the last line, OpenVINO's summary",
     ("python/adascale/doors/module.py", "_without_dummy_input"): "to be removed with the new doors",
 }
+# Files that may: the speller itself, and a hint for pip.
+MAY_SAY_FLAGS = {"adascale/core/spelling.h", "adascale/core/spelling.cpp", "python/adascale/torch_minor.py"}
+FLAG_RULE = 'says a flag to every caller; name the option by option("...")'
+FLAG = re.compile(r"(?<![\w-])--\w")
+CPP_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
 RULE = "parses the text of an error or a description; ask for the fact: a type, a field, a function"
 
 PARSING = {
@@ -120,6 +127,31 @@ def cpp_faults(text: str) -> Iterator[tuple[int, str]]:
         begin = end.end()
 
 
+def flags_in_python(text: str) -> Iterator[int]:
+    """Lines of strings with a flag; docstrings, which speak of the command, may have them."""
+    tree = ast.parse(text)
+    documented = [n for n in ast.walk(tree) if isinstance(n, (ast.Module, ast.ClassDef, *FUNCTIONS))]
+    docstrings = {id(n.body[0].value) for n in documented if n.body and isinstance(n.body[0], ast.Expr)}
+    for node in ast.walk(tree):
+        is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if is_text and id(node) not in docstrings and FLAG.search(node.value):
+            yield node.lineno
+
+
+def flags_in_cpp(text: str) -> Iterator[int]:
+    code = re.sub(r"//[^\n]*", "", text)
+    for found in CPP_STRING.finditer(code):
+        if FLAG.search(found.group()):
+            yield code.count("\n", 0, found.start()) + 1
+
+
+def flag_faults(name: str, text: str) -> Iterator[str]:
+    if not name.startswith(("adascale/", "python/adascale/")) or name in MAY_SAY_FLAGS:
+        return
+    lines = flags_in_python(text) if name.endswith(".py") else flags_in_cpp(text)
+    yield from (f"{name}:{line}: {FLAG_RULE}" for line in lines)
+
+
 def faults_of(root: Path) -> list[str]:
     """All faults under the root, in file order; exceptions that nothing needs any more are faults too."""
     rules = {".py": python_faults, ".cpp": cpp_faults, ".h": cpp_faults, ".inl": cpp_faults}
@@ -129,6 +161,7 @@ def faults_of(root: Path) -> list[str]:
     faults, used = [], set()
     for path in files:
         name = path.relative_to(root).as_posix()
+        faults += flag_faults(name, path.read_text())
         for line, function in rules[path.suffix](path.read_text()):
             if (name, function) in ALLOWED:
                 used.add((name, function))
@@ -144,7 +177,7 @@ def faults_of(root: Path) -> list[str]:
 def main() -> None:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
     faults = faults_of(root)
-    print("\n".join(faults) if faults else "texts: none is parsed")
+    print("\n".join(faults) if faults else "texts: none is parsed, none says a flag to every caller")
     sys.exit(1 if faults else 0)
 
 

@@ -24,6 +24,7 @@ constexpr OwnSpelling kOwnSpellings[] = {
     {"param_bw", "param_bw", "default_param_bw"}, {"output_bw", "output_bw", "default_output_bw"},
     {"epochs", "epochs", "num_epochs"},           {"iterations", "iterations", "num_iterations"},
     {"config", "config", "config_file"},          {"formats", "format", "formats"},
+    {"scheme", "scheme", "quant_scheme"},
 };
 
 const OwnSpelling* own_spelling(std::string_view name) {
@@ -106,6 +107,10 @@ std::string option(std::string_view name, std::string_view value) {
   const char* brackets = current() == Spelling::kField ? "{}" : "[]";
   return with_value(name, std::string(value), fmt::format("['{}']", value),
                     fmt::format("{}\"{}\"{}", brackets[0], value, brackets[1]));
+}
+
+std::string how_to_exclude() {
+  return fmt::format("{}: param_bw 32", option("layer_config"));
 }
 
 }  // namespace adascale

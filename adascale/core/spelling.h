@@ -48,4 +48,7 @@ inline std::string option(std::string_view name, const std::string& value) {
   return option(name, std::string_view(value));
 }
 
+/// How a message says that a layer may stay in full precision: "layer_config: param_bw 32".
+std::string how_to_exclude();
+
 }  // namespace adascale

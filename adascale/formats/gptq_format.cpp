@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <regex>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/bit_packing.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/linear_codes.h"
@@ -115,10 +116,9 @@ void check_weights(const ExportRequest& request, Objections& objections) {
           name);
     for (const int64_t axis : {0, 1})
       if (values.size(axis) * weight.grid.bits % kWordBits != 0)
-        objections.add(
-            "gptq: {}: its {} {} of {} bits fill no whole words of 32 bits; exclude it "
-            "(layer_config, param_bw 32)",
-            name, values.size(axis), axis == 0 ? "outputs" : "inputs", weight.grid.bits);
+        objections.add("gptq: {}: its {} {} of {} bits fill no whole words of 32 bits; exclude it ({})", name,
+                       values.size(axis), axis == 0 ? "outputs" : "inputs", weight.grid.bits,
+                       how_to_exclude());
   }
 }
 

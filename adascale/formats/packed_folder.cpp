@@ -43,13 +43,14 @@ std::string objection_to(const Program& program, const QuantizedWeight& weight, 
   const Grid& grid = weight.grid;
   for (const std::string& name : layer.kinds)
     if (std::find(kind.layers.begin(), kind.layers.end(), name) == kind.layers.end())
-      return fmt::format("is of kind {}, and it packs {} alone; exclude it (layer_config, param_bw 32)", name,
-                         fmt::join(kind.layers, ", "));
+      return fmt::format("is of kind {}, and only {} is packed; exclude it ({})", name,
+                         fmt::join(kind.layers, ", "), how_to_exclude());
   for (const NodeId node : layer.nodes)
     if (!is_linear_module(program, node))
-      return "is no torch.nn.Linear, which alone its readers unpack; exclude it (layer_config, param_bw 32)";
+      return fmt::format("is no torch.nn.Linear, and its readers unpack nothing else; exclude it ({})",
+                         how_to_exclude());
   if (layer.axes.channel != 0 || !layer.axes.stack.empty() || layer.axes.inputs != std::vector<int64_t>{1})
-    return "its weight is not [out, in]; exclude it (layer_config, param_bw 32)";
+    return fmt::format("its weight is not [out, in]; exclude it ({})", how_to_exclude());
   if (std::find(kind.bits.begin(), kind.bits.end(), grid.bits) == kind.bits.end())
     return fmt::format("has {} bits, expected {}", grid.bits, fmt::join(kind.bits, ", "));
   if (grid.form == lpbq_form())

@@ -9,6 +9,7 @@
 #include <cmath>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/forms/form.h"
 
 namespace adascale {
@@ -52,8 +53,8 @@ at::Tensor scale_of(const Range& range, const Grid& grid, const std::string& nam
 void check_scale(const at::Tensor& scale, const Grid& grid, const std::string& name) {
   ADA_CHECK(at::all(at::isfinite(scale)).item<bool>(),
             "{}: values are too large for {} with scales stored as {}; use more bits, exclude the layer "
-            "(param_bw 32), or write a format of float32 scales",
-            name, to_string(grid), c10::toString(grid.scale_dtype));
+            "({}), or write a format of float32 scales",
+            name, to_string(grid), c10::toString(grid.scale_dtype), how_to_exclude());
 }
 
 at::Tensor offset_from(const at::Tensor& position, const Grid& grid) {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/forms/form.h"
 
 namespace adascale {
@@ -32,10 +33,11 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
             "{}: group axis {} does not fit a weight of {} axes with channel axis {}", name, grid.group_axis,
             rank, grid.channel_axis);
   const int64_t length = sizes[grid.group_axis];
-  ADA_CHECK(length % grid.group_size == 0 || !grid.form->fixed(),
-            "{}: {} {} is not a multiple of {}, the group of {}; give the layer another grid, or exclude it "
-            "(param_bw 32)",
-            name, axis_name(grid.group_axis, sizes.size()), length, grid.group_size, grid.form->name());
+  ADA_CHECK(
+      length % grid.group_size == 0 || !grid.form->fixed(),
+      "{}: {} {} is not a multiple of {}, the group of {}; give the layer another grid, or exclude it ({})",
+      name, axis_name(grid.group_axis, sizes.size()), length, grid.group_size, grid.form->name(),
+      how_to_exclude());
   ADA_CHECK(length % grid.group_size == 0, "{}: {} {} is not a multiple of group_size {}; use {}", name,
             axis_name(grid.group_axis, sizes.size()), length, grid.group_size,
             nearest_group_sizes(length, grid.group_size));

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/sim/near_names.h"
 
 namespace adascale {
@@ -40,7 +41,7 @@ QuantScheme quant_scheme_from(const std::string& name) {
     if (name == row.name) return row.scheme;
     names.push_back(row.name);
   }
-  fail("quant_scheme: got '{}', expected one of {}{}", name, fmt::join(names, ", "),
+  fail("{}: got '{}', expected one of {}{}", option("scheme"), name, fmt::join(names, ", "),
        did_you_mean(name, names));
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/affine.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
@@ -55,21 +56,21 @@ Decision decide(const Layer& layer, const WeightRule& rule, const SimOptions& op
 void check_fixed(const std::string& name, const Decision& decision) {
   const auto fixed = grid_form_named(decision.grid)->fixed();
   if (!fixed) return;
-  ADA_CHECK(decision.bits == fixed->bits,
-            "{}: param_bw: got {}, but grid {} has {} bits; give {}, or grid int", name, decision.bits,
-            decision.grid, fixed->bits, fixed->bits);
+  ADA_CHECK(decision.bits == fixed->bits, "{}: {}: got {}, but grid {} has {} bits; give {}, or {}", name,
+            option("param_bw"), decision.bits, decision.grid, fixed->bits, fixed->bits,
+            option("grid", "int"));
   ADA_CHECK(decision.group_size == 0 || decision.group_size == fixed->group_size,
-            "{}: group_size: got {}, but grid {} has groups of {}; leave it out, or give grid int", name,
-            decision.group_size, decision.grid, fixed->group_size);
+            "{}: {}: got {}, but grid {} has groups of {}; leave it out, or give {}", name,
+            option("group_size"), decision.group_size, decision.grid, fixed->group_size,
+            option("grid", "int"));
   ADA_CHECK(!decision.says_asymmetric,
-            "{}: symmetric: got false, but grid {} is around zero; leave it out, or give grid int", name,
-            decision.grid);
+            "{}: {}: got false, but grid {} is around zero; leave it out, or give {}", name,
+            option("symmetric"), decision.grid, option("grid", "int"));
   ADA_CHECK(!decision.says_per_tensor,
-            "{}: per_channel: got false, but grid {} has groups of {}; leave it out, or give grid int", name,
-            decision.grid, fixed->group_size);
-  ADA_CHECK(decision.decompressed_bw == 0,
-            "{}: decompressed_bw: got {}, but grid {} has no integer scales; give 0, or grid int", name,
-            decision.decompressed_bw, decision.grid);
+            "{}: {}: got false, but grid {} has groups of {}; leave it out, or give {}", name,
+            option("per_channel"), decision.grid, fixed->group_size, option("grid", "int"));
+  ADA_CHECK(decision.decompressed_bw == 0, "{}: {}: got {}, but grid {} has no integer scales; give 0, or {}",
+            name, option("decompressed_bw"), decision.decompressed_bw, decision.grid, option("grid", "int"));
 }
 
 Grid grid_of(const Layer& layer, const Decision& decision) {
@@ -86,12 +87,11 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
     grid.group_size = group_size;
   }
   if (decision.decompressed_bw != 0) {
-    ADA_CHECK(decision.decompressed_bw <= 16,
-              "{}: decompressed_bw: got {}, expected up to 16, or 0 (no LPBQ)", layer.name,
-              decision.decompressed_bw);
+    ADA_CHECK(decision.decompressed_bw <= 16, "{}: {}: got {}, expected up to 16, or 0 (no LPBQ)", layer.name,
+              option("decompressed_bw"), decision.decompressed_bw);
     ADA_CHECK(decision.decompressed_bw > decision.bits,
-              "{}: decompressed_bw {} leaves no bits for the scales of {}-bit groups; use {}, or 0 (no LPBQ)",
-              layer.name, decision.decompressed_bw, decision.bits, 2 * decision.bits);
+              "{}: {} {} leaves no bits for the scales of {}-bit groups; use {}, or 0 (no LPBQ)", layer.name,
+              option("decompressed_bw"), decision.decompressed_bw, decision.bits, 2 * decision.bits);
     grid.form = lpbq_form();
     grid.block_scale_bits = static_cast<int>(decision.decompressed_bw - decision.bits);
   }
@@ -102,14 +102,14 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
   const auto dtype = weight.scalar_type();
   if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
     objections.add(
-        "{}: weight has dtype {}, expected float32, bfloat16 or float16; "
-        "convert the model, or exclude the layer (param_bw 32)",
-        layer.name, c10::toString(dtype));
+        "{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude the "
+        "layer ({})",
+        layer.name, c10::toString(dtype), how_to_exclude());
     return false;
   }
   if (!weight.isfinite().all().item<bool>()) {
-    objections.add("{}: the weight holds NaN or infinity; mend the model, or exclude the layer (param_bw 32)",
-                   layer.name);
+    objections.add("{}: the weight holds NaN or infinity; mend the model, or exclude the layer ({})",
+                   layer.name, how_to_exclude());
     return false;
   }
   return true;
@@ -122,9 +122,8 @@ void check_patterns(const std::vector<Layer>& layers, const LayerConfig& config,
                               settings.trained;
     const auto hit = [&, &glob = pattern](const Layer& layer) { return matches(glob, layer); };
     if (sets_weights && std::none_of(layers.begin(), layers.end(), hit))
-      objections.add(
-          "layer_config: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
-          pattern);
+      objections.add("{}: pattern '{}' matches no layer; print(sim) or `adascale inspect` lists them",
+                     option("layer_config"), pattern);
   }
 }
 

@@ -9,6 +9,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/seed.h"
+#include "adascale/core/spelling.h"
 #include "adascale/device/copy_ahead.h"
 #include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
@@ -88,9 +89,9 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
     Values outputs;
     for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
     const at::Tensor error = loss(outputs, sample.targets);
-    ADA_CHECK(
-        error.requires_grad(),
-        "{}: no gradient of its output reaches its weights; leave it out with blocks=", job_.block.name);
+    ADA_CHECK(error.requires_grad(),
+              "{}: no gradient of its output reaches its weights; leave it out with {}", job_.block.name,
+              option("blocks"));
     error.backward();
     for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
     if (next < job_.iterations) ahead.start(next % job_.training_batches);

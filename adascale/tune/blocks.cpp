@@ -9,6 +9,7 @@
 #include "adascale/core/counters.h"
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 #include "adascale/tune/block_rule.h"
 #include "adascale/tune/call_graph.h"
 
@@ -85,11 +86,11 @@ std::vector<CallId> outermost_matches(const CallGraph& graph, const std::string&
     while (outer != kNone && !matches(pattern, calls[outer])) outer = calls[outer].parent;
     if (outer == kNone && matches(pattern, calls[call])) found.push_back(call);
   }
-  ADA_CHECK(!found.empty(), "blocks: '{}' matches no module; {}", pattern, candidates(graph));
+  ADA_CHECK(!found.empty(), "{}: '{}' matches no module; {}", option("blocks"), pattern, candidates(graph));
   for (CallId call : found) {
     ADA_CHECK(!graph.layers(call).empty(),
-              "blocks: '{}' matches {}, which has no linear, convolution, matmul or recurrent layer; {}",
-              pattern, calls[call].label(), candidates(graph));
+              "{}: '{}' matches {}, which has no linear, convolution, matmul or recurrent layer; {}",
+              option("blocks"), pattern, calls[call].label(), candidates(graph));
   }
   return found;
 }
@@ -99,8 +100,8 @@ void check_apart(const CallGraph& graph, const std::vector<CallId>& chosen) {
   const auto& calls = graph.program().calls;
   for (CallId call : chosen) {
     for (CallId outer = calls[call].parent; outer != kNone; outer = calls[outer].parent) {
-      ADA_CHECK(!all.count(outer), "blocks: {} lies inside {}, and both are matched; name one of them",
-                calls[call].label(), calls[outer].label());
+      ADA_CHECK(!all.count(outer), "{} {} lies inside {}, and both are matched; name one of them",
+                option("blocks") + ":", calls[call].label(), calls[outer].label());
     }
   }
 }
@@ -114,8 +115,8 @@ std::vector<Block> find_blocks(const Program& program) {
 }
 
 std::vector<Block> blocks_matching(const Program& program, const std::vector<std::string>& patterns) {
-  ADA_CHECK(!patterns.empty(),
-            "blocks: no pattern given; leave it out and the blocks are found by themselves");
+  ADA_CHECK(!patterns.empty(), "{} pattern given; leave it out and the blocks are found by themselves",
+            option("blocks") + ": no");
   const CallGraph graph(program);
   std::vector<CallId> chosen;
   for (const std::string& pattern : patterns) {

@@ -7,6 +7,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 namespace {
@@ -26,19 +27,18 @@ void rethrow_naming_folded(const std::vector<std::string>& names, const std::str
   } catch (const Error& error) {  // boundary: says what a failure leaves behind
     throw Error(error.fault(), error.what() + folded);
   } catch (const c10::OutOfMemoryError& error) {  // boundary: the estimates were too low
-    fail("{}: {}; give smaller batches, smaller blocks (blocks=) or less device_activation_memory{}", block,
-         first_line(error.what_without_backtrace()), folded);
+    fail("{}: {}; give smaller batches, smaller blocks ({}) or less {}{}", block,
+         first_line(error.what_without_backtrace()), option("blocks"), option("device_activation_memory"),
+         folded);
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
     // Torch says only in words whether this is its reason, and words are not parsed.
     if (options.deterministic)
-      fail("{}: {}; if an operator has no deterministic algorithm, leave deterministic out{}", block,
-           first_line(error.what_without_backtrace()), folded);
+      fail("{}: {}; if an operator has no deterministic algorithm, leave {} out{}", block,
+           first_line(error.what_without_backtrace()), option("deterministic"), folded);
     throw Error(Error::Fault::kInternal, first_line(error.what_without_backtrace()) + folded);
   } catch (const std::bad_alloc&) {  // boundary: likewise, of the host's memory
-    fail(
-        "{}: the host is out of memory; give smaller batches, smaller blocks (blocks=) or less "
-        "activation_memory{}",
-        block, folded);
+    fail("{}: the host is out of memory; give smaller batches, smaller blocks ({}) or less {}{}", block,
+         option("blocks"), option("activation_memory"), folded);
   } catch (...) {  // boundary: the caller's own exception keeps its type
     if (!folded.empty()) log_line(fmt::format("apply_adascale: stopped in {}{}", block, folded));
     throw;

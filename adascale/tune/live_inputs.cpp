@@ -4,6 +4,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 namespace {
@@ -135,8 +136,8 @@ Outputs LiveInputs::run_float(size_t part, size_t batch, const Inputs& inputs) c
   const std::string difference = difference_to_live(sim, inputs, outputs);
   ADA_CHECK(difference.empty(),
             "{}: batch {}: captured alone it computes something else than live ({}): its way depends on the "
-            "data; leave it out with blocks=",
-            path, batch, difference);
+            "data; leave it out with {}",
+            path, batch, difference, option("blocks"));
   return outputs;
 }
 

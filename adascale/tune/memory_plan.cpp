@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adascale/core/spelling.h"
 #include "adascale/device/memory.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/tune/activation_memory.h"
@@ -35,15 +36,17 @@ void plan_device(c10::Device device, int64_t folded, int64_t caught, const AdaSc
   if (!free) return;
   if (taken > *free)
     objections.add(
-        "device: {} has {} MiB free, and the largest block takes about {} MiB in training, "
-        "the quantized weights beside the model's own {} (none with in_place); "
-        "give smaller batches, smaller blocks (blocks=), or another device",
-        device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20);
+        "{}: {} has {} MiB free, and the largest block takes about {} MiB in training, the quantized "
+        "weights beside the model's own {} (none with in_place); give smaller batches, smaller blocks ({}), "
+        "or "
+        "another device",
+        option("device"), device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20,
+        option("blocks"));
   else if (taken + plan.on_device > *free)
     objections.add(
-        "device_activation_memory: got {} MiB, but {} has {} MiB free, of which training takes about {}; "
-        "give at most {}",
-        plan.on_device >> 20, device.str(), *free >> 20, taken >> 20, (*free - taken) >> 20);
+        "{}: got {} MiB, but {} has {} MiB free, of which training takes about {}; give at most {}",
+        option("device_activation_memory"), plan.on_device >> 20, device.str(), *free >> 20, taken >> 20,
+        (*free - taken) >> 20);
 }
 
 /// Checks the disk for the activations that memory does not hold.
@@ -53,10 +56,9 @@ void check_scratch(int64_t bytes, Objections& objections) {
     const ScratchRoom room = scratch_room();
     if (bytes > room.bytes)
       objections.add(
-          "activation_memory: about {} MiB of activations are left to a temporary file, "
-          "but {} has {} MiB free; "
-          "point TMPDIR to another folder, give fewer samples, or allow more memory",
-          bytes >> 20, room.folder, room.bytes >> 20);
+          "{}: about {} MiB of activations are left to a temporary file, but {} has {} MiB free; point "
+          "TMPDIR to another folder, give fewer samples, or allow more memory",
+          option("activation_memory"), bytes >> 20, room.folder, room.bytes >> 20);
   } catch (const Error& error) {  // boundary: one objection among others
     objections.add("{}", error.what());
   }
@@ -95,8 +97,8 @@ MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan
   if (!device.is_cpu())
     plan_device(device, folded, widest->is_whole() ? 0 : plan.activations, options, plan, objections);
   else if (options.device_activation_memory)
-    objections.add(
-        "device_activation_memory: the device is the CPU; leave it out, or give activation_memory");
+    objections.add("{}: the device is the CPU; leave it out, or give {}", option("device_activation_memory"),
+                   option("activation_memory"));
   check_scratch(plan.activations - plan.on_device - (options.activation_memory << 20), objections);
   return plan;
 }

@@ -7,6 +7,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 namespace {
@@ -83,8 +84,8 @@ Numbers pick_by_name(const Calls& calls, const std::vector<std::string>& pattern
     const size_t before = named.size();
     for (const size_t call : big)
       if (glob_match(pattern, calls[call].path)) named.push_back(call);
-    ADA_CHECK(named.size() > before, "blocks: '{}' matches no module with two layers that ran; these did: {}",
-              pattern, list_candidates(calls, big));
+    ADA_CHECK(named.size() > before, "{}: '{}' matches no module with two layers that ran; these did: {}",
+              option("blocks"), pattern, list_candidates(calls, big));
   }
   for (const size_t call : named)
     if (!is_inside_any(calls, call, named)) picked.push_back(call);

@@ -1,6 +1,7 @@
 #include "adascale/tune/recipe.h"
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 
@@ -40,7 +41,7 @@ const Recipe& recipe_named(const std::string& name) {
     if (recipe.name == name) return recipe;
     known += (known.empty() ? "" : ", ") + recipe.name;
   }
-  fail("recipe: got '{}', expected one of {}", name, known);
+  fail("{}: got '{}', expected one of {}", option("recipe"), name, known);
 }
 
 }  // namespace adascale

@@ -8,6 +8,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 #include "adascale/tune/check_batches.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
@@ -60,20 +61,23 @@ void check_held_out(const PartToTrain& part, int64_t held_out, Objections& objec
   const auto batches = static_cast<int64_t>(part.batches.size());
   if (batches == 0 || held_out < batches) return;
   if (part.is_whole())
-    objections.add("held_out_batches: got {} of {} batches, expected 0 to {}", held_out, batches,
-                   batches - 1);
+    objections.add("{}: got {} of {} batches, expected 0 to {}", option("held_out_batches"), held_out,
+                   batches, batches - 1);
   else
-    objections.add("{}: held_out_batches: got {} of the {} batches that reach it, expected 0 to {}",
-                   part.path, held_out, batches, batches - 1);
+    objections.add("{}: {}: got {} of the {} batches that reach it, expected 0 to {}", part.path,
+                   option("held_out_batches"), held_out, batches, batches - 1);
 }
 
 void check_budget(const Parts& parts, const AdaScaleOptions& options, const Recipe& recipe,
                   Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
-    objections.add("apply_adascale: recipe {} trains nothing; leave out epochs and iterations", recipe.name);
+    objections.add("apply_adascale: recipe {} trains nothing; leave out {} and {}", recipe.name,
+                   option("epochs"), option("iterations"));
   if (options.num_epochs && options.num_iterations)
-    objections.add("apply_adascale: got epochs and iterations, expected one of them");
-  if (options.lr_scale == 0) objections.add("lr_scale: got {}, expected more than 0", options.lr_scale);
+    objections.add("apply_adascale: got {} and {}, expected one of them", option("epochs"),
+                   option("iterations"));
+  if (options.lr_scale == 0)
+    objections.add("{}: got {}, expected more than 0", option("lr_scale"), options.lr_scale);
   for (const PartToTrain& part : parts) {
     if (part.is_whole() && part.batches.empty())
       objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
@@ -100,9 +104,9 @@ void check_deterministic(c10::Device device, const AdaScaleOptions& options, Obj
   const std::string given = set == nullptr ? "" : set;
   if (given == ":4096:8" || given == ":16:8") return;
   objections.add(
-      "deterministic: CUBLAS_WORKSPACE_CONFIG: got '{}', expected :4096:8 or :16:8, "
-      "with which alone cuBLAS sums in one order; set it before the first CUDA call",
-      given);
+      "{}: CUBLAS_WORKSPACE_CONFIG: got '{}', expected :4096:8 or :16:8, with which alone cuBLAS sums in one "
+      "order; set it before the first CUDA call",
+      option("deterministic"), given);
 }
 
 Recipe find_recipe(const std::string& name, Objections& objections) {
@@ -119,8 +123,8 @@ void add_layers_outside(const PartToTrain& part, std::vector<Block>& blocks, Obj
   const QuantizationSimModel& sim = part.sim;
   const std::vector<Block> outside = blocks_of_layers_outside(sim, blocks);
   if (outside.empty())
-    objections.add(
-        "train_outside: no layer outside the blocks is quantized; give them bits (outside_bw, layer_config)");
+    objections.add("{}: no layer outside the blocks is quantized; give them bits ({}, {})",
+                   option("train_outside"), option("outside_bw"), option("layer_config"));
   blocks.insert(blocks.end(), outside.begin(), outside.end());
   std::stable_sort(blocks.begin(), blocks.end(),
                    [](const Block& a, const Block& b) { return a.nodes.front() < b.nodes.front(); });
@@ -136,7 +140,8 @@ bool any_takes_bfloat16(const QuantizationSimModel& sim) {
 /// Otherwise a request for bf16 that no layer takes would silently have no effect.
 void check_precision(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
   if (options.precision == "bfloat16" && !any_sim(parts, any_takes_bfloat16))
-    objections.add("precision: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto");
+    objections.add("{}: got bfloat16, but no weight takes it: fp32 ones of up to 4 bits do; use auto",
+                   option("precision"));
 }
 
 /// Puts the parts that have something to train into the plan, and objects if there is none.
@@ -160,9 +165,9 @@ void choose_parts(const Parts& parts, TrainingPlan& plan, Objections& objections
                    fmt::join(list_calls(parts.front().sim.program()), ", "));
   else if (plan.parts.empty())
     objections.add(
-        "apply_adascale: no layer in the {} blocks found can be trained ({}); "
-        "give them 2 to {} bits, or use recipe rtn",
-        found, fmt::join(plan.not_trained, "; "), kMaxTrainedBits);
+        "apply_adascale: no layer in the {} blocks found can be trained ({}); give them 2 to {} bits, or use "
+        "{}",
+        found, fmt::join(plan.not_trained, "; "), kMaxTrainedBits, option("recipe", "rtn"));
 }
 
 int64_t most_batches(const Parts& parts) {
@@ -209,11 +214,13 @@ void check_options_of_parts(const PartedModel& model, const AdaScaleOptions& opt
   for (const std::string& pattern : options.blocks)
     if (std::none_of(paths.begin(), paths.end(),
                      [&](const std::string& path) { return glob_match(pattern, path); }))
-      objections.add("blocks: '{}' matches none of the blocks captured: {}", pattern, fmt::join(paths, ", "));
+      objections.add("{}: '{}' matches none of the blocks captured: {}", option("blocks"), pattern,
+                     fmt::join(paths, ", "));
   if (options.train_outside)
     objections.add(
-        "train_outside: got True, but of a model simulated block by block the blocks alone are quantized and "
-        "trained; leave it out, or name more modules in QuantizationSimModel's blocks=");
+        "{}, but of a model simulated block by block the blocks alone are quantized and trained; leave it "
+        "out, or name more modules in QuantizationSimModel's blocks=",
+        option("train_outside", true));
 }
 
 }  // namespace

@@ -129,7 +129,6 @@ class PartedModel:
         prefix: str,
         formats: list[str],
         encoding_version: str,
-        python_formats: list[ProgramFormat] = ...,
     ) -> list[str]: ...
 
 def present_devices() -> list[str]: ...

@@ -105,7 +105,7 @@ TEST_F(BadInput, Options) {
   expect_option_error({"--lr-scale", "-1"}, "--lr-scale: got -1");
   expect_option_error({"--threads", "0"}, "--threads: got 0");
   expect_option_error({"--threads", "100000"}, "--threads: got 100000, expected 1 to 1024");
-  expect_option_error({"--held-out-batches", "2"}, "held_out_batches: got 2 of 2 batches");
+  expect_option_error({"--held-out-batches", "2"}, "--held-out-batches: got 2 of 2 batches");
   expect_option_error({"--config", path("none.json")}, "none.json");
   expect_option_error({"--blocks", "nothing"}, "'nothing' matches no module");
 }

@@ -61,7 +61,7 @@ def test_too_small_a_device_is_refused_before_training() -> None:
         adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
     text = str(refusal.value)
     assert text.startswith("device: fake:0 has 2 MiB free, and the largest block takes about ")
-    assert text.endswith("; give smaller batches, smaller blocks (blocks=), or another device")
+    assert text.endswith("; give smaller batches, smaller blocks (blocks), or another device")
     assert all(torch.equal(model.state_dict()[name].cpu(), tensor.cpu()) for name, tensor in before.items())
 
 

@@ -137,7 +137,7 @@ def test_too_small_a_device_is_refused_and_a_larger_one_is_not(device: torch.dev
         adascale.apply_adascale(sim, data, num_iterations=2, progress=False)
     text = str(refusal.value)
     assert text.startswith(f"device: {device} has ")
-    assert text.endswith("; give smaller batches, smaller blocks (blocks=), or another device")
+    assert text.endswith("; give smaller batches, smaller blocks (blocks), or another device")
     assert adascale.apply_adascale(sim, data, num_iterations=2, progress=False).blocks
 
 

@@ -76,6 +76,18 @@ def test_texts_may_be_shown(tmp_path: Path) -> None:
     assert faults(tmp_path, "cli/b.cpp", "void f() {", "  names.find(x);  // not what().find()", "}") == []
 
 
+def test_messages_name_options_as_their_caller_does(tmp_path: Path) -> None:
+    cpp = ["void f() {", '  fail("no data; "', '       "give --seq-len");', "}"]
+    (found,) = faults(tmp_path, "adascale/run/a.cpp", *cpp)
+    assert found.startswith("adascale/run/a.cpp:3: says a flag to every caller")
+    python = ['"""Text for --help."""', "def f():", "    raise Error(f'give {x} or --format hf')"]
+    found = faults(tmp_path, "python/adascale/b.py", *python)[-1]
+    assert found.startswith("python/adascale/b.py:3: says a flag")
+    (tmp_path / "adascale/run/a.cpp").unlink()
+    assert faults(tmp_path, "python/adascale/b.py", '"""Text for --help."""', "x = 'a -- b'") == []
+    assert faults(tmp_path, "cli/a.cpp", 'void f() { fail("--threads: got {}", n); }') == []
+
+
 def test_an_exception_that_is_not_needed_is_a_fault(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, "python/adascale/errors.py", "def first_line(error): return ''")
     assert "first_line is excepted in tools/check_texts.py but parses nothing" in found

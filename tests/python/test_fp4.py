@@ -149,7 +149,7 @@ def test_rows_of_other_lengths_are_refused_by_name() -> None:
         adascale.QuantizationSimModel(model, torch.rand(2, 48), grid="mxfp4", default_param_bw=4)
     assert str(refusal.value) == (
         "0: in_features 48 is not a multiple of 32, the group of mxfp4; give the layer another grid, or "
-        "exclude it (param_bw 32)"
+        "exclude it (layer_config: param_bw 32)"
     )
 
 

@@ -126,7 +126,7 @@ class Skipping(Branchy):
     [
         ({"lr_scale": 0.0}, "^lr_scale: got 0, expected more than 0$"),
         ({"recipe": "rtn"}, "^apply_adascale: recipe rtn trains nothing; leave out epochs and iterations$"),
-        ({"train_outside": True}, "^train_outside: got True, but of a model simulated block by block"),
+        ({"train_outside": True}, "^train_outside=True, but of a model simulated block by block"),
         ({"held_out_batches": 4}, r"layers\.0: held_out_batches: got 4 of the 4 batches that reach it"),
         (
             {"held_out_batches": 2},
@@ -184,7 +184,7 @@ def test_all_objections_come_at_once_before_a_block_is_folded(branchy: nn.Module
         )
     for text in (
         "blocks: 'layer.*' matches none of the blocks captured: layers.0, layers.1, layers.2",
-        "train_outside: got True, but of a model simulated block by block",
+        "train_outside=True, but of a model simulated block by block",
         "lr_scale: got 0, expected more than 0",
     ):
         assert text in str(raised.value)

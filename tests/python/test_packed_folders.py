@@ -192,7 +192,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "an embedding": (
         {"formats": ["compressed-tensors"], "outside_bw": 8},
-        "model.embed_tokens is of kind Embedding, and it packs Linear alone; exclude it",
+        "model.embed_tokens is of kind Embedding, and only Linear is packed; exclude it",
     ),
     "tied": (
         {"formats": ["compressed-tensors"], "tied": True, "outside_bw": 8},
@@ -251,7 +251,7 @@ def test_a_router_that_is_no_linear_module_is_refused(tmp_path: Path) -> None:
     source = save_folder(MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4)), tmp_path / "model")
     experts = {"*.experts*": {"param_bw": 32}}
     with pytest.raises(
-        adascale.Error, match="mlp.gate is no torch.nn.Linear, which alone its readers unpack"
+        adascale.Error, match="mlp.gate is no torch.nn.Linear, and its readers unpack nothing else"
     ):
         adascale.quantize(
             source, tmp_path / "out", [TEXT], formats=["compressed-tensors"], layer_config=experts, **QUICK
@@ -341,7 +341,7 @@ def test_scales_beyond_float16_are_refused_before_work(tmp_path: Path) -> None:
             layer_config={"*embed_tokens": {"param_bw": 32}},
             **{**QUICK, "iterations": 10**6},
         )
-    assert "exclude the layer (param_bw 32)" in str(caught.value)
+    assert "exclude the layer (layer_config: param_bw 32)" in str(caught.value)
 
 
 def test_hf_does_not_lie_beside_what_gptq_wrote(tmp_path: Path) -> None:

@@ -182,7 +182,7 @@ TEST(Fp4, RefusesRowsThatAreNoWholeGroups) {
               check_grid("w", grid_of("mxfp4"), {4, 48});
             }),
             "w: in_features 48 is not a multiple of 32, the group of mxfp4; give the layer another grid, or "
-            "exclude it (param_bw 32)");
+            "exclude it (layer_config: param_bw 32)");
 }
 
 }  // namespace

@@ -123,9 +123,10 @@ TEST(Grid, ZeroStaysOnTheGridWhenAShortScaleIsRoundedDown) {
 TEST(Grid, ARangeBeyondTheDtypeIsRefused) {
   const Range range{at::tensor({-1e6f}), at::tensor({1e6f})};
   const Grid grid{.bits = 4, .scale_dtype = c10::ScalarType::Half};
-  EXPECT_EQ(error_of([&] { scale_of(range, grid, "head"); }),
-            "head: values are too large for int4 symmetric per tensor with scales stored as Half; "
-            "use more bits, exclude the layer (param_bw 32), or write a format of float32 scales");
+  EXPECT_EQ(
+      error_of([&] { scale_of(range, grid, "head"); }),
+      "head: values are too large for int4 symmetric per tensor with scales stored as Half; "
+      "use more bits, exclude the layer (layer_config: param_bw 32), or write a format of float32 scales");
 }
 
 }  // namespace

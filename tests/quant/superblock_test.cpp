@@ -198,9 +198,10 @@ TEST(Superblocks, NeedGroupsThatFitThem) {
 
 TEST(Superblocks, TooLargeForHalf) {
   const at::Tensor w = at::full({1, 256}, 1e6F);
-  EXPECT_EQ(error_of([&] { encode_rtn("w", w.neg(), grids()[0], min_max_range(w.neg(), grids()[0])); }),
-            "w: values are too large for int4 with minimum per group of 32 with scales stored as Half; "
-            "use more bits, exclude the layer (param_bw 32), or write a format of float32 scales");
+  EXPECT_EQ(
+      error_of([&] { encode_rtn("w", w.neg(), grids()[0], min_max_range(w.neg(), grids()[0])); }),
+      "w: values are too large for int4 with minimum per group of 32 with scales stored as Half; "
+      "use more bits, exclude the layer (layer_config: param_bw 32), or write a format of float32 scales");
 }
 
 }  // namespace

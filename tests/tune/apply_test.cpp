@@ -216,7 +216,7 @@ TEST(ApplyAdaScale, PartsAreCheckedAllAtOnceBySizesAlone) {
                    AdaScaleOptions{.train_outside = true, .held_out_batches = 1, .lr_scale = 0});
   });
   for (const char* text :
-       {"train_outside: got True, but of a model simulated block by block", "lr_scale: got 0",
+       {"train_outside = true, but of a model simulated block by block", "lr_scale: got 0",
         "linear_blocks.0: held_out_batches: got 1 of the 1 batches that reach it, expected 0 to 0",
         "linear_blocks.1: batch 1 of those that reach it: input"})
     EXPECT_NE(error.find(text), std::string::npos) << error;
@@ -300,7 +300,7 @@ TEST(ApplyAdaScale, RefusesWhatCannotWorkAllAtOnce) {
   options.recipe = "slow";
   options.activation_memory = -1;
   const auto text = error_of([&] { apply_adascale(sim, seed_batches(2), options); });
-  EXPECT_NE(text.find("got epochs and iterations"), std::string::npos) << text;
+  EXPECT_NE(text.find("got num_epochs and num_iterations"), std::string::npos) << text;
   EXPECT_NE(text.find("held_out_batches: got 7 of 2"), std::string::npos) << text;
   EXPECT_NE(text.find("recipe: got 'slow'"), std::string::npos) << text;
   EXPECT_NE(text.find("activation_memory: got -1"), std::string::npos) << text;
@@ -358,7 +358,7 @@ TEST(ApplyAdaScale, ALackOfMemoryNamesTheBlocksAlreadyFoldedAndTheCure) {
     if (event.stage.starts_with("block 3/5")) throw std::bad_alloc();
   };
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(2), options); }),
-            "linear_blocks.2: the host is out of memory; give smaller batches, smaller blocks (blocks=) or "
+            "linear_blocks.2: the host is out of memory; give smaller batches, smaller blocks (blocks) or "
             "less activation_memory; folded already, and kept so: linear_blocks.0, linear_blocks.1");
 }
 
@@ -460,7 +460,7 @@ TEST(Recipes, OfNoTrainingTakeNoBudget) {
   QuantizationSimModel sim = seed_sim();
   const AdaScaleOptions options{.num_iterations = 10, .recipe = "clip"};
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), options); }),
-            "apply_adascale: recipe clip trains nothing; leave out epochs and iterations");
+            "apply_adascale: recipe clip trains nothing; leave out num_epochs and num_iterations");
 }
 
 }  // namespace

@@ -72,7 +72,8 @@ PreparedFormat prepare_encodings(const ExportRequest& request) {
   check_version(request.options.encoding_version, objections);
   if (is_of_2(request.options.encoding_version)) check_widths(request.sim, objections);
   check_weights(request, objections);
-  return {.objections = objections.texts(), .files = encodings_files_of(request), .write = write_encodings_files};
+  return {
+      .objections = objections.texts(), .files = encodings_files_of(request), .write = write_encodings_files};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "adascale/formats/gguf/fit.h"
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/formats/gguf/types.h"
 #include "adascale/quant/forms/form.h"
 
@@ -9,15 +10,14 @@ namespace {
 
 void check_layer(const Layer& layer, const at::Tensor& weight, const Grid& asked) {
   const bool is_matrix = weight.dim() == 2 && layer.axes.channel == 0 && layer.axes.stack.empty();
-  ADA_CHECK(is_matrix, "{}: a {} is no matrix that a GGUF holds; exclude the layer (param_bw 32)", layer.name,
-            layer.kind->name);
+  ADA_CHECK(is_matrix, "{}: a {} is no matrix that a GGUF holds; exclude the layer ({})", layer.name,
+            layer.kind->name, how_to_exclude());
   ADA_CHECK(asked.form != lpbq_form(), "{}: a GGUF has no LPBQ; use decompressed_bw 0", layer.name);
   ADA_CHECK(asked.form->has_integer_codes(), "{}: no grid of {} is written to a GGUF; use grid int",
             layer.name, asked.form->name());
-  ADA_CHECK(
-      weight.size(1) % 32 == 0,
-      "{}: rows of {} are no blocks of 32, as every type of GGUF's has; exclude the layer (param_bw 32)",
-      layer.name, weight.size(1));
+  ADA_CHECK(weight.size(1) % 32 == 0,
+            "{}: rows of {} are no blocks of 32, as every type of GGUF's has; exclude the layer ({})",
+            layer.name, weight.size(1), how_to_exclude());
 }
 
 const GgufGrid& choose_type(const std::string& target, const Layer& layer, const Grid& asked) {

@@ -48,8 +48,8 @@ void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, O
   const QuantizedWeight& weight = sim.weights()[tensor.weight];
   objections.add(
       "gguf: {}: its grid, {}, is no type of GGUF's; "
-      "quantize with {}, which fits the grids, or leave the layer out (param_bw 32)",
-      weight.layer.name, to_string(weight.grid), option("formats", "gguf"));
+      "quantize with {}, which fits the grids, or leave the layer out ({})",
+      weight.layer.name, to_string(weight.grid), option("formats", "gguf"), how_to_exclude());
 }
 
 /// For a .gguf: its own tensors, the quantized ones replaced.
@@ -85,7 +85,8 @@ std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSo
     if (source.file && saved.weight == kNone) continue;
     if (found.empty())
       objections.add("gguf: {} has no place in llama.cpp's {}{}", saved.names.front(),
-                     source.architecture->name, saved.weight == kNone ? "" : "; leave it out (param_bw 32)");
+                     source.architecture->name,
+                     saved.weight == kNone ? "" : fmt::format("; leave it out ({})", how_to_exclude()));
     for (const std::string& name : found) plan.push_back(planned(sim, source, saved, name));
   }
   for (const GgufPlanned& tensor : plan) check_planned(tensor, sim, objections);

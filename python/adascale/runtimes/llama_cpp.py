@@ -5,6 +5,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._C import option
 from ..errors import Error, first_line
 from .runtime import RunBatch, need_package, only_file
 
@@ -20,7 +21,9 @@ class LlamaCpp:
         path = only_file(self.name, folder, ".gguf", "gguf")
         need_package(self.name, "llama_cpp", "llama-cpp-python")
         if "input_ids" not in inputs:
-            raise Error(f"--runtime {self.name}: the model has no input_ids, but {', '.join(inputs)}")
+            raise Error(
+                f"{option('runtime', self.name)}: the model has no input_ids, but {', '.join(inputs)}"
+            )
         model = _Model(path)
 
         def run(batch: dict[str, Tensor]) -> list[Tensor | None]:
@@ -39,7 +42,10 @@ def _lengths(mask: Tensor) -> list[int]:
     """Lengths of rows padded on the right."""
     lengths = mask.long().sum(1)
     if not torch.equal(mask.long(), (torch.arange(mask.shape[1]) < lengths[:, None]).long()):
-        raise Error("--runtime llama.cpp: attention_mask: got padding on the left, expected it on the right")
+        raise Error(
+            f"{option('runtime', 'llama.cpp')}: attention_mask: got padding on the left, expected it on "
+            "the right"
+        )
     return [int(length) for length in lengths]
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from .._C import option
 from ..errors import Error
 
 RunBatch = Callable[[dict[str, Tensor]], list[Tensor | None]]
@@ -31,7 +32,9 @@ class Runtime(Protocol):
 def need_package(runtime: str, package: str, install: str | None = None) -> None:
     """Raises an error with the ``pip install`` to run when ``package`` is missing."""
     if importlib.util.find_spec(package) is None:
-        raise Error(f"--runtime {runtime}: needs the package {package}; pip install {install or package}")
+        raise Error(
+            f"{option('runtime', runtime)}: needs the package {package}; pip install {install or package}"
+        )
 
 
 def only_file(runtime: str, folder: str, suffix: str, format_name: str) -> str:
@@ -40,7 +43,7 @@ def only_file(runtime: str, folder: str, suffix: str, format_name: str) -> str:
     if len(found) != 1:
         names = f" ({', '.join(path.name for path in found)})" if found else ""
         raise Error(
-            f"{folder}: holds {len(found)} {suffix} files{names}, expected exactly one for --runtime "
-            f"{runtime}; quantize with --format {format_name}"
+            f"{folder}: holds {len(found)} {suffix} files{names}, expected exactly one for "
+            f"{option('runtime', runtime)}; quantize with {option('formats', format_name)}"
         )
     return str(found[0])

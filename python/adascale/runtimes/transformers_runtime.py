@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from .._C import option
 from ..doors.folder_source import find_source, load_config, load_model, model_class
 from ..errors import Error, first_line
 from ..transformers_output import quiet_transformers
@@ -23,8 +24,8 @@ class TransformersRuntime:
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         if not Path(folder, "config.json").is_file():
             raise Error(
-                f"{folder}: holds no config.json for --runtime {self.name}; quantize a transformers folder "
-                "with --format hf or compressed-tensors"
+                f"{folder}: holds no config.json for {option('runtime', self.name)}; quantize a "
+                f"transformers folder with {option('formats', 'hf')} or compressed-tensors"
             )
         need_package(self.name, "transformers")
         source = find_source(folder)
