@@ -116,7 +116,7 @@ def test_lengths() -> None:
         ("a.txt", " \n", "a.txt: no text in it"),
         ("a.csv", "x", "a.csv: got .csv, expected .txt, .jsonl, .safetensors"),
         ("a", "x", "a: got no extension, expected .txt"),
-        ("a.txt", "too short", "expected 64 or more for one sample; give more text, a smaller --seq-len"),
+        ("a.txt", "too short", "expected 64 or more for one sample; give more text, a smaller seq_len"),
         ("a.jsonl", '{"text": "x"}\n{"text"', "a.jsonl:2: not JSON"),
         ("a.jsonl", '{"prompt": "x"}', 'a.jsonl:1: got keys prompt, expected "text" or "messages"'),
         ("a.jsonl", '["x"]', "a.jsonl:1: got list, expected an object"),
@@ -142,9 +142,7 @@ def test_chat_without_a_template(tmp_path: Path) -> None:
 def test_too_few_samples(tmp_path: Path) -> None:
     path = write_text(tmp_path / "a.txt", "fox\ndog\n")
     text = error(path, packing="padded", samples=5)
-    assert text.endswith(
-        "a.txt: 2 samples, expected 5; give more text, a smaller --seq-len or fewer --samples"
-    )
+    assert text.endswith("a.txt: 2 samples, expected 5; give more text, a smaller seq_len or fewer samples")
 
 
 def test_a_tokenizer_of_another_model(tmp_path: Path) -> None:

@@ -37,6 +37,9 @@ def run(*arguments: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True)
 
 
+REPORT = Path("report.json")
+
+
 def stored(folder: Path) -> dict[str, torch.Tensor]:
     return {name: t for shard in folder.glob("*.safetensors") for name, t in load_file(shard).items()}
 
@@ -76,13 +79,17 @@ def test_only_the_blocks_weights_change(
     assert {path: path.read_bytes() for path in source.rglob("*") if path.is_file()} == before
 
     names = {path.relative_to(source) for path in before} - {Path("pytorch_model.bin")}
-    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == names
+    assert {path.relative_to(out) for path in out.rglob("*") if path.is_file()} == names | {REPORT}
     for name in names:
         if name.suffix != ".safetensors":
             assert (out / name).read_bytes() == (source / name).read_bytes()
         else:
             with safe_open(source / name, "pt") as old, safe_open(out / name, "pt") as new:
-                assert list(old.keys()) == list(new.keys()) and old.metadata() == new.metadata()
+                assert list(old.keys()) == list(new.keys())
+                assert old.metadata().items() <= new.metadata().items()
+                assert (
+                    new.metadata()["adascale.plan"] == json.loads((out / REPORT).read_text())["adascale.plan"]
+                )
     old, new = stored(source), stored(out)
     for name, tensor in new.items():
         assert tensor.dtype == old[name].dtype
@@ -160,4 +167,7 @@ def test_the_command_and_the_call_write_the_same_bytes(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     for path in (tmp_path / "a").iterdir():
-        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+        if path.name != REPORT.name:  # it has the seconds
+            assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
+    plans = [json.loads((tmp_path / folder / REPORT).read_text())["plan"] for folder in "ab"]
+    assert plans[0] == plans[1]

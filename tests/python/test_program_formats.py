@@ -5,37 +5,46 @@ from pathlib import Path
 
 import pytest
 import torch
-from adascale.formats.quantized import QuantizedModel
+from adascale.formats.quantized import Prepared, QuantizedModel
 from torch import Tensor, nn
 
 from adascale import _C, Error, QuantizationSimModel
 
 
 class Recorder:
-    """A format that records its input."""
-
-    name = "record"
-    description = "what C++ tells"
-    files = ["PREFIX.txt"]
-    targets: list[str] = []
-    holds_activations = True
+    """Records the input of a format."""
 
     def __init__(self, objections: list[str] | None = None) -> None:
         self.objections = objections or []
-        self.checked = False
+        self.prepared = 0
 
-    def check(self, model: QuantizedModel) -> list[str]:
-        self.checked = True
-        return self.objections
-
-    def notes(self, model: QuantizedModel) -> list[str]:
-        return []
+    def prepare(self, model: QuantizedModel) -> Prepared:
+        self.prepared += 1
+        self.before = [activation.scale for activation in model.activations]
+        return Prepared(self.objections, files=[f"{model.prefix}.txt"], write=self.write)
 
     def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         self.model = model
         self.encodings = [model.encode(weight.index) for weight in model.weights]
         self.tensors, self.graph = model.tensors(), model.graph()
         Path(path(f"{model.prefix}.txt")).write_text("written")
+
+
+class Row:
+    """A row of the table, which keeps it for the rest of the process: each test has its recorder."""
+
+    name = "record"
+    description = "what C++ tells"
+    files = ["PREFIX.txt"]
+    targets: list[str] = []
+    holds_activations = True
+    recorder = Recorder()
+
+    def prepare(self, model: QuantizedModel) -> Prepared:
+        return self.recorder.prepare(model)
+
+
+_C.add_formats([Row()])
 
 
 class Tied(nn.Module):
@@ -56,8 +65,8 @@ def export(tmp_path: Path, recorder: Recorder, **options: object) -> Quantizatio
     ids = torch.randint(0, 24, (2, 5))
     sim = QuantizationSimModel(Tied().eval(), ids, **options)  # type: ignore[arg-type]
     sim.compute_encodings(lambda model: model(ids))
-    core = sim._core
-    core.export(str(tmp_path), "tied", ["record"], "1.0.0", [recorder])
+    Row.recorder = recorder
+    sim.export(tmp_path, "tied", formats=["record"])
     return sim
 
 
@@ -95,9 +104,9 @@ def test_objections_stop_everything(tmp_path: Path) -> None:
     recorder = Recorder(["record: one thing; cure", "record: another; cure"])
     with pytest.raises(Error, match="one thing; cure.*another; cure"):
         export(tmp_path / "out", recorder)
-    assert recorder.checked and not (tmp_path / "out").exists()
+    assert recorder.prepared == 1 and not (tmp_path / "out").exists()
 
 
 def test_the_command_offers_them(capfd: pytest.CaptureFixture[str]) -> None:
-    assert _C.run_command(["list", "formats"], [], [], [Recorder()]) == 0
+    assert _C.run_command(["list", "formats"], [], []) == 0
     assert "what C++ tells" in capfd.readouterr().out
