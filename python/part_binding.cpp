@@ -80,8 +80,7 @@ LiveModel to_live_model(const py::object& live, size_t batches, const PartedMode
 }
 
 AdaScaleReport train_parts(const PartedModel& model, const py::object& live, size_t batches,
-                           const py::dict& keywords, const py::object& progress) {
-  AdaScaleOptions options = read_adascale_options(keywords);
+                           AdaScaleOptions options, const py::object& progress) {
   options.progress = progress_to(progress);
   const LiveModel live_model = to_live_model(live, batches, model);
   const py::gil_scoped_release no_gil;

@@ -11,7 +11,7 @@ namespace adascale::python {
 namespace {
 
 SimOptions read_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
-                            const py::dict& keywords, bool is_part = false) {
+                            const py::dict& keywords) {
   SimOptions options;
   KeywordReader reader("QuantizationSimModel", keywords);
   visit_sim_options(reader, options);
@@ -20,17 +20,16 @@ SimOptions read_sim_options(const std::string& scheme, const std::string& layer_
   options.quant_scheme = quant_scheme_from(scheme);
   options.layer_config = parse_layer_config(layer_config);
   options.in_place = in_place;
-  options.is_part = is_part;
+  if (options.device != "auto") find_device(options.device);
   return options;
 }
 
 std::unique_ptr<QuantizationSimModel> make_sim(const std::string& graph,
                                                std::unordered_map<std::string, at::Tensor> tensors,
-                                               const std::string& scheme, const std::string& layer_config,
-                                               bool in_place, const py::dict& keywords, bool is_part) {
-  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords, is_part);
+                                               SimOptions options, bool is_part) {
+  options.is_part = is_part;
   const py::gil_scoped_release no_gil;
-  return std::make_unique<QuantizationSimModel>(parse_program(graph, std::move(tensors)), options);
+  return std::make_unique<QuantizationSimModel>(parse_program(graph, std::move(tensors)), std::move(options));
 }
 
 template <class Run>
@@ -65,19 +64,8 @@ std::vector<std::string> state_names(const QuantizationSimModel& sim) {
   return names;
 }
 
-void check_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
-                       const py::dict& keywords) {
-  const SimOptions options = read_sim_options(scheme, layer_config, in_place, keywords);
-  if (options.device != "auto") find_device(options.device);
-}
-
-void check_adascale_options(const py::dict& keywords) {
-  read_adascale_options(keywords);
-}
-
-AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& batches,
-                     const py::dict& keywords, const py::object& progress) {
-  AdaScaleOptions options = read_adascale_options(keywords);
+AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& batches, AdaScaleOptions options,
+                     const py::object& progress) {
   options.progress = progress_to(progress);
   const std::vector<Inputs> inputs = to_batches(batches);
   const py::gil_scoped_release no_gil;
@@ -87,12 +75,16 @@ AdaScaleReport train(QuantizationSimModel& sim, const std::vector<py::list>& bat
 }  // namespace
 
 void bind_sim(py::module_& module) {
-  module.def("check_sim_options", &check_sim_options);
-  module.def("check_adascale_options", &check_adascale_options);
+  // Keywords, read and checked once: before a capture or a data loader, which may take long.
+  py::class_<SimOptions>(module, "SimOptions")
+      .def(py::init(&read_sim_options), py::arg("quant_scheme"), py::arg("layer_config"), py::arg("in_place"),
+           py::arg("options"));
+  py::class_<AdaScaleOptions>(module, "AdaScaleOptions")
+      .def(py::init(&read_adascale_options), py::arg("options"));
   using Release = py::call_guard<py::gil_scoped_release>;
   py::class_<QuantizationSimModel>(module, "Sim")
-      .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("quant_scheme"),
-           py::arg("layer_config"), py::arg("in_place"), py::arg("options"), py::arg("is_part") = false)
+      .def(py::init(&make_sim), py::arg("graph"), py::arg("tensors"), py::arg("options"),
+           py::arg("is_part") = false)
       .def_property_readonly("device",
                              [](const QuantizationSimModel& sim) { return sim.program().device.str(); })
       .def("call", &call, py::arg("inputs"))

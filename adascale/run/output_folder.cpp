@@ -20,6 +20,14 @@ void check_writable(const std::string& folder) {
   const StagedFiles probe(folder);
 }
 
+void check_places(const ExportPlan& files, Objections& objections) {
+  objections.gather([&] {
+    StagedFiles probe(files.folder);
+    for (const PreparedFormat& format : files.prepared)
+      for (const std::string& file : format.files) probe.path(file);
+  });
+}
+
 void check_no_leftovers(const ExportPlan& files, Objections& objections) {
   const std::vector<std::string> written = files.paths();
   for (const ExportFormat& format : export_formats())

@@ -95,6 +95,7 @@ RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
   sources.push_back(opened.source.path);  // e.g. the .gguf in the folder
   check_no_overwritten(plan.files.paths(), sources, objections);
   check_no_leftovers(plan.files, objections);
+  check_places(plan.files, objections);
   objections.raise();
   for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
   return plan;

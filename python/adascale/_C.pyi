@@ -60,15 +60,20 @@ class AdaScaleReport:
     @property
     def block_bytes(self) -> int: ...
 
+class SimOptions:
+    def __init__(
+        self, quant_scheme: str, layer_config: str, in_place: bool, options: dict[str, Any]
+    ) -> None: ...
+
+class AdaScaleOptions:
+    def __init__(self, options: dict[str, Any]) -> None: ...
+
 class Sim:
     def __init__(
         self,
         graph: bytes,
         tensors: dict[str, Tensor],
-        quant_scheme: str,
-        layer_config: str,
-        in_place: bool,
-        options: dict[str, Any],
+        options: SimOptions,
         is_part: bool = False,
     ) -> None: ...
     @property
@@ -79,7 +84,7 @@ class Sim:
     def apply_adascale(
         self,
         batches: list[list[Any]],
-        options: dict[str, Any],
+        options: AdaScaleOptions,
         progress: Callable[[str, int, int, float | None], None] | None,
     ) -> AdaScaleReport: ...
     def begin_calibration(self) -> None: ...
@@ -118,7 +123,7 @@ class PartedModel:
         self,
         live: LiveRuns,
         batches: int,
-        options: dict[str, Any],
+        options: AdaScaleOptions,
         progress: Callable[[str, int, int, float | None], None] | None,
     ) -> AdaScaleReport: ...
     def describe(self) -> str: ...
@@ -156,10 +161,6 @@ def load_encodings(
 ) -> list[str]: ...
 def list_model_files(folder: str) -> tuple[list[str], list[str]]: ...
 def encodings_of(sim: Sim) -> dict[str, tuple[Tensor, Tensor, Tensor]]: ...
-def check_sim_options(
-    quant_scheme: str, layer_config: str, in_place: bool, options: dict[str, Any]
-) -> None: ...
-def check_adascale_options(options: dict[str, Any]) -> None: ...
 def sim_keywords() -> list[tuple[str, str, object, str]]: ...
 def adascale_keywords() -> list[tuple[str, str, object, str]]: ...
 def quantize_keywords() -> list[tuple[str, str, object, str]]: ...

@@ -59,11 +59,11 @@ def apply_adascale(
     keywords = keywords_of(options)
     if num_epochs is not None:
         keywords["num_epochs"] = num_epochs
-    _C.check_adascale_options(keywords)  # before the loader, which may take long
+    training = _C.AdaScaleOptions(keywords)  # before the loader, which may take long
     batches = _record(qsim.model, data_loader, forward_fn or default_forward_fn)
     with Progress(progress) as show, torch.inference_mode(False):
         try:
-            return qsim._core.apply_adascale(batches, keywords, show)
+            return qsim._core.apply_adascale(batches, training, show)
         finally:
             qsim._show_folded_weights()
 

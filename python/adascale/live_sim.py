@@ -107,12 +107,12 @@ class LiveSim:
         return [(block.core, block.path) for block in self.blocks]
 
     def apply_adascale(
-        self, batches: list[Call], keywords: dict[str, Any], progress: ShowProgress | None
+        self, batches: list[Call], options: _C.AdaScaleOptions, progress: ShowProgress | None
     ) -> _C.AdaScaleReport:
         """Trains block after block on its inputs in the FP model and in the one quantized so far."""
         models = self._float_model, self.model
         runs = LiveRuns(models, self.blocks, batches, self._device, self.show_folded_weights)
-        return self.parts.apply_adascale(runs, len(batches), keywords, progress)
+        return self.parts.apply_adascale(runs, len(batches), options, progress)
 
     def begin_calibration(self) -> None:
         self.parts.begin_calibration()

@@ -60,11 +60,10 @@ class QuantizationSimModel:
         scheme = quant_scheme.value if isinstance(quant_scheme, QuantScheme) else quant_scheme
         layers = json.dumps(layer_config or {})
         blocks = _pattern_list(blocks)
-        keywords = keywords_of(options)
-        _C.check_sim_options(scheme, layers, in_place, keywords)  # before the capture, which may take long
+        settings = _C.SimOptions(scheme, layers, in_place, keywords_of(options))  # before the capture
 
         def simulate(captured: Capture, is_part: bool) -> _C.Sim:
-            return _C.Sim(captured.graph, captured.tensors, scheme, layers, in_place, keywords, is_part)
+            return _C.Sim(captured.graph, captured.tensors, settings, is_part)
 
         with torch.inference_mode(False):  # tensors made under it could not be trained on
             whole = _capture_whole(model, dummy_input, blocks)

@@ -200,7 +200,9 @@ def test_progress_tells_the_last_loss_that_was_read(ahead: bool) -> None:
     sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
     with traits(runs_ahead=ahead):
         options = {"num_iterations": 45, "blocks": ["linear_blocks.0"]}
-        sim._core.apply_adascale([[x] for x in data], options, lambda _s, step, _t, _l: steps.append(step))
+        sim._core.apply_adascale(
+            [[x] for x in data], _C.AdaScaleOptions(options), lambda _s, step, _t, _l: steps.append(step)
+        )
     assert steps == ([20, 40, 45] if ahead else list(range(1, 46)))
 
 

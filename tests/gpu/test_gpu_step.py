@@ -18,6 +18,7 @@ from small_models import ConsecutiveBlocks, seed_loader
 from torch import nn
 
 import adascale
+from adascale import _C
 
 ITERATIONS = 20
 PROFILED = 4  # the profiler's tables grow
@@ -187,7 +188,7 @@ def test_switches_come_back_after_a_failure_too(device: torch.device) -> None:
 
     before = switches()
     with pytest.raises(KeyboardInterrupt), operators_of_torch():
-        sim._core.apply_adascale([[x] for x in data], {"num_iterations": 40}, stop)
+        sim._core.apply_adascale([[x] for x in data], _C.AdaScaleOptions({"num_iterations": 40}), stop)
     assert switches() == before
 
 

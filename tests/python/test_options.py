@@ -84,3 +84,16 @@ def test_layer_config() -> None:
 def test_public_names() -> None:
     assert all(hasattr(adascale, name) for name in adascale.__all__)
     assert adascale.__version__.count(".") == 2
+
+
+def test_a_run_reads_its_options_and_finds_its_blocks_once(tmp_path: Path) -> None:
+    def counts() -> tuple[int, int]:
+        return _C.counted("read_options"), _C.counted("find_blocks")
+
+    model, x = ConsecutiveBlocks(16, 2).eval(), torch.rand(8, 16)
+    options, blocks = counts()
+    adascale.quantize(model, tmp_path, x, iterations=1, progress=False)
+    assert counts() == (options + 1, blocks + 1)
+    sim = QuantizationSimModel(model, x)
+    adascale.apply_adascale(sim, [x], num_iterations=1, progress=False)
+    assert counts() == (options + 3, blocks + 2)  # of the simulation, of the training

@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "encoding_version for nothing": (
         {"formats": ["gptq"], "encoding_version": "2.1.0"},
-        "--encoding-version 2.1.0: is for the format encodings, which is not written",
+        "encoding_version='2.1.0': is for the format encodings, which is not written",
     ),
     "files of one name": (
         {"formats": ["hf", "compressed-tensors"]},

@@ -39,12 +39,12 @@ class _OnnxFormat:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
             text = f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"
-            return Prepared([text])
+            return Prepared([text], files=[f"{model.prefix}.onnx"])
         objections = self._check_grids(model)
         try:
             captured = self._capture(model)
         except Error as error:
-            return Prepared([*objections, f"{self.name}: {error}"])
+            return Prepared([*objections, f"{self.name}: {error}"], files=[f"{model.prefix}.onnx"])
         return self._prepare(captured, model, objections)
 
     def _prepare(self, captured: Captured, model: QuantizedModel, objections: list[str]) -> Prepared:
@@ -53,7 +53,7 @@ class _OnnxFormat:
         objections += _check_two_bits(self.name, self._two_bits(graph, renamed))
         objections += self._check_weights(graph, renamed)
         if objections:
-            return Prepared(objections)
+            return Prepared(objections, files=[f"{model.prefix}.onnx"])
         beside = [data_name(model)] if is_large else []
         notes = [f"{self.name}: weights go to {name}, beside {model.prefix}.onnx" for name in beside]
 
