@@ -104,7 +104,6 @@ json block_json(const BlockReport& block) {
           {"held_out_before", optional_json(block.held_out_before)},
           {"held_out_after", optional_json(block.held_out_after)},
           {"iterations", block.iterations},
-          {"seconds", block.seconds},
           {"kept", block.kept},
           {"note", block.note}};
 }
@@ -125,7 +124,6 @@ std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
   const nlohmann::ordered_json all = {{"adascale.plan", plan.files.options.plan},
                                       {"device", report.device},
                                       {"precision", report.precision},
-                                      {"seconds", report.seconds},
                                       {"blocks", blocks},
                                       {"not_trained", report.not_trained},
                                       {"plan", plan_json(plan)}};

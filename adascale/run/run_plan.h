@@ -38,7 +38,8 @@ std::string hash_of(const RunPlan& plan);
 
 /// The file beside the run's others that says what was decided and what came of it.
 inline constexpr char kReportFile[] = "report.json";
-/// Its content: the plan, its hash, and each block's and layer's result.
+/// Its content: the plan, its hash, and each block's and layer's result. No times: the same run gives the
+/// same bytes.
 std::string report_json(const RunPlan& plan, const AdaScaleReport& report);
 
 }  // namespace adascale

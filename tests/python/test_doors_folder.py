@@ -167,7 +167,4 @@ def test_the_command_and_the_call_write_the_same_bytes(tmp_path: Path) -> None:
     finally:
         torch.set_num_threads(threads)
     for path in (tmp_path / "a").iterdir():
-        if path.name != REPORT.name:  # it has the seconds
-            assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name
-    plans = [json.loads((tmp_path / folder / REPORT).read_text())["plan"] for folder in "ab"]
-    assert plans[0] == plans[1]
+        assert path.read_bytes() == (tmp_path / "b" / path.name).read_bytes(), path.name

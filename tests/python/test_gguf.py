@@ -245,7 +245,7 @@ def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
     assert "GGUF has no type of 7 bits; use 4, 5 or 8, or 2, 3 or 6" in objection(
         source, tmp_path, ["gguf"], param_bw=7
     )
-    assert "gguf:Q6_K: no layer has its 6 bits; use --param-bw 6" in objection(
+    assert "gguf:Q6_K: no layer has its 6 bits; use param_bw=6" in objection(
         source, tmp_path, ["gguf:Q6_K"], param_bw=4
     )
     assert "'gguf:Q9_X': gguf has no grid 'Q9_X'; it has Q4_0, Q4_1" in objection(

@@ -117,7 +117,7 @@ def test_quantize_takes_an_encoding_version(tmp_path: Path) -> None:
     options: dict[str, Any] = {"iterations": 2, "output_bw": 16, "formats": ["encodings"], "progress": False}
     model, data = ConsecutiveBlocks().eval(), torch.cat(seed_loader())
     adascale.quantize(model, tmp_path, data, encoding_version="2.1.0", **options)
-    (file,) = (path for path in tmp_path.iterdir() if not path.name.endswith("_torch.encodings"))
+    (file,) = (path for path in tmp_path.glob("*.encodings") if not path.name.endswith("_torch.encodings"))
     assert json.loads(file.read_text())["version"] == "2.1.0"
     with pytest.raises(Error, match="encoding_version: got '3.0.0'"):
         adascale.quantize(model, tmp_path, data, encoding_version="3.0.0", **options)

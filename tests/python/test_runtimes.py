@@ -17,7 +17,7 @@ def test_names_are_unique() -> None:
 
 
 def test_a_missing_package_is_named() -> None:
-    with pytest.raises(Error, match="--runtime fast: needs the package no_such; pip install no-such"):
+    with pytest.raises(Error, match="runtime='fast': needs the package no_such; pip install no-such"):
         need_package("fast", "no_such", "no-such")
     need_package("fast", "torch")
 
@@ -27,7 +27,7 @@ def test_a_missing_file_is_named_first(
     runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
-    with pytest.raises(Error, match=rf"holds (0|no) .*--runtime {runtime.name}; quantize"):
+    with pytest.raises(Error, match=rf"holds (0|no) .*runtime='{runtime.name}'; quantize"):
         runtime.open(str(tmp_path), ["x"], ["y"])
 
 
@@ -35,12 +35,12 @@ def test_a_missing_file_is_named_first(
 def test_each_names_its_package(runtime: Runtime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / runtime.files.replace("*", "m")).touch()
     monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
-    with pytest.raises(Error, match=f"--runtime {runtime.name}: needs the package .*; pip install "):
+    with pytest.raises(Error, match=f"runtime='{runtime.name}': needs the package .*; pip install "):
         runtime.open(str(tmp_path), ["x"], ["y"])
 
 
 def test_one_file_is_expected(tmp_path: Path) -> None:
-    with pytest.raises(Error, match=r"holds 0 \.onnx files, .* quantize with --format onnx"):
+    with pytest.raises(Error, match=r"holds 0 \.onnx files, .* quantize with formats=.'onnx'."):
         only_file("fast", str(tmp_path), ".onnx", "onnx")
     (tmp_path / "a.onnx").touch()
     assert only_file("fast", str(tmp_path), ".onnx", "onnx") == str(tmp_path / "a.onnx")
