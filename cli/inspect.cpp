@@ -12,9 +12,12 @@ namespace adascale {
 namespace {
 
 void inspect(const QuantizeRequest& request, const Doors& doors) {
-  Program program = door_of(request, doors).open(request.model, request.data).program;
-  const ModelPlan plan = plan_model(std::move(program), request, /*in_place=*/true);
-  fmt::print("{}: {}\n", request.model, summarize(plan));
+  OpenedModel opened = door_of(request, doors).open(request.model, request.data);
+  check_is_whole(opened, "adascale quantize --dry-run shows a model block by block");
+  std::vector<ModelPlan> parts;
+  parts.push_back(plan_model(std::move(opened.program), request, /*in_place=*/true));
+  const ModelPlan& plan = parts.front();
+  fmt::print("{}: {}\n", request.model, summarize(parts));
   fmt::print("\ninputs\n{}", describe_inputs(plan.sim.program()));
   fmt::print("\nblocks (*) among the module calls with layers\n{}",
              describe_calls(plan.sim.program(), plan.blocks));

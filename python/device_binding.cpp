@@ -22,6 +22,7 @@ void set_traits_of(const std::string& device, bool multiplies_bfloat16, bool fus
 
 void bind_device(py::module_& module) {
   module.def("present_devices", &present_devices);
+  module.def("preferred_device", [] { return preferred_device().str(); });
   module.def(
       "free_device_bytes", [](const std::string& device) { return free_device_bytes(find_device(device)); },
       py::arg("device"));

@@ -5,6 +5,8 @@
 #include "adascale/io/pt2.h"
 #include "callbacks.h"
 #include "formats.h"
+#include "live_model.h"
+#include "values.h"
 
 namespace adascale::python {
 namespace {
@@ -13,14 +15,55 @@ py::object to_python(const DataRequest& data) {
   const DataOptions& options = data.options;
   return py::module_::import("adascale.doors.door")
       .attr("DataRequest")(data.files, options.samples, options.seq_len, options.packing,
-                           options.data_weights, data.seed);
+                           options.data_weights, data.seed, options.batch_size, data.device, data.blocks);
+}
+
+using Tensors = std::unordered_map<std::string, at::Tensor>;
+
+/// Gives Python the parts' simulations, which stay C++'s.
+RunningModel start(const std::shared_ptr<py::object>& opened, size_t batches, const PartedModel& model) {
+  return in_python([&]() -> RunningModel {
+    constexpr auto kLent = py::return_value_policy::reference;
+    py::list sims;
+    for (const SimPart& part : model.parts) sims.append(py::cast(&part.sim, kLent));
+    const std::shared_ptr<py::object> runs = share(opened->attr("start")(sims, py::cast(&model, kLent)));
+    return {
+        to_live_model(*runs, batches, model), [runs](size_t batch) { run_quantized(*runs, batch); },
+        [runs] {
+          return in_python([&] {
+            return to_named(runs->attr("state")().cast<std::vector<std::pair<std::string, at::Tensor>>>());
+          });
+        }};
+  });
+}
+
+/// An `adascale.doors.live.OpenedParts`.
+OpenedParts to_parts(const py::object& opened) {
+  OpenedParts model;
+  for (const py::handle& part : opened.attr("parts")) {
+    const auto [path, graph, tensors] = part.cast<std::tuple<std::string, std::string, Tensors>>();
+    model.parts.push_back({path, parse_program(graph, tensors)});
+  }
+  model.refusal = opened.attr("refusal").cast<std::string>();
+  model.not_captured = to_left_out(opened.attr("not_captured").cast<Notes>());
+  model.places = to_places(opened.attr("places").cast<Places>());
+  model.device = c10::Device(opened.attr("device").cast<std::string>());
+  model.batches = opened.attr("batches").cast<int64_t>();
+  model.samples = opened.attr("samples").cast<int64_t>();
+  model.batch_size = opened.attr("batch_size").cast<int64_t>();
+  model.first_batch = to_values(opened.attr("first_batch"));
+  model.start = [held = share(opened), batches = static_cast<size_t>(model.batches)](
+                    const PartedModel& parted) { return start(held, batches, parted); };
+  return model;
 }
 
 OpenedModel to_model(const py::object& opened) {
   OpenedModel model;
-  const auto graph = opened.attr("graph").cast<std::string>();
-  model.program =
-      parse_program(graph, opened.attr("tensors").cast<std::unordered_map<std::string, at::Tensor>>());
+  if (const py::object parts = opened.attr("parts"); !parts.is_none())
+    model.parts = to_parts(parts);
+  else
+    model.program =
+        parse_program(opened.attr("graph").cast<std::string>(), opened.attr("tensors").cast<Tensors>());
   model.stem = opened.attr("stem").cast<std::string>();
   model.samples = opened.attr("samples").cast<Samples>();
   model.notes = opened.attr("notes").cast<std::vector<std::string>>();

@@ -18,7 +18,7 @@ py::object quantized_class(const char* name) {
   return py::module_::import("adascale.formats.quantized").attr(name);
 }
 
-py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) {
+py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved, int32_t index) {
   const QuantizedWeight& weight = sim.weights()[saved.weight];
   const Grid& grid = weight.grid;
   const at::Tensor parameter = sim.program().state.at(saved.names.front());
@@ -28,18 +28,22 @@ py::object weight_of(const QuantizationSimModel& sim, const SavedTensor& saved) 
       py::arg("bits") = grid.bits, py::arg("symmetric") = grid.symmetric,
       py::arg("scaled_axes") = grid.scaled_axes(), py::arg("group_axis") = grid.group_axis,
       py::arg("group_size") = grid.group_size,
-      py::arg("is_affine") = (grid.is_plain() || grid.form == lpbq_form()), py::arg("index") = saved.weight);
+      py::arg("is_affine") = (grid.is_plain() || grid.form == lpbq_form()), py::arg("index") = index);
 }
 
-py::list weights_of(const QuantizationSimModel& sim) {
+/// Their indices count through all simulations.
+py::list weights_of(const ModelToWrite& model) {
   py::list weights;
-  for (const SavedTensor& saved : saved_state(sim))
-    if (saved.weight != kNone) weights.append(weight_of(sim, saved));
+  int32_t first = 0;
+  for (const QuantizationSimModel* sim : model.sims) {
+    for (const SavedTensor& saved : saved_state(*sim))
+      if (saved.weight != kNone) weights.append(weight_of(*sim, saved, first + saved.weight));
+    first += static_cast<int32_t>(sim->weights().size());
+  }
   return weights;
 }
 
-py::list activations_of(const QuantizationSimModel& sim) {
-  py::list activations;
+void add_activations(const QuantizationSimModel& sim, py::list& activations) {
   for (const ActivationQuantizer& quantizer : sim.activations()) {
     const Grid grid{.bits = quantizer.bits, .symmetric = quantizer.symmetric};
     const auto& kept = quantizer.encoding;
@@ -49,6 +53,11 @@ py::list activations_of(const QuantizationSimModel& sim) {
         py::arg("qmax") = grid.qmax(), py::arg("scale") = kept ? py::cast(kept->scale) : py::none(),
         py::arg("offset") = kept ? py::cast(kept->offset) : py::none()));
   }
+}
+
+py::list activations_of(const ModelToWrite& model) {
+  py::list activations;
+  for (const QuantizationSimModel* sim : model.sims) add_activations(*sim, activations);
   return activations;
 }
 
@@ -91,41 +100,45 @@ py::dict tensors_of(const QuantizationSimModel& sim) {
   return tensors;
 }
 
-py::object encode(const QuantizationSimModel& sim, int32_t weight) {
-  const Encoding encoding = sim.weight_encoding(weight);
+py::object encode(const ModelToWrite& model, size_t weight) {
+  auto sim = model.sims.begin();
+  for (; weight >= (*sim)->weights().size(); ++sim) weight -= (*sim)->weights().size();
+  const Encoding encoding = (*sim)->weight_encoding(static_cast<int32_t>(weight));
   return quantized_class("Encoding")(encoding.codes, encoding.scale, encoding.offset);
 }
 
 /// Names of the tensors that changed, tied ones together, with their values if asked for: the
 /// quantized weights, and the weights and norms of folded batch norms.
-py::list changed_tensors(const QuantizationSimModel& sim, bool with_values) {
+py::list changed_tensors(const ModelToWrite& model, bool with_values) {
   py::list tensors;
   std::set<std::string> seen;
   const auto add = [&](const std::vector<std::string>& names, const at::Tensor& value) {
     tensors.append(with_values ? py::object(py::make_tuple(names, value)) : py::object(py::cast(names)));
     seen.insert(names.begin(), names.end());
   };
-  for (const SavedTensor& saved : saved_state(sim))
-    if (saved.weight != kNone) add(saved.names, with_values ? values_of(sim, saved) : at::Tensor());
-  for (const FoldedBatchNorm& folded : sim.program().folded_batch_norms)
-    for (const auto& [name, value] : folded.source_state)
-      if (!seen.contains(name)) add({name}, value.detach());
+  for (const SavedValue& saved : saved_values(model))
+    if (saved.is_quantized) add(saved.names, with_values ? saved.value() : at::Tensor());
+  for (const QuantizationSimModel* sim : model.sims)
+    for (const FoldedBatchNorm& folded : sim->program().folded_batch_norms)
+      for (const auto& [name, value] : folded.source_state)
+        if (!seen.contains(name)) add({name}, value.detach());
   return tensors;
 }
 
 /// Its content is the sim's present state; its functions keep `request` only during the call.
 py::object to_quantized_model(const ExportRequest& request) {
   const QuantizationSimModel& sim = request.sim;
+  const ModelToWrite& model = request.model;
   return quantized_class("QuantizedModel")(
       py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
-      py::arg("target") = request.target, py::arg("weights") = weights_of(sim),
-      py::arg("activations") = activations_of(sim), py::arg("outputs") = names_of(sim.program()).outputs,
+      py::arg("target") = request.target, py::arg("weights") = weights_of(model),
+      py::arg("activations") = activations_of(model), py::arg("outputs") = names_of(sim.program()).outputs,
       py::arg("metadata") = producer_metadata(request),
       py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
       py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),
-      py::arg("encode") = py::cpp_function([&sim](int32_t weight) { return encode(sim, weight); }),
-      py::arg("changed") = changed_tensors(sim, false),
-      py::arg("changed_values") = py::cpp_function([&sim] { return changed_tensors(sim, true); }));
+      py::arg("encode") = py::cpp_function([&model](size_t weight) { return encode(model, weight); }),
+      py::arg("changed") = changed_tensors(model, false),
+      py::arg("changed_values") = py::cpp_function([&model] { return changed_tensors(model, true); }));
 }
 
 PreparedFormat to_prepared(const py::object& answer) {

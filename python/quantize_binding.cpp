@@ -62,6 +62,7 @@ AdaScaleReport quantize_through(const QuantizeRequest& asked, const std::vector<
 }  // namespace
 
 void bind_quantize(py::module_& module) {
+  module.attr("DEFAULT_BATCH_SIZE") = kDefaultBatchSize;
   module.def("quantize_keywords", &quantize_keywords);
   py::class_<QuantizeRequest>(module, "QuantizeRequest")
       .def(py::init(&read_request), py::arg("output_dir"), py::arg("formats"), py::arg("layer_config"),

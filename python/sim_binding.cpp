@@ -51,13 +51,6 @@ py::list call_weights_only(const QuantizationSimModel& sim, const py::list& inpu
   return run(inputs, [&](const Inputs& values) { return sim.run(values, SimMode::kWeightsOnly); });
 }
 
-std::string difference(const QuantizationSimModel& sim, const py::list& inputs, const py::list& live) {
-  const Inputs values = to_values(inputs);
-  const Outputs expected = to_values(live);
-  const py::gil_scoped_release no_gil;
-  return difference_to_live(sim, values, expected);
-}
-
 std::vector<std::string> state_names(const QuantizationSimModel& sim) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : sim.program().state) names.push_back(name);
@@ -89,7 +82,6 @@ void bind_sim(py::module_& module) {
                              [](const QuantizationSimModel& sim) { return sim.program().device.str(); })
       .def("call", &call, py::arg("inputs"))
       .def("call_weights_only", &call_weights_only, py::arg("inputs"))
-      .def("difference_to_live", &difference, py::arg("inputs"), py::arg("live"))
       .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
       .def("begin_calibration", &QuantizationSimModel::begin_calibration, Release())
       .def("end_calibration", &QuantizationSimModel::end_calibration, Release())

@@ -23,7 +23,6 @@ ALLOWED = {
     ("adascale/sim/json_reader.cpp", ""): "shows nlohmann's text without its number",
     ("python/adascale/errors.py", "first_line"): "shows the first line of a foreign error",
     ("python/adascale/runtimes/openvino.py", "_reason"): "shows the last line, OpenVINO's summary",
-    ("python/adascale/doors/module.py", "_without_dummy_input"): "to be removed with the new doors",
 }
 # Files that may: the speller itself, and a hint for pip.
 MAY_SAY_FLAGS = {"adascale/core/spelling.h", "adascale/core/spelling.cpp", "python/adascale/torch_minor.py"}

@@ -8,11 +8,13 @@
 #include <fstream>
 #include <map>
 
-#include "adascale/formats/export_checks.h"
 #include "adascale/formats/folder_files.h"
+#include "adascale/formats/format.h"
 
 namespace adascale {
+namespace {
 
+/// Objects to a prefix that is no bare file name.
 void check_prefix(const std::string& prefix, Objections& objections) {
   constexpr std::string_view separators("/\\\0", 3);
   if (prefix.empty() || prefix.find_first_of(separators) != std::string::npos)
@@ -20,8 +22,6 @@ void check_prefix(const std::string& prefix, Objections& objections) {
         "export: prefix '{}' is no bare file name; give the folder as the path, and a name without slashes",
         prefix);
 }
-
-namespace {
 
 void check_files_differ(const ExportPlan& plan, Objections& objections) {
   std::map<std::string, std::string> writers;
@@ -34,11 +34,13 @@ void check_files_differ(const ExportPlan& plan, Objections& objections) {
     }
 }
 
-}  // namespace
-
-void check_calibrated(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+/// Objects to activation quantizers without encodings where a format would hold them.
+void check_calibrated(const ModelToWrite& model, const std::vector<ChosenFormat>& formats,
                       Objections& objections) {
-  if (sim.is_calibrated() || sim.activations().empty()) return;
+  size_t missing = 0;
+  for (const QuantizationSimModel* sim : model.sims)
+    if (!sim->is_calibrated()) missing += sim->activations().size();
+  if (missing == 0) return;
   std::vector<std::string> names;
   for (const auto& [format, target] : formats)
     if (format->holds_activations) names.push_back(format->name);
@@ -46,10 +48,10 @@ void check_calibrated(const QuantizationSimModel& sim, const std::vector<ChosenF
   objections.add(
       "export to {}: {} activation quantizers have no encodings; "
       "run compute_encodings first, or make the simulation with output_bw 32 (activations off)",
-      fmt::join(names, ", "), sim.activations().size());
+      fmt::join(names, ", "), missing);
 }
 
-/// JSON has no NaN, and a reader that got one would fail far from its cause.
+/// Objects to NaN and infinite scales: JSON has none, and a reader would fail far from the cause.
 void check_scales(const QuantizationSimModel& sim, Objections& objections) {
   for (const QuantizedWeight& weight : sim.weights())
     if (weight.encoding && !weight.encoding->scale.isfinite().all().item<bool>())
@@ -62,26 +64,33 @@ void check_scales(const QuantizationSimModel& sim, Objections& objections) {
           quantizer.module, quantizer.port);
 }
 
-namespace {
-
 /// What only the finished model tells.
-void check_finished(const QuantizationSimModel& sim, const ExportPlan& plan, Objections& objections) {
-  objections.gather([&] { sim.check_unchanged(); });
-  check_calibrated(sim, plan.formats, objections);
-  check_scales(sim, objections);
+void check_finished(const ModelToWrite& model, const ExportPlan& plan, Objections& objections) {
+  for (const QuantizationSimModel* sim : model.sims) objections.gather([&] { sim->check_unchanged(); });
+  check_calibrated(model, plan.formats, objections);
+  for (const QuantizationSimModel* sim : model.sims) check_scales(*sim, objections);
 }
 
-std::vector<std::string> write_all(const QuantizationSimModel& sim, const ExportPlan& plan,
+ExportRequest request_to(const ModelToWrite& model, const ExportPlan& plan, const ChosenFormat& chosen) {
+  return {model, *model.sims.front(), plan.folder, plan.prefix, plan.options, chosen.target};
+}
+
+std::vector<std::string> write_all(const ModelToWrite& model, const ExportPlan& plan,
                                    const std::map<std::string, std::string>& texts) {
   StagedFiles files(plan.folder);
   for (size_t i = 0; i < plan.prepared.size(); ++i)
-    plan.prepared[i].write({sim, plan.folder, plan.prefix, plan.options, plan.formats[i].target}, files);
+    plan.prepared[i].write(request_to(model, plan, plan.formats[i]), files);
   for (const auto& [name, text] : texts)
     write_text_file(files.path(name), [&text = text](std::ostream& out) { out << text; });
   return files.commit();
 }
 
 }  // namespace
+
+ModelToWrite::ModelToWrite(const PartedModel& model, std::function<std::vector<NamedTensor>()> state_in)
+    : parts(&model), state(std::move(state_in)) {
+  for (const SimPart& part : model.parts) sims.push_back(&part.sim);
+}
 
 std::vector<std::string> ExportPlan::paths() const {
   std::vector<std::string> paths;
@@ -98,36 +107,39 @@ std::vector<std::string> ExportPlan::notes() const {
   return notes;
 }
 
-ExportPlan plan_export(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+ExportPlan plan_export(const ModelToWrite& model, const std::vector<ChosenFormat>& formats,
                        const std::string& folder, const std::string& prefix, const ExportOptions& options,
                        Objections& objections) {
   ExportPlan plan{folder, prefix, options, formats, {}};
   check_prefix(prefix, objections);
-  for (const auto& [format, target] : formats) {
-    plan.prepared.push_back(format->prepare({sim, folder, prefix, options, target}));
+  if (model.parts != nullptr) check_take_parts(formats, objections);
+  for (const ChosenFormat& chosen : formats) {
+    const bool can_ask = model.parts == nullptr || chosen.format->takes_parts;
+    plan.prepared.push_back(can_ask ? chosen.format->prepare(request_to(model, plan, chosen))
+                                    : PreparedFormat{});
     for (const std::string& objection : plan.prepared.back().objections) objections.add("{}", objection);
   }
   check_files_differ(plan, objections);
   return plan;
 }
 
-std::vector<std::string> write_files(const QuantizationSimModel& sim, const ExportPlan& plan,
+std::vector<std::string> write_files(const ModelToWrite& model, const ExportPlan& plan,
                                      const std::map<std::string, std::string>& texts) {
   Objections objections;
-  check_finished(sim, plan, objections);
+  check_finished(model, plan, objections);
   objections.raise();
-  return write_all(sim, plan, texts);
+  return write_all(model, plan, texts);
 }
 
-std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
+std::vector<std::string> export_model(const ModelToWrite& model, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options) {
   Objections objections;
   const std::vector<ChosenFormat> chosen = choose_formats(formats, objections);
-  const ExportPlan plan = plan_export(sim, chosen, folder, prefix, options, objections);
-  check_finished(sim, plan, objections);
+  const ExportPlan plan = plan_export(model, chosen, folder, prefix, options, objections);
+  check_finished(model, plan, objections);
   objections.raise();
-  return write_all(sim, plan, {});
+  return write_all(model, plan, {});
 }
 
 }  // namespace adascale

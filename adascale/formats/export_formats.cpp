@@ -71,6 +71,18 @@ std::vector<ChosenFormat> choose_formats(const std::vector<std::string>& names, 
   return chosen;
 }
 
+void check_take_parts(const std::vector<ChosenFormat>& formats, Objections& objections) {
+  std::vector<std::string> whole, known;
+  for (const auto& [format, target] : formats)
+    if (!format->takes_parts) whole.push_back(format->name);
+  for (const ExportFormat& format : export_formats())
+    if (format.takes_parts) known.push_back(format.name);
+  if (!whole.empty())
+    objections.add(
+        "export: {}: this model was captured block by block and has no program of the whole; use {}",
+        fmt::join(whole, ", "), fmt::join(known, ", "));
+}
+
 std::string output_file(std::string pattern, const std::string& prefix) {
   const std::string placeholder = "PREFIX";
   const size_t place = pattern.find(placeholder);

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "adascale/core/error.h"
+#include "adascale/io/safetensors.h"
 #include "adascale/io/staged_files.h"
+#include "adascale/sim/parts.h"
 #include "adascale/sim/quantsim.h"
 
 namespace adascale {
@@ -33,6 +35,9 @@ struct ExportFormat {
   /// Whether it stores activation encodings, so that compute_encodings must come
   /// first where there are any.
   bool holds_activations = false;
+  /// Whether it needs no program of the whole, so that it takes models in parts: then it looks at all
+  /// simulations of the request's model.
+  bool takes_parts = false;
   /// The grids that it uses instead of those asked for, given one of `targets` or nothing;
   /// empty: it takes any grid.
   std::function<FitGrid(const std::string& target)> fit = {};
@@ -54,9 +59,21 @@ struct ExportOptions {
   std::string plan = {};  ///< hash of the run's decisions, for the files' metadata; empty: none
 };
 
+/// A model to write: one with a program of the whole, which is one simulation, or one in parts.
+struct ModelToWrite {
+  ModelToWrite(const QuantizationSimModel& sim) : sims{&sim} {}  // NOLINT(google-explicit-constructor)
+  /// `state`: the live model's parameters and buffers under all their names, folded weights in place.
+  ModelToWrite(const PartedModel& model, std::function<std::vector<NamedTensor>()> state);
+
+  std::vector<const QuantizationSimModel*> sims;  ///< by part
+  const PartedModel* parts = nullptr;             ///< none: a whole model
+  std::function<std::vector<NamedTensor>()> state = {};
+};
+
 /// The input of a format.
 struct ExportRequest {
-  const QuantizationSimModel& sim;
+  const ModelToWrite& model;
+  const QuantizationSimModel& sim;  ///< of a whole model
   std::string folder;
   std::string prefix;  ///< file names begin with it
   ExportOptions options;
@@ -80,6 +97,9 @@ struct ChosenFormat {
 /// a row named twice.
 std::vector<ChosenFormat> choose_formats(const std::vector<std::string>& names, Objections& objections);
 
+/// Objects to those that need a program of the whole, for a model in parts.
+void check_take_parts(const std::vector<ChosenFormat>& formats, Objections& objections);
+
 /// The grids that the formats use together; empty when each takes any grid. Where two need
 /// different grids for a layer, it throws (user) naming them, the layer and both grids.
 FitGrid fit_grids(const std::vector<ChosenFormat>& formats);
@@ -98,8 +118,9 @@ struct ExportPlan {
 };
 
 /// Asks the formats about the model. Adds an objection for a prefix that is no bare file name, a file
-/// that two formats would write, and for each thing that a format cannot hold.
-ExportPlan plan_export(const QuantizationSimModel& sim, const std::vector<ChosenFormat>& formats,
+/// that two formats would write, for each thing that a format cannot hold, and for formats that need a
+/// program of the whole where there is none.
+ExportPlan plan_export(const ModelToWrite& model, const std::vector<ChosenFormat>& formats,
                        const std::string& folder, const std::string& prefix, const ExportOptions& options,
                        Objections& objections);
 
@@ -109,11 +130,11 @@ ExportPlan plan_export(const QuantizationSimModel& sim, const std::vector<Chosen
 /// Checked first, in one Error: activation quantizers without compute_encodings (for formats that hold
 /// activations), scales that are NaN or infinite, weights edited since the sim was made. Then: folder not
 /// writable; a full disk leaves the folder unchanged.
-std::vector<std::string> write_files(const QuantizationSimModel& sim, const ExportPlan& plan,
+std::vector<std::string> write_files(const ModelToWrite& model, const ExportPlan& plan,
                                      const std::map<std::string, std::string>& texts = {});
 
 /// choose_formats, plan_export and write_files in one, with all objections in one Error.
-std::vector<std::string> export_model(const QuantizationSimModel& sim, const std::string& folder,
+std::vector<std::string> export_model(const ModelToWrite& model, const std::string& folder,
                                       const std::string& prefix, const std::vector<std::string>& formats,
                                       const ExportOptions& options = {});
 

@@ -16,6 +16,7 @@ ExportFormat hf_format() {
   return {.name = "hf",
           .description = "a transformers folder, weights on their grid",
           .files = {"config.json", "*.safetensors", "..."},
+          .takes_parts = true,
           .prepare = prepare_hf};
 }
 

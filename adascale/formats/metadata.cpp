@@ -8,11 +8,7 @@
 namespace adascale {
 
 std::map<std::string, std::string> producer_metadata(const ExportRequest& request) {
-  return producer_metadata(std::vector{&request.sim}, request.options);
-}
-
-std::map<std::string, std::string> producer_metadata(const std::vector<const QuantizationSimModel*>& sims,
-                                                     const ExportOptions& options) {
+  const std::vector<const QuantizationSimModel*>& sims = request.model.sims;
   nlohmann::json grids = nlohmann::json::object();
   for (const QuantizationSimModel* sim : sims)
     for (const SavedTensor& saved : saved_state(*sim))
@@ -24,7 +20,7 @@ std::map<std::string, std::string> producer_metadata(const std::vector<const Qua
   // Parts are trained by one recipe; the first one trained speaks for all.
   for (const QuantizationSimModel* sim : sims)
     for (const auto& [name, value] : sim->training) metadata.emplace("adascale." + name, value);
-  if (!options.plan.empty()) metadata["adascale.plan"] = options.plan;
+  if (!request.options.plan.empty()) metadata["adascale.plan"] = request.options.plan;
   return metadata;
 }
 

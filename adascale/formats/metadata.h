@@ -12,8 +12,5 @@ namespace adascale {
 /// "adascale.weights", a JSON object from each quantized weight's name to its grid. "adascale.plan" is the
 /// hash of the decisions of the run that wrote it; absent outside a run.
 std::map<std::string, std::string> producer_metadata(const ExportRequest& request);
-/// The same for the parts of one model.
-std::map<std::string, std::string> producer_metadata(const std::vector<const QuantizationSimModel*>& sims,
-                                                     const ExportOptions& options);
 
 }  // namespace adascale

@@ -9,12 +9,12 @@ namespace adascale {
 namespace {
 
 std::map<std::string, std::string> metadata_of(const ExportRequest& request,
-                                               const std::vector<SavedTensor>& state) {
+                                               const std::vector<SavedValue>& state) {
   std::map<std::string, std::string> metadata = producer_metadata(request);
   metadata["format"] = "pt";
   // Tied weights as safetensors.torch.save_model notes them: the name left out -> the
   // name that holds the values.
-  for (const SavedTensor& saved : state)
+  for (const SavedValue& saved : state)
     for (size_t i = 1; i < saved.names.size(); ++i) metadata.emplace(saved.names[i], saved.names.front());
   return metadata;
 }
@@ -24,10 +24,9 @@ std::string safetensors_file_of(const ExportRequest& request) {
 }
 
 void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
-  const std::vector<SavedTensor> state = saved_state(request.sim);
+  const std::vector<SavedValue> state = saved_values(request.model);
   std::vector<NamedTensor> tensors;
-  for (const SavedTensor& saved : state)
-    tensors.push_back({saved.names.front(), values_of(request.sim, saved).contiguous()});
+  for (const SavedValue& saved : state) tensors.push_back({saved.names.front(), saved.value().contiguous()});
   write_safetensors(files.path(safetensors_file_of(request)), tensors, metadata_of(request, state));
 }
 
@@ -37,6 +36,7 @@ ExportFormat safetensors_format() {
   return {.name = "safetensors",
           .description = "every parameter and buffer by name, quantized weights on their grid",
           .files = {"PREFIX.safetensors"},
+          .takes_parts = true,
           .prepare = [](const ExportRequest& request) {
             return PreparedFormat{.files = {safetensors_file_of(request)}, .write = write_safetensors_file};
           }};

@@ -36,6 +36,32 @@ std::map<Identity, int32_t> weights_by_identity(const QuantizationSimModel& sim)
   return weights;
 }
 
+std::vector<SavedValue> saved_values_of(const QuantizationSimModel& sim) {
+  std::vector<SavedValue> values;
+  for (const SavedTensor& saved : saved_state(sim))
+    values.push_back({saved.names, saved.weight != kNone, [&sim, saved] { return values_of(sim, saved); }});
+  return values;
+}
+
+/// The quantized parameters of all parts by each of their names.
+std::map<std::string, SavedValue> quantized_by_name(const ModelToWrite& model) {
+  std::map<std::string, SavedValue> by_name;
+  for (const QuantizationSimModel* sim : model.sims)
+    for (const SavedValue& value : saved_values_of(*sim))
+      if (value.is_quantized)
+        for (const std::string& name : value.names) by_name.emplace(name, value);
+  return by_name;
+}
+
+/// One of the live model's tensors: a part's quantized weight if one of its names is that.
+SavedValue live_value(std::vector<std::string> names, const at::Tensor& shown,
+                      const std::map<std::string, SavedValue>& quantized) {
+  for (const std::string& name : names)
+    if (const auto found = quantized.find(name); found != quantized.end())
+      return {std::move(names), true, found->second.value};
+  return {std::move(names), false, [shown] { return shown.detach().cpu(); }};
+}
+
 bool is_saved(const ProgramInput& input, const std::set<std::string>& passing) {
   if (input.kind == ProgramInput::Kind::kParameter) return true;
   return input.kind == ProgramInput::Kind::kBuffer && !passing.contains(input.name);
@@ -75,6 +101,21 @@ std::vector<SavedTensor> saved_state(const QuantizationSimModel& sim) {
     for (const size_t i : group) saved.back().names.push_back(names[i]);
   }
   return saved;
+}
+
+std::vector<SavedValue> saved_values(const ModelToWrite& model) {
+  if (model.parts == nullptr) return saved_values_of(*model.sims.front());
+  const std::map<std::string, SavedValue> quantized = quantized_by_name(model);
+  const std::vector<NamedTensor> state = model.state();
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& named : state) tensors.push_back(named.tensor);
+  std::vector<SavedValue> values;
+  for (const std::vector<size_t>& group : group_tied(tensors)) {
+    std::vector<std::string> names;
+    for (const size_t i : group) names.push_back(state[i].name);
+    values.push_back(live_value(std::move(names), tensors[group.front()], quantized));
+  }
+  return values;
 }
 
 at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved) {

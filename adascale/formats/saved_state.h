@@ -1,10 +1,11 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
-#include "adascale/sim/quantsim.h"
+#include "adascale/formats/format.h"
 
 namespace adascale {
 
@@ -24,5 +25,13 @@ std::vector<std::vector<size_t>> group_tied(const std::vector<at::Tensor>& tenso
 
 /// Its values: on the grid if quantized, folded or not; otherwise the program's own.
 at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved);
+
+/// The same of any model: of one in parts, the live model's tensors under the names that they have there.
+struct SavedValue {
+  std::vector<std::string> names;
+  bool is_quantized;
+  std::function<at::Tensor()> value;  ///< on the host; refers to the model's simulations
+};
+std::vector<SavedValue> saved_values(const ModelToWrite& model);
 
 }  // namespace adascale

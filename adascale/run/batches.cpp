@@ -135,6 +135,7 @@ Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
     batches.inputs.push_back(batch_at(program, model.samples, start, count));
     check_inputs(program, batches.inputs.back());
   }
+  batches.count = static_cast<int64_t>(batches.inputs.size());
   return batches;
 }
 

@@ -9,9 +9,9 @@ namespace adascale {
 
 /// Samples cut into batches that the program takes.
 struct Batches {
-  std::vector<Inputs> inputs;
-  int64_t samples = 0;
-  int64_t batch_size = 0;  ///< the last batch may be shorter
+  std::vector<Inputs> inputs;  ///< none of a model in parts, whose door keeps them
+  int64_t count = 0, samples = 0;
+  int64_t batch_size = 0;  ///< the last batch may be shorter; 0: batches have sizes of their own
 };
 
 /// Cuts the model's samples into batches, or the first `samples` of them if that is given.

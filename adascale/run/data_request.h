@@ -44,6 +44,9 @@ struct DataRequest {
   std::vector<std::string> files;
   DataOptions options;
   int64_t seed = 0;  ///< of the choice of samples
+  /// For a model that is opened in parts: where it is to run, and globs over its modules instead of the rule.
+  std::string device = "auto";
+  std::vector<std::string> blocks = {};
   /// "a.txt, b.txt", for messages; "data" without files.
   std::string where() const;
 };

@@ -70,7 +70,12 @@ Door pt2_door() {
           .open = open_pt2};
 }
 
+void check_is_whole(const OpenedModel& model, const std::string& cure) {
+  if (model.parts) fail("{}; {}", model.parts->refusal, cure);
+}
+
 c10::Device device_for(const OpenedModel& model, const std::string& name) {
+  if (model.parts) return model.parts->device;
   const bool prefers = name == "auto" && model.is_from_file;
   return prefers ? preferred_device() : compute_device(model.program, name);
 }

@@ -15,6 +15,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char kCure[] = "evaluate runs programs of whole models; run both models in Python";
+
 void check_request(const EvaluateRequest& request) {
   Objections objections;
   visit_data_options(RuleChecker(objections), request.data.options);
@@ -54,7 +56,10 @@ std::optional<std::string> simulation_in(const std::string& folder, const Door& 
 
 /// The quantized program; without a .pt2 the folder itself is a model of the door's kind.
 Program open_simulation(const std::string& path, const EvaluateRequest& request, const Door& door) {
-  return path == request.folder ? door.open(path, request.data).program : load_program(path);
+  if (path != request.folder) return load_program(path);
+  OpenedModel opened = door.open(path, request.data);
+  check_is_whole(opened, kCure);
+  return std::move(opened.program);
 }
 
 void check_outputs(const Program& fp, const Program& quantized) {
@@ -71,6 +76,7 @@ EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, con
   const Door& door = door_for(doors, request.model);
   EvaluatedFolder result{.simulation = simulation_in(request.folder, door, runtime == nullptr)};
   OpenedModel fp = door.open(request.model, request.data);
+  check_is_whole(fp, kCure);
   fp.program.device = device_for(fp, request.device);
   const Batches batches = cut_batches(fp, request.data);
   result.samples = batches.samples;

@@ -26,13 +26,18 @@ std::vector<std::string> layers_outside_blocks(const Program& program, const std
   return names;
 }
 
-}  // namespace
-
-ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
+SimOptions sim_options_of(const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
   SimOptions options = request.sim;
   options.quant_scheme = quant_scheme_from(request.scheme);
   options.in_place = in_place;
   options.fit_grid = std::move(fit_grid);
+  return options;
+}
+
+}  // namespace
+
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
+  SimOptions options = sim_options_of(request, in_place, std::move(fit_grid));
   // Before ids are taken; the sim finds those that stay once more and keeps the list.
   if (options.fold_batch_norms) fold_batch_norms(program, in_place);
   std::vector<Block> blocks = blocks_to_train(program, request.training);
@@ -43,6 +48,15 @@ ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_pl
                                                                     .grid = plain_form()->name()}});
   return {QuantizationSimModel(std::move(program), std::move(options)), std::move(blocks),
           std::move(outside)};
+}
+
+ModelPlan plan_part(Program program, const std::string& path, const QuantizeRequest& request,
+                    FitGrid fit_grid) {
+  SimOptions options = sim_options_of(request, /*in_place=*/false, std::move(fit_grid));
+  options.is_part = true;
+  QuantizationSimModel sim(std::move(program), std::move(options));
+  std::vector<Block> blocks = blocks_matching(sim.program(), {glob_of(path)});
+  return {std::move(sim), std::move(blocks), {}, path};
 }
 
 }  // namespace adascale

@@ -8,16 +8,20 @@
 
 namespace adascale {
 
-/// The layers of a model as a run will have them: quantizers placed, nothing trained.
+/// The layers of a model, or of one of its parts, as a run will have them: quantizers placed, nothing trained.
 struct ModelPlan {
   QuantizationSimModel sim;
   std::vector<Block> blocks;         ///< to train; there may be none
   std::vector<std::string> outside;  ///< names of the layers outside every block
+  std::string path = {};             ///< of the part's module; empty: the whole model
 };
 
 /// Finds the blocks, sets the layers outside them to `outside_bw` bits (the user's layer settings come
 /// later and win) and places the quantizers. `in_place`: nobody else has the program, so that its weights
 /// may be overwritten instead of copied. Throws as QuantizationSimModel does.
 ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid = {});
+/// The same for the program of one module, which is its block. Patterns of layer settings may match nothing.
+ModelPlan plan_part(Program program, const std::string& path, const QuantizeRequest& request,
+                    FitGrid fit_grid);
 
 }  // namespace adascale

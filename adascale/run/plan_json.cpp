@@ -11,10 +11,11 @@ namespace {
 
 using nlohmann::json;  // sorts the keys
 
-std::vector<Block> blocks_of(const TrainingPlan& plan) {
-  std::vector<Block> blocks;
-  for (const PartPlan& part : plan.parts) blocks.insert(blocks.end(), part.blocks.begin(), part.blocks.end());
-  return blocks;
+/// The blocks trained in the part of that number.
+std::vector<Block> blocks_of(const TrainingPlan& plan, size_t part) {
+  for (const PartPlan& planned : plan.parts)
+    if (planned.part == part) return planned.blocks;
+  return {};
 }
 
 json layer_json(const QuantizationSimModel& sim, const QuantizedWeight& weight,
@@ -28,26 +29,44 @@ json layer_json(const QuantizationSimModel& sim, const QuantizedWeight& weight,
           {"trained", reason_not_trained(sim, weight, blocks).empty()}};
 }
 
+/// Values of different parts may have one name.
+json activation_json(const ModelPlan& part, const ActivationQuantizer& quantizer) {
+  json activation = {{"value", part.sim.program().values[quantizer.value].name},
+                     {"bits", quantizer.bits},
+                     {"symmetric", quantizer.symmetric}};
+  if (!part.path.empty()) activation["part"] = part.path;
+  return activation;
+}
+
+json full_precision_json(const PartedModel& model) {
+  std::vector<std::string> names = model.outside;
+  for (const auto& [path, reason] : model.not_captured) names.push_back(path);
+  return names;
+}
+
 json model_json(const RunPlan& plan) {
-  const QuantizationSimModel& sim = plan.model.sim;
-  json layers = json::object(), activations = json::array();
-  for (const QuantizedWeight& weight : sim.weights())
-    layers[weight.layer.name] = layer_json(sim, weight, blocks_of(plan.training));
-  for (const ActivationQuantizer& quantizer : sim.activations())
-    activations.push_back({{"value", sim.program().values[quantizer.value].name},
-                           {"bits", quantizer.bits},
-                           {"symmetric", quantizer.symmetric}});
-  json norms = json::array();
-  for (const FoldedBatchNorm& norm : sim.program().folded_batch_norms) norms.push_back(norm.name);
-  return {{"layers", layers},
-          {"activations", activations},
-          {"folded_batch_norms", norms},
-          {"scheme", to_string(sim.options().quant_scheme)}};
+  json layers = json::object(), activations = json::array(), norms = json::array();
+  for (size_t i = 0; i < plan.parts.size(); ++i) {
+    const QuantizationSimModel& sim = plan.parts[i].sim;
+    const std::vector<Block> blocks = blocks_of(plan.training, i);
+    for (const QuantizedWeight& weight : sim.weights())
+      layers[weight.layer.name] = layer_json(sim, weight, blocks);
+    for (const ActivationQuantizer& quantizer : sim.activations())
+      activations.push_back(activation_json(plan.parts[i], quantizer));
+    for (const FoldedBatchNorm& norm : sim.program().folded_batch_norms) norms.push_back(norm.name);
+  }
+  json model = {{"layers", layers},
+                {"activations", activations},
+                {"folded_batch_norms", norms},
+                {"scheme", to_string(plan.sims().front()->options().quant_scheme)}};
+  if (plan.live) model["full_precision"] = full_precision_json(plan.live->model);
+  return model;
 }
 
 json training_json(const TrainingPlan& plan) {
   std::vector<std::string> blocks;
-  for (const Block& block : blocks_of(plan)) blocks.push_back(block.name);
+  for (const PartPlan& part : plan.parts)
+    for (const Block& block : part.blocks) blocks.push_back(block.name);
   return {{"recipe", plan.recipe.name},
           {"scale_rate", plan.recipe.scale_rate},
           {"rounding_rate", plan.recipe.rounding_rate},
@@ -62,7 +81,7 @@ json training_json(const TrainingPlan& plan) {
 json data_json(const RunPlan& plan) {
   const DataOptions& options = plan.request.data.options;
   json inputs = json::array();
-  for (const c10::IValue& input : plan.batches.inputs.front())
+  for (const c10::IValue& input : plan.live ? plan.live->first_batch : plan.batches.inputs.front())
     inputs.push_back(input.isTensor() ? json(input.toTensor().sizes().vec()) : json(nullptr));
   return {{"samples", plan.batches.samples},
           {"batch_size", plan.batches.batch_size},

@@ -66,10 +66,11 @@ std::string describe_memory(const TrainingPlan& plan, bool on_cpu) {
 }
 
 /// Each change of a grid by the formats -> the layers with it.
-std::map<std::string, std::vector<std::string>> grid_notes(const QuantizationSimModel& sim) {
+std::map<std::string, std::vector<std::string>> grid_notes(const RunPlan& plan) {
   std::map<std::string, std::vector<std::string>> layers;
-  for (const QuantizedWeight& weight : sim.weights())
-    if (!weight.note.empty()) layers[weight.note].push_back(weight.layer.name);
+  for (const QuantizationSimModel* sim : plan.sims())
+    for (const QuantizedWeight& weight : sim->weights())
+      if (!weight.note.empty()) layers[weight.note].push_back(weight.layer.name);
   return layers;
 }
 
@@ -78,6 +79,21 @@ std::string shortened(const std::vector<std::string>& layers) {
   if (layers.size() <= kShown + 1) return fmt::format("{}", fmt::join(layers, ", "));
   return fmt::format("{}, ... {} layers", fmt::join(layers.begin(), layers.begin() + kShown, ", "),
                      layers.size());
+}
+
+std::string describe_batches(const Batches& batches) {
+  const std::string counts = fmt::format("{} samples, {} batches", batches.samples, batches.count);
+  return batches.batch_size == 0 ? counts : fmt::format("{} of {}", counts, batches.batch_size);
+}
+
+std::string list_left_out(const ModelPlan& plan) {
+  std::string text;
+  for (const Layer& layer : plan.sim.excluded())
+    text +=
+        fmt::format("  {} ({}): {}\n", layer.name, layer.kind->name, reason_left_out(layer, plan.outside));
+  for (const PassedOver& layer : plan.sim.passed_over())
+    text += fmt::format("  {}: {}\n", layer.name, layer.reason);
+  return text;
 }
 
 std::vector<std::string> paths_of(const RunPlan& plan) {
@@ -89,23 +105,21 @@ std::vector<std::string> paths_of(const RunPlan& plan) {
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
-  const QuantizationSimModel& sim = plan.model.sim;
-  const c10::Device device = sim.program().device;
-  std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.model));
-  text += fmt::format("data      {}: {} samples, {} batches of {}\n", plan.request.data.where(),
-                      plan.batches.samples, plan.batches.inputs.size(), plan.batches.batch_size);
+  const c10::Device device = plan.sims().front()->program().device;
+  std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.parts));
+  text += fmt::format("data      {}: {}\n", plan.request.data.where(), describe_batches(plan.batches));
   text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads\n",
                       plan.training.recipe.name, plan.training.iterations, plan.training.options.seed,
                       at::get_num_threads());
-  text +=
-      fmt::format("device    {}, {}\n", device.str(), describe_precision(plan.training.compute_type, {&sim}));
+  text += fmt::format("device    {}, {}\n", device.str(),
+                      describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
-  text += fmt::format("size      {}\n", describe_size(sim));
+  text += fmt::format("size      {}\n", describe_size(plan.to_write()));
   text += fmt::format("files     {}\n", fmt::join(paths_of(plan), ", "));
-  for (const auto& [note, layers] : grid_notes(sim))
+  for (const auto& [note, layers] : grid_notes(plan))
     text += fmt::format("note      {} ({})\n", note, shortened(layers));
   for (const std::string& note : plan.notes) text += fmt::format("note      {}\n", note);
-  return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(plan.model));
+  return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(plan));
 }
 
 std::string describe_inputs(const Program& program) {
@@ -129,12 +143,19 @@ std::string describe_layers(const ModelPlan& plan, bool train_outside) {
 }
 
 std::string describe_left_out(const ModelPlan& plan) {
+  const std::string text = list_left_out(plan);
+  return text.empty() ? kNothing : text;
+}
+
+std::string describe_left_out(const RunPlan& plan) {
   std::string text;
-  for (const Layer& layer : plan.sim.excluded())
-    text +=
-        fmt::format("  {} ({}): {}\n", layer.name, layer.kind->name, reason_left_out(layer, plan.outside));
-  for (const PassedOver& layer : plan.sim.passed_over())
-    text += fmt::format("  {}: {}\n", layer.name, layer.reason);
+  for (const ModelPlan& part : plan.parts) text += list_left_out(part);
+  if (plan.live) {
+    for (const auto& [path, reason] : plan.live->model.not_captured)
+      text += fmt::format("  {}: {}\n", path, reason);
+    for (const std::string& name : plan.live->model.outside)
+      text += fmt::format("  {}: outside every block\n", name);
+  }
   return text.empty() ? kNothing : text;
 }
 
@@ -147,20 +168,24 @@ std::string describe_batch_norms(const ModelPlan& plan) {
   return text.empty() ? kNothing : text;
 }
 
-std::string summarize(const ModelPlan& plan) {
+std::string summarize(const std::vector<ModelPlan>& parts) {
   std::map<std::string, int> grids;
-  for (const QuantizedWeight& weight : plan.sim.weights()) ++grids[to_string(weight.grid)];
+  size_t blocks = 0, layers = 0, activations = 0;
+  for (const ModelPlan& part : parts) {
+    for (const QuantizedWeight& weight : part.sim.weights()) ++grids[to_string(weight.grid)];
+    blocks += part.blocks.size();
+    layers += part.sim.weights().size();
+    activations += part.sim.activations().size();
+  }
   std::vector<std::string> counts;
   for (const auto& [grid, count] : grids) counts.push_back(fmt::format("{} {}", count, grid));
-  const size_t activations = plan.sim.activations().size();
-  return fmt::format("{} blocks, {} layers to quantize ({}); {}", plan.blocks.size(),
-                     plan.sim.weights().size(), fmt::join(counts, ", "),
+  return fmt::format("{} blocks, {} layers to quantize ({}); {}", blocks, layers, fmt::join(counts, ", "),
                      activations == 0 ? "activations in full precision"
                                       : fmt::format("{} activations on grids", activations));
 }
 
-std::string describe_size(const QuantizationSimModel& sim) {
-  const ModelSize size = size_of(sim);
+std::string describe_size(const ModelToWrite& model) {
+  const ModelSize size = size_of(model);
   return fmt::format("{} -> {}, the quantized layers {} -> {}", format_bytes(size.before()),
                      format_bytes(size.after()), format_bytes(size.layers_before),
                      format_bytes(size.layers_after));

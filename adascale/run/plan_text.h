@@ -17,11 +17,13 @@ std::string describe_inputs(const Program& program);
 std::string describe_layers(const ModelPlan& plan, bool train_outside);
 /// A line per layer left in full precision, with the reason.
 std::string describe_left_out(const ModelPlan& plan);
+/// The same of all parts, and of what is outside them.
+std::string describe_left_out(const RunPlan& plan);
 /// A line per batch norm: the layer it is folded into, or why it stays.
 std::string describe_batch_norms(const ModelPlan& plan);
 /// "6 blocks, 36 layers, int4 symmetric per channel; activations in full precision", no newline.
-std::string summarize(const ModelPlan& plan);
+std::string summarize(const std::vector<ModelPlan>& parts);
 /// "90.9 MB -> 52.1 MB, the quantized layers 42.5 MB -> 5.4 MB", no newline.
-std::string describe_size(const QuantizationSimModel& sim);
+std::string describe_size(const ModelToWrite& model);
 
 }  // namespace adascale

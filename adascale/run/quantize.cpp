@@ -2,6 +2,7 @@
 
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <chrono>
 
 #include "adascale/device/flags.h"
@@ -11,11 +12,18 @@
 namespace adascale {
 namespace {
 
+AdaScaleReport train_model(RunPlan& plan) {
+  if (!plan.live) return train(plan.parts.front().sim, plan.training, plan.batches.inputs);
+  check_outside_unchanged(plan.live->model);
+  return train(plan.live->model, plan.training, [&](size_t part) { return plan.live->inputs.reach(part); });
+}
+
 void find_activation_ranges(RunPlan& plan) {
-  QuantizationSimModel& sim = plan.model.sim;
+  QuantizationSimModel& sim = plan.parts.front().sim;
   const std::vector<Inputs>& batches = plan.batches.inputs;
   const AdaScaleOptions& options = plan.request.training;
   const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
+  if (plan.live) return plan.live->compute_encodings(options.progress);
   sim.compute_encodings([&](QuantizationSimModel& model) {
     int64_t done = 0;
     for (const Inputs& batch : batches) {
@@ -24,6 +32,11 @@ void find_activation_ranges(RunPlan& plan) {
         options.progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
     }
   });
+}
+
+bool has_activations(const RunPlan& plan) {
+  return std::any_of(plan.parts.begin(), plan.parts.end(),
+                     [](const ModelPlan& part) { return !part.sim.activations().empty(); });
 }
 
 int64_t peak_memory_bytes() {
@@ -42,13 +55,12 @@ AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, cons
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {
   const auto start = std::chrono::steady_clock::now();
-  QuantizationSimModel& sim = plan.model.sim;
-  const AdaScaleReport report = train(sim, plan.training, plan.batches.inputs);
-  if (!sim.activations().empty()) find_activation_ranges(plan);
+  const AdaScaleReport report = train_model(plan);
+  if (has_activations(plan)) find_activation_ranges(plan);
   const std::vector<std::string> paths =
-      write_files(sim, plan.files, {{kReportFile, report_json(plan, report)}});
+      write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
   if (!say) return report;
-  say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(sim)));
+  say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
   for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   say(fmt::format("took      {:.1f} s, peak memory {}\n", seconds.count(),

@@ -1,5 +1,7 @@
 #include "adascale/run/run_plan.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "adascale/core/error.h"
@@ -57,7 +59,86 @@ void check_has_blocks(const ModelPlan& plan, const std::string& model) {
             model, plan.sim.program().calls.size());
 }
 
+DataRequest data_of(const QuantizeRequest& request) {
+  DataRequest data = request.data;
+  data.seed = request.training.seed;
+  data.device = request.sim.device;
+  data.blocks = request.training.blocks;
+  return data;
+}
+
+/// Those of the door that need a program of the whole are left out where there is none, and a note says so.
+std::vector<ChosenFormat> formats_for_parts(std::vector<ChosenFormat> formats, RunPlan& plan) {
+  if (!plan.request.formats.empty()) return formats;  // asked for: plan_export objects
+  std::vector<std::string> left_out;
+  for (const ChosenFormat& chosen : formats)
+    if (!chosen.format->takes_parts) left_out.push_back(chosen.format->name);
+  if (left_out.empty()) return formats;
+  std::erase_if(formats, [](const ChosenFormat& chosen) { return !chosen.format->takes_parts; });
+  plan.notes.push_back(
+      fmt::format("not written: {}, for which a program of the whole is needed", fmt::join(left_out, ", ")));
+  return formats;
+}
+
+void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<ChosenFormat>& formats,
+                RunPlan& plan) {
+  plan.batches = cut_batches(opened, data);
+  plan.request = settled(std::move(plan.request), opened);
+  plan.parts.push_back(
+      plan_model(std::move(opened.program), plan.request, !opened.is_shared, fit_grids(formats)));
+  const ModelPlan& model = plan.parts.front();
+  check_has_blocks(model, plan.request.model);
+  plan.training = plan_training(model.sim, model.blocks, plan.batches.inputs, plan.request.training);
+}
+
+void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats, RunPlan& plan) {
+  OpenedParts& parts = *opened.parts;
+  Objections objections;
+  check_options_of_parts(plan.request, parts, objections);
+  check_take_parts(formats, objections);
+  objections.raise();
+  plan.request = settled(std::move(plan.request), opened);
+  plan.batches = {{}, parts.batches, parts.samples, parts.batch_size};
+  plan.notes.push_back(
+      fmt::format("quantized block by block, all else runs live in full precision: {}", parts.refusal));
+  plan.parts = plan_parts(parts.parts, plan.request, fit_grids(formats));
+  plan.live = std::make_unique<LiveRun>(std::move(parts), plan.parts);
+  std::vector<std::string> patterns;
+  for (const auto& [pattern, settings] : plan.request.sim.layer_config) patterns.push_back(pattern);
+  check_patterns(plan.live->model, patterns);
+  plan.training = plan_training(plan.live->model, plan.live->inputs.sizes(), plan.request.training);
+}
+
+/// The files of the planned model, and what else of the user's they would touch.
+void plan_files(const std::string& stem, const ModelSource& source, const std::vector<ChosenFormat>& formats,
+                RunPlan& plan) {
+  plan.files.formats = formats;
+  const ExportOptions options{
+      .encoding_version = plan.request.encoding_version, .source = source, .plan = hash_of(plan)};
+  Objections objections;
+  plan.files = plan_export(plan.to_write(), formats, plan.request.output_dir, stem, options, objections);
+  std::vector<std::string> sources = plan.request.data.files;
+  sources.push_back(plan.request.model);
+  sources.push_back(source.path);  // e.g. the .gguf in the folder
+  check_no_overwritten(plan.files.paths(), sources, objections);
+  check_no_leftovers(plan.files, objections);
+  check_places(plan.files, objections);
+  objections.raise();
+  for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
+}
+
 }  // namespace
+
+std::vector<const QuantizationSimModel*> RunPlan::sims() const {
+  std::vector<const QuantizationSimModel*> sims;
+  for (const ModelPlan& part : parts) sims.push_back(&part.sim);
+  return sims;
+}
+
+ModelToWrite RunPlan::to_write() const {
+  if (live) return {live->model, live->running.state};
+  return parts.front().sim;
+}
 
 const Door& door_of(const QuantizeRequest& request, const Doors& doors) {
   Objections objections;
@@ -71,33 +152,20 @@ const Door& door_of(const QuantizeRequest& request, const Doors& doors) {
 
 RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
   const Door& door = door_of(asked, doors);
-  const std::vector<ChosenFormat> formats = formats_of(asked, door);
+  std::vector<ChosenFormat> formats = formats_of(asked, door);
   check_writable(asked.output_dir);
-  DataRequest data = asked.data;
-  data.seed = asked.training.seed;
+  const DataRequest data = data_of(asked);
   OpenedModel opened = door.open(asked.model, data);
-  const Batches batches = cut_batches(opened, data);
-  QuantizeRequest request = settled(asked, opened);
-
-  ModelPlan model = plan_model(std::move(opened.program), request, !opened.is_shared, fit_grids(formats));
-  check_has_blocks(model, request.model);
-  TrainingPlan training = plan_training(model.sim, model.blocks, batches.inputs, request.training);
-  RunPlan plan{std::move(request),     std::move(model), batches, std::move(training), {},
-               std::move(opened.notes)};
-  plan.files.formats = formats;
-  const ExportOptions options{
-      .encoding_version = plan.request.encoding_version, .source = opened.source, .plan = hash_of(plan)};
-  Objections objections;
-  plan.files =
-      plan_export(plan.model.sim, formats, plan.request.output_dir, opened.stem, options, objections);
-  std::vector<std::string> sources = data.files;
-  sources.push_back(plan.request.model);
-  sources.push_back(opened.source.path);  // e.g. the .gguf in the folder
-  check_no_overwritten(plan.files.paths(), sources, objections);
-  check_no_leftovers(plan.files, objections);
-  check_places(plan.files, objections);
-  objections.raise();
-  for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
+  RunPlan plan{.request = asked, .notes = std::move(opened.notes)};
+  const std::string stem = opened.stem;
+  const ModelSource source = opened.source;
+  if (opened.parts) {
+    formats = formats_for_parts(std::move(formats), plan);
+    plan_in_parts(std::move(opened), formats, plan);
+  } else {
+    plan_whole(std::move(opened), data, formats, plan);
+  }
+  plan_files(stem, source, formats, plan);
   return plan;
 }
 

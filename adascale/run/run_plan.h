@@ -1,10 +1,12 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "adascale/formats/format.h"
 #include "adascale/run/batches.h"
 #include "adascale/run/door.h"
+#include "adascale/run/live_run.h"
 #include "adascale/run/model_plan.h"
 #include "adascale/run/request.h"
 #include "adascale/tune/training_plan.h"
@@ -14,11 +16,15 @@ namespace adascale {
 /// All that a run decides before it works. Made once: `--dry-run` prints it, training and export take it.
 struct RunPlan {
   QuantizeRequest request;
-  ModelPlan model;
+  std::vector<ModelPlan> parts;   ///< a whole model is one
+  std::unique_ptr<LiveRun> live;  ///< of a model in parts
   Batches batches;
   TrainingPlan training;
   ExportPlan files;
   std::vector<std::string> notes;  ///< for the user, about model, data and files, one per line
+
+  std::vector<const QuantizationSimModel*> sims() const;  ///< by part
+  ModelToWrite to_write() const;
 };
 
 /// The door of the model, once all that can be known before it opens is checked: options, files of data.

@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "adascale/sim/quantsim.h"
+#include "adascale/formats/format.h"
 
 namespace adascale {
 
@@ -14,7 +14,7 @@ struct ModelSize {
   int64_t after() const { return layers_after + rest; }
 };
 
-ModelSize size_of(const QuantizationSimModel& sim);
+ModelSize size_of(const ModelToWrite& model);
 /// Codes at `grid`'s bits, packed, plus per range one scale in its dtype and, when asymmetric,
 /// one offset at its bits or one minimum in the scale's dtype. LPBQ and superblocks have integers
 /// at their bits, and floats.

@@ -1,6 +1,7 @@
 #include "adascale/sim/parts.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/sim/compute_device.h"
 
 namespace adascale {
 namespace {
@@ -154,9 +156,10 @@ void check_patterns(const PartedModel& model, const std::vector<std::string>& pa
   objections.raise();
 }
 
-std::string difference_to_live(const QuantizationSimModel& sim, const Inputs& inputs, const Outputs& live) {
+namespace {
+
+std::string difference_of(const Outputs& got, const Outputs& live) {
   constexpr double kTolerance = 1e-3;  // of the largest value
-  const Outputs got = sim.run(inputs, SimMode::kFloat);
   if (got.size() != live.size()) return fmt::format("{} outputs instead of {}", got.size(), live.size());
   for (size_t i = 0; i < live.size(); ++i) {
     if (!live[i].isTensor() || !live[i].toTensor().is_floating_point() || live[i].toTensor().numel() == 0)
@@ -167,6 +170,22 @@ std::string difference_to_live(const QuantizationSimModel& sim, const Inputs& in
     if (!(off <= kTolerance * largest)) return fmt::format("off by {:.3g} of {:.3g}", off, largest);
   }
   return {};
+}
+
+}  // namespace
+
+std::string difference_to_live(Program program, const Inputs& inputs, const Outputs& live) {
+  const at::NoGradGuard no_grad;
+  program.device = compute_device(program, "auto");
+  check_inputs(program, inputs);
+  Environment environment(program);
+  feed_inputs(program, inputs, environment);
+  Plan(program).run(environment, {});
+  return difference_of(collect_outputs(program, environment), live);
+}
+
+std::string difference_to_live(const QuantizationSimModel& sim, const Inputs& inputs, const Outputs& live) {
+  return difference_of(sim.run(inputs, SimMode::kFloat), live);
 }
 
 }  // namespace adascale

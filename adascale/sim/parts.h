@@ -56,6 +56,9 @@ void abort_calibration(const PartedModel& model);
 /// Throws (user) for patterns of a layer_config that match nothing in any part.
 void check_patterns(const PartedModel& model, const std::vector<std::string>& patterns);
 
+/// How the outputs of a module's program differ from those of its live module: "off by 0.2 of 3.1". Empty
+/// when they are equal up to rounding.
+std::string difference_to_live(Program program, const Inputs& inputs, const Outputs& live);
 /// How the outputs of a part's program, at full precision, differ from those of its live module:
 /// "off by 0.2 of 3.1". Empty when they are equal up to rounding.
 std::string difference_to_live(const QuantizationSimModel& sim, const Inputs& inputs, const Outputs& live);

@@ -19,7 +19,7 @@ from torch.utils import _pytree as pytree
 from .devices import device_of, moved
 from .errors import Error, first_line
 from .recurrent import open_lengths
-from .signature import Call, CallSignature, call_of
+from .signature import SIM_WORDS, Call, CallSignature, Words, call_of
 
 if TYPE_CHECKING:
     from torch.export import ExportedProgram
@@ -45,31 +45,33 @@ class Capture:
     input_names: list[str | None]  # the graph's names of the flat inputs; None: a constant fixed at capture
 
 
-def capture(model: nn.Module, dummy_input: Any) -> Capture:
+def capture(model: nn.Module, dummy_input: Any, words: Words = SIM_WORDS) -> Capture:
     """Captures ``model`` with every input dimension open; each call checks sizes that the model fixes.
 
     ``dummy_input``: a tensor, a tuple or list of positional arguments, or a dict of named ones. The model
     is captured in eval mode and restored. Errors: one line, with the source line where ``torch.export``
-    stopped.
+    stopped, in these ``words``.
     """
-    check_example(model, dummy_input)
-    return capture_call(model, *call_of(dummy_input))
+    check_example(model, dummy_input, words)
+    return capture_call(model, *call_of(dummy_input), words)
 
 
-def check_example(model: nn.Module, dummy_input: Any) -> None:
+def check_example(model: nn.Module, dummy_input: Any, words: Words = SIM_WORDS) -> None:
     """Raises when ``model`` or the example is of a wrong type, or the model's signature does not take it."""
     if not isinstance(model, nn.Module):
         raise Error(f"model: got {type(model).__name__}, expected a torch.nn.Module")
-    args, kwargs = call_of(dummy_input)
+    args, kwargs = call_of(dummy_input, words)
     if not any(isinstance(leaf, Tensor) for leaf in pytree.tree_leaves((args, kwargs))):
-        raise Error("dummy_input: no tensor in it; give an example of the model's input")
-    CallSignature(model.forward, args, kwargs)
+        raise Error(f"{words.at_example}no tensor in it; give an example of the model's input")
+    CallSignature(model.forward, args, kwargs, words)
 
 
-def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Capture:
+def capture_call(
+    model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], words: Words = SIM_WORDS
+) -> Capture:
     """The same for an example given as the call's positional and named arguments, on any device."""
     args, kwargs = moved((args, kwargs), device_of(model))
-    signature = CallSignature(model.forward, args, kwargs)
+    signature = CallSignature(model.forward, args, kwargs, words)
     with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
         program = _export_any_batch(model, signature)
     return Capture(
@@ -81,7 +83,7 @@ def capture_call(model: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
     )
 
 
-def capture_module(model: nn.Module, path: str, call: Call) -> Capture:
+def capture_module(model: nn.Module, path: str, call: Call, words: Words = SIM_WORDS) -> Capture:
     """Captures one module of ``model`` separately, under the names that it has there."""
     module = model.get_submodule(path)
     shell = place = nn.Module()
@@ -96,7 +98,7 @@ def capture_module(model: nn.Module, path: str, call: Call) -> Capture:
 
     forward.__signature__ = inspect.signature(module.forward)  # type: ignore[attr-defined]
     shell.forward = forward
-    return capture_call(shell.eval(), *call)
+    return capture_call(shell.eval(), *call, words)
 
 
 def _export_any_batch(model: nn.Module, signature: CallSignature) -> "ExportedProgram":

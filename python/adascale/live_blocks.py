@@ -85,6 +85,22 @@ def find_live_blocks(model: nn.Module, example: Call, patterns: Sequence[str] | 
     return _first_calls(model, example, chosen, copied)
 
 
+def modules_not_called(model: nn.Module, example: Call) -> list[str]:
+    """Paths of the outermost modules of several layers that the model does not call on the example.
+
+    A single layer may be used without a call, by its weight.
+    """
+    layers = {path: _count_layers(module) for path, module in model.named_modules() if path}
+    within = [path for path, count in layers.items() if count]
+    called = _first_calls(model, example, within, lambda _: None)
+    idle = [
+        path
+        for path in within
+        if layers[path] > 1 and not any(f"{one}.".startswith(f"{path}.") for one in called)
+    ]
+    return [path for path in idle if not any(path.startswith(f"{outer}.") for outer in idle)]
+
+
 def _first_calls(
     model: nn.Module, example: Call, paths: Iterable[str], keep: Callable[[Call], Any]
 ) -> dict[str, Any]:

@@ -1,16 +1,16 @@
 """Runs a live model for C++: it sees the calls of the blocks and catches their inputs."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
 from . import _C
 from .devices import moved
 from .live_blocks import LiveBlock, run_live, watching
+from .live_parts import SimulatedParts
 from .signature import Call
 from .simulated_model import StopForward
 
@@ -19,17 +19,10 @@ class LiveRuns:
     """The FP model and the quantized one, on ``batches``. Blocks and batches are numbers, inputs and outputs
     flat."""
 
-    def __init__(
-        self,
-        models: tuple[nn.Module, nn.Module],
-        blocks: list[LiveBlock],
-        batches: list[Call],
-        device: torch.device,
-        show_folded: Callable[[], None],
-    ) -> None:
-        self._float, self._quantized = models
-        self._blocks, self._batches, self._device = blocks, batches, device
-        self._show_folded = show_folded
+    def __init__(self, simulated: SimulatedParts, batches: list[Call]) -> None:
+        self._simulated, self._batches = simulated, batches
+        self._float, self._quantized = simulated.float_model, simulated.model
+        self._blocks = simulated.blocks
 
     def look(self, batch: int, flow: _C.LiveFlow) -> None:
         """Runs the FP model and tells ``flow`` of the blocks' calls."""
@@ -53,7 +46,7 @@ class LiveRuns:
             raise StopForward
 
         if quantized:
-            self._show_folded()
+            self._simulated.show_folded_weights()
         model = self._quantized if quantized else self._float
         with _weights_only(self._blocks), watching(model, [self._blocks[block].path], stop):
             try:
@@ -67,8 +60,17 @@ class LiveRuns:
         path, signature = self._blocks[block].path, self._blocks[block].captured.signature
         return run_live(self._float.get_submodule(path), signature.unflatten(inputs))
 
+    def run_quantized(self, batch: int) -> None:
+        """Runs the quantized model, whose blocks hear of their calls."""
+        self._simulated.show_folded_weights()
+        self._run(self._quantized, batch)
+
+    def state(self) -> list[tuple[str, Tensor]]:
+        """The quantized model's parameters and buffers, under all their names."""
+        return self._simulated.state()
+
     def _run(self, model: nn.Module, batch: int) -> None:
-        args, kwargs = moved(self._batches[batch], self._device)
+        args, kwargs = moved(self._batches[batch], self._simulated.device)
         model(*args, **kwargs)
 
 

@@ -30,15 +30,20 @@ def quantize(
 ) -> _C.AdaScaleReport:
     """The same as ``adascale quantize``: opens a model, trains the layers inside its blocks, writes files.
 
+    A model that ``torch.export`` refuses as a whole is taken block by block; the plan says so, and what is
+    outside the blocks stays in full precision.
+
     model: a transformers model folder or ``.gguf``, a ``.pt2``, ``"package.module:function"``, or an
         ``nn.Module``, which stays as it was.
     output_dir: made if missing; files appear in it all or none.
-    data: a ``.txt`` or ``.jsonl`` file (a line an object with "text" or chat "messages"), several of them, a
+    data: a ``.txt`` or ``.jsonl`` file (a line an object with "text" or chat "messages"; for the folder of a
+        vision-language model these may have paths of images, and a line is a batch), several of them, a
         list of strings, a Dataset of such records; or a ``.safetensors`` named as the model's inputs, a
         tensor, or batches: a list of tensors, or of tuples or dicts of tensors, samples along dimension 0.
     tokenizer: for texts, unless the model is a folder that has one.
     formats: as ``adascale list formats`` shows them; without it those that fit the kind of model: ``hf`` for
-        transformers folders and transformers models in memory, else pt2, safetensors and encodings.
+        transformers folders and transformers models in memory, else pt2, safetensors and encodings; of a
+        model taken block by block those that need no program of the whole.
     layer_config: as in :class:`QuantizationSimModel`; wins over all other options.
     progress: shows a bar on a terminal, plain lines elsewhere, on standard error.
 

@@ -3,6 +3,7 @@
 import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,7 +14,20 @@ from .errors import Error, first_line
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
 
-def call_of(dummy_input: Any) -> Call:
+@dataclass(frozen=True)
+class Words:
+    """Names in messages: of the example, and the beginnings of messages about it and about a call."""
+
+    example: str = "dummy_input"
+    at_example: str = "dummy_input: "
+    at_call: str = "sim.model: "
+
+
+SIM_WORDS = Words()
+DATA_WORDS = Words("the first batch", "", "")  # where the example is data, which the caller's message names
+
+
+def call_of(dummy_input: Any, words: Words = SIM_WORDS) -> Call:
     """Splits an example into (args, kwargs): a mapping is named arguments, a sequence positional."""
     if isinstance(dummy_input, Mapping):
         return (), dict(dummy_input)
@@ -22,7 +36,7 @@ def call_of(dummy_input: Any) -> Call:
     if isinstance(dummy_input, torch.Tensor):
         return (dummy_input,), {}
     raise Error(
-        f"dummy_input: got {type(dummy_input).__name__}, expected a tensor, a tuple or list, or a dict"
+        f"{words.at_example}got {type(dummy_input).__name__}, expected a tensor, a tuple or list, or a dict"
     )
 
 
@@ -34,9 +48,15 @@ class CallSignature:
     their defaults.
     """
 
-    def __init__(self, forward: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-        self._signature = inspect.signature(forward)
-        self.captured = self._named("dummy_input", args, kwargs)
+    def __init__(
+        self,
+        forward: Callable[..., Any],
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        words: Words = SIM_WORDS,
+    ) -> None:
+        self._signature, self._words = inspect.signature(forward), words
+        self.captured = self._named(words.at_example, args, kwargs)
         self.args, self.kwargs = self._spelled(self.captured)
         paths, self._spec = pytree.tree_flatten_with_path((self.args, self.kwargs))
         self._names = [self._leaf_name(path) for path, _ in paths]
@@ -57,15 +77,16 @@ class CallSignature:
         Errors: ``TypeError`` for arguments that ``forward`` does not take; ``Error`` for missing, new or
         changed ones.
         """
-        named = self._reconcile(self._named("sim.model", args, kwargs))
+        named = self._reconcile(self._named(self._words.at_call, args, kwargs))
         try:
             leaves = self._spec.flatten_up_to(self._spelled(named))
         except ValueError as error:
             raise Error(
-                f"sim.model: inputs are nested otherwise than dummy_input's: {first_line(error)}"
+                f"{self._words.at_call}inputs are nested otherwise than {self._words.example}'s: "
+                f"{first_line(error)}"
             ) from error
         for name, leaf, fixed in zip(self._names, leaves, self._fixed, strict=True):
-            _check_leaf(name, leaf, fixed)
+            self._check_leaf(name, leaf, fixed)
         return leaves
 
     def unflatten(self, leaves: list[Any]) -> Call:
@@ -78,7 +99,7 @@ class CallSignature:
             named = dict(self._signature.bind(*args, **kwargs).arguments)
         except TypeError as error:
             known, given = ", ".join(self._signature.parameters), ", ".join(kwargs) or "nothing"
-            text = f"{where}: {error} (given by name: {given}); the model's arguments are {known}"
+            text = f"{where}{error} (given by name: {given}); the model's arguments are {known}"
             raise TypeError(text) from None
         for parameter in self._signature.parameters.values():
             if parameter.kind is parameter.VAR_KEYWORD:
@@ -101,12 +122,24 @@ class CallSignature:
         for name, value in named.items():
             if name not in self.captured and not self._is_default(name, value):
                 raise Error(
-                    f"sim.model: argument '{name}' is not in dummy_input; add it there to capture its use"
+                    f"{self._words.at_call}argument '{name}' is not in {self._words.example}; add it there "
+                    "to capture its use"
                 )
         for name, value in self.captured.items():
             if name not in named and _has_tensor(value):
-                raise Error(f"sim.model: argument '{name}' is missing; dummy_input has it")
+                raise Error(
+                    f"{self._words.at_call}argument '{name}' is missing; {self._words.example} has it"
+                )
         return {name: named.get(name, value) for name, value in self.captured.items()}
+
+    def _check_leaf(self, name: str, leaf: Any, fixed: tuple[Any] | None) -> None:
+        where, example = f"{self._words.at_call}{name}", self._words.example
+        if fixed is None:
+            if not isinstance(leaf, torch.Tensor):
+                raise Error(f"{where}: got {type(leaf).__name__}, expected a tensor as in {example}")
+        elif type(leaf) is not type(fixed[0]) or leaf != fixed[0]:
+            got = f"a tensor of {tuple(leaf.shape)}" if isinstance(leaf, torch.Tensor) else repr(leaf)
+            raise Error(f"{where}: got {got}, but {example} fixed it at {fixed[0]!r}")
 
     def _is_default(self, name: str, value: Any) -> bool:
         if _has_tensor(value) or name not in self._signature.parameters:
@@ -128,12 +161,3 @@ class CallSignature:
 
 def _has_tensor(value: Any) -> bool:
     return any(isinstance(leaf, torch.Tensor) for leaf in pytree.tree_leaves(value))
-
-
-def _check_leaf(name: str, leaf: Any, fixed: tuple[Any] | None) -> None:
-    if fixed is None:
-        if not isinstance(leaf, torch.Tensor):
-            raise Error(f"sim.model: {name}: got {type(leaf).__name__}, expected a tensor as in dummy_input")
-    elif type(leaf) is not type(fixed[0]) or leaf != fixed[0]:
-        got = f"a tensor of {tuple(leaf.shape)}" if isinstance(leaf, torch.Tensor) else repr(leaf)
-        raise Error(f"sim.model: {name}: got {got}, but dummy_input fixed it at {fixed[0]!r}")

@@ -120,14 +120,14 @@ class Branching(Cnn):
         return super().forward(image if image.sum().item() > 0 else image + 1)
 
 
-def test_a_model_that_does_not_export_is_sent_on(tmp_path: Path) -> None:
+def test_a_model_that_does_not_export_is_taken_block_by_block(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     model, images = Branching().eval(), torch.rand(4, 3, 9, 9)
-    with pytest.raises(
-        adascale.Error, match="adascale.QuantizationSimModel takes it block by block$"
-    ) as raised:
-        adascale.quantize(model, tmp_path / "out", images, **FEW)
-    assert "test_doors_module.py" in str(raised.value) and "\n" not in str(raised.value)
-    assert adascale.QuantizationSimModel(model, images, param_bw=4).model(images).shape == (4, 5)
+    report = adascale.quantize(model, tmp_path, images, **FEW)
+    assert [block.name for block in report.blocks] == [f"stages.{i}" for i in range(3)]
+    assert "test_doors_module.py" in capsys.readouterr().out
+    assert (tmp_path / "Branching.safetensors").exists() and not (tmp_path / "Branching.pt2").exists()
 
 
 def test_a_pt2_by_its_path(tmp_path: Path) -> None:

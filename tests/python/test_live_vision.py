@@ -13,12 +13,12 @@ from adascale import apply_adascale
 IMAGE, TEXT, PATCHES = 100, 24, 32
 
 
-def vision_language_model() -> nn.Module:
+def vision_language_model(vocabulary: int = 128, image: int = IMAGE) -> nn.Module:
     torch.manual_seed(0)
     rope = {"rope_type": "default", "mrope_section": [1, 1, 2], "rope_theta": 10000.0}
     config = Qwen2_5_VLConfig(
         text_config={
-            "vocab_size": 128,
+            "vocab_size": vocabulary,
             "hidden_size": 32,
             "intermediate_size": 64,
             "num_hidden_layers": 2,
@@ -42,10 +42,10 @@ def vision_language_model() -> nn.Module:
             "out_hidden_size": 32,
             "fullatt_block_indexes": [1, 2],
         },
-        image_token_id=IMAGE,
-        video_token_id=101,
-        vision_start_token_id=102,
-        vision_end_token_id=103,
+        image_token_id=image,
+        video_token_id=image + 1,
+        vision_start_token_id=image + 2,
+        vision_end_token_id=image + 3,
     )
     return Qwen2_5_VLForConditionalGeneration(config).eval()
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "adascale/formats/encodings/files.h"
 #include "adascale/formats/folder_files.h"
@@ -12,19 +13,35 @@
 namespace adascale {
 namespace {
 
+/// A model in parts has no program whose tensors could have names.
 std::vector<std::string> encodings_files_of(const ExportRequest& request) {
+  if (request.model.parts != nullptr) return {request.prefix + "_torch.encodings"};
   return {request.prefix + "_torch.encodings", request.prefix + ".encodings"};
+}
+
+void write_file_of_parts(const PartedModel& model, const std::string& version, std::ostream& out) {
+  std::vector<EncodedPart> parts;
+  std::set<std::string> excluded(model.outside.begin(), model.outside.end());
+  for (const auto& [sim, path] : model.parts) {
+    parts.push_back({sim, path});
+    const std::vector<std::string> own = excluded_layers(sim);
+    excluded.insert(own.begin(), own.end());
+  }
+  write_encodings_by_module(out, parts, {excluded.begin(), excluded.end()}, version);
 }
 
 void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
   const QuantizationSimModel& sim = request.sim;
+  const PartedModel* parts = request.model.parts;
   const std::string& version = request.options.encoding_version;
   const std::vector<std::string> names = encodings_files_of(request);
   write_text_file(files.path(names[0]), [&](std::ostream& out) {
+    if (parts != nullptr) return write_file_of_parts(*parts, version, out);
     write_encodings_by_module(out, {EncodedPart{sim}}, excluded_layers(sim), version);
   });
-  write_text_file(files.path(names[1]),
-                  [&](std::ostream& out) { write_encodings_by_tensor(out, sim, version); });
+  if (parts == nullptr)
+    write_text_file(files.path(names[1]),
+                    [&](std::ostream& out) { write_encodings_by_tensor(out, sim, version); });
 }
 
 bool is_of_2(const std::string& version) {
@@ -43,13 +60,15 @@ bool is_onnx_width(int64_t bits) {
   return bits == 2 || bits == 4 || bits == 8 || bits == 16;
 }
 
-void check_widths(const QuantizationSimModel& sim, Objections& objections) {
+void check_widths(const ModelToWrite& model, Objections& objections) {
   std::map<int, std::vector<std::string>> odd;
-  for (const QuantizedWeight& weight : sim.weights())
-    if (!is_onnx_width(weight.grid.bits)) odd[weight.grid.bits].push_back(weight.layer.name);
-  for (const ActivationQuantizer& quantizer : sim.activations())
-    if (!is_onnx_width(quantizer.bits))
-      odd[quantizer.bits].push_back(fmt::format("{} {}", quantizer.module, quantizer.port));
+  for (const QuantizationSimModel* sim : model.sims) {
+    for (const QuantizedWeight& weight : sim->weights())
+      if (!is_onnx_width(weight.grid.bits)) odd[weight.grid.bits].push_back(weight.layer.name);
+    for (const ActivationQuantizer& quantizer : sim->activations())
+      if (!is_onnx_width(quantizer.bits))
+        odd[quantizer.bits].push_back(fmt::format("{} {}", quantizer.module, quantizer.port));
+  }
   for (const auto& [bits, names] : odd)
     objections.add(
         "encodings: ONNX, whose types versions 2.x name, has no integers of {} bits ({}); use 2, 4, 8 or 16, "
@@ -57,8 +76,8 @@ void check_widths(const QuantizationSimModel& sim, Objections& objections) {
         bits, fmt::join(names, ", "));
 }
 
-void check_weights(const ExportRequest& request, Objections& objections) {
-  for (const QuantizedWeight& weight : request.sim.weights()) {
+void check_weights(const QuantizationSimModel& sim, Objections& objections) {
+  for (const QuantizedWeight& weight : sim.weights()) {
     if (!weight.grid.is_plain() && weight.grid.form != lpbq_form())
       objections.add(
           "encodings: {}: its grid, {}, has no place in the file; use a grid of plain scales and integer "
@@ -70,8 +89,8 @@ void check_weights(const ExportRequest& request, Objections& objections) {
 PreparedFormat prepare_encodings(const ExportRequest& request) {
   Objections objections;
   check_version(request.options.encoding_version, objections);
-  if (is_of_2(request.options.encoding_version)) check_widths(request.sim, objections);
-  check_weights(request, objections);
+  if (is_of_2(request.options.encoding_version)) check_widths(request.model, objections);
+  for (const QuantizationSimModel* sim : request.model.sims) check_weights(*sim, objections);
   return {
       .objections = objections.texts(), .files = encodings_files_of(request), .write = write_encodings_files};
 }
@@ -89,6 +108,7 @@ ExportFormat encodings_format() {
       .description = "AIMET's encodings by module name (_torch) and by tensor name, versions 0.6.1 to 2.1.0",
       .files = {"PREFIX_torch.encodings", "PREFIX.encodings"},
       .holds_activations = true,
+      .takes_parts = true,
       .prepare = prepare_encodings};
 }
 

@@ -5,7 +5,9 @@ from typing import Protocol
 
 from torch import Tensor
 
+from .. import _C
 from ..formats.quantized import Prepared, QuantizedModel
+from ..live_runs import LiveRuns
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,10 @@ class DataRequest:
     packing: str = "auto"
     data_weights: list[float] = field(default_factory=list)
     seed: int = 0
+    batch_size: int | None = None
+    # For a model that is opened in parts: where it is to run, and globs over its modules instead of the rule.
+    device: str = "auto"
+    blocks: list[str] = field(default_factory=list)
 
 
 class Writer(Protocol):
@@ -27,14 +33,44 @@ class Writer(Protocol):
         """As :meth:`adascale.formats.Format.prepare`."""
 
 
+class OpenedParts(Protocol):
+    """A model without a program of the whole: C++'s ``run/opened_parts.h``."""
+
+    @property
+    def parts(self) -> list[tuple[str, bytes, dict[str, Tensor]]]:
+        """Path, graph and tensors of each module captured, in the order of their calls."""
+
+    @property
+    def not_captured(self) -> list[tuple[str, str]]:
+        """Modules that are no part, with the reason."""
+
+    @property
+    def places(self) -> list[tuple[str, Tensor, bool, int, int]]:
+        """As :func:`adascale.twin.places_of` gives them."""
+
+    refusal: str
+    device: str
+    batches: int
+    samples: int
+    batch_size: int  # 0: each batch is as it was given
+    first_batch: list[Tensor]
+
+    def start(self, sims: list[_C.Sim], parts: _C.PartedModel) -> LiveRuns:
+        """Runs the model with these simulations of the parts."""
+
+
 @dataclass
 class OpenedModel:
-    """A captured model and its data; ``samples`` by the graph's input names, along dimension 0."""
+    """A captured model and its data; ``samples`` by the graph's input names, along dimension 0.
 
-    graph: bytes
-    tensors: dict[str, Tensor]
+    A model in parts has only these: no graph and tensors, and its samples are in them.
+    """
+
     stem: str
-    samples: dict[str, Tensor]
+    graph: bytes = b""
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+    samples: dict[str, Tensor] = field(default_factory=dict)
+    parts: OpenedParts | None = None
     writer: Writer | None = None
     notes: list[str] = field(default_factory=list)  # for the user, one per line
     source: str = ""  # the folder or .gguf it was read from

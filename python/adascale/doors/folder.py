@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from .. import _C
 from ..formats.hf_folder import FolderWriter
 from ..formats.hf_saved import SavedWriter
 from ..transformers_output import quiet_transformers
+from .chats import holds_images, read_chats
 from .door import DataRequest, OpenedModel
 from .folder_source import (
     Source,
@@ -13,12 +15,13 @@ from .folder_source import (
     find_source,
     load_config,
     load_model,
+    load_processor,
     load_tokenizer,
     model_class,
     need_packages,
 )
 from .given import GivenData
-from .module import is_tensor_file, open_module, read_tensors, refuse_text_options
+from .module import is_tensor_file, move_to, open_module, read_tensors, refuse_text_options
 from .text_data import Batches, read_text
 from .transformers_model import check_inputs, example_of, text_model
 
@@ -28,7 +31,10 @@ class FolderDoor:
 
     name = "folder"
     description = "a transformers model folder or its .gguf"
-    data = "for a folder also .txt or .jsonl files, through its tokenizer"
+    data = (
+        "for a folder also .txt or .jsonl files, through its tokenizer, or .jsonl files of chat messages "
+        "with paths of images, through its processor"
+    )
     formats = ["hf"]
 
     def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
@@ -49,7 +55,12 @@ class FolderDoor:
         if batches.calls:
             check_inputs(module, batches.calls[0])
         opened = open_module(
-            module, Path(source.folder).resolve().name, batches, None if batches.calls else example_of(module)
+            module,
+            Path(source.folder).resolve().name,
+            batches,
+            data,
+            None if batches.calls else example_of(module),
+            move_to(data, _C.preferred_device()),
         )
         opened.is_from_file = True
         opened.is_shared = False
@@ -72,5 +83,9 @@ class FolderDoor:
             return Batches([read_tensors(data.files[0])]), self._tokenizer
         if not data.files and given is None:
             return Batches(), self._tokenizer
+        if holds_images(data.files):
+            processor = load_processor(source)
+            tokenizer = processor.tokenizer
+            return read_chats(data, processor, text_model(config, tokenizer, [kind.__name__])), tokenizer
         tokenizer = self._tokenizer or load_tokenizer(source)
         return read_text(data, given, text_model(config, tokenizer, [kind.__name__])), tokenizer

@@ -72,6 +72,22 @@ def load_tokenizer(source: Source) -> Any:
         raise Error(f"{source.folder}: its tokenizer cannot be loaded: {first_line(error)}") from error
 
 
+def load_processor(source: Source) -> Any:
+    """Errors: no processor of images, or none that transformers can load."""
+    from transformers import AutoProcessor
+
+    try:
+        processor = AutoProcessor.from_pretrained(source.folder, **source.options)
+    except Exception as error:  # boundary: as above; it may lack a package
+        raise Error(
+            f"{source.folder}: its processor, which data with images needs, cannot be loaded: "
+            f"{first_line(error)}"
+        ) from error
+    if getattr(processor, "image_processor", None) is None:
+        raise Error(f"{source.folder}: has no processor of images, which data with images needs")
+    return processor
+
+
 def load_config(source: Source) -> Any:
     from transformers import AutoConfig
 

@@ -13,7 +13,7 @@ from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
 from .door import DataRequest, OpenedModel
 from .given import GivenData
-from .module import module_batches, open_module
+from .module import module_batches, move_to, open_module
 from .transformers_model import example_of, is_transformers
 
 
@@ -41,7 +41,7 @@ class FunctionDoor:
         tokenizer = beside if is_tokenizer else self._tokenizer
         batches = module_batches(module, tokenizer, data, self._given)
         example = None if batches.calls else _example(model, module, None if is_tokenizer else beside)
-        opened = open_module(module, model.rpartition(":")[2], batches, example)
+        opened = open_module(module, model.rpartition(":")[2], batches, data, example, move_to(data, None))
         opened.is_shared = False
         if is_transformers(module):
             opened.writer = SavedWriter(module, tokenizer, module.name_or_path)

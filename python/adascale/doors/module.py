@@ -1,6 +1,6 @@
 """Captures a live module and its data; every Python door uses it."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,24 +10,40 @@ from .._C import option
 from ..capture import Capture, ExportError, capture, check_example
 from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
-from ..signature import call_of
+from ..signature import DATA_WORDS, call_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
+from .live import open_live
 from .text_data import Batches, read_text
 from .transformers_model import check_inputs, grouped_experts, is_transformers, text_model
 
 
-def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = None) -> OpenedModel:
-    """Captures ``model`` on the first batch, or on ``example`` where there are none."""
+def open_module(
+    model: nn.Module,
+    stem: str,
+    batches: Batches,
+    data: DataRequest,
+    example: Any = None,
+    move: Callable[[nn.Module], None] = lambda _: None,
+) -> OpenedModel:
+    """Captures ``model`` on the first batch, or on ``example`` where there are none; block by block where
+    ``torch.export`` refuses the whole.
+
+    move: puts a model that runs live on the device where it is to run.
+    """
     shown = _two_samples(batches.calls[0]) if batches.calls else example
     _check_example(model, shown, "data" if batches.calls else "example")
     with grouped_experts(model):
-        captured = _capture_whole(model, shown)
+        whole = _capture_whole(model, shown, bool(batches.calls))
+        if isinstance(whole, ExportError):
+            move(model)
+            parts = open_live(model, batches, data, str(whole))
+            return OpenedModel(stem, parts=parts, notes=batches.notes, is_shared=True)
     return OpenedModel(
-        captured.graph,
-        captured.tensors,
         stem,
-        _join(captured, batches.calls),
+        whole.graph,
+        whole.tensors,
+        _join(whole, batches.calls),
         notes=batches.notes,
         is_shared=True,
     )
@@ -35,24 +51,30 @@ def open_module(model: nn.Module, stem: str, batches: Batches, example: Any = No
 
 def _check_example(model: nn.Module, example: Any, where: str) -> None:
     try:
-        check_example(model, example)
+        check_example(model, example, DATA_WORDS)
     except (Error, TypeError) as error:
-        raise Error(f"{where}: {_without_dummy_input(error)}") from error
+        raise Error(f"{where}: {error}") from error
 
 
-def _capture_whole(model: nn.Module, example: Any) -> Capture:
+def _capture_whole(model: nn.Module, example: Any, has_data: bool) -> Capture | ExportError:
+    """The model's program, or the reason why there is none."""
     try:
-        return capture(model, example)
+        return capture(model, example, DATA_WORDS)
     except ExportError as error:
-        raise ExportError(
-            f"{error}; if the model runs on this input, adascale.QuantizationSimModel takes it block by block"
-        ) from error
+        if has_data:
+            return error
+        raise ExportError(f"{error}; with {option('data')} it is taken block by block") from error
 
 
-def _without_dummy_input(error: Error | TypeError) -> str:
-    """The error of a call's signature in terms of the data: here nobody gave a ``dummy_input``."""
-    text = str(error).removeprefix("dummy_input: ").removeprefix("sim.model: ")
-    return text.replace("dummy_input", "the first batch")
+def move_to(data: DataRequest, default: str | None) -> Callable[[nn.Module], None]:
+    """For a model that nobody else has: moves it to the device asked for, else to ``default``."""
+    name = default if data.device == "auto" else data.device
+
+    def move(model: nn.Module) -> None:
+        if name is not None:
+            model.to(name)
+
+    return move
 
 
 class ModuleDoor:
@@ -72,7 +94,7 @@ class ModuleDoor:
     def open(self, model: str, data: DataRequest) -> OpenedModel:
         stem = type(self._model).__name__
         batches = module_batches(self._model, self._tokenizer, data, self._given)
-        opened = open_module(self._model, stem, batches)
+        opened = open_module(self._model, stem, batches, data)
         if is_transformers(self._model):
             opened.writer = SavedWriter(self._model, self._tokenizer, self._model.name_or_path)
         return opened
@@ -155,7 +177,7 @@ def _join(captured: Capture, batches: list[Any]) -> dict[str, Tensor]:
         try:
             leaves = captured.signature.flatten(*call_of(batch))
         except (Error, TypeError) as error:
-            raise Error(f"data: batch {index}: {_without_dummy_input(error)}") from error
+            raise Error(f"data: batch {index}: {error}") from error
         for name, leaf in zip(captured.input_names, leaves, strict=True):
             if name is not None:
                 parts.setdefault(name, []).append(leaf.detach().cpu())

@@ -15,6 +15,7 @@ class Batches:
 
     calls: list[Any] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    one_by_one: bool = False  # each is a batch as it is: neither cut nor joined
 
 
 def read_text(data: DataRequest, given: GivenData | None, model: TextModel) -> Batches:

@@ -48,16 +48,30 @@ def read_documents(path: str, by_line: bool) -> Documents:
     suffix = Path(path).suffix
     if suffix not in FILE_SUFFIXES:
         raise Error(f"{path}: got {suffix or 'no extension'}, expected {', '.join(FILE_SUFFIXES)}")
+    if suffix == ".jsonl":
+        return Documents(path, [record for _, record in read_records(path)])
+    text = _read(path)
+    return Documents(path, [line for _, line in _lines(text)] if by_line else [text])
+
+
+def read_records(path: str) -> list[tuple[str, Mapping[str, Any]]]:
+    """The objects of a ``.jsonl``, each with its place: ``chat.jsonl:3``. Errors as above."""
+    return [(f"{path}:{number}", _parse(path, number, line)) for number, line in _lines(_read(path))]
+
+
+def _read(path: str) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Error(f"{path}: cannot be read as UTF-8 text: {first_line(error)}") from error
     if not text.strip():
         raise Error(f"{path}: no text in it")
-    lines = [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
-    if suffix == ".jsonl":
-        return Documents(path, [_parse(path, number, line) for number, line in lines])
-    return Documents(path, [line for _, line in lines] if by_line else [text])
+    return text
+
+
+def _lines(text: str) -> list[tuple[int, str]]:
+    """Those that are not blank, with their numbers."""
+    return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
 def _parse(path: str, number: int, line: str) -> Any:
@@ -102,7 +116,16 @@ def _checked_text(text: Any, where: str) -> str:
 def _chat_text(tokenizer: Any, messages: Any, where: str) -> str:
     if not getattr(tokenizer, "chat_template", None):
         raise Error(f'{where}: chat messages, but the tokenizer has no chat template; give "text" instead')
+    if any(_has_image(message["content"]) for message in messages):
+        raise Error(
+            f"{where}: has an image; give the path of the .jsonl with the folder of a vision-language model"
+        )
     try:
         return str(tokenizer.apply_chat_template(messages, tokenize=False))
     except Exception as error:  # boundary: a template may raise any exception
         raise Error(f"{where}: the tokenizer's chat template refuses it: {first_line(error)}") from error
+
+
+def _has_image(content: Any) -> bool:
+    parts = content if isinstance(content, list) else []
+    return any(isinstance(part, Mapping) and part.get("type") == "image" for part in parts)

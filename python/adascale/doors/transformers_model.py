@@ -27,11 +27,14 @@ def text_model(config: Any, tokenizer: Any, architectures: list[str]) -> TextMod
             f"{config.model_type}: an encoder-decoder takes no plain text; give a .safetensors with "
             "input_ids and decoder_input_ids"
         )
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+    from transformers.models.auto import modeling_auto
 
     text = config.get_text_config()
-    causal = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES.get(config.model_type)
-    names = (causal,) if isinstance(causal, str) else causal or ()
+    # A vision-language model is a causal one with more inputs.
+    names: list[str] = []
+    for table in ("MODEL_FOR_CAUSAL_LM_MAPPING_NAMES", "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES"):
+        causal = getattr(modeling_auto, table, {}).get(config.model_type, ())
+        names += [causal] if isinstance(causal, str) else causal
     longest = getattr(text, "max_position_embeddings", None)
     return TextModel(
         tokenizer=tokenizer,

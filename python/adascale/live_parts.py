@@ -1,0 +1,144 @@
+"""The blocks of a model without a program of the whole, each captured alone, and the model that runs them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial, wraps
+from types import SimpleNamespace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import _C
+from ._C import option
+from .capture import Capture, capture_module
+from .devices import device_of, moved, snapshot
+from .errors import Error, first_line
+from .live_blocks import LiveBlock, find_live_blocks, run_live
+from .shared_weights import SharedWeights
+from .signature import SIM_WORDS, Call, Words
+from .simulated_model import StopForward, follow_names
+from .twin import places_of, twin_of
+
+
+@dataclass(frozen=True)
+class LiveParts:
+    """A live model's blocks, captured, in the order of their calls."""
+
+    float_model: nn.Module  # a twin of the model, in full precision
+    device: torch.device
+    places: list[tuple[str, Tensor, bool, int, int]]
+    refusal: str  # why the model cannot be exported whole
+    captured: dict[str, Capture]  # by path
+    left_out: list[tuple[str, str]]  # blocks that cannot be exported either, with the reason
+
+
+def find_parts(
+    model: nn.Module,
+    example: Call,
+    refusal: str,
+    patterns: Sequence[str] | None,
+    words: Words = SIM_WORDS,
+) -> LiveParts:
+    """Finds the blocks where the model runs on ``example``, and captures each.
+
+    ``patterns``: globs over paths instead of the rule. ``words``: of messages about later calls. Errors: the
+    model fails, there is no block, none can be captured.
+    """
+    device, float_model = device_of(model), twin_of(model)
+    places = places_of(float_model)  # before the model runs and writes to some, e.g. a counter
+    parts = LiveParts(float_model, device, places, refusal, {}, [])
+    found = _find(parts, moved(example, device), patterns)
+    for path, call in found.items():
+        captured = _capture(float_model, path, call, words)
+        if isinstance(captured, Capture):
+            parts.captured[path] = captured
+        else:
+            parts.left_out.append((path, captured))
+    if not parts.captured:
+        first = ": ".join(parts.left_out[0])
+        raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {first}")
+    return parts
+
+
+def _find(parts: LiveParts, example: Call, patterns: Sequence[str] | None) -> dict[str, Call]:
+    try:
+        found = find_live_blocks(parts.float_model, example, patterns)
+    except Error:
+        raise
+    except Exception as error:  # boundary: the model itself fails on the example
+        raise Error(f"{parts.refusal}; nor does it run as it is: {first_line(error)}") from error
+    if not found:
+        raise Error(
+            f"{parts.refusal}; nor are there blocks to capture alone: no two modules of one class with two "
+            f"layers each are called in a row; name them with {option('blocks')}"
+        )
+    return found
+
+
+def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture | str:
+    """The block's program, or the reason why the block stays live."""
+    try:
+        captured = capture_module(model, path, call, words)
+        inputs = captured.signature.flatten(*call)
+        live = run_live(model.get_submodule(path), call)
+        difference = _C.difference_to_live(captured.graph, captured.tensors, inputs, live)
+    except (Error, TypeError) as error:
+        return str(error)
+    return f"captured alone it computes something else: {difference}" if difference else captured
+
+
+class SimulatedParts:
+    """The FP model beside the quantized one, ``model``, whose blocks C++ runs.
+
+    sims: the simulations of the blocks, in the order of ``found.captured``.
+    """
+
+    def __init__(self, found: LiveParts, sims: Sequence[_C.Sim], parts: _C.PartedModel) -> None:
+        self.float_model, self.device = found.float_model, found.device
+        self.blocks = [
+            LiveBlock(path, sim, captured)
+            for (path, captured), sim in zip(found.captured.items(), sims, strict=True)
+        ]
+        self.model = _simulated(twin_of(self.float_model), self.blocks, parts, self.device)
+        self.show_folded_weights()  # batch norms were folded
+
+    def show_folded_weights(self) -> None:
+        """Shows the blocks' present weights in ``model``."""
+        for core, name in [(block.core, name) for block in self.blocks for name in block.core.state_names()]:
+            path, _, leaf = name.rpartition(".")
+            place, now = self.model.get_submodule(path), core.state(name)
+            shown = place._parameters.get(leaf)
+            if shown is not None and shown.data_ptr() != now.data_ptr():
+                place._parameters[leaf] = nn.Parameter(now.detach(), requires_grad=False)
+
+    def state(self) -> list[tuple[str, Tensor]]:
+        """The quantized model's parameters and buffers, under all their names."""
+        self.show_folded_weights()
+        return list(self.model.state_dict().items())
+
+
+def _simulated(
+    twin: nn.Module, blocks: list[LiveBlock], parts: _C.PartedModel, device: torch.device
+) -> nn.Module:
+    """The twin with the blocks' forwards replaced; it refuses changes that would make them wrong."""
+    for block in blocks:
+        module = twin.get_submodule(block.path)
+        module.forward = wraps(module.forward)(partial(LiveBlock.run, block))
+        follow_names(twin, set(block.captured.tensors), block.core)
+    own = type(twin)
+
+    @wraps(own.forward)
+    def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self._adascale.recorded is not None:
+            self._adascale.recorded.append(snapshot((args, kwargs)))
+            raise StopForward
+        args, kwargs = moved((args, kwargs), device)
+        parts.check_unchanged()
+        with torch.no_grad():
+            return own.forward(self, *args, **kwargs)
+
+    methods = {"forward": forward, "_adascale_moved_by": ", or move it, then simulate it"}
+    twin.__class__ = type(f"Simulated{own.__name__}", (SharedWeights, own), methods)
+    twin._adascale = SimpleNamespace(recorded=None)
+    return twin
