@@ -14,6 +14,7 @@ namespace {
 
 /// For tests: "find_blocks", "read_options".
 int64_t counted(const std::string& what) {
+  ADA_CHECK(what == "find_blocks" || what == "read_options", "counted: '{}' is not", what);
   return count_of(what == "find_blocks" ? Counted::kFindBlocks : Counted::kReadOptions);
 }
 
@@ -34,9 +35,9 @@ QuantizeRequest read_request(const std::string& output_dir, const std::vector<st
   reader.check_all_known();
   request.output_dir = output_dir;
   request.formats = formats;
-  request.sim.layer_config = parse_layer_config(layer_config);
-  reader.objections().raise();
-  Objections objections;
+  Objections objections = reader.objections();
+  objections.gather([&] { request.sim.layer_config = parse_layer_config(layer_config); });
+  objections.raise();
   check_options(request, objections);
   objections.raise();
   return request;

@@ -24,7 +24,6 @@ constexpr OwnSpelling kOwnSpellings[] = {
     {"param_bw", "param_bw", "default_param_bw"}, {"output_bw", "output_bw", "default_output_bw"},
     {"epochs", "epochs", "num_epochs"},           {"iterations", "iterations", "num_iterations"},
     {"config", "config", "config_file"},          {"formats", "format", "formats"},
-    {"scheme", "scheme", "quant_scheme"},
 };
 
 const OwnSpelling* own_spelling(std::string_view name) {

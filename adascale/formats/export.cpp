@@ -8,6 +8,7 @@
 #include <fstream>
 #include <map>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
 
@@ -25,6 +26,7 @@ void check_prefix(const std::string& prefix, Objections& objections) {
 
 void check_files_differ(const ExportPlan& plan, Objections& objections) {
   std::map<std::string, std::string> writers;
+  for (const std::string& file : plan.options.texts) writers[file] = "the run's report";
   for (size_t i = 0; i < plan.prepared.size(); ++i)
     for (const std::string& file : plan.prepared[i].files) {
       const std::string& name = plan.formats[i].format->name;
@@ -46,9 +48,9 @@ void check_calibrated(const ModelToWrite& model, const std::vector<ChosenFormat>
     if (format->holds_activations) names.push_back(format->name);
   if (names.empty()) return;
   objections.add(
-      "export to {}: {} activation quantizers have no encodings; "
-      "run compute_encodings first, or make the simulation with output_bw 32 (activations off)",
-      fmt::join(names, ", "), missing);
+      "export to {}: {} activation quantizers have no encodings; run compute_encodings first, or make the "
+      "simulation with {} (activations off)",
+      fmt::join(names, ", "), missing, option("output_bw", 32));
 }
 
 /// Objects to NaN and infinite scales: JSON has none, and a reader would fail far from the cause.
@@ -97,6 +99,8 @@ std::vector<std::string> ExportPlan::paths() const {
   for (const PreparedFormat& format : prepared)
     for (const std::string& file : format.files)
       paths.push_back((std::filesystem::path(folder) / file).string());
+  for (const std::string& file : options.texts)
+    paths.push_back((std::filesystem::path(folder) / file).string());
   return paths;
 }
 

@@ -54,6 +54,11 @@ const std::deque<ExportFormat>& export_formats() {
 }
 
 void add_export_format(ExportFormat format) {
+  for (ExportFormat& row : table())
+    if (row.name == format.name) {
+      row = std::move(format);
+      return;
+    }
   table().push_back(std::move(format));
 }
 

@@ -22,8 +22,15 @@ bool holds_weights(const fs::path& file) {
   return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension()) != kSuffixes.end();
 }
 
+bool is_our_report(const fs::path& file) {
+  if (file.filename() != kReportFile) return false;
+  std::ifstream in(file);
+  const auto report = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
+  return report.is_object() && report.contains("adascale.plan");
+}
+
 bool is_passed_over(const fs::path& file) {
-  return file.filename().string().starts_with('.') || file.filename() == "__pycache__";
+  return file.filename().string().starts_with('.') || file.filename() == "__pycache__" || is_our_report(file);
 }
 
 }  // namespace

@@ -11,8 +11,11 @@ namespace adascale {
 struct ModelFiles {
   std::vector<std::string> weights, companions;
 };
-/// All files below a model's folder except hidden ones and Python's caches. Throws (user)
-/// when it cannot be listed.
+/// The file beside a run's others that says what was decided and what came of it.
+inline constexpr char kReportFile[] = "report.json";
+
+/// All files below a model's folder except hidden ones, Python's caches and the report of a run that wrote
+/// it. Throws (user) when it cannot be listed.
 ModelFiles list_model_files(const std::string& folder);
 
 /// Reads a JSON object. Throws (user), naming `path`, when the file cannot be opened

@@ -56,7 +56,8 @@ struct ModelSource {
 struct ExportOptions {
   std::string encoding_version = "1.0.0";  ///< one of encoding_versions()
   ModelSource source = {};
-  std::string plan = {};  ///< hash of the run's decisions, for the files' metadata; empty: none
+  std::string plan = {};                ///< hash of the run's decisions, for the files' metadata; empty: none
+  std::vector<std::string> texts = {};  ///< names of the files that write_files gets as texts
 };
 
 /// A model to write: one with a program of the whole, which is one simulation, or one in parts.
@@ -85,7 +86,7 @@ const std::vector<std::string>& encoding_versions();
 
 /// The one table of formats. C++'s rows come first; those of a package for another language follow.
 const std::deque<ExportFormat>& export_formats();
-/// Adds a row, for the rest of the process.
+/// Adds a row, for the rest of the process; it takes the place of one with its name.
 void add_export_format(ExportFormat format);
 
 /// Row and target of "gguf" or "gguf:Q4_K".

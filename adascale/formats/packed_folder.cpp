@@ -54,8 +54,9 @@ std::string objection_to(const Program& program, const QuantizedWeight& weight, 
   if (std::find(kind.bits.begin(), kind.bits.end(), grid.bits) == kind.bits.end())
     return fmt::format("has {} bits, expected {}", grid.bits, fmt::join(kind.bits, ", "));
   if (grid.form == lpbq_form())
-    return "has LPBQ scales, which it has no place for; leave decompressed_bw out";
-  if (!grid.is_plain()) return fmt::format("is {}, which it has no place for; use grid int", to_string(grid));
+    return fmt::format("has LPBQ scales, which it has no place for; leave {} out", option("decompressed_bw"));
+  if (!grid.is_plain())
+    return fmt::format("is {}, which it has no place for; use {}", to_string(grid), option("grid", "int"));
   return "";
 }
 

@@ -24,11 +24,11 @@ std::string nearest_group_sizes(int64_t length, int64_t wanted) {
 
 void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef sizes) {
   const auto rank = static_cast<int64_t>(sizes.size());
-  ADA_CHECK(grid.group_size >= 0, "{}: group_size is {}; use a positive size or 0 (per channel)", name,
-            grid.group_size);
+  ADA_CHECK(grid.group_size >= 0, "{}: {} is {}; use a positive size or 0 (per channel)", name,
+            option("group_size"), grid.group_size);
   if (!grid.per_group()) return;
-  ADA_CHECK(grid.per_channel(), "{}: group_size {} needs per-channel scales; use 0 or turn per-channel on",
-            name, grid.group_size);
+  ADA_CHECK(grid.per_channel(), "{}: {} {} needs per-channel scales; use 0 or turn per-channel on", name,
+            option("group_size"), grid.group_size);
   ADA_CHECK(grid.group_axis >= 0 && grid.group_axis < rank && grid.group_axis != grid.channel_axis,
             "{}: group axis {} does not fit a weight of {} axes with channel axis {}", name, grid.group_axis,
             rank, grid.channel_axis);
@@ -38,8 +38,8 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
       "{}: {} {} is not a multiple of {}, the group of {}; give the layer another grid, or exclude it ({})",
       name, axis_name(grid.group_axis, sizes.size()), length, grid.group_size, grid.form->name(),
       how_to_exclude());
-  ADA_CHECK(length % grid.group_size == 0, "{}: {} {} is not a multiple of group_size {}; use {}", name,
-            axis_name(grid.group_axis, sizes.size()), length, grid.group_size,
+  ADA_CHECK(length % grid.group_size == 0, "{}: {} {} is not a multiple of {} {}; use {}", name,
+            axis_name(grid.group_axis, sizes.size()), length, option("group_size"), grid.group_size,
             nearest_group_sizes(length, grid.group_size));
 }
 

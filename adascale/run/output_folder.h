@@ -10,7 +10,7 @@ namespace adascale {
 /// Throws (user) unless the folder, or one that it can be made in, is writable. Leaves it unchanged.
 void check_writable(const std::string& folder);
 
-/// Objects to files that have no place in the folder: one of their own folders is a file.
+/// Objects to files that have no place in the folder: a folder has the name, or a file that of their folder.
 void check_places(const ExportPlan& files, Objections& objections);
 
 /// Objects to files of an earlier run that would stay beside this run's: a runtime would take old

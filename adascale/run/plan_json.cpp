@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adascale/formats/version.h"
+#include "adascale/quant/forms/form.h"
 #include "adascale/run/run_plan.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -18,14 +19,27 @@ std::vector<Block> blocks_of(const TrainingPlan& plan, size_t part) {
   return {};
 }
 
+json grid_json(const Grid& grid) {
+  return {{"form", grid.form->name()},
+          {"bits", grid.bits},
+          {"symmetric", grid.symmetric},
+          {"channel_axis", grid.channel_axis},
+          {"stack_axes", grid.stack_axes},
+          {"group_axis", grid.group_axis},
+          {"group_size", grid.group_size},
+          {"scale_dtype", c10::toString(grid.scale_dtype)},
+          {"block_scale_bits", grid.block_scale_bits},
+          {"superblock_size", grid.superblock_size},
+          {"shared_scale", grid.shared_scale}};
+}
+
 json layer_json(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                 const std::vector<Block>& blocks) {
   const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
   return {{"parameters", weight.layer.parameters},
           {"shape", w.sizes().vec()},
           {"dtype", c10::toString(w.scalar_type())},
-          {"grid", to_string(weight.grid)},
-          {"scales", c10::toString(weight.grid.scale_dtype)},
+          {"grid", grid_json(weight.grid)},
           {"trained", reason_not_trained(sim, weight, blocks).empty()}};
 }
 

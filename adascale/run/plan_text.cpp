@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <filesystem>
 #include <map>
 
 #include "adascale/core/spelling.h"
@@ -96,12 +95,6 @@ std::string list_left_out(const ModelPlan& plan) {
   return text;
 }
 
-std::vector<std::string> paths_of(const RunPlan& plan) {
-  std::vector<std::string> paths = plan.files.paths();
-  paths.push_back((std::filesystem::path(plan.files.folder) / kReportFile).string());
-  return paths;
-}
-
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
@@ -115,7 +108,7 @@ std::string describe(const RunPlan& plan) {
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
   text += fmt::format("size      {}\n", describe_size(plan.to_write()));
-  text += fmt::format("files     {}\n", fmt::join(paths_of(plan), ", "));
+  text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(plan))
     text += fmt::format("note      {} ({})\n", note, shortened(layers));
   for (const std::string& note : plan.notes) text += fmt::format("note      {}\n", note);

@@ -54,7 +54,6 @@ AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, cons
 }
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {
-  const auto start = std::chrono::steady_clock::now();
   const AdaScaleReport report = train_model(plan);
   if (has_activations(plan)) find_activation_ranges(plan);
   const std::vector<std::string> paths =
@@ -62,7 +61,7 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
   if (!say) return report;
   say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
   for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));
-  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - plan.started;
   say(fmt::format("took      {:.1f} s, peak memory {}\n", seconds.count(),
                   format_bytes(peak_memory_bytes())));
   return report;

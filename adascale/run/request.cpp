@@ -22,8 +22,12 @@ void check_options(const QuantizeRequest& request, Objections& objections) {
   visit_request_options(RuleChecker(objections), request);
   if (request.training.num_epochs && request.training.num_iterations)
     objections.add("{} and {}: both are given, expected one of them", option("epochs"), option("iterations"));
+  if (request.sim.quant_scheme != SimOptions().quant_scheme)
+    objections.add("sim.quant_scheme: is not used; set scheme");
+  if (request.sim.in_place || request.sim.fit_grid || request.sim.is_part)
+    objections.add("sim.in_place, fit_grid, is_part: a run decides them itself; leave them out");
   objections.gather([&] { recipe_named(request.training.recipe); });
-  objections.gather([&] { quant_scheme_from(request.scheme); });
+  objections.gather([&] { quant_scheme_from(request.scheme, option("scheme")); });
   if (request.sim.device != "auto") objections.gather([&] { find_device(request.sim.device); });
   if (!request.formats.empty()) choose_formats(request.formats, objections);
 }

@@ -113,8 +113,10 @@ void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats,
 void plan_files(const std::string& stem, const ModelSource& source, const std::vector<ChosenFormat>& formats,
                 RunPlan& plan) {
   plan.files.formats = formats;
-  const ExportOptions options{
-      .encoding_version = plan.request.encoding_version, .source = source, .plan = hash_of(plan)};
+  const ExportOptions options{.encoding_version = plan.request.encoding_version,
+                              .source = source,
+                              .plan = hash_of(plan),
+                              .texts = {kReportFile}};
   Objections objections;
   plan.files = plan_export(plan.to_write(), formats, plan.request.output_dir, stem, options, objections);
   std::vector<std::string> sources = plan.request.data.files;
@@ -151,12 +153,14 @@ const Door& door_of(const QuantizeRequest& request, const Doors& doors) {
 }
 
 RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
+  const auto started = std::chrono::steady_clock::now();
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
+  ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
   check_writable(asked.output_dir);
   const DataRequest data = data_of(asked);
   OpenedModel opened = door.open(asked.model, data);
-  RunPlan plan{.request = asked, .notes = std::move(opened.notes)};
+  RunPlan plan{.started = started, .request = asked, .notes = std::move(opened.notes)};
   const std::string stem = opened.stem;
   const ModelSource source = opened.source;
   if (opened.parts) {

@@ -1,8 +1,10 @@
 #pragma once
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
 #include "adascale/run/batches.h"
 #include "adascale/run/door.h"
@@ -15,6 +17,7 @@ namespace adascale {
 
 /// All that a run decides before it works. Made once: `--dry-run` prints it, training and export take it.
 struct RunPlan {
+  std::chrono::steady_clock::time_point started = std::chrono::steady_clock::now();
   QuantizeRequest request;
   std::vector<ModelPlan> parts;   ///< a whole model is one
   std::unique_ptr<LiveRun> live;  ///< of a model in parts
@@ -31,19 +34,17 @@ struct RunPlan {
 /// Throws (user) with all objections.
 const Door& door_of(const QuantizeRequest& request, const Doors& doors);
 
-/// Opens the model and its data and decides the run. Checks everything first; throws (user) with the
-/// objections. Writes nothing; of a model that only the run has, batch norms are folded.
+/// Opens the model and its data and decides the run, in stages: what is known before the model opens, data
+/// and layers, training, files. Each throws (user) with all its objections. Writes no file.
 RunPlan plan_run(const QuantizeRequest& request, const Doors& doors);
 
 /// All decisions that bear on the bytes of the files, as one line of JSON with sorted keys: layers with
-/// their grids, blocks, recipe and budget, batches, seed, formats. Left out: paths, devices, memory limits,
-/// and the contents of model and data.
+/// their grids, blocks, recipe and budget, batches, seed, formats. Left out: paths, devices, threads,
+/// `deterministic`, memory limits, and the contents of model and data.
 std::string canonical_json(const RunPlan& plan);
 /// SHA-1 of it, in hexadecimal; "adascale.plan" in the files' metadata.
 std::string hash_of(const RunPlan& plan);
 
-/// The file beside the run's others that says what was decided and what came of it.
-inline constexpr char kReportFile[] = "report.json";
 /// Its content: the plan, its hash, and each block's and layer's result. No times: the same run gives the
 /// same bytes.
 std::string report_json(const RunPlan& plan, const AdaScaleReport& report);

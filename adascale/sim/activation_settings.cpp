@@ -4,6 +4,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 #include "adascale/sim/layers.h"
 #include "adascale/sim/near_names.h"
 
@@ -47,9 +48,9 @@ const char* setting_of(const LayerSettings& settings) {
   for (const Unit& unit : graph.units())
     if (unit.role == DataRole::kComputes) names.push_back(unit.name);
   fail(
-      "layer_config: pattern '{}' sets {} but matches no module or operator whose output is quantized; "
-      "print(sim) or `adascale inspect` lists them{}",
-      pattern, setting_of(settings), did_you_mean(pattern, names));
+      "{}: pattern '{}' sets {} but matches no module or operator whose output is quantized; print(sim) or "
+      "`adascale inspect` lists them{}",
+      option("layer_config"), pattern, setting_of(settings), did_you_mean(pattern, names));
 }
 
 bool sets_output(const LayerSettings& settings) {

@@ -35,13 +35,13 @@ std::string to_string(QuantScheme scheme) {
   return row->name;
 }
 
-QuantScheme quant_scheme_from(const std::string& name) {
+QuantScheme quant_scheme_from(const std::string& name, const std::string& spelled) {
   std::vector<std::string> names;
   for (const SchemeName& row : kSchemes) {
     if (name == row.name) return row.scheme;
     names.push_back(row.name);
   }
-  fail("{}: got '{}', expected one of {}{}", option("scheme"), name, fmt::join(names, ", "),
+  fail("{}: got '{}', expected one of {}{}", spelled, name, fmt::join(names, ", "),
        did_you_mean(name, names));
 }
 

@@ -22,9 +22,9 @@ enum class QuantScheme {
   training_range_learning_with_tf_enhanced_init,
 };
 
-/// "post_training_tf" and so on; the inverse throws (user) listing the names.
+/// "post_training_tf" and so on; the inverse throws (user) listing the names. `spelled`: the option in messages.
 std::string to_string(QuantScheme scheme);
-QuantScheme quant_scheme_from(const std::string& name);
+QuantScheme quant_scheme_from(const std::string& name, const std::string& spelled = "quant_scheme");
 
 /// The number of bits that means "left in full precision".
 inline constexpr int64_t kOffBits = 32;

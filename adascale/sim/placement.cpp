@@ -5,6 +5,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/sim/activation_settings.h"
 #include "adascale/sim/supergroups.h"
 #include "adascale/sim/units.h"
@@ -176,11 +177,10 @@ class Placer {
   void set_input(UnitId unit, ValueId value) {
     const UnitSettings& asked = settings_[unit];
     for (const UnitId other : asked_by_[value])
-      ADA_CHECK(
-          asked.input_bw == settings_[other].input_bw &&
-              asked.input_symmetric == settings_[other].input_symmetric,
-          "layer_config: {} and {} read one value and ask different things of their input; ask the same",
-          graph_.units()[other].name, graph_.units()[unit].name);
+      ADA_CHECK(asked.input_bw == settings_[other].input_bw &&
+                    asked.input_symmetric == settings_[other].input_symmetric,
+                "{}: {} and {} read one value and ask different things of their input; ask the same",
+                option("layer_config"), graph_.units()[other].name, graph_.units()[unit].name);
     const auto quantizer = std::find_if(placed_.begin(), placed_.end(),
                                         [&](const ActivationQuantizer& q) { return q.value == value; });
     quantizer->bits = static_cast<int>(asked.input_bw.value_or(quantizer->bits));

@@ -67,8 +67,8 @@ void check_fixed(const std::string& name, const Decision& decision) {
             "{}: {}: got false, but grid {} is around zero; leave it out, or give {}", name,
             option("symmetric"), decision.grid, option("grid", "int"));
   ADA_CHECK(!decision.says_per_tensor,
-            "{}: {}: got false, but grid {} has groups of {}; leave it out, or give {}", name,
-            option("per_channel"), decision.grid, fixed->group_size, option("grid", "int"));
+            "{}: {}: got false, but grid {} has groups of {}; leave it out, or give {}", name, "per_channel",
+            decision.grid, fixed->group_size, option("grid", "int"));
   ADA_CHECK(decision.decompressed_bw == 0, "{}: {}: got {}, but grid {} has no integer scales; give 0, or {}",
             name, option("decompressed_bw"), decision.decompressed_bw, decision.grid, option("grid", "int"));
 }

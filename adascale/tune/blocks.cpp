@@ -100,8 +100,8 @@ void check_apart(const CallGraph& graph, const std::vector<CallId>& chosen) {
   const auto& calls = graph.program().calls;
   for (CallId call : chosen) {
     for (CallId outer = calls[call].parent; outer != kNone; outer = calls[outer].parent) {
-      ADA_CHECK(!all.count(outer), "{} {} lies inside {}, and both are matched; name one of them",
-                option("blocks") + ":", calls[call].label(), calls[outer].label());
+      ADA_CHECK(!all.count(outer), "{}: {} lies inside {}, and both are matched; name one of them",
+                option("blocks"), calls[call].label(), calls[outer].label());
     }
   }
 }
@@ -115,8 +115,8 @@ std::vector<Block> find_blocks(const Program& program) {
 }
 
 std::vector<Block> blocks_matching(const Program& program, const std::vector<std::string>& patterns) {
-  ADA_CHECK(!patterns.empty(), "{} pattern given; leave it out and the blocks are found by themselves",
-            option("blocks") + ": no");
+  ADA_CHECK(!patterns.empty(), "{}: no pattern given; leave it out and the blocks are found by themselves",
+            option("blocks"));
   const CallGraph graph(program);
   std::vector<CallId> chosen;
   for (const std::string& pattern : patterns) {

@@ -52,16 +52,14 @@ void plan_device(c10::Device device, int64_t folded, int64_t caught, const AdaSc
 /// Checks the disk for the activations that memory does not hold.
 void check_scratch(int64_t bytes, Objections& objections) {
   if (bytes <= 0) return;
-  try {
+  objections.gather([&] {
     const ScratchRoom room = scratch_room();
     if (bytes > room.bytes)
       objections.add(
           "{}: about {} MiB of activations are left to a temporary file, but {} has {} MiB free; point "
           "TMPDIR to another folder, give fewer samples, or allow more memory",
           option("activation_memory"), bytes >> 20, room.folder, room.bytes >> 20);
-  } catch (const Error& error) {  // boundary: one objection among others
-    objections.add("{}", error.what());
-  }
+  });
 }
 
 /// The inputs of a part that Python caught, and what it keeps of the part's outputs.

@@ -27,13 +27,7 @@ void check_state(const Parts& parts, Objections& objections) {
     objections.add(
         "apply_adascale: called after compute_encodings, which froze the weights, "
         "or after load_encodings with all activations; call it before");
-  for (const PartToTrain& part : parts) {
-    try {
-      part.sim.check_unchanged();
-    } catch (const Error& error) {  // boundary: one objection among others
-      objections.add("{}", error.what());
-    }
-  }
+  for (const PartToTrain& part : parts) objections.gather([&] { part.sim.check_unchanged(); });
   if (any_sim(parts, [](const auto& sim) { return !sim.training.empty(); }))
     objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
@@ -110,12 +104,9 @@ void check_deterministic(c10::Device device, const AdaScaleOptions& options, Obj
 }
 
 Recipe find_recipe(const std::string& name, Objections& objections) {
-  try {
-    return recipe_named(name);
-  } catch (const Error& error) {  // boundary: likewise
-    objections.add("{}", error.what());
-    return recipes().front();
-  }
+  Recipe recipe = recipes().front();
+  objections.gather([&] { recipe = recipe_named(name); });
+  return recipe;
 }
 
 void add_layers_outside(const PartToTrain& part, std::vector<Block>& blocks, Objections& objections) {

@@ -204,7 +204,7 @@ TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
                 "give the folder as the path, and a name without slashes; "
                 "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0; "
                 "export to pt2, encodings: 12 activation quantizers have no encodings; "
-                "run compute_encodings first, or make the simulation with output_bw 32 (activations off)");
+                "run compute_encodings first, or make the simulation with default_output_bw = 32 (activations off)");
   EXPECT_TRUE(folder.is_empty());
 }
 

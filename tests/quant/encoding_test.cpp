@@ -194,7 +194,7 @@ TEST(Lpbq, ScalesAreIntegersTimesOneFloatPerChannel) {
 TEST(Lpbq, NeedsGroupsAroundZero) {
   const std::string text =
       "w: decompressed_bw (LPBQ) needs groups on a symmetric grid; "
-      "set group_size and symmetric, or decompressed_bw 0";
+      "set group_size and symmetric, or decompressed_bw = 0";
   Grid grid{.bits = 4, .channel_axis = 0, .form = lpbq_form(), .block_scale_bits = 4};
   EXPECT_EQ(error_of([&] { check_grid("w", grid, {4, 8}); }), text);
   grid.group_axis = 1, grid.group_size = 4, grid.symmetric = false;

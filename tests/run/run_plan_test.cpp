@@ -68,6 +68,8 @@ TEST_F(RunPlanTest, TheHashFollowsEveryDecision) {
   const std::vector<Change> changes = {
       [](QuantizeRequest& r) { r.sim.default_param_bw = 3; },
       [](QuantizeRequest& r) { r.sim.group_size = 8; },
+      [](QuantizeRequest& r) { r.sim.group_size = 8, r.sim.decompressed_bw = 8; },
+      [](QuantizeRequest& r) { r.sim.group_size = 8, r.sim.decompressed_bw = 7; },
       [](QuantizeRequest& r) { r.sim.symmetric = false; },
       [](QuantizeRequest& r) { r.sim.default_output_bw = 8; },
       [](QuantizeRequest& r) {
@@ -108,6 +110,23 @@ TEST_F(RunPlanTest, TheHashLeavesOutPathsAndLimits) {
     change(changed);
     EXPECT_EQ(hash_of(plan_run(changed, kDoors)), hash);
   }
+}
+
+TEST_F(RunPlanTest, TheReportHasItsPlaceBeforeWork) {
+  fs::create_directories(path("out/report.json"));
+  EXPECT_HAS(error_of([&] { plan_run(request(), kDoors); }), "out/report.json: is a folder");
+}
+
+TEST_F(RunPlanTest, WhatTheRunDecidesItselfIsRefused) {
+  QuantizeRequest asked = request();
+  asked.sim.quant_scheme = QuantScheme::post_training_percentile;
+  asked.sim.in_place = true;
+  const std::string error = error_of([&] { plan_run(asked, kDoors); });
+  EXPECT_HAS(error, "sim.quant_scheme: is not used; set scheme");
+  EXPECT_HAS(error, "sim.in_place, fit_grid, is_part: a run decides them");
+  asked = request();
+  asked.output_dir.clear();
+  EXPECT_EQ(error_of([&] { plan_run(asked, kDoors); }), "output_dir: got nothing, expected a folder");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <map>
 #include <set>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/encodings/files.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
@@ -51,7 +52,7 @@ bool is_of_2(const std::string& version) {
 void check_version(const std::string& version, Objections& objections) {
   const auto& known = encoding_versions();
   if (std::find(known.begin(), known.end(), version) == known.end())
-    objections.add("encodings: got encoding_version '{}', expected one of {}", version,
+    objections.add("encodings: got {} '{}', expected one of {}", option("encoding_version"), version,
                    fmt::join(known, ", "));
 }
 

@@ -12,9 +12,10 @@ void check_layer(const Layer& layer, const at::Tensor& weight, const Grid& asked
   const bool is_matrix = weight.dim() == 2 && layer.axes.channel == 0 && layer.axes.stack.empty();
   ADA_CHECK(is_matrix, "{}: a {} is no matrix that a GGUF holds; exclude the layer ({})", layer.name,
             layer.kind->name, how_to_exclude());
-  ADA_CHECK(asked.form != lpbq_form(), "{}: a GGUF has no LPBQ; use decompressed_bw 0", layer.name);
-  ADA_CHECK(asked.form->has_integer_codes(), "{}: no grid of {} is written to a GGUF; use grid int",
-            layer.name, asked.form->name());
+  ADA_CHECK(asked.form != lpbq_form(), "{}: a GGUF has no LPBQ; use {}", layer.name,
+            option("decompressed_bw", 0));
+  ADA_CHECK(asked.form->has_integer_codes(), "{}: no grid of {} is written to a GGUF; use {}", layer.name,
+            asked.form->name(), option("grid", "int"));
   ADA_CHECK(weight.size(1) % 32 == 0,
             "{}: rows of {} are no blocks of 32, as every type of GGUF's has; exclude the layer ({})",
             layer.name, weight.size(1), how_to_exclude());
@@ -54,9 +55,8 @@ FittedGrid fit_gguf(const std::string& target, const Layer& layer, const at::Ten
   if (gguf_type_of(asked) == &type) return {asked};
   Grid grid = grid_of(type);
   if (!type.has_superblocks() && asked.group_size > 0) {
-    ADA_CHECK(asked.group_size % 32 == 0,
-              "{}: group_size {} is no multiple of {}'s blocks of 32; use 32, or 0", layer.name,
-              asked.group_size, type.name);
+    ADA_CHECK(asked.group_size % 32 == 0, "{}: {} {} is no multiple of {}'s blocks of 32; use 32, or 0",
+              layer.name, option("group_size"), asked.group_size, type.name);
     grid.group_size = asked.group_size;
   }
   return {grid, describe(target, wanted, type, asked, grid, row)};

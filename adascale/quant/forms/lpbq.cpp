@@ -4,6 +4,7 @@
 #include <ATen/ops/equal.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/fake_quantize.h"
 
@@ -33,9 +34,9 @@ class LpbqForm final : public GridForm {
 
   void check(const std::string& name, const Grid& grid, at::IntArrayRef) const override {
     ADA_CHECK(grid.per_group() && grid.symmetric,
-              "{}: decompressed_bw (LPBQ) needs groups on a symmetric grid; "
-              "set group_size and symmetric, or decompressed_bw 0",
-              name);
+              "{}: {} (LPBQ) needs groups on a symmetric grid; set {} and {}, or {}", name,
+              option("decompressed_bw"), option("group_size"), option("symmetric"),
+              option("decompressed_bw", 0));
   }
 
   // Not through the clamp of the blocks' integers.
