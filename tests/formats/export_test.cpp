@@ -197,14 +197,14 @@ TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
     export_model(sim, folder.path("made"), "a/b", {"onnx2", "pt2", "pt2", "encodings"},
                  {.encoding_version = "3"});
   });
-  EXPECT_EQ(error,
-            "export: unknown format 'onnx2'; known formats: " + known_formats() +
-                "; export: format 'pt2' is named twice; "
-                "export: prefix 'a/b' is no bare file name; "
-                "give the folder as the path, and a name without slashes; "
-                "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0; "
-                "export to pt2, encodings: 12 activation quantizers have no encodings; "
-                "run compute_encodings first, or make the simulation with default_output_bw = 32 (activations off)");
+  EXPECT_EQ(error, "export: unknown format 'onnx2'; known formats: " + known_formats() +
+                       "; export: format 'pt2' is named twice; "
+                       "export: prefix 'a/b' is no bare file name; "
+                       "give the folder as the path, and a name without slashes; "
+                       "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0; "
+                       "export to pt2, encodings: 12 activation quantizers have no encodings; "
+                       "run compute_encodings first, or make the simulation with default_output_bw = 32 "
+                       "(activations off)");
   EXPECT_TRUE(folder.is_empty());
 }
 

@@ -45,7 +45,7 @@ class FolderWriter:
         changed = SourceNames(self._model, self._stored_names()).rename(values)
         try:
             for shard in self._shards:
-                _rewrite(self._source / shard, path(shard), changed, model.metadata)
+                _rewrite(self._source / shard, path(shard), changed)
             for name in self._copies:
                 shutil.copyfile(self._source / name, path(name))
         except OSError as error:
@@ -128,12 +128,12 @@ def _names_in(path: Path) -> list[str]:
         return list(shard.keys())
 
 
-def _rewrite(source: Path, target: str, changed: dict[str, Tensor], ours: dict[str, str]) -> None:
+def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
     from safetensors import safe_open
     from safetensors.torch import save_file
 
     with safe_open(source, "pt") as shard:
-        metadata = {**(shard.metadata() or {}), **ours}
+        metadata = shard.metadata()  # alone: the package writes several entries in random order
         tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
     for name in tensors.keys() & changed.keys():
         old, new = tensors[name], changed[name]
