@@ -157,8 +157,8 @@ def test_rows_of_other_lengths_are_refused_by_name() -> None:
     ("format_name", "said"),
     [
         ("encodings", "its grid, mxfp4 per group of 32, has no place in the file"),
-        ("compressed-tensors", "q_proj is mxfp4 per group of 32, which it has no place for; use grid int"),
-        ("gguf", "q_proj: no grid of mxfp4 is written to a GGUF; use grid int"),
+        ("compressed-tensors", "q_proj is mxfp4 per group of 32, which it has no place for; use grid='int'"),
+        ("gguf", "q_proj: no grid of mxfp4 is written to a GGUF; use grid='int'"),
     ],
 )
 def test_a_file_that_holds_integers_refuses_it(format_name: str, said: str, tmp_path: Path) -> None:
