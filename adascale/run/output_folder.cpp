@@ -24,13 +24,7 @@ void check_writable(const std::string& folder) {
 void check_places(const ExportPlan& files, Objections& objections) {
   std::set<std::string> names(files.options.texts.begin(), files.options.texts.end());
   for (const PreparedFormat& format : files.prepared) names.insert(format.files.begin(), format.files.end());
-  for (const std::string& name : names)
-    objections.gather([&] {
-      const fs::path path = fs::path(files.folder) / name;
-      ADA_CHECK(!fs::is_directory(path),
-                "{}: is a folder, and a file of that name is to be written; remove it", path.string());
-      StagedFiles(files.folder).path(name);
-    });
+  for (const std::string& name : names) objections.gather([&] { StagedFiles(files.folder).path(name); });
 }
 
 void check_no_leftovers(const ExportPlan& files, Objections& objections) {
