@@ -43,6 +43,7 @@ void visit_data_options(Visitor&& visit, Options& options) {
 struct DataRequest {
   std::vector<std::string> files;
   DataOptions options;
+  // The run fills in the rest from its other options.
   int64_t seed = 0;  ///< of the choice of samples
   /// For a model that is opened in parts: where it is to run, and globs over its modules instead of the rule.
   std::string device = "auto";

@@ -29,7 +29,6 @@ void check_options(const QuantizeRequest& request, Objections& objections) {
   objections.gather([&] { recipe_named(request.training.recipe); });
   objections.gather([&] { quant_scheme_from(request.scheme, option("scheme")); });
   if (request.sim.device != "auto") objections.gather([&] { find_device(request.sim.device); });
-  if (!request.formats.empty()) choose_formats(request.formats, objections);
 }
 
 }  // namespace adascale

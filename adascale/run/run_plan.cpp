@@ -67,7 +67,7 @@ DataRequest data_of(const QuantizeRequest& request) {
   return data;
 }
 
-/// Those of the door that need a program of the whole are left out where there is none, and a note says so.
+/// Of a model in parts: leaves out the door's formats that need a program of the whole, and notes it.
 std::vector<ChosenFormat> formats_for_parts(std::vector<ChosenFormat> formats, RunPlan& plan) {
   if (!plan.request.formats.empty()) return formats;  // asked for: plan_export objects
   std::vector<std::string> left_out;

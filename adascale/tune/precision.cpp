@@ -38,10 +38,6 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
   return lower ? at::kBFloat16 : at::kFloat;
 }
 
-std::string describe_precision(c10::ScalarType compute_type, const QuantizationSimModel& sim) {
-  return describe_precision(compute_type, std::vector{&sim});
-}
-
 std::string describe_precision(c10::ScalarType compute_type,
                                const std::vector<const QuantizationSimModel*>& sims) {
   if (compute_type == at::kBFloat16)

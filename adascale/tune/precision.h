@@ -16,7 +16,6 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
 
 /// The same for people: "float32" or another dtype of the model, "bfloat16 up to 4 bits, the rest
 /// float32", or TF32 where the device has it.
-std::string describe_precision(c10::ScalarType compute_type, const QuantizationSimModel& sim);
 std::string describe_precision(c10::ScalarType compute_type,
                                const std::vector<const QuantizationSimModel*>& sims);
 

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "adascale/io/safetensors.h"
+#include "adascale/run/request.h"
 
 #define EXPECT_HAS(text, part) EXPECT_NE((text).find(part), std::string::npos) << (text)
 
@@ -71,6 +72,16 @@ class RunTest : public ::testing::Test {
   /// Samples [count, 16] for the models that take `x`.
   std::string samples(int64_t count) const {
     return data("calib.safetensors", {{"x", at::randn({count, 16})}});
+  }
+
+  /// The two-block model into path("out"), two iterations a block.
+  QuantizeRequest request() const {
+    QuantizeRequest request;
+    request.model = model_file("blocks");
+    request.data.files = {samples(20)};
+    request.output_dir = path("out");
+    request.training.num_iterations = 2;
+    return request;
   }
 
   fs::path folder_;

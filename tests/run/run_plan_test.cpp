@@ -13,17 +13,7 @@
 namespace adascale::testing {
 namespace {
 
-class RunPlanTest : public RunTest {
- protected:
-  QuantizeRequest request() const {
-    QuantizeRequest request;
-    request.model = model_file("blocks");
-    request.data.files = {samples(20)};
-    request.output_dir = path("out");
-    request.training.num_iterations = 2;
-    return request;
-  }
-};
+class RunPlanTest : public RunTest {};
 
 const Doors kDoors = {pt2_door()};
 

@@ -18,15 +18,6 @@ struct Fault {
 
 class SpelledMessages : public RunTest {
  protected:
-  QuantizeRequest request() const {
-    QuantizeRequest request;
-    request.model = model_file("blocks");
-    request.data.files = {samples(20)};
-    request.output_dir = path("out");
-    request.training.num_iterations = 2;
-    return request;
-  }
-
   const std::vector<Fault> faults_ = {
       {{"param_bw"}, [](QuantizeRequest& r) { r.sim.default_param_bw = 1; }},
       {{"output_bw"}, [](QuantizeRequest& r) { r.sim.default_output_bw = 3; }},

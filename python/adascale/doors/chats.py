@@ -34,7 +34,7 @@ def read_chats(data: DataRequest, processor: Any, model: TextModel) -> Batches:
     Lines are taken in a seeded order. Errors, with the line: another file than ``.jsonl``, a line without
     messages, images that cannot be read, what the processor refuses, more tokens than the model takes.
     """
-    _refuse_options(data)
+    data.refuse_text_options("for text alone, and the data has images")
     lines = [(where, Path(file).parent, record) for file in data.files for where, record in _chats(file)]
     wanted = min(DEFAULT_SAMPLES, len(lines)) if data.samples is None else data.samples
     if wanted > len(lines):
@@ -44,17 +44,6 @@ def read_chats(data: DataRequest, processor: Any, model: TextModel) -> Batches:
     chosen = random.Random(data.seed).sample(lines, wanted)
     calls = [_process(processor, messages, folder, where, model) for where, folder, messages in chosen]
     return Batches(calls, ["each line of chat messages is a batch of its own"], one_by_one=True)
-
-
-def _refuse_options(data: DataRequest) -> None:
-    given = {
-        option("seq_len"): data.seq_len is not None,
-        option("packing"): data.packing != "auto",
-        option("data_weights"): bool(data.data_weights),
-    }
-    wrong = [name for name, is_given in given.items() if is_given]
-    if wrong:
-        raise Error(f"{', '.join(wrong)}: for text alone, and the data has images; leave it out")
 
 
 def _chats(file: str) -> list[tuple[str, Any]]:

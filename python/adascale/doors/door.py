@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from .. import _C
+from ..errors import Error
 from ..formats.quantized import Prepared, QuantizedModel
 from ..live_runs import LiveRuns
 
@@ -24,6 +25,17 @@ class DataRequest:
     # For a model that is opened in parts: where it is to run, and globs over its modules instead of the rule.
     device: str = "auto"
     blocks: list[str] = field(default_factory=list)
+
+    def refuse_text_options(self, why: str) -> None:
+        """Errors for options of text that are given; ``why``: the data takes none."""
+        given = {
+            "seq_len": self.seq_len is not None,
+            "packing": self.packing != "auto",
+            "data_weights": bool(self.data_weights),
+        }
+        wrong = [_C.option(name) for name, is_given in given.items() if is_given]
+        if wrong:
+            raise Error(f"{', '.join(wrong)}: {why}")
 
 
 class Writer(Protocol):

@@ -21,7 +21,7 @@ from .folder_source import (
     need_packages,
 )
 from .given import GivenData
-from .module import is_tensor_file, move_to, open_module, read_tensors, refuse_text_options
+from .module import TENSORS, is_tensor_file, move_to, open_module, read_tensors
 from .text_data import Batches, read_text
 from .transformers_model import check_inputs, example_of, text_model
 
@@ -76,10 +76,10 @@ class FolderDoor:
         """Batches and the tokenizer, read before the weights, which take longer."""
         given = self._given
         if given is not None and given.batches:
-            refuse_text_options(data)
+            data.refuse_text_options(TENSORS)
             return Batches(given.batches), self._tokenizer
         if is_tensor_file(data.files):
-            refuse_text_options(data)
+            data.refuse_text_options(TENSORS)
             return Batches([read_tensors(data.files[0])]), self._tokenizer
         if not data.files and given is None:
             return Batches(), self._tokenizer

@@ -77,6 +77,9 @@ def move_to(data: DataRequest, default: str | None) -> Callable[[nn.Module], Non
     return move
 
 
+TENSORS = "for text, and the data is tensors"
+
+
 class ModuleDoor:
     """A module in memory: any module with batches of tensors, a transformers model also with texts."""
 
@@ -103,10 +106,10 @@ class ModuleDoor:
 def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> Batches:
     """Batches of tensors, read from safetensors or made of texts; empty without data."""
     if given is not None and given.batches:
-        refuse_text_options(data)
+        data.refuse_text_options(TENSORS)
         batches = Batches(given.batches)
     elif is_tensor_file(data.files):
-        refuse_text_options(data)
+        data.refuse_text_options(TENSORS)
         batches = Batches([read_tensors(data.files[0])])
     elif data.files or given is not None:
         if tokenizer is None:
@@ -145,18 +148,6 @@ def read_tensors(path: str) -> dict[str, Tensor]:
         if tensor.dim() == 0 or tensor.shape[0] == 0:
             raise Error(f"{path}: '{name}' has no samples along dimension 0")
     return tensors
-
-
-def refuse_text_options(data: DataRequest) -> None:
-    """Errors for an option that does not apply to tensors."""
-    given = {
-        option("seq_len"): data.seq_len is not None,
-        option("packing"): data.packing != "auto",
-        option("data_weights"): bool(data.data_weights),
-    }
-    wrong = [name for name, is_given in given.items() if is_given]
-    if wrong:
-        raise Error(f"{', '.join(wrong)}: for text, and the data is tensors")
 
 
 def _two_samples(batch: Any) -> Any:
