@@ -2,6 +2,7 @@
 
 #include "adascale/adascale.h"
 #include "adascale/device/devices.h"
+#include "adascale/sim/calibration_steps.h"
 #include "bindings.h"
 #include "callbacks.h"
 #include "keywords.h"
@@ -83,9 +84,12 @@ void bind_sim(py::module_& module) {
       .def("call", &call, py::arg("inputs"))
       .def("call_weights_only", &call_weights_only, py::arg("inputs"))
       .def("apply_adascale", &train, py::arg("batches"), py::arg("options"), py::arg("progress"))
-      .def("begin_calibration", &QuantizationSimModel::begin_calibration, Release())
-      .def("end_calibration", &QuantizationSimModel::end_calibration, Release())
-      .def("abort_calibration", &QuantizationSimModel::abort_calibration, Release())
+      .def(
+          "begin_calibration", [](QuantizationSimModel& sim) { CalibrationSteps(sim).begin(); }, Release())
+      .def(
+          "end_calibration", [](QuantizationSimModel& sim) { CalibrationSteps(sim).end(); }, Release())
+      .def(
+          "abort_calibration", [](QuantizationSimModel& sim) { CalibrationSteps(sim).abort(); }, Release())
       .def("state", &QuantizationSimModel::state, py::arg("name"), Release())
       .def("state_names", &state_names, Release())
       .def("describe", &QuantizationSimModel::describe, Release())

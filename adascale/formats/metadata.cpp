@@ -19,7 +19,7 @@ std::map<std::string, std::string> producer_metadata(const ExportRequest& reques
       {"adascale.weights", grids.dump()}};
   // Parts are trained by one recipe; the first one trained speaks for all.
   for (const QuantizationSimModel* sim : sims)
-    for (const auto& [name, value] : sim->training) metadata.emplace("adascale." + name, value);
+    for (const auto& [name, value] : sim->training()) metadata.emplace("adascale." + name, value);
   if (!request.options.plan.empty()) metadata["adascale.plan"] = request.options.plan;
   return metadata;
 }

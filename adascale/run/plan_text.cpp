@@ -87,10 +87,10 @@ std::string describe_batches(const Batches& batches) {
 
 std::string list_left_out(const ModelPlan& plan) {
   std::string text;
-  for (const Layer& layer : plan.sim.excluded())
+  for (const Layer& layer : plan.sim.unquantized().excluded)
     text +=
         fmt::format("  {} ({}): {}\n", layer.name, layer.kind->name, reason_left_out(layer, plan.outside));
-  for (const PassedOver& layer : plan.sim.passed_over())
+  for (const PassedOver& layer : plan.sim.unquantized().passed_over)
     text += fmt::format("  {}: {}\n", layer.name, layer.reason);
   return text;
 }
@@ -156,7 +156,7 @@ std::string describe_batch_norms(const ModelPlan& plan) {
   std::string text;
   for (const FoldedBatchNorm& norm : plan.sim.program().folded_batch_norms)
     text += fmt::format("  {}: folded into {}\n", norm.name, norm.into);
-  for (const KeptBatchNorm& norm : plan.sim.kept_batch_norms())
+  for (const KeptBatchNorm& norm : plan.sim.unquantized().batch_norms)
     text += fmt::format("  {}: stays: {}\n", norm.name, norm.reason);
   return text.empty() ? kNothing : text;
 }

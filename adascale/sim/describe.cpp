@@ -44,7 +44,7 @@ Notes gather_notes(const QuantizationSimModel& sim) {
   Notes notes;
   for (const QuantizedWeight& weight : sim.weights())
     notes.emplace(owner_of(weight.layer.name, sim.program(), weight.layer), describe_weight(weight, sim));
-  for (const Layer& layer : sim.excluded())
+  for (const Layer& layer : sim.unquantized().excluded)
     notes.emplace(owner_of(layer.name, sim.program(), layer),
                   layer.parameters.front() + " in full precision");
   for (const ActivationQuantizer& quantizer : sim.activations())
@@ -80,11 +80,11 @@ std::string describe_calls_of(const QuantizationSimModel& sim, const std::vector
   const int indent = 2 * depth;
   for (const auto& [owner, note] : notes)
     text += fmt::format("{:{}}{}\n{:{}}- {}\n", "", indent, owner, "", indent + 2, note);
-  for (const PassedOver& layer : sim.passed_over())
+  for (const PassedOver& layer : sim.unquantized().passed_over)
     text += fmt::format("{:{}}not quantized: {}: {}\n", "", indent, layer.name, layer.reason);
   for (const FoldedBatchNorm& norm : program.folded_batch_norms)
     text += fmt::format("{:{}}batch norm: {} folded into {}\n", "", indent, norm.name, norm.into);
-  for (const KeptBatchNorm& norm : sim.kept_batch_norms())
+  for (const KeptBatchNorm& norm : sim.unquantized().batch_norms)
     text += fmt::format("{:{}}batch norm: {} stays: {}\n", "", indent, norm.name, norm.reason);
   return text;
 }

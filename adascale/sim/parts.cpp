@@ -9,6 +9,9 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/glob.h"
+#include "adascale/graph/tensor_version.h"
+#include "adascale/sim/calibration_steps.h"
 #include "adascale/sim/compute_device.h"
 
 namespace adascale {
@@ -125,30 +128,51 @@ void check_outside_unchanged(const PartedModel& model) {
 }
 
 void begin_calibration(const PartedModel& model) {
-  for (const SimPart& part : model.parts) part.sim.begin_calibration();
+  for (const SimPart& part : model.parts) CalibrationSteps(part.sim).begin();
 }
 
 void end_calibration(const PartedModel& model) {
   std::vector<std::string> missed;
   for (const auto& [sim, path] : model.parts)
-    if (!sim.activations().empty() && sim.calibration_calls() == 0) missed.push_back(path);
+    if (!sim.activations().empty() && CalibrationSteps(sim).calls() == 0) missed.push_back(path);
   ADA_CHECK(
       missed.empty(),
       "compute_encodings: the forward pass never ran {}; call sim.model on data that reaches every block",
       fmt::join(missed, ", "));
-  for (const SimPart& part : model.parts) part.sim.end_calibration();
+  for (const SimPart& part : model.parts) CalibrationSteps(part.sim).end();
 }
 
 void abort_calibration(const PartedModel& model) {
-  for (const SimPart& part : model.parts) part.sim.abort_calibration();
+  for (const SimPart& part : model.parts) CalibrationSteps(part.sim).abort();
 }
+
+namespace {
+
+/// Whether a pattern of a layer_config names a layer, a layer kind or a module of the part.
+bool has_match(const QuantizationSimModel& sim, const std::string& pattern) {
+  const auto is_call = [&](const ModuleCall& call) {
+    return glob_match(pattern, call.label()) || glob_match(pattern, call.path);
+  };
+  const auto is_layer = [&](const Layer& layer) {
+    return pattern == layer.kind->name || glob_match(pattern, layer.name);
+  };
+  const auto is_layer_of = [&](const QuantizedWeight& weight) { return is_layer(weight.layer); };
+  const auto& calls = sim.program().calls;
+  const auto& weights = sim.weights();
+  const auto& excluded = sim.unquantized().excluded;
+  return std::any_of(calls.begin(), calls.end(), is_call) ||
+         std::any_of(weights.begin(), weights.end(), is_layer_of) ||
+         std::any_of(excluded.begin(), excluded.end(), is_layer);
+}
+
+}  // namespace
 
 void check_patterns(const PartedModel& model, const std::vector<std::string>& patterns) {
   const auto& parts = model.parts;
   Objections objections;
   for (const std::string& pattern : patterns)
     if (std::none_of(parts.begin(), parts.end(),
-                     [&](const SimPart& part) { return part.sim.has_match(pattern); }))
+                     [&](const SimPart& part) { return has_match(part.sim, pattern); }))
       objections.add(
           "layer_config: pattern '{}' matches no layer of the {} blocks captured; what is outside them runs "
           "in full precision; print(sim) lists them",

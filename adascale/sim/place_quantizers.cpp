@@ -20,7 +20,7 @@ Placed place_quantizers(const Program& program, const SimConfig& config, const S
   LayerList layers = find_layers(program);
   WeightPlacement weights = place_weight_quantizers(program, layers.layers, config, options, objections);
   objections.raise();
-  return {std::move(weights.quantized), std::move(weights.excluded), std::move(layers),
+  return {std::move(weights.quantized), std::move(weights.excluded), std::move(layers.passed_over),
           place_activation_quantizers(program, config, options), std::make_unique<Plan>(program)};
 }
 

@@ -19,7 +19,7 @@ void check_unquantized(const Program& program, Objections& objections);
 struct Placed {
   std::vector<QuantizedWeight> weights;
   std::vector<Layer> excluded;
-  LayerList layers;
+  std::vector<PassedOver> passed_over;
   std::vector<ActivationQuantizer> activations;
   std::unique_ptr<Plan> plan;  ///< keeps a reference to the program
 };

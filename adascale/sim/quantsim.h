@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "adascale/graph/batch_norms.h"
@@ -11,16 +10,11 @@
 #include "adascale/graph/program.h"
 #include "adascale/sim/activation_quantizer.h"
 #include "adascale/sim/inputs.h"
+#include "adascale/sim/layers.h"
 #include "adascale/sim/options.h"
 #include "adascale/sim/quantized_weight.h"
 
 namespace adascale {
-
-/// Ends a forward function after its inputs are recorded; not an error.
-struct ForwardRecorded {};
-
-/// The number of in-place writes to a tensor; inference tensors do not count them.
-int64_t version_of(const at::Tensor& tensor);
 
 /// Which quantizers are active in a run.
 enum class SimMode {
@@ -29,13 +23,22 @@ enum class SimMode {
   kSimulate,     ///< weights, and activations that have an encoding
 };
 
+/// What a simulation runs in full precision although it might have been quantized.
+struct Unquantized {
+  std::vector<Layer> excluded;          ///< by the options, the config, or a file without an entry for it
+  std::vector<PassedOver> passed_over;  ///< products by a parameter that the layer table does not know
+  std::vector<KeptBatchNorm>
+      batch_norms;  ///< that `fold_batch_norms` could not fold; Program lists the others
+};
+
 /// A model with simulated quantization: weights on their grids, activations through their encodings.
 ///
 /// The weights' ranges are found at construction (they need no data), the activations' by
 /// compute_encodings. Runs on the device of the options: inputs are moved to it, outputs stay on
 /// it, and tensors elsewhere are moved when they are read. Tensors are shared with the Program
 /// given until a layer is folded; then the layer's parameter becomes the dequantized weight, in a
-/// new tensor or, with `in_place`, in the program's own.
+/// new tensor or, with `in_place`, in the program's own. SimEditor decides layers, CalibrationSteps
+/// finds activations' encodings for a caller that runs the model itself, Recorder catches inputs.
 class QuantizationSimModel {
  public:
   /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,
@@ -63,31 +66,13 @@ class QuantizationSimModel {
   /// exception the sim is unchanged; only weights that were folded in place before memory ran out
   /// stay folded.
   void compute_encodings(const std::function<void(QuantizationSimModel&)>& forward_pass);
-  /// The same in two steps, for a caller that runs the model itself (Python); abort undoes begin.
-  void begin_calibration();
-  void end_calibration();
-  void abort_calibration();
-  /// The number of calls since begin.
-  int64_t calibration_calls() const;
   /// Whether compute_encodings has succeeded, which leaves quantizers without values off, or every
   /// activation quantizer was loaded or turned off.
   bool is_calibrated() const;
 
-  /// Records instead of running: until stop_recording, calls store copies of their inputs
-  /// and throw ForwardRecorded.
-  void start_recording();
-  size_t recorded_calls() const;
-  std::vector<Inputs> stop_recording();
-
   const std::vector<QuantizedWeight>& weights() const;
   const std::vector<ActivationQuantizer>& activations() const;
-  /// Layers that the options or the config leave in full precision.
-  const std::vector<Layer>& excluded() const;
-  const std::vector<PassedOver>& passed_over() const;
-  /// Batch norms that `fold_batch_norms` could not fold; the folded ones are listed in Program.
-  const std::vector<KeptBatchNorm>& kept_batch_norms() const;
-  /// True if a pattern of a layer_config names a layer, a layer kind or a module of this program.
-  bool has_match(const std::string& pattern) const;
+  const Unquantized& unquantized() const;
   /// Index into weights() of the parameter value's quantizer, or kNone.
   int32_t weight_of(ValueId parameter) const;
 
@@ -99,29 +84,16 @@ class QuantizationSimModel {
   at::Tensor dequantized_weight(int32_t weight) const;
   /// Codes of a weight: the folded ones, else round-to-nearest's.
   Encoding weight_encoding(int32_t weight) const;
-
-  /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
-  void fold(int32_t weight, Encoding encoding, bool trained);
-  /// Puts a layer on the grid and scales of a file, rounding the original weight to the nearest
-  /// codes, and decides it. `fixed`: no later file replaces it.
-  void load_weight(int32_t weight, Encoding encoding, bool fixed);
-  /// Gives an activation the bits, symmetry and encoding of a file. `fixed`: compute_encodings and later
-  /// files leave them.
-  void load_activation(int32_t activation, int bits, bool symmetric, const ActivationEncoding& encoding,
-                       bool fixed);
-  /// Leaves the activation in full precision, for compute_encodings too.
-  void turn_off_activation(int32_t activation, const std::string& reason);
-  /// Leaves a layer that is not decided yet in full precision; the indices of later ones change.
-  void turn_off_weight(int32_t weight);
-  /// The original weight, if it still exists: folding in place overwrites it.
-  at::Tensor source_weight(int32_t weight) const;
   /// How apply_adascale, which runs once, trained it: recipe, iterations, seed. Empty: not trained.
-  std::map<std::string, std::string> training = {};
+  const std::map<std::string, std::string>& training() const;
 
   /// The module tree with its quantizers, as print(sim) shows it.
   std::string describe() const;
 
  private:
+  friend class CalibrationSteps;
+  friend class Recorder;
+  friend class SimEditor;
   struct Body;
   std::unique_ptr<Body> body_;
 };

@@ -7,6 +7,7 @@
 #include "adascale/core/seed.h"
 #include "adascale/device/flags.h"
 #include "adascale/device/memory.h"
+#include "adascale/sim/sim_editor.h"
 #include "adascale/tune/failure.h"
 #include "adascale/tune/parts_walk.h"
 #include "adascale/tune/precision.h"
@@ -182,14 +183,15 @@ BlockReport Run::decide(const BlockJob& job) {
 /// Freezes the codes, scales and offsets found; the parameters receive w_dq.
 void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
   QuantizationSimModel& sim = steps[job.index].sim;
+  SimEditor editor(sim);
   const std::vector<Encoding>& encodings = tuned.kept().encodings;
   for (size_t i = 0; i < encodings.size(); ++i) {
-    sim.fold(job.weights[i], encodings[i], tuned.keeps_trained && plan.recipe.trains());
+    editor.fold(job.weights[i], encodings[i], tuned.keeps_trained && plan.recipe.trains());
     // Not before there is something to keep: a run that failed earlier may be repeated.
-    if (sim.training.empty())
-      sim.training = {{"recipe", plan.recipe.name},
-                      {"iterations", std::to_string(job.iterations)},
-                      {"seed", std::to_string(plan.options.seed)}};
+    if (sim.training().empty())
+      editor.set_training({{"recipe", plan.recipe.name},
+                           {"iterations", std::to_string(job.iterations)},
+                           {"seed", std::to_string(plan.options.seed)}});
     if (i == 0) folded.push_back(job.block.name);
   }
 }

@@ -10,6 +10,7 @@
 #include "adascale/core/progress.h"
 #include "adascale/sim/parts.h"
 #include "adascale/sim/quantsim.h"
+#include "adascale/sim/recorder.h"
 #include "adascale/tune/report.h"
 
 namespace adascale {
@@ -114,23 +115,7 @@ inline constexpr DefaultForward default_forward_fn{};
 template <class Batches, class Forward>
 AdaScaleReport apply_adascale(QuantizationSimModel& sim, const Batches& batches, const Forward& forward_fn,
                               const AdaScaleOptions& options = {}) {
-  sim.start_recording();
-  try {
-    size_t index = 0;
-    for (const auto& batch : batches) {
-      try {
-        forward_fn(sim, batch);
-      } catch (const ForwardRecorded&) {  // boundary: how a recorded call ends
-      }
-      ADA_CHECK(sim.recorded_calls() == ++index,
-                "batch {}: forward_fn called the model {} times, expected once", index - 1,
-                sim.recorded_calls() + 1 - index);
-    }
-  } catch (...) {  // boundary: leave the recording mode, then pass the caller's exception on
-    sim.stop_recording();
-    throw;
-  }
-  return apply_adascale(sim, sim.stop_recording(), options);
+  return apply_adascale(sim, record_inputs(sim, batches, forward_fn), options);
 }
 
 }  // namespace adascale

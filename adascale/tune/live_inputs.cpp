@@ -5,6 +5,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
 #include "adascale/core/spelling.h"
+#include "adascale/graph/tensor_version.h"
 
 namespace adascale {
 namespace {

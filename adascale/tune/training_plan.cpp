@@ -28,7 +28,7 @@ void check_state(const Parts& parts, Objections& objections) {
         "apply_adascale: called after compute_encodings, which froze the weights, "
         "or after load_encodings with all activations; call it before");
   for (const PartToTrain& part : parts) objections.gather([&] { part.sim.check_unchanged(); });
-  if (any_sim(parts, [](const auto& sim) { return !sim.training.empty(); }))
+  if (any_sim(parts, [](const auto& sim) { return !sim.training().empty(); }))
     objections.add("apply_adascale: called twice on one simulation; make a new one");
 }
 
@@ -86,8 +86,9 @@ std::vector<std::string> list_not_trained(const QuantizationSimModel& sim, const
     const std::string reason = reason_not_trained(sim, weight, blocks);
     if (!reason.empty()) lines.push_back(fmt::format("{}: {}", weight.layer.name, reason));
   }
-  for (const Layer& layer : sim.excluded()) lines.push_back(layer.name + ": left in full precision");
-  for (const PassedOver& layer : sim.passed_over())
+  for (const Layer& layer : sim.unquantized().excluded)
+    lines.push_back(layer.name + ": left in full precision");
+  for (const PassedOver& layer : sim.unquantized().passed_over)
     lines.push_back(fmt::format("{}: {}", layer.name, layer.reason));
   return lines;
 }

@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/equal.h>
 
+#include "adascale/sim/sim_editor.h"
 #include "load_cases.h"
 
 namespace adascale {
@@ -263,7 +264,7 @@ TEST(LoadEncodings, InPlaceThereIsNoWeightToLoadAgain) {
 
 TEST(LoadEncodings, TrainedCodesAreNotRoundedAnew) {
   QuantizationSimModel sim = fresh("sampled", w4a16());
-  sim.fold(0, sim.weight_encoding(0), /*trained=*/true);
+  SimEditor(sim).fold(0, sim.weight_encoding(0), /*trained=*/true);
   const std::string text = exported(calibrated_sim("sampled", w4a16()), "1.0.0", "m_torch.encodings");
   EXPECT_EQ(error_of([&] { load(sim, text); }),
             "e: param_encodings.0.weight: AdaScale trained the codes of 0.weight, "

@@ -68,7 +68,7 @@ TEST(LoadEncodings, WhatIsMissingIsKeptRefusedOrTurnedOff) {
   load(off, file.dump(), {.strict = false, .partial = false});
   EXPECT_TRUE(off.is_calibrated());
   ASSERT_EQ(off.weights().size(), 1U);
-  EXPECT_EQ(off.excluded().front().name, "2");
+  EXPECT_EQ(off.unquantized().excluded.front().name, "2");
   EXPECT_TRUE(at::equal(off.dequantized_weight(0), kept.dequantized_weight(0)));
   simulated(off, "sampled");
 }

@@ -4,6 +4,7 @@
 
 #include <new>
 
+#include "adascale/sim/calibration_steps.h"
 #include "formats/model_files.h"
 
 namespace adascale {
@@ -39,7 +40,7 @@ class ScarceMemory : public c10::Allocator {
 bool ends_with(QuantizationSimModel& sim, int64_t allocations) {
   const ScarceMemory memory(allocations);
   try {
-    sim.end_calibration();
+    CalibrationSteps(sim).end();
     return true;
   } catch (const std::bad_alloc&) {
     return false;
@@ -55,7 +56,7 @@ int count_decided(const QuantizationSimModel& sim) {
 
 TEST(EndCalibration, OutOfMemoryAnywhereLeavesTheSimAsItWas) {
   QuantizationSimModel sim(load_program(model_file("seed")), w4a16());
-  sim.begin_calibration();
+  CalibrationSteps(sim).begin();
   sim(example_input("seed"));
   int64_t allocations = 0;
   while (!ends_with(sim, allocations)) {
@@ -74,7 +75,7 @@ TEST(EndCalibration, OutOfMemoryInPlaceLeavesWholeWeightsAndCanBeRepeated) {
   SimOptions options = w4a16();
   options.in_place = true;
   QuantizationSimModel sim(load_program(model_file("seed")), options);
-  sim.begin_calibration();
+  CalibrationSteps(sim).begin();
   sim(example_input("seed"));
   for (int64_t allocations = 0; !ends_with(sim, allocations); ++allocations) {
     ASSERT_FALSE(sim.is_calibrated());

@@ -286,7 +286,7 @@ TEST(ApplyAdaScale, ACallersExceptionKeepsItsTypeAndTheLogNamesTheBlocksAlreadyF
       if (event.stage.starts_with(block)) throw OfTheCaller();
     };
     EXPECT_THROW(apply_adascale(sim, seed_batches(2), options), OfTheCaller);
-    EXPECT_EQ(sim.training.empty(), block == "block 1/5");
+    EXPECT_EQ(sim.training().empty(), block == "block 1/5");
   }
   set_log_sink({});
   EXPECT_EQ(lines,

@@ -3,6 +3,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/io/pt2.h"
+#include "adascale/sim/sim_editor.h"
 #include "adascale/tune/block_trainer.h"
 #include "adascale/tune/program_walk.h"
 #include "golden/golden.h"
@@ -71,7 +72,7 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
         EXPECT_LE(golden::distance(learnables[j].detach(), golden.at(key + "." + names[j])), 1e-4)
             << names[j];
       EXPECT_LE(golden::distance(quantizer.divided_weight(), golden.at(key + ".Wfold")), 1e-5);
-      sim.fold(first + static_cast<int32_t>(k), encodings[k], true);
+      SimEditor(sim).fold(first + static_cast<int32_t>(k), encodings[k], true);
     }
     walk.run_quant(i);
     walk.leave(i);

@@ -51,7 +51,7 @@ json quantizer_args(const std::vector<EncodedPart>& parts) {
 
 std::vector<std::string> excluded_layers(const QuantizationSimModel& sim) {
   std::vector<std::string> names;
-  for (const Layer& layer : sim.excluded()) names.push_back(layer.name);
+  for (const Layer& layer : sim.unquantized().excluded) names.push_back(layer.name);
   return names;
 }
 

@@ -11,6 +11,7 @@
 #include "adascale/formats/encodings/names.h"
 #include "adascale/formats/encodings/reader.h"
 #include "adascale/sim/near_names.h"
+#include "adascale/sim/sim_editor.h"
 
 namespace adascale {
 namespace {
@@ -57,7 +58,7 @@ bool is_same(const Encoding& a, const Encoding& b) {
 class Part {
  public:
   Part(const SimPart& target, const LoadOptions& options)
-      : sim_(target.sim), path_(target.path), options_(options), names_(target.sim) {}
+      : sim_(target.sim), editor_(target.sim), path_(target.path), options_(options), names_(target.sim) {}
 
   enum class Taken { kNo, kHasNoQuantizer, kFixed, kYes };
 
@@ -85,9 +86,9 @@ class Part {
   void apply() {
     if (!options_.partial) turn_off_missing();
     const bool fixed = !options_.allow_overwrite;
-    for (auto& [index, encoding] : weights_) sim_.load_weight(index, std::move(encoding), fixed);
+    for (auto& [index, encoding] : weights_) editor_.load_weight(index, std::move(encoding), fixed);
     for (const auto& [index, found] : activations_)
-      sim_.load_activation(index, found.bits, found.symmetric, found.encoding, fixed);
+      editor_.load_activation(index, found.bits, found.symmetric, found.encoding, fixed);
     if (!options_.partial) drop_missing_weights();
   }
 
@@ -120,7 +121,7 @@ class Part {
     const int32_t index = entry.port.empty() ? names_.transposed_weight(entry.name) : kNone;
     if (index == kNone) return Taken::kNo;
     const Layer& layer = sim_.weights()[index].layer;
-    const int64_t channels = sim_.source_weight(index).size(layer.axes.channel);
+    const int64_t channels = editor_.source_weight(index).size(layer.axes.channel);
     return take_weight(index, transposed(entry, channels));
   }
 
@@ -131,7 +132,7 @@ class Part {
         !weight.trained,
         "{}: AdaScale trained the codes of {}, and loading would round them anew; make a new simulation",
         entry.where, parameter(index));
-    Encoding encoding = encoding_from(entry, weight, sim_.source_weight(index).cpu());
+    Encoding encoding = encoding_from(entry, weight, editor_.source_weight(index).cpu());
     const auto [place, is_new] = weights_.try_emplace(index, std::move(encoding));
     ADA_CHECK(is_new || is_same(place->second, encoding),
               "{}: is tied to {}, which the file has another encoding for", entry.where, parameter(index));
@@ -167,17 +168,18 @@ class Part {
   }
 
   void turn_off_missing() {
-    for (const int32_t index : missing_activations()) sim_.turn_off_activation(index, kMissing);
+    for (const int32_t index : missing_activations()) editor_.turn_off_activation(index, kMissing);
   }
 
   void drop_missing_weights() {
     std::vector<int32_t> missing;
     for (int32_t i = 0; i < static_cast<int32_t>(sim_.weights().size()); ++i)
       if (!sim_.weights()[i].encoding) missing.push_back(i);
-    for (auto index = missing.rbegin(); index != missing.rend(); ++index) sim_.turn_off_weight(*index);
+    for (auto index = missing.rbegin(); index != missing.rend(); ++index) editor_.turn_off_weight(*index);
   }
 
-  QuantizationSimModel& sim_;
+  const QuantizationSimModel& sim_;
+  SimEditor editor_;
   std::string path_;
   const LoadOptions& options_;
   EncodingNames names_;
