@@ -6,6 +6,7 @@
 #include "adascale/io/pt2.h"
 #include "adascale/tune/live_inputs.h"
 #include "adascale/tune/module_runs.h"
+#include "adascale/tune/training_plan.h"
 #include "bindings.h"
 #include "callbacks.h"
 #include "keywords.h"
@@ -43,6 +44,7 @@ AdaScaleReport train_parts(const PartedModel& model, const py::object& live, siz
   const LiveModel live_model = to_live_model(live, batches, model);
   const py::gil_scoped_release no_gil;
   check_outside_unchanged(model);
+  check_before_data(model, options);
   LiveInputs inputs(model, live_model);
   return apply_adascale(
       model, inputs.sizes(), [&](size_t part) { return inputs.reach(part); }, options);

@@ -62,8 +62,7 @@ void check_held_out(const PartToTrain& part, int64_t held_out, Objections& objec
                    option("held_out_batches"), held_out, batches, batches - 1);
 }
 
-void check_budget(const Parts& parts, const AdaScaleOptions& options, const Recipe& recipe,
-                  Objections& objections) {
+void check_budget(const AdaScaleOptions& options, const Recipe& recipe, Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
     objections.add("apply_adascale: recipe {} trains nothing; leave out {} and {}", recipe.name,
                    option("epochs"), option("iterations"));
@@ -72,6 +71,10 @@ void check_budget(const Parts& parts, const AdaScaleOptions& options, const Reci
                    option("iterations"));
   if (options.lr_scale == 0)
     objections.add("{}: got {}, expected more than 0", option("lr_scale"), options.lr_scale);
+}
+
+void check_batch_counts(const Parts& parts, const AdaScaleOptions& options, const Recipe& recipe,
+                        Objections& objections) {
   for (const PartToTrain& part : parts) {
     if (part.is_whole() && part.batches.empty())
       objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
@@ -168,11 +171,18 @@ int64_t most_batches(const Parts& parts) {
   return static_cast<int64_t>(most);
 }
 
-TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
+/// What needs no batch. The recipe is that of the options, or any if there is none.
+Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
   check_state(parts, objections);
   check_options(options, objections);
-  TrainingPlan plan{.options = options, .recipe = find_recipe(options.recipe, objections)};
-  check_budget(parts, options, plan.recipe, objections);
+  Recipe recipe = find_recipe(options.recipe, objections);
+  check_budget(options, recipe, objections);
+  return recipe;
+}
+
+TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
+  TrainingPlan plan{.options = options, .recipe = check_start(parts, options, objections)};
+  check_batch_counts(parts, options, plan.recipe, objections);
   for (const PartToTrain& part : parts)
     check_batches(part.sim.program(), part.path, part.batches, objections);
   choose_parts(parts, plan, objections);
@@ -215,6 +225,15 @@ void check_options_of_parts(const PartedModel& model, const AdaScaleOptions& opt
         option("train_outside", true));
 }
 
+Parts parts_of(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
+               const AdaScaleOptions& options) {
+  Parts parts;
+  for (size_t i = 0; i < model.parts.size(); ++i)
+    parts.push_back(
+        {model.parts[i].sim, model.parts[i].path, block_of(model.parts[i], options.blocks), batches.at(i)});
+  return parts;
+}
+
 }  // namespace
 
 int64_t TrainingPlan::iterations_over(int64_t batches) const {
@@ -231,15 +250,19 @@ TrainingPlan plan_training(const QuantizationSimModel& sim, std::vector<Block> b
   return make_plan({{sim, "", std::move(blocks), batches}}, options, {});
 }
 
+void check_before_data(const PartedModel& model, const AdaScaleOptions& options) {
+  Objections objections;
+  check_options_of_parts(model, options, objections);
+  const std::vector<std::vector<Inputs>> none(model.parts.size());
+  check_start(parts_of(model, none, options), options, objections);
+  objections.raise();
+}
+
 TrainingPlan plan_training(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
                            const AdaScaleOptions& options) {
   Objections objections;
   check_options_of_parts(model, options, objections);
-  std::vector<PartToTrain> parts;
-  for (size_t i = 0; i < model.parts.size(); ++i)
-    parts.push_back(
-        {model.parts[i].sim, model.parts[i].path, block_of(model.parts[i], options.blocks), batches.at(i)});
-  TrainingPlan plan = make_plan(parts, options, std::move(objections));
+  TrainingPlan plan = make_plan(parts_of(model, batches, options), options, std::move(objections));
   for (const auto& [path, reason] : model.not_captured)
     plan.not_trained.push_back(fmt::format("{}: {}", path, reason));
   for (const std::string& name : model.outside)

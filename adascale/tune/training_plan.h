@@ -53,6 +53,8 @@ TrainingPlan plan_training(const QuantizationSimModel& sim, std::vector<Block> b
 /// sizes (meta).
 TrainingPlan plan_training(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
                            const AdaScaleOptions& options);
+/// The objections of the latter that need no batch: for a caller whose batches cost runs of the model.
+void check_before_data(const PartedModel& model, const AdaScaleOptions& options);
 
 /// Trains the plan's blocks on the batches that it was made for, and folds them into the sim. Errors
 /// are those of apply_adascale during its work.

@@ -169,11 +169,15 @@ def test_names_the_blocks_that_calibration_missed(branchy: nn.Module) -> None:
     sim.compute_encodings(lambda simulated: simulated(branchy_data(1)[0]))
 
 
-def test_refuses_a_second_training_and_one_after_calibration(branchy: nn.Module) -> None:
+def test_refuses_a_second_training_before_the_model_runs(branchy: nn.Module) -> None:
+    calls: list[object] = []
+    branchy.register_forward_pre_hook(lambda *call: calls.append(call))
     sim, data = simulate(branchy), branchy_data(2)
     apply_adascale(sim, data, num_iterations=2, progress=False)
+    calls.clear()
     with pytest.raises(Error, match="called twice"):
         apply_adascale(sim, data, num_iterations=2, progress=False)
+    assert len(calls) == len(data), "the batches are caught, and the FP model looks at none"
 
 
 def test_is_the_whole_models_error_where_there_is_no_block() -> None:
