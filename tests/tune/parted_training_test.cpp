@@ -28,8 +28,8 @@ TEST(PartedTraining, APartWithTheSameInputsIsTrainedLikeItsBlock) {
   ASSERT_EQ(report.blocks.size(), 1u);
   EXPECT_EQ(report.blocks[0].loss_after, expected.blocks[0].loss_after);
   EXPECT_EQ(report.not_trained.back(), "a: b");
-  EXPECT_EQ(alone.training, whole.training);
-  EXPECT_EQ(alone.training.at("recipe"), "aimet");
+  EXPECT_EQ(alone.training(), whole.training());
+  EXPECT_EQ(alone.training().at("recipe"), "aimet");
   for (size_t i = 0; i < whole.weights().size(); ++i)
     EXPECT_TRUE(alone.weight_encoding(i).codes.equal(whole.weight_encoding(i).codes)) << i;
 }
