@@ -187,10 +187,10 @@ std::vector<IValue> collect_outputs(const Program& program, const Environment& e
 
 std::vector<IValue> run_program(const Program& program, const std::vector<IValue>& inputs,
                                 const RunHooks& hooks) {
-  const Plan plan(program);
+  const Interpreter interpreter(program);
   Environment environment(program);
   feed_inputs(program, inputs, environment, hooks);
-  plan.run(environment, hooks);
+  interpreter.run(environment, hooks);
   return collect_outputs(program, environment);
 }
 

@@ -53,7 +53,7 @@ struct Stage {
 };
 
 /// The actions of a run around each node, worked out once.
-struct Plan::Compiled {
+struct Interpreter::Compiled {
   Compiled(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
 
   void classify();
@@ -75,14 +75,14 @@ struct Plan::Compiled {
   std::vector<size_t> first_use_, last_use_;  // by value: index into nodes
 };
 
-Plan::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::vector<ValueId> w)
+Interpreter::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::vector<ValueId> w)
     : program(p),
       nodes(std::move(n)),
       wanted(std::move(w)),
       wanted_set_(wanted.begin(), wanted.end()),
       first_use_(p.values.size(), SIZE_MAX),
       last_use_(p.values.size(), 0) {
-  ADA_ASSERT(std::is_sorted(nodes.begin(), nodes.end()), "a plan's nodes must be in execution order");
+  ADA_ASSERT(std::is_sorted(nodes.begin(), nodes.end()), "an interpreter's nodes must be in execution order");
   classify();
   find_overwritten();
   stages.reserve(nodes.size());
@@ -93,7 +93,7 @@ Plan::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::vector<Va
 }
 
 /// Sorts the values into those made here, state, and feeds.
-void Plan::Compiled::classify() {
+void Interpreter::Compiled::classify() {
   for (NodeId node : nodes) {
     for (ValueId value : program.nodes[node].writes()) made_.insert(value);
   }
@@ -118,7 +118,7 @@ void Plan::Compiled::classify() {
 }
 
 /// Finds the fed and state tensors that a node writes into, through a view or directly.
-void Plan::Compiled::find_overwritten() {
+void Interpreter::Compiled::find_overwritten() {
   const Dataflow dataflow(program);
   std::set<ValueId> roots;
   for (NodeId node : nodes) {
@@ -138,7 +138,7 @@ void Plan::Compiled::find_overwritten() {
 }
 
 /// Copies of two feeds would no longer share storage: a write through one would be missing in the other.
-void Plan::Compiled::check_shared_feeds(const Dataflow& dataflow, NodeId writer, ValueId root) {
+void Interpreter::Compiled::check_shared_feeds(const Dataflow& dataflow, NodeId writer, ValueId root) {
   std::vector<ValueId> sharing, read_later;
   for (ValueId value : feeds) {
     if (dataflow.storage_root(value) != root) continue;
@@ -153,13 +153,13 @@ void Plan::Compiled::check_shared_feeds(const Dataflow& dataflow, NodeId writer,
       program.where(writer), program.nodes[writer].op(), program.values[root].name);
 }
 
-StateLoad Plan::Compiled::state_load(ValueId value) const {
+StateLoad Interpreter::Compiled::state_load(ValueId value) const {
   const std::string& name = program.input_of(value)->name;
   const auto stored = program.state.find(name);
   return {value, stored == program.state.end() ? nullptr : &stored->second, overwritten_.count(value) > 0};
 }
 
-void Plan::Compiled::add_stage(size_t index) {
+void Interpreter::Compiled::add_stage(size_t index) {
   const Node& node = program.nodes[nodes[index]];
   Stage stage{Step(program, nodes[index]), {}, {}, {}};
   for (ValueId value : node.reads()) {
@@ -241,25 +241,26 @@ void bind_results(const Program& program, const Stage& stage, const std::vector<
 
 }  // namespace
 
-Plan::Plan(const Program& program) : Plan(program, all_nodes(program), output_values(program)) {}
+Interpreter::Interpreter(const Program& program)
+    : Interpreter(program, all_nodes(program), output_values(program)) {}
 
-Plan::Plan(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted)
+Interpreter::Interpreter(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted)
     : compiled_(std::make_unique<Compiled>(program, std::move(nodes), std::move(wanted))) {}
 
-Plan::~Plan() = default;
-Plan::Plan(Plan&&) noexcept = default;
+Interpreter::~Interpreter() = default;
+Interpreter::Interpreter(Interpreter&&) noexcept = default;
 
-const std::vector<NodeId>& Plan::nodes() const {
+const std::vector<NodeId>& Interpreter::nodes() const {
   return compiled_->nodes;
 }
-const std::vector<ValueId>& Plan::feeds() const {
+const std::vector<ValueId>& Interpreter::feeds() const {
   return compiled_->feeds;
 }
-const std::vector<ValueId>& Plan::wanted() const {
+const std::vector<ValueId>& Interpreter::wanted() const {
   return compiled_->wanted;
 }
 
-void Plan::run(Environment& environment, const RunHooks& hooks) const {
+void Interpreter::run(Environment& environment, const RunHooks& hooks) const {
   const Program& program = compiled_->program;
   for (ValueId value : feeds()) {
     ADA_ASSERT(environment.has(value), "'" + program.values[value].name + "' was not fed");

@@ -42,14 +42,14 @@ struct RunHooks {
 /// to their schemas, and it is known when each value can be dropped.
 ///
 /// Keeps a reference to the Program, which must outlive it.
-class Plan {
+class Interpreter {
  public:
   /// All nodes; wanted: the program's outputs.
-  explicit Plan(const Program& program);
+  explicit Interpreter(const Program& program);
   /// `nodes` in execution order; `wanted` stay in the environment after the run.
-  Plan(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
-  ~Plan();
-  Plan(Plan&&) noexcept;
+  Interpreter(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
+  ~Interpreter();
+  Interpreter(Interpreter&&) noexcept;
 
   const std::vector<NodeId>& nodes() const;
   /// Values that are read, but neither made here nor state: they must be in the

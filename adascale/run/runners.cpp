@@ -9,14 +9,16 @@ namespace adascale {
 namespace {
 
 /// A program prepared to run many batches.
-class PlannedProgram {
+class InterpretedProgram {
  public:
-  explicit PlannedProgram(const Program& program) : program_(program), plan_(program) { place_state(); }
+  explicit InterpretedProgram(const Program& program) : program_(program), interpreter_(program) {
+    place_state();
+  }
   std::vector<at::Tensor> run(const Inputs& inputs) const {
     check_inputs(program_, inputs);
     Environment environment(program_);
     feed_inputs(program_, inputs, environment);
-    plan_.run(environment, hooks_);
+    interpreter_.run(environment, hooks_);
     wait_for(program_.device);  // it is timed
     std::vector<at::Tensor> tensors;
     for (const c10::IValue& output : collect_outputs(program_, environment))
@@ -44,7 +46,7 @@ class PlannedProgram {
   }
 
   const Program& program_;
-  Plan plan_;
+  Interpreter interpreter_;
   std::unordered_map<std::string, at::Tensor> placed_;
   RunHooks hooks_;
 };
@@ -60,7 +62,7 @@ Samples samples_of(const Program& program, const Inputs& inputs) {
 }  // namespace
 
 Runner program_runner(const std::string& name, const Program& program) {
-  const auto planned = std::make_shared<PlannedProgram>(program);
+  const auto planned = std::make_shared<InterpretedProgram>(program);
   return {name, [planned](const Inputs& inputs) { return planned->run(inputs); }};
 }
 

@@ -204,7 +204,7 @@ std::string difference_to_live(Program program, const Inputs& inputs, const Outp
   check_inputs(program, inputs);
   Environment environment(program);
   feed_inputs(program, inputs, environment);
-  Plan(program).run(environment, {});
+  Interpreter(program).run(environment, {});
   return difference_of(collect_outputs(program, environment), live);
 }
 

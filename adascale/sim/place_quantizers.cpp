@@ -21,7 +21,7 @@ Placed place_quantizers(const Program& program, const SimConfig& config, const S
   WeightPlacement weights = place_weight_quantizers(program, layers.layers, config, options, objections);
   objections.raise();
   return {std::move(weights.quantized), std::move(weights.excluded), std::move(layers.passed_over),
-          place_activation_quantizers(program, config, options), std::make_unique<Plan>(program)};
+          place_activation_quantizers(program, config, options), std::make_unique<Interpreter>(program)};
 }
 
 void check_folded(Program program, const SimConfig& config, const SimOptions& options) {

@@ -15,13 +15,13 @@ namespace adascale {
 /// Objects to a quantized program: it would be quantized a second time.
 void check_unquantized(const Program& program, Objections& objections);
 
-/// The quantizers of a program, and the plan of all its nodes.
+/// The quantizers of a program, and the interpreter of all its nodes.
 struct Placed {
   std::vector<QuantizedWeight> weights;
   std::vector<Layer> excluded;
   std::vector<PassedOver> passed_over;
   std::vector<ActivationQuantizer> activations;
-  std::unique_ptr<Plan> plan;  ///< keeps a reference to the program
+  std::unique_ptr<Interpreter> interpreter;  ///< keeps a reference to the program
 };
 
 /// Does all that may refuse a program whose options are right. Throws Error (user).

@@ -40,7 +40,7 @@ QuantizationSimModel::Body::Body(Program program_in, SimOptions options_in)
   unquantized.excluded = std::move(placed.excluded);
   unquantized.passed_over = std::move(placed.passed_over);
   activations = std::move(placed.activations);
-  plan = std::move(placed.plan);
+  interpreter = std::move(placed.interpreter);
   index_quantizers();
   for (const PassedOver& layer : unquantized.passed_over)
     log_line(fmt::format("{}: not quantized: {}", layer.name, layer.reason));
@@ -76,7 +76,7 @@ Outputs QuantizationSimModel::Body::run(const Inputs& inputs, const RunHooks& ho
   check_inputs(program, inputs);
   Environment environment(program);
   feed_inputs(program, inputs, environment, hooks);
-  plan->run(environment, hooks);
+  interpreter->run(environment, hooks);
   return collect_outputs(program, environment);
 }
 

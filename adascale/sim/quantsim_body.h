@@ -27,7 +27,7 @@ struct QuantizationSimModel::Body {
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
   std::unordered_map<std::string, at::Tensor> folded;         // the present parameters, where they differ
   std::unordered_map<std::string, int64_t> versions;  // of each of the program's tensors when last seen
-  std::unique_ptr<Plan> plan;
+  std::unique_ptr<Interpreter> interpreter;
   std::unique_ptr<Calibration> calibration;
   std::vector<Inputs>* recorded = nullptr;  // a Recorder's, while one lives
   bool calibrated = false;

@@ -85,7 +85,7 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
     const Sample sample = sample_from(ahead.get(batch));
     Environment environment(job_.sim.program());
     feed(sample, batch, iteration, environment);
-    job_.source.plan(job_.index).run(environment, hooks);
+    job_.source.interpreter(job_.index).run(environment, hooks);
     Values outputs;
     for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
     const at::Tensor error = loss(outputs, sample.targets);
@@ -172,7 +172,7 @@ at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, cons
 /// In the order in which sample_from takes them apart.
 std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
   const Environment &fp = job_.source.fp(batch), &quant = job_.source.quant(batch);
-  std::vector<at::Tensor> tensors = tensors_of(job_.source.plan(job_.index).feeds(), quant);
+  std::vector<at::Tensor> tensors = tensors_of(job_.source.interpreter(job_.index).feeds(), quant);
   const auto append = [&](const std::vector<at::Tensor>& more) {
     tensors.insert(tensors.end(), more.begin(), more.end());
   };
@@ -184,7 +184,8 @@ std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
 BlockTrainer::Sample BlockTrainer::sample_from(const std::vector<at::Tensor>& tensors) const {
   Sample sample;
   auto next = tensors.begin();
-  for (const ValueId value : job_.source.plan(job_.index).feeds()) sample.quant_inputs[value] = *next++;
+  for (const ValueId value : job_.source.interpreter(job_.index).feeds())
+    sample.quant_inputs[value] = *next++;
   for (const ValueId value : job_.block.activations_out) sample.targets[value] = *next++;
   if (!mixes()) return sample;
   for (const ValueId value : job_.block.activations_in) sample.fp_inputs[value] = *next++;

@@ -29,7 +29,7 @@ class InputSource {
   virtual void run_quant(size_t block, const RunHooks& hooks) = 0;
   /// Drops the values that only this block reads.
   virtual void leave(size_t block) = 0;
-  virtual const Plan& plan(size_t block) const = 0;
+  virtual const Interpreter& interpreter(size_t block) const = 0;
   /// The streams' values, wherever they are kept.
   virtual const Environment& fp(int64_t batch) const = 0;
   virtual const Environment& quant(int64_t batch) const = 0;

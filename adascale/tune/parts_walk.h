@@ -22,7 +22,9 @@ class PartsWalk : public InputSource {
     walk_->run_quant(places_[block].block, hooks);
   }
   void leave(size_t block) override { walk_->leave(places_[block].block); }
-  const Plan& plan(size_t block) const override { return walk_->plan(places_[block].block); }
+  const Interpreter& interpreter(size_t block) const override {
+    return walk_->interpreter(places_[block].block);
+  }
   const Environment& fp(int64_t batch) const override { return walk_->fp(batch); }
   const Environment& quant(int64_t batch) const override { return walk_->quant(batch); }
   at::Tensor quant_state(ValueId value) override { return walk_->quant_state(value); }

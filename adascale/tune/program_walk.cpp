@@ -21,7 +21,7 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
                    [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
   fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
   quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
-  plan_stages();
+  cut_stages();
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
       folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
@@ -87,7 +87,7 @@ std::vector<std::vector<NodeId>> stages_of(const Program& program, const std::ve
 
 }  // namespace
 
-void ProgramWalk::plan_stages() {
+void ProgramWalk::cut_stages() {
   const Program& program = sim_.program();
   const auto stages = stages_of(program, blocks_);
   const int count = static_cast<int>(stages.size());
@@ -109,7 +109,7 @@ void ProgramWalk::plan_stages() {
       if (made_in[value] == stage && last_stage[value] > stage) wanted.push_back(value);
       if (made_in[value] < stage && last_stage[value] == stage) last_read.push_back(value);
     }
-    stages_.push_back({Plan(program, stages[stage], wanted), last_read});
+    stages_.push_back({Interpreter(program, stages[stage], wanted), last_read});
   }
 }
 
@@ -141,7 +141,7 @@ class Borrowed {
 void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
                             const Watch& watch) {
   const at::NoGradGuard no_grad;
-  const std::vector<ValueId>& feeds = stage.plan.feeds();
+  const std::vector<ValueId>& feeds = stage.interpreter.feeds();
   CopyAhead ahead(sim_.program().device, [&](int64_t batch) { return tensors_of(feeds, stream[batch]); });
   RunHooks own = hooks;
   for (int64_t batch = 0; batch < batches(); ++batch) {
@@ -150,7 +150,7 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
     const std::vector<at::Tensor> there = ahead.get(batch);
     {
       const Borrowed borrowed(stream[batch], feeds, there);
-      stage.plan.run(stream[batch], own);
+      stage.interpreter.run(stream[batch], own);
     }
     keep_wanted(stage, there, stream[batch]);
     if (batch + 1 < batches()) ahead.start(batch + 1);
@@ -162,10 +162,10 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
 void ProgramWalk::keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there,
                               Environment& environment) {
   std::unordered_set<const void*> lent;
-  const std::vector<at::Tensor> waiting = tensors_of(stage.plan.feeds(), environment);
+  const std::vector<at::Tensor> waiting = tensors_of(stage.interpreter.feeds(), environment);
   for (size_t i = 0; i < there.size(); ++i)
     if (there[i].defined() && !there[i].is_same(waiting[i])) lent.insert(there[i].storage().data());
-  for (const ValueId value : stage.plan.wanted()) {
+  for (const ValueId value : stage.interpreter.wanted()) {
     if (!environment.get(value).isTensor()) continue;
     at::Tensor tensor = environment.tensor(value);
     const void* storage = tensor.storage().data();

@@ -33,18 +33,18 @@ class ProgramWalk : public InputSource {
   void run_fp(size_t block, const Watch& watch = {}) override;
   void run_quant(size_t block, const RunHooks& hooks = {}) override;
   void leave(size_t block) override;
-  const Plan& plan(size_t block) const override { return stages_[2 * block + 1].plan; }
+  const Interpreter& interpreter(size_t block) const override { return stages_[2 * block + 1].interpreter; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }
   at::Tensor quant_state(ValueId value) override { return quant_state_.get(value); }
 
  private:
   struct Stage {
-    Plan plan;
+    Interpreter interpreter;
     std::vector<ValueId> last_read;  ///< no later stage reads them
   };
 
-  void plan_stages();
+  void cut_stages();
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
   at::Tensor load_fp(ValueId value) const;
   void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,

@@ -96,7 +96,7 @@ TEST(Attention, the_operator_is_left_what_only_it_does) {
 
 std::vector<std::string> attention_of(const std::string& name) {
   const Program program = load_named(name);
-  const Plan whole(program);
+  const Interpreter whole(program);
   std::vector<std::string> found;
   for (const NodeId node : find_attention(program, whole.nodes())) found.push_back(program.nodes[node].op());
   return found;
@@ -112,7 +112,7 @@ TEST(Attention, is_found_fused_and_spelled_out) {
 TEST(Attention, in_bf16_changes_a_run_little) {
   for (const std::string name : {"llama", "llama_eager", "attention"}) {
     const Program program = load_named(name);
-    const std::vector<NodeId> found = find_attention(program, Plan(program).nodes());
+    const std::vector<NodeId> found = find_attention(program, Interpreter(program).nodes());
     RunHooks hooks;
     hooks.compute_type = [&](NodeId node) {
       const bool attends = std::find(found.begin(), found.end(), node) != found.end();

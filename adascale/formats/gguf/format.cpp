@@ -6,7 +6,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/formats/format.h"
 #include "adascale/formats/gguf/fit.h"
-#include "adascale/formats/gguf/plan.h"
+#include "adascale/formats/gguf/items.h"
 #include "adascale/formats/metadata.h"
 
 namespace adascale {
@@ -32,10 +32,10 @@ void check_target(const ExportRequest& request, Objections& objections) {
 }
 
 /// The type of most weights.
-uint32_t file_type(const std::vector<GgufPlanned>& plan) {
+uint32_t file_type(const std::vector<GgufItem>& items) {
   constexpr uint32_t kMostlyF16 = 1;
   std::map<uint32_t, int64_t> elements;
-  for (const GgufPlanned& tensor : plan)
+  for (const GgufItem& tensor : items)
     if (tensor.grid != nullptr) elements[tensor.grid->file_type] += c10::multiply_integers(tensor.sizes);
   const auto most = std::max_element(elements.begin(), elements.end(),
                                      [](const auto& a, const auto& b) { return a.second < b.second; });
@@ -49,15 +49,15 @@ std::string gguf_file_of(const ExportRequest& request) {
 void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
   const GgufSource source = open_gguf_source(request.options.source.path);
   Objections objections;
-  const auto plan = plan_gguf(request.sim, source, request.options.source.names, objections);
+  const auto items = list_gguf_items(request.sim, source, request.options.source.names, objections);
   objections.raise();
   GgufMetadata metadata = source.metadata;
-  set_value(metadata, "general.file_type", file_type(plan));
+  set_value(metadata, "general.file_type", file_type(items));
   set_value(metadata, "general.quantization_version", uint32_t{2});
   for (const auto& [key, value] : producer_metadata(request))
     if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types tell it
   std::vector<GgufEntry> entries;
-  for (const GgufPlanned& tensor : plan) entries.push_back(gguf_entry(tensor, request.sim, source));
+  for (const GgufItem& tensor : items) entries.push_back(gguf_entry(tensor, request.sim, source));
   write_gguf(files.path(gguf_file_of(request)), metadata, entries);
 }
 
@@ -66,7 +66,7 @@ PreparedFormat prepare_gguf(const ExportRequest& request) {
   check_target(request, objections);
   unreadable.gather([&] {
     const GgufSource source = open_gguf_source(request.options.source.path);
-    plan_gguf(request.sim, source, request.options.source.names, objections);
+    list_gguf_items(request.sim, source, request.options.source.names, objections);
   });
   for (const std::string& text : unreadable.texts()) objections.add("gguf: {}", text);
   return {.objections = objections.texts(), .files = {gguf_file_of(request)}, .write = write_gguf_file};

@@ -1,4 +1,4 @@
-#include "adascale/formats/gguf/plan.h"
+#include "adascale/formats/gguf/items.h"
 
 #include <fmt/ranges.h>
 
@@ -29,18 +29,18 @@ std::vector<std::string> gguf_names(const SavedTensor& saved, const GgufSource& 
   return found;
 }
 
-GgufPlanned planned(const QuantizationSimModel& sim, const GgufSource& source, const SavedTensor& saved,
-                    const std::string& name) {
-  GgufPlanned tensor{.name = name,
-                     .sizes = sim.program().state.at(saved.names.front()).sizes().vec(),
-                     .weight = saved.weight,
-                     .parameter = saved.names.front(),
-                     .heads = heads_that_move(*source.architecture, name, source.heads, source.kv_heads)};
+GgufItem item_of(const QuantizationSimModel& sim, const GgufSource& source, const SavedTensor& saved,
+                 const std::string& name) {
+  GgufItem tensor{.name = name,
+                  .sizes = sim.program().state.at(saved.names.front()).sizes().vec(),
+                  .weight = saved.weight,
+                  .parameter = saved.names.front(),
+                  .heads = heads_that_move(*source.architecture, name, source.heads, source.kv_heads)};
   if (saved.weight != kNone) tensor.grid = gguf_type_of(sim.weights()[saved.weight].grid);
   return tensor;
 }
 
-void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, Objections& objections) {
+void check_item(const GgufItem& tensor, const QuantizationSimModel& sim, Objections& objections) {
   if (tensor.heads > 0 && tensor.sizes.front() % (2 * tensor.heads) != 0)
     objections.add("gguf: {}: {} rows are no {} heads of an even width", tensor.parameter,
                    tensor.sizes.front(), tensor.heads);
@@ -53,28 +53,28 @@ void check_planned(const GgufPlanned& tensor, const QuantizationSimModel& sim, O
 }
 
 /// For a .gguf: its own tensors, the quantized ones replaced.
-std::vector<GgufPlanned> plan_from_file(const std::vector<GgufPlanned>& quantized, const GgufSource& source,
-                                        Objections& objections) {
-  std::vector<GgufPlanned> plan;
+std::vector<GgufItem> items_from_file(const std::vector<GgufItem>& quantized, const GgufSource& source,
+                                      Objections& objections) {
+  std::vector<GgufItem> items;
   for (const GgufTensor& tensor : source.file->tensors) {
     const auto replaced = std::find_if(quantized.begin(), quantized.end(),
-                                       [&](const GgufPlanned& one) { return one.name == tensor.name; });
+                                       [&](const GgufItem& one) { return one.name == tensor.name; });
     if (replaced == quantized.end())
-      plan.push_back({.name = tensor.name, .sizes = tensor.sizes, .copied = &tensor});
+      items.push_back({.name = tensor.name, .sizes = tensor.sizes, .copied = &tensor});
     else if (replaced->sizes != tensor.sizes)
       objections.add("gguf: {} is [{}] in the source, but [{}] in the model", tensor.name,
                      fmt::join(tensor.sizes, ", "), fmt::join(replaced->sizes, ", "));
     else
-      plan.push_back(*replaced);
+      items.push_back(*replaced);
   }
-  return plan;
+  return items;
 }
 
 }  // namespace
 
-std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSource& source,
-                                   const Names& names, Objections& objections) {
-  std::vector<GgufPlanned> plan;
+std::vector<GgufItem> list_gguf_items(const QuantizationSimModel& sim, const GgufSource& source,
+                                      const Names& names, Objections& objections) {
+  std::vector<GgufItem> items;
   for (const SavedTensor& saved : saved_state(sim)) {
     std::vector<std::string> found = gguf_names(saved, source, names);
     if (source.file)
@@ -87,10 +87,10 @@ std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSo
       objections.add("gguf: {} has no place in llama.cpp's {}{}", saved.names.front(),
                      source.architecture->name,
                      saved.weight == kNone ? "" : fmt::format("; leave it out ({})", how_to_exclude()));
-    for (const std::string& name : found) plan.push_back(planned(sim, source, saved, name));
+    for (const std::string& name : found) items.push_back(item_of(sim, source, saved, name));
   }
-  for (const GgufPlanned& tensor : plan) check_planned(tensor, sim, objections);
-  return source.file ? plan_from_file(plan, source, objections) : plan;
+  for (const GgufItem& tensor : items) check_item(tensor, sim, objections);
+  return source.file ? items_from_file(items, source, objections) : items;
 }
 
 namespace {
@@ -112,21 +112,21 @@ c10::ScalarType dtype_of(const GgmlType& type) {
 
 }  // namespace
 
-GgufEntry gguf_entry(const GgufPlanned& planned, const QuantizationSimModel& sim, const GgufSource& source) {
-  GgufEntry entry{.name = planned.name, .sizes = planned.sizes};
-  if (planned.copied != nullptr) {
-    entry.type = planned.copied->type;
-    entry.bytes = [&source, planned] { return source.file->bytes(*planned.copied); };
-  } else if (planned.grid != nullptr) {
-    entry.type = &ggml_type_of(*planned.grid);
-    entry.bytes = [&sim, planned] {
-      const Encoding encoding = sim.weight_encoding(planned.weight);
-      return pack_gguf(move_rows(encoding, planned.heads), *planned.grid);
+GgufEntry gguf_entry(const GgufItem& item, const QuantizationSimModel& sim, const GgufSource& source) {
+  GgufEntry entry{.name = item.name, .sizes = item.sizes};
+  if (item.copied != nullptr) {
+    entry.type = item.copied->type;
+    entry.bytes = [&source, item] { return source.file->bytes(*item.copied); };
+  } else if (item.grid != nullptr) {
+    entry.type = &ggml_type_of(*item.grid);
+    entry.bytes = [&sim, item] {
+      const Encoding encoding = sim.weight_encoding(item.weight);
+      return pack_gguf(move_rows(encoding, item.heads), *item.grid);
     };
   } else {
-    entry.type = &unquantized_type(sim.state(planned.parameter).detach());
-    entry.bytes = [&sim, planned, type = entry.type] {
-      const at::Tensor values = move_rows(sim.state(planned.parameter).detach().cpu(), planned.heads);
+    entry.type = &unquantized_type(sim.state(item.parameter).detach());
+    entry.bytes = [&sim, item, type = entry.type] {
+      const at::Tensor values = move_rows(sim.state(item.parameter).detach().cpu(), item.heads);
       return values.to(dtype_of(*type)).contiguous();
     };
   }

@@ -8,7 +8,7 @@
 namespace adascale {
 
 /// A tensor of the file to write.
-struct GgufPlanned {
+struct GgufItem {
   std::string name;
   std::vector<int64_t> sizes;
   int32_t weight = kNone;              ///< quantized: its index in sim.weights()
@@ -20,10 +20,11 @@ struct GgufPlanned {
 
 /// Every tensor, in order. `names`: a parameter -> the source folder's name for it. Adds an
 /// objection for each tensor without a place.
-std::vector<GgufPlanned> plan_gguf(const QuantizationSimModel& sim, const GgufSource& source,
-                                   const std::map<std::string, std::string>& names, Objections& objections);
+std::vector<GgufItem> list_gguf_items(const QuantizationSimModel& sim, const GgufSource& source,
+                                      const std::map<std::string, std::string>& names,
+                                      Objections& objections);
 
 /// The entry for write_gguf; it reads `sim` and `source` when it is written.
-GgufEntry gguf_entry(const GgufPlanned& planned, const QuantizationSimModel& sim, const GgufSource& source);
+GgufEntry gguf_entry(const GgufItem& item, const QuantizationSimModel& sim, const GgufSource& source);
 
 }  // namespace adascale
