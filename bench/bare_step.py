@@ -3,7 +3,7 @@
 It is the least that a trainer on torch's operators can reach, to hold their targets against. `operators`:
 the convolutions or products alone, forward, weight gradients, and input gradients where something before them
 is trained. `step`: the block's forward, a mean squared error, and autograd's gradients of the weights. Prints
-one line of JSON a block, in CPU seconds.
+one line of JSON, in CPU seconds.
 """
 
 from __future__ import annotations
@@ -57,29 +57,35 @@ def product(layer: nn.Linear, x: Tensor, input_gradient: bool) -> Callable[[], N
     return multiply
 
 
+def conv() -> tuple[nn.Module, Tensor, list[Callable[[], None]]]:
+    block, x, wide = InvertedResidual(32), torch.randn(8, 32, 28, 28), torch.randn(8, 128, 28, 28)
+    operators = [
+        convolution(block.expand, x, False),
+        convolution(block.depthwise, wide, True),
+        convolution(block.project, wide, True),
+    ]
+    return block, x, operators
+
+
+def seed() -> tuple[nn.Module, Tensor, list[Callable[[], None]]]:
+    block, x, narrow = SeedBlock().eval(), torch.randn(3, 3, 32, 64), torch.randn(3, 3, 32, 32)
+    return block, x, [product(block.fc1, x, False), product(block.fc2, narrow, True)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("block", choices=("conv", "seed"))
     parser.add_argument("--iterations", type=int, default=300)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    conv, image, wide = InvertedResidual(32), torch.randn(8, 32, 28, 28), torch.randn(8, 128, 28, 28)
-    seed, rows, narrow = SeedBlock().eval(), torch.randn(3, 3, 32, 64), torch.randn(3, 3, 32, 32)
+    block, x, operators = conv() if args.block == "conv" else seed()
     with torch.no_grad():
-        operators = {
-            "conv": [
-                convolution(conv.expand, image, False),
-                convolution(conv.depthwise, wide, True),
-                convolution(conv.project, wide, True),
-            ],
-            "seed": [product(seed.fc1, rows, False), product(seed.fc2, narrow, True)],
-        }
-        bare = {name: seconds(work, args.iterations) for name, work in operators.items()}
-    for name, block, x in (("conv", conv, image), ("seed", seed, rows)):
-        step = seconds([step_of(block, x)], args.iterations)
-        print(json.dumps({"block": name, "operators_cpu_s": bare[name], "step_cpu_s": step}))
+        bare = seconds(operators, args.iterations)
+    step = seconds([step_of(block, x)], args.iterations)
+    print(json.dumps({"operators_cpu_s": bare, "step_cpu_s": step}))
 
 
 if __name__ == "__main__":
