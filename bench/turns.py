@@ -37,10 +37,13 @@ class Settings:
         return 1 if self.quick else self.turns
 
 
-def run_worker(python: Path, script: str, *args: object, threads: int = 1) -> Measured:
-    """The JSON that bench/SCRIPT prints as its last line."""
+def run_worker(
+    python: Path, script: str, *args: object, threads: int = 1, site: Path | None = None
+) -> Measured:
+    """The JSON that bench/SCRIPT prints as its last line. site: a folder in which Python looks for packages
+    first."""
     command = [str(python), "-W", "ignore", str(ROOT / "bench" / script), *map(str, args)]
-    return json.loads(output_of(command, threads).rstrip().rsplit("\n", 1)[-1])
+    return json.loads(output_of(command, threads, site).rstrip().rsplit("\n", 1)[-1])
 
 
 def ours(settings: Settings, workload: str, *args: object) -> Measured:
@@ -60,8 +63,10 @@ def _work(python: Path, script: str, settings: Settings, workload: str, args: tu
     return run_worker(python, script, *common, *args, threads=settings.threads)
 
 
-def output_of(command: list[str], threads: int) -> str:
+def output_of(command: list[str], threads: int, site: Path | None = None) -> str:
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads), "HF_HUB_OFFLINE": "1"}
+    if site is not None:
+        environment["PYTHONPATH"] = str(site)
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     with (BUILD / "log.txt").open("a") as log:
         log.write(f"$ {' '.join(command)}\n{done.stdout}{done.stderr}\n")
