@@ -1,13 +1,16 @@
 #!/usr/bin/env python3
-"""Texts are for people: fails where code parses an error's text or a description, or a message says a flag.
+"""Texts are for people: fails where code parses an error's text or a description, or a message
+writes an option in one caller's words.
 
     tools/check_texts.py [ROOT]
 
 Who needs a fact asks for it: an error's type, a field, a function. A message may then become better without
 breaking code. Checked are adascale/, python/, cli/ and bench/: no find, split, replace, startswith, `in`,
 index or regular expression on `str(error)`, `what()` or `describe()`, or on a variable with such a text.
-In adascale/ and python/adascale/, which Python and C++ users call too, no string holds a literal `--flag`:
-option("seq_len") names an option as its caller writes it.
+In adascale/ and python/adascale/, which Python and C++ users call too, no string holds a literal `--flag`,
+and none with a space, which is a sentence and no key, a bare `seq_len`: option("seq_len") names an option as
+its caller writes it. The names are those of the options tables (core/options.h) that have an underscore;
+words such as `device` or `samples` mean other things too. Help lines in the tables may have them.
 Prints `file:line: rule` for each fault and exits 1 if there was any.
 """
 
@@ -28,7 +31,17 @@ ALLOWED = {
 MAY_SAY_FLAGS = {"adascale/core/spelling.h", "adascale/core/spelling.cpp", "python/adascale/torch_minor.py"}
 FLAG_RULE = 'says a flag to every caller; name the option by option("...")'
 FLAG = re.compile(r"(?<![\w-])--\w")
-CPP_STRING = re.compile(r'"(?:[^"\\\n]|\\.)*"')
+# Names in messages that are no options there, by file, with the reason.
+KEY_OF_A_LAYER = "a key inside a layer_config, the same for every caller"
+MAY_SAY_NAMES = {
+    ("adascale/core/spelling.cpp", "param_bw"): KEY_OF_A_LAYER,
+    ("adascale/sim/layer_config.cpp", "param_bw"): KEY_OF_A_LAYER,
+    ("adascale/sim/parts.cpp", "param_bw"): KEY_OF_A_LAYER,
+}
+NAME_RULE = 'names an option in one caller\'s words: {}; write option("...")'
+TABLE_ROW = re.compile(r'\bvisit\(\s*"(\w+)"|\.alias = "(\w+)"')
+NAMES_OUTSIDE_TABLES = {"layer_config", "in_place", "output_dir"}
+CPP_STRING = re.compile(r'R"\((?:.|\n)*?\)"|"(?:[^"\\\n]|\\.)*"')
 RULE = "parses the text of an error or a description; ask for the fact: a type, a field, a function"
 
 PARSING = {
@@ -126,29 +139,41 @@ def cpp_faults(text: str) -> Iterator[tuple[int, str]]:
         begin = end.end()
 
 
-def flags_in_python(text: str) -> Iterator[int]:
-    """Lines of strings with a flag; docstrings, which speak of the command, may have them."""
+def strings_in_python(text: str) -> Iterator[tuple[int, str, bool]]:
+    """(line, string, False) without docstrings, which may speak of the command and of keywords."""
     tree = ast.parse(text)
-    documented = [n for n in ast.walk(tree) if isinstance(n, (ast.Module, ast.ClassDef, *FUNCTIONS))]
-    docstrings = {id(n.body[0].value) for n in documented if n.body and isinstance(n.body[0], ast.Expr)}
+    docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         is_text = isinstance(node, ast.Constant) and isinstance(node.value, str)
-        if is_text and id(node) not in docstrings and FLAG.search(node.value):
-            yield node.lineno
+        if is_text and id(node) not in docstrings:
+            yield node.lineno, node.value, False
 
 
-def flags_in_cpp(text: str) -> Iterator[int]:
+def strings_in_cpp(text: str) -> Iterator[tuple[int, str, bool]]:
+    """(line, string, whether it is in a row of an options table: name, help and limits)."""
     code = re.sub(r"//[^\n]*", "", text)
+    bare = CPP_STRING.sub(lambda found: "_" * len(found.group()), code)
     for found in CPP_STRING.finditer(code):
-        if FLAG.search(found.group()):
-            yield code.count("\n", 0, found.start()) + 1
+        statement = re.split("[;{}]", bare[: found.start()])[-1]
+        line = code.count("\n", 0, found.start()) + 1
+        yield line, found.group(), statement.lstrip().startswith("visit(")
 
 
-def flag_faults(name: str, text: str) -> Iterator[str]:
-    if not name.startswith(("adascale/", "python/adascale/")) or name in MAY_SAY_FLAGS:
-        return
-    lines = flags_in_python(text) if name.endswith(".py") else flags_in_cpp(text)
-    yield from (f"{name}:{line}: {FLAG_RULE}" for line in lines)
+def spelling_faults(name: str, text: str, names: re.Pattern[str]) -> Iterator[tuple[str, str]]:
+    """(fault, option) of each string that says a flag or a bare name."""
+    strings = strings_in_python(text) if name.endswith(".py") else strings_in_cpp(text)
+    for line, string, is_row in strings:
+        if name not in MAY_SAY_FLAGS and FLAG.search(string):
+            yield f"{name}:{line}: {FLAG_RULE}", ""
+        for found in names.finditer(string if " " in string and not is_row else ""):
+            yield f"{name}:{line}: {NAME_RULE.format(found.group())}", found.group()
+
+
+def names_of_options(texts: dict[str, str]) -> re.Pattern[str]:
+    """Matches the names that have an underscore, but not `sim.in_place`, a field."""
+    rows = [row for name, text in texts.items() if name.endswith(".h") for row in TABLE_ROW.findall(text)]
+    names = NAMES_OUTSIDE_TABLES | {name for row in rows for name in row if "_" in name}
+    return re.compile(rf"(?<![\w.])(?:{'|'.join(sorted(names))})(?!\w)")
 
 
 def faults_of(root: Path) -> list[str]:
@@ -157,26 +182,37 @@ def faults_of(root: Path) -> list[str]:
     files = sorted(p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in rules)
     if not files:
         sys.exit(f"check_texts: no source file under {root}; give the root of the tree")
+    texts = {path.relative_to(root).as_posix(): path.read_text() for path in files}
+    names = names_of_options(texts)
     faults, used = [], set()
-    for path in files:
-        name = path.relative_to(root).as_posix()
-        faults += flag_faults(name, path.read_text())
-        for line, function in rules[path.suffix](path.read_text()):
+    for name, text in texts.items():
+        if name.startswith(("adascale/", "python/adascale/")):
+            for fault, option in spelling_faults(name, text, names):
+                if (name, option) in MAY_SAY_NAMES:
+                    used.add((name, option))
+                else:
+                    faults.append(fault)
+        for line, function in rules[Path(name).suffix](text):
             if (name, function) in ALLOWED:
                 used.add((name, function))
             else:
                 faults.append(f"{name}:{line}: {RULE}")
     for name, function in sorted(ALLOWED.keys() - used):
-        if (root / name).exists():
+        if name in texts:
             place = function or "the file"
             faults.append(f"{name}:1: {place} is excepted in tools/check_texts.py but parses nothing")
+    for name, option in sorted(MAY_SAY_NAMES.keys() - used):
+        if name in texts:
+            faults.append(f"{name}:1: {option} is excepted in tools/check_texts.py but not said")
     return faults
 
 
 def main() -> None:
     root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
     faults = faults_of(root)
-    print("\n".join(faults) if faults else "texts: none is parsed, none says a flag to every caller")
+    print(
+        "\n".join(faults) if faults else "texts: none is parsed, none names an option in one caller's words"
+    )
     sys.exit(1 if faults else 0)
 
 

@@ -11,6 +11,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 namespace {
@@ -48,8 +49,8 @@ void load_cuda() {
   if (c10::impl::hasDeviceGuardImpl(DeviceType::CUDA)) return;
   const std::string library = cuda_library().string();
   ADA_CHECK(dlopen(library.c_str(), RTLD_NOW | RTLD_GLOBAL) != nullptr,
-            "device: {} cannot be loaded: {}; mend the installation of torch, or use cpu", library,
-            dlerror());
+            "{}: {} cannot be loaded: {}; mend the installation of torch, or use cpu", option("device"),
+            library, dlerror());
 }
 
 /// For questions before the first tensor, e.g. about its memory: Torch initializes a device only then.
@@ -58,7 +59,7 @@ void start(DeviceType type) {
     if (type == DeviceType::CUDA) load_cuda();
     at::globalContext().lazyInitDevice(type);
   } catch (const c10::Error& error) {  // boundary: a driver that does not answer, in one line
-    fail("device: {} cannot be used: {}; mend its driver, or use cpu",
+    fail("{}: {} cannot be used: {}; mend its driver, or use cpu", option("device"),
          c10::DeviceTypeName(type, /*lower_case=*/true), first_line(error.what_without_backtrace()));
   }
 }
@@ -86,7 +87,8 @@ c10::Device parse(const std::string& name) {
   try {
     return c10::Device(name);
   } catch (const c10::Error&) {  // boundary: libtorch's pages become one line
-    fail("device: got '{}', expected auto or one of {}", name, fmt::join(present_devices(), ", "));
+    fail("{}: got '{}', expected auto or one of {}", option("device"), name,
+         fmt::join(present_devices(), ", "));
   }
 }
 
@@ -106,8 +108,9 @@ std::vector<std::string> present_devices() {
 c10::Device find_device(const std::string& name) {
   const c10::Device device = parse(name);
   const int count = count_devices(device.type());
-  ADA_CHECK(count > 0 && device.index() < count, "device: got '{}', expected auto or one of {}{}", name,
-            fmt::join(present_devices(), ", "), count > 0 ? "" : describe_absence(device.type()));
+  ADA_CHECK(count > 0 && device.index() < count, "{}: got '{}', expected auto or one of {}{}",
+            option("device"), name, fmt::join(present_devices(), ", "),
+            count > 0 ? "" : describe_absence(device.type()));
   if (device.is_cpu()) return c10::Device(DeviceType::CPU);
   start(device.type());
   return device.has_index() ? device : c10::impl::getDeviceGuardImpl(device.type())->getDevice();

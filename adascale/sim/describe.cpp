@@ -4,6 +4,7 @@
 
 #include <map>
 
+#include "adascale/core/spelling.h"
 #include "adascale/sim/parts.h"
 
 namespace adascale {
@@ -63,8 +64,9 @@ void print_call(const Program& program, CallId id, int depth, Notes& notes, std:
 }
 
 std::string describe_settings(const SimOptions& options) {
-  return fmt::format("QuantizationSimModel: {}, param_bw {}, output_bw {}", to_string(options.quant_scheme),
-                     options.default_param_bw, options.default_output_bw);
+  return fmt::format("QuantizationSimModel: {}, {}, {}", to_string(options.quant_scheme),
+                     option("param_bw", options.default_param_bw),
+                     option("output_bw", options.default_output_bw));
 }
 
 std::string count_quantizers(const QuantizationSimModel& sim) {

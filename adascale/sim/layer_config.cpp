@@ -5,6 +5,7 @@
 #include <map>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/sim/json_reader.h"
 #include "adascale/sim/options.h"
 
@@ -86,11 +87,11 @@ LayerConfig parse(const std::string& text, const std::string& origin) {
 }  // namespace
 
 LayerConfig parse_layer_config(const std::string& json) {
-  return parse(json, "layer_config");
+  return parse(json, option("layer_config"));
 }
 
 LayerConfig read_layer_config(const std::string& path) {
-  return parse(read_text_file(path, "a layer_config in JSON"), path);
+  return parse(read_text_file(path, "layer settings in JSON"), path);
 }
 
 }  // namespace adascale

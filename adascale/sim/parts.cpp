@@ -10,6 +10,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/spelling.h"
 #include "adascale/graph/tensor_version.h"
 #include "adascale/sim/calibration_steps.h"
 #include "adascale/sim/compute_device.h"
@@ -57,12 +58,12 @@ void check_tie(const PartedModel& model, const Place& first, const Place& second
   std::vector<std::string> off;
   for (const Place& place : {first, second})
     if (place.part != kNone && is_quantized(model.parts[place.part].sim, place.at.name))
-      off.push_back(fmt::format("'{}': {{'param_bw': 32}}", module_of(place.at.name)));
+      off.push_back(fmt::format(R"("{}": {{"param_bw": 32}})", module_of(place.at.name)));
   if (!off.empty())
     objections.add(
         "{} and {} are one tensor, but each block is quantized alone, which would untie them; leave them in "
-        "full precision with layer_config={{{}}}, or untie them first",
-        first.at.name, second.at.name, fmt::join(off, ", "));
+        "full precision ({}: {{{}}}), or untie them first",
+        first.at.name, second.at.name, option("layer_config"), fmt::join(off, ", "));
 }
 
 /// Those of the parts first, in the parts' order.
@@ -174,9 +175,9 @@ void check_patterns(const PartedModel& model, const std::vector<std::string>& pa
     if (std::none_of(parts.begin(), parts.end(),
                      [&](const SimPart& part) { return has_match(part.sim, pattern); }))
       objections.add(
-          "layer_config: pattern '{}' matches no layer of the {} blocks captured; what is outside them runs "
+          "{}: pattern '{}' matches no layer of the {} blocks captured; what is outside them runs "
           "in full precision; print(sim) lists them",
-          pattern, parts.size());
+          option("layer_config"), pattern, parts.size());
   objections.raise();
 }
 

@@ -25,9 +25,17 @@ int64_t folded_bytes(const QuantizationSimModel& sim) {
   return bytes;
 }
 
-/// `caught`: bytes of inputs that wait there beside what is planned here.
-void plan_device(c10::Device device, int64_t folded, int64_t caught, const AdaScaleOptions& options,
-                 MemoryPlan& plan, Objections& objections) {
+/// With the cure where there is one: blocks simulated alone are trained towards weights that must stay.
+std::string describe_folded(int64_t folded, bool is_whole) {
+  const std::string text = fmt::format("the quantized weights beside the model's own {}", folded >> 20);
+  if (folded == 0 || !is_whole) return text;
+  return fmt::format("{} (none in a simulation with {})", text, option("in_place"));
+}
+
+/// `widest`: the part with the most activations; inputs caught for it wait on the device too.
+void plan_device(c10::Device device, int64_t folded, const PartToTrain& widest,
+                 const AdaScaleOptions& options, MemoryPlan& plan, Objections& objections) {
+  const int64_t caught = widest.is_whole() ? 0 : plan.activations;
   const std::optional<int64_t> free = free_bytes(device);
   const int64_t taken = plan.largest_block + folded + caught;
   const int64_t room = free ? std::max<int64_t>(0, *free - taken - (kCaution - 1) * plan.largest_block) : 0;
@@ -36,12 +44,10 @@ void plan_device(c10::Device device, int64_t folded, int64_t caught, const AdaSc
   if (!free) return;
   if (taken > *free)
     objections.add(
-        "{}: {} has {} MiB free, and the largest block takes about {} MiB in training, the quantized "
-        "weights beside the model's own {} (none with in_place); give smaller batches, smaller blocks ({}), "
-        "or "
-        "another device",
-        option("device"), device.str(), *free >> 20, plan.largest_block >> 20, folded >> 20,
-        option("blocks"));
+        "{}: {} has {} MiB free, and the largest block takes about {} MiB in training, {}; give "
+        "smaller batches, smaller blocks ({}), or another device",
+        option("device"), device.str(), *free >> 20, plan.largest_block >> 20,
+        describe_folded(folded, widest.is_whole()), option("blocks"));
   else if (taken + plan.on_device > *free)
     objections.add(
         "{}: got {} MiB, but {} has {} MiB free, of which training takes about {}; give at most {}",
@@ -93,7 +99,7 @@ MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan
   }
   check_caught(*widest, plan.activations, device, objections);
   if (!device.is_cpu())
-    plan_device(device, folded, widest->is_whole() ? 0 : plan.activations, options, plan, objections);
+    plan_device(device, folded, *widest, options, plan, objections);
   else if (options.device_activation_memory)
     objections.add("{}: the device is the CPU; leave it out, or give {}", option("device_activation_memory"),
                    option("activation_memory"));

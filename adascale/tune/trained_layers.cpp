@@ -13,7 +13,7 @@ namespace {
 /// A reason in the weight itself, independent of its position.
 std::string own_reason(const QuantizedWeight& weight) {
   if (weight.loaded) return "its encoding was loaded";
-  if (!weight.may_train) return "round-to-nearest, as layer_config says";
+  if (!weight.may_train) return "round-to-nearest, as the layer settings say";
   if (weight.grid.bits > kMaxTrainedBits)
     return fmt::format("{} bits keep round-to-nearest: AdaScale trains 2 to {}", weight.grid.bits,
                        kMaxTrainedBits);

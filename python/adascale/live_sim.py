@@ -47,8 +47,8 @@ class LiveSim:
     def _on_device(self, core: _C.Sim) -> _C.Sim:
         if torch.device(core.device) != self._device:
             raise Error(
-                f"device: got {core.device}, but a model simulated block by block runs where it is, on "
-                f"{self._device}; leave device out, or move the model with model.to(...)"
+                f"{_C.option('device')}: got {core.device}, but a model simulated block by block runs where "
+                f"it is, on {self._device}; leave it out, or move the model with model.to(...)"
             )
         return core
 

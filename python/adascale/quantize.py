@@ -59,7 +59,10 @@ def quantize(
     )  # before the data, which may take long
     files, given = sort_data(data)
     if given is not None and keywords.get("data_weights"):
-        raise Error("data_weights: data in memory takes no weights; they share samples among data files")
+        raise Error(
+            f"{_C.option('data_weights')}: data in memory takes no weights; they share samples among "
+            "data files"
+        )
     name, doors = _doors(model, given, tokenizer)
     with Progress(progress) as show, torch.inference_mode(False):
         return _C.quantize(request, doors, name, files, _say, show)

@@ -93,8 +93,8 @@ class QuantizationSimModel:
     ) -> None:
         if in_place:
             raise Error(
-                f"{refusal}; block by block, in_place=True would overwrite the weights that the blocks are "
-                "trained towards; leave it out"
+                f"{refusal}; block by block, {_C.option('in_place')} would overwrite the weights that the "
+                "blocks are trained towards; leave it out"
             )
         live = LiveSim(model, call_of(dummy_input), refusal, lambda block: simulate(block, True), blocks)
         self._core = self._live = live

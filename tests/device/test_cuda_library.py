@@ -51,7 +51,7 @@ def test_without_a_driver_there_is_no_cuda(program: Path) -> None:
     ran = inspect(program, "--device", "cuda")
     assert ran.returncode == 2
     cure = "CUDA's driver finds no GPU: see what nvidia-smi says" if IS_CUDA_BUILD else NO_CUDA_BUILD
-    assert ran.stderr == f"adascale: error: device: got 'cuda', expected auto or one of cpu; {cure}\n"
+    assert ran.stderr == f"adascale: error: --device: got 'cuda', expected auto or one of cpu; {cure}\n"
 
 
 def test_a_driver_is_used_by_a_torch_that_can(program: Path, driver: Path) -> None:
@@ -60,12 +60,12 @@ def test_a_driver_is_used_by_a_torch_that_can(program: Path, driver: Path) -> No
     if IS_CUDA_BUILD:
         assert "libtorch_cuda.so" in ran.stderr, "loaded, and then it found no GPU"
         assert (
-            "adascale: error: device: cuda cannot be used: Found no NVIDIA driver on your system."
+            "adascale: error: --device: cuda cannot be used: Found no NVIDIA driver on your system."
             in ran.stderr
         )
     else:
         assert (
-            f"adascale: error: device: got 'cuda', expected auto or one of cpu; {NO_CUDA_BUILD}\n"
+            f"adascale: error: --device: got 'cuda', expected auto or one of cpu; {NO_CUDA_BUILD}\n"
             in ran.stderr
         )
 

@@ -46,7 +46,7 @@ def test_an_absent_device_is_one_line_with_those_present(
         ["evaluate", str(folder), str(folder), "--data", str(text), "--device", device],
     ):
         assert command(line) == 2
-        assert f"adascale: error: {expected}" in capfd.readouterr().err
+        assert f"adascale: error: --{expected}" in capfd.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -70,7 +70,7 @@ def test_a_simulation_stays_and_says_what_moves_it() -> None:
 
 def test_a_live_model_runs_where_it_is() -> None:
     model = Branchy().eval()
-    with pytest.raises(adascale.Error, match="runs where it is, on cpu; leave device out, or move the model"):
+    with pytest.raises(adascale.Error, match="runs where it is, on cpu; leave it out, or move the model"):
         adascale.QuantizationSimModel(model, branchy_data(1)[0], device="fake")
     live = adascale.QuantizationSimModel(copy.deepcopy(model).to(FAKE), branchy_data(1)[0], device="fake")
     assert live.device == FAKE

@@ -258,7 +258,7 @@ TEST(EncodingsFormat, OddWidthsHaveNoOnnxType) {
   encodings_by_tensor(sim, "1.0.0");
   EXPECT_EQ(error_of([&] { encodings_by_tensor(sim, "2.0.0"); }),
             "encodings: ONNX, whose types versions 2.x name, has no integers of 3 bits (linear_blocks.1.fc1, "
-            "linear_blocks.1.fc2); use 2, 4, 8 or 16, or encoding_version 1.0.0");
+            "linear_blocks.1.fc2); use 2, 4, 8 or 16, or encoding_version = \"1.0.0\"");
 }
 
 TEST(EncodingsFormat, RefusesUnknownVersions) {

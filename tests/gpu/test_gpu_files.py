@@ -145,4 +145,4 @@ def test_the_command_without_python(device: torch.device, tmp_path: Path) -> Non
     if name == "cuda":
         absent = subprocess.run([*line[:-1], "cuda:99"], capture_output=True, text=True)
         assert absent.returncode == 2
-        assert "device: got 'cuda:99', expected auto or one of cpu, cuda:0" in absent.stderr
+        assert "--device: got 'cuda:99', expected auto or one of cpu, cuda:0" in absent.stderr

@@ -1,4 +1,4 @@
-"""tools/check_texts.py on planted cases: each way to parse a text is named with file and line."""
+"""tools/check_texts.py on planted cases: each way to parse a text, or to name an option wrongly, is named."""
 
 import importlib.util
 from pathlib import Path
@@ -88,9 +88,62 @@ def test_messages_name_options_as_their_caller_does(tmp_path: Path) -> None:
     assert faults(tmp_path, "cli/a.cpp", 'void f() { fail("--threads: got {}", n); }') == []
 
 
+TABLE = [
+    'visit("group_size", options.group_size,',
+    '      "with group_size 0; " "see group_size", OptionRule{});',
+]
+
+
+def test_a_row_of_an_options_table_may_say_names_but_no_flags(tmp_path: Path) -> None:
+    assert faults(tmp_path, "adascale/sim/options.h", *TABLE) == []
+    (found,) = faults(tmp_path, "adascale/sim/options.h", 'visit("seed", options.seed, "as --threads");')
+    assert found.startswith("adascale/sim/options.h:1: says a flag to every caller")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'fail("no groups; set group_size, "',
+        'text = fmt::format("{}, group_size {}", name, size);',
+        'objections.add("layer_config: pattern {} matches nothing", pattern);',
+        'text = R"(group_size 32 of "x")";',
+    ],
+)
+def test_a_bare_name_of_an_option_in_cpp(tmp_path: Path, line: str) -> None:
+    faults(tmp_path, "adascale/sim/options.h", *TABLE)
+    (found,) = faults(tmp_path, "adascale/sim/a.cpp", "void f() {", f"  {line}", "}")
+    assert found.startswith("adascale/sim/a.cpp:2: names an option in one caller's words: ")
+
+
+def test_a_bare_name_of_an_option_in_python(tmp_path: Path) -> None:
+    faults(tmp_path, "adascale/sim/options.h", *TABLE)
+    lines = ["def f(size):", '    """Sets group_size to it."""', "    raise Error(f'{size}: set group_size')"]
+    (found,) = faults(tmp_path, "python/adascale/a.py", *lines)
+    assert found.startswith(
+        "python/adascale/a.py:3: names an option in one caller's words: group_size; write"
+    )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'fail("set {}", option("group_size"));',
+        'return {{"group_size", grid.group_size}};',
+        'objections.add("sim.in_place: a run decides it itself");',
+        'fail("its adascale_group_size is {}", size);',
+        "return size;  // group_size of the layer",
+    ],
+)
+def test_keys_fields_and_comments_may_be_names_of_options(tmp_path: Path, line: str) -> None:
+    faults(tmp_path, "adascale/sim/options.h", *TABLE)
+    assert faults(tmp_path, "adascale/sim/a.cpp", "void f() {", f"  {line}", "}") == []
+
+
 def test_an_exception_that_is_not_needed_is_a_fault(tmp_path: Path) -> None:
     (found,) = faults(tmp_path, "python/adascale/errors.py", "def first_line(error): return ''")
     assert "first_line is excepted in tools/check_texts.py but parses nothing" in found
+    found = faults(tmp_path, "adascale/sim/parts.cpp", "void f() {}")[-1]
+    assert found == "adascale/sim/parts.cpp:1: param_bw is excepted in tools/check_texts.py but not said"
 
 
 def test_an_empty_tree_is_not_a_clean_one(tmp_path: Path) -> None:

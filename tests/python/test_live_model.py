@@ -150,7 +150,7 @@ def test_refuses_what_the_blocks_were_not_captured_for(branchy: nn.Module) -> No
 
 
 def test_refuses_in_place(branchy: nn.Module) -> None:
-    with pytest.raises(Error, match="in_place=True would overwrite"):
+    with pytest.raises(Error, match="in_place would overwrite"):
         simulate(branchy, in_place=True)
 
 

@@ -49,7 +49,7 @@ def test_refuses_weights_tied_across_blocks(branchy: nn.Module) -> None:
         Error, match=r"layers\.0\.up\.weight and layers\.2\.up\.weight are one tensor"
     ) as raised:
         simulate(branchy)
-    assert "layer_config={'layers.0.up': {'param_bw': 32}, 'layers.2.up': {'param_bw': 32}}" in str(
+    assert 'layer_config: {"layers.0.up": {"param_bw": 32}, "layers.2.up": {"param_bw": 32}}' in str(
         raised.value
     )
     sim = simulate(branchy, layer_config={f"layers.{i}.up": {"param_bw": 32} for i in (0, 2)})
@@ -69,7 +69,7 @@ def test_refuses_weights_tied_to_what_is_outside(branchy: nn.Module) -> None:
     branchy.head.weight = branchy.layers[1].up.weight
     with pytest.raises(Error, match=r"layers\.1\.up\.weight and head\.weight are one tensor") as raised:
         simulate(branchy)
-    assert "layer_config={'layers.1.up': {'param_bw': 32}}" in str(raised.value)
+    assert 'layer_config: {"layers.1.up": {"param_bw": 32}}' in str(raised.value)
 
 
 def test_ties_of_what_is_not_quantized_stay(branchy: nn.Module) -> None:

@@ -77,6 +77,7 @@ def test_layer_config() -> None:
         layer_config={"*.fc1": {"param_bw": 8}, "linear_blocks.1.fc1": {"param_bw": 32}},
     )
     text = repr(sim)
+    assert text.startswith("QuantizationSimModel: post_training_tf, param_bw=4, output_bw=8, ")
     assert "linear_blocks.0.fc1.weight 8x16 int8" in text and "linear_blocks.0.fc2.weight 16x8 int4" in text
     assert "linear_blocks.1.fc1.weight in full precision" in text
 

@@ -144,7 +144,7 @@ def test_trained_false_keeps_round_to_nearest() -> None:
         layer_config={"out": {"trained": False}},
     )
     report = adascale.apply_adascale(sim, data, num_iterations=8, progress=False)
-    assert report.not_trained == ["out: round-to-nearest, as layer_config says"]
+    assert report.not_trained == ["out: round-to-nearest, as the layer settings say"]
     assert [layer.name for layer in report.blocks[0].layers] == ["stack"]
 
 

@@ -191,7 +191,7 @@ TEST(Superblocks, NeedGroupsThatFitThem) {
   EXPECT_EQ(error([](Grid& grid) { grid.superblock_size = 200; }),
             "w: superblocks of 200 are not whole groups of 32; use a group_size that divides them");
   EXPECT_EQ(error([](Grid& grid) { grid.symmetric = true, grid.form = minimum_form(); }),
-            "w: a float minimum needs groups on an asymmetric grid; set group_size, and symmetric off");
+            "w: a float minimum needs groups on an asymmetric grid; set group_size and symmetric = false");
   EXPECT_EQ(to_string(grids()[3]), "int4 with minimum per group of 32, superblocks of 256");
   EXPECT_EQ(to_string(grids()[0]), "int4 with minimum per group of 32");
 }

@@ -54,6 +54,12 @@ class SpelledMessages : public RunTest {
       {{"encoding_version"}, [](QuantizeRequest& r) { r.encoding_version = "3"; }},
       {{"encoding_version", "formats"},
        [](QuantizeRequest& r) { r.encoding_version = "0.6.1", r.formats = {"pt2"}; }},
+      {{"encoding_version"},
+       [](QuantizeRequest& r) {
+         r.encoding_version = "2.0.0", r.formats = {"encodings"}, r.sim.default_param_bw = 3;
+       }},
+      {{"layer_config"}, [](QuantizeRequest& r) { r.formats = {"gguf"}; }},
+      {{"device"}, [](QuantizeRequest& r) { r.sim.device = "nothing"; }},
       {{"samples"}, [](QuantizeRequest& r) { r.data.options.samples = 21; }},
       {{"seq_len"}, [](QuantizeRequest& r) { r.data.options.seq_len = 8; }},
       {{"packing"}, [](QuantizeRequest& r) { r.data.options.packing = "padded"; }},

@@ -103,7 +103,7 @@ TEST(LayerConfig, FilesAreReadAndNamed) {
   EXPECT_NE(error_of([&] { read_layer_config(path); }).find(path + ": not valid JSON"), std::string::npos);
   std::filesystem::remove(path);
   EXPECT_EQ(error_of([&] { read_layer_config(path); }),
-            path + ": no such file; expected a layer_config in JSON");
+            path + ": no such file; expected layer settings in JSON");
 }
 
 }  // namespace

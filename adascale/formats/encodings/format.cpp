@@ -73,8 +73,8 @@ void check_widths(const ModelToWrite& model, Objections& objections) {
   for (const auto& [bits, names] : odd)
     objections.add(
         "encodings: ONNX, whose types versions 2.x name, has no integers of {} bits ({}); use 2, 4, 8 or 16, "
-        "or encoding_version 1.0.0",
-        bits, fmt::join(names, ", "));
+        "or {}",
+        bits, fmt::join(names, ", "), option("encoding_version", "1.0.0"));
 }
 
 void check_weights(const QuantizationSimModel& sim, Objections& objections) {

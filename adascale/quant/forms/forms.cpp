@@ -5,6 +5,7 @@
 #include <fmt/ranges.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 
 namespace adascale {
 
@@ -42,7 +43,7 @@ std::vector<std::string> names_of_grids() {
 const GridForm* grid_form_named(const std::string& name) {
   for (const GridForm* form : grid_forms())
     if (form->is_asked_by_name() && form->name() == name) return form;
-  fail("grid: got '{}', expected one of {}", name, fmt::join(names_of_grids(), ", "));
+  fail("{}: got '{}', expected one of {}", option("grid"), name, fmt::join(names_of_grids(), ", "));
 }
 
 at::Tensor& GridForm::round_out(at::Tensor& out, const at::Tensor& x) const {

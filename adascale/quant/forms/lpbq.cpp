@@ -25,7 +25,8 @@ class LpbqForm final : public GridForm {
  public:
   std::string name() const override { return "lpbq"; }
   std::string description() const override {
-    return "integers whose groups' scales are integers times one float per channel (decompressed_bw)";
+    return fmt::format("integers whose groups' scales are integers times one float per channel ({})",
+                       option("decompressed_bw"));
   }
 
   std::string describe(const Grid& grid) const override {

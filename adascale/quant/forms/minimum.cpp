@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/refine.h"
@@ -21,8 +22,8 @@ class MinimumForm final : public GridForm {
 
   void check(const std::string& name, const Grid& grid, at::IntArrayRef) const override {
     ADA_CHECK(grid.per_group() && !grid.symmetric,
-              "{}: a float minimum needs groups on an asymmetric grid; set group_size, and symmetric off",
-              name);
+              "{}: a float minimum needs groups on an asymmetric grid; set {} and {}", name,
+              option("group_size"), option("symmetric", false));
   }
 
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {

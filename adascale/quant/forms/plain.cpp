@@ -1,5 +1,6 @@
 #include <ATen/TensorOperators.h>
 
+#include "adascale/core/spelling.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
 
@@ -10,7 +11,8 @@ class PlainForm final : public GridForm {
  public:
   std::string name() const override { return "int"; }
   std::string description() const override {
-    return "integers times a float scale, from an integer offset when asymmetric (param_bw, symmetric)";
+    return fmt::format("integers times a float scale, from an integer offset when asymmetric ({}, {})",
+                       option("param_bw"), option("symmetric"));
   }
 
   bool is_asked_by_name() const override { return true; }

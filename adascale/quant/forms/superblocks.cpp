@@ -6,6 +6,7 @@
 #include <ATen/ops/where.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/refine.h"
@@ -91,8 +92,8 @@ class SuperblockForm final : public GridForm {
 
   void check(const std::string& name, const Grid& grid, at::IntArrayRef sizes) const override {
     ADA_CHECK(grid.per_group() && grid.superblock_size % grid.group_size == 0,
-              "{}: superblocks of {} are not whole groups of {}; use a group_size that divides them", name,
-              grid.superblock_size, grid.group_size);
+              "{}: superblocks of {} are not whole groups of {}; use a {} that divides them", name,
+              grid.superblock_size, grid.group_size, option("group_size"));
     ADA_CHECK(grid.block_scale_bits >= 2 && grid.block_scale_bits <= 8,
               "{}: superblocks have scales of {} bits, expected 2 to 8", name, grid.block_scale_bits);
     const int64_t length = sizes[grid.group_axis];

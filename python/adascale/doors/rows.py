@@ -41,7 +41,10 @@ def token_rows(sources: list[Documents], request: DataRequest, model: TextModel)
     wanted = request.samples or DEFAULT_SAMPLES
     weights = request.data_weights
     if weights and (len(weights) != len(sources) or not sum(weights)):
-        raise Error(f"data_weights: got {weights} for {len(sources)} sources, expected one each, not all 0")
+        raise Error(
+            f"{option('data_weights')}: got {weights} for {len(sources)} sources, expected one each, "
+            "not all 0"
+        )
     pools = [[source] for source in sources] if weights else [sources]
     cut = _packed if is_packed(request, model) else _padded
     found = []

@@ -121,7 +121,7 @@ class _OnnxFormat:
     def _check_weights(self, graph: Any, model: QuantizedModel) -> list[str]:
         return [
             f"{self.name}: {weight.layer}: torch.onnx left no trace of its weight {weight.name}; leave the "
-            f"layer in full precision with layer_config, or use {option('formats', 'pt2')}"
+            f"layer in full precision with {option('layer_config')}, or use {option('formats', 'pt2')}"
             for weight in model.weights
             if parameter_value(graph, weight) is None
         ]
@@ -197,7 +197,7 @@ class OnnxMatMulNBits(_OnnxFormat):
         if weight.group_size and weight.group_size not in BLOCK_SIZES:
             return [
                 f"{self.name}: {weight.layer}: got groups of {weight.group_size}, expected "
-                f"{', '.join(map(str, BLOCK_SIZES))} or per channel; set group_size, "
+                f"{', '.join(map(str, BLOCK_SIZES))} or per channel; set {option('group_size')}, "
                 f"or use {option('formats', 'onnx')}"
             ]
         if weight.dtype == torch.float16 or weight.dtype == torch.bfloat16:
