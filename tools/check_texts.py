@@ -13,9 +13,10 @@ Prints `file:line: rule` for each fault and exits 1 if there was any.
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from source_files import show_faults, source_files
 
 FOLDERS = ("adascale", "python", "cli", "bench")
 # Functions (in C++: files) that may: they shorten a foreign library's text to show it, and decide nothing.
@@ -154,11 +155,8 @@ def flag_faults(name: str, text: str) -> Iterator[str]:
 def faults_of(root: Path) -> list[str]:
     """All faults under the root, in file order; exceptions that nothing needs any more are faults too."""
     rules = {".py": python_faults, ".cpp": cpp_faults, ".h": cpp_faults, ".inl": cpp_faults}
-    files = sorted(p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in rules)
-    if not files:
-        sys.exit(f"check_texts: no source file under {root}; give the root of the tree")
     faults, used = [], set()
-    for path in files:
+    for path in source_files(root, FOLDERS, rules, "check_texts: no source file"):
         name = path.relative_to(root).as_posix()
         faults += flag_faults(name, path.read_text())
         for line, function in rules[path.suffix](path.read_text()):
@@ -173,12 +171,5 @@ def faults_of(root: Path) -> list[str]:
     return faults
 
 
-def main() -> None:
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
-    faults = faults_of(root)
-    print("\n".join(faults) if faults else "texts: none is parsed, none says a flag to every caller")
-    sys.exit(1 if faults else 0)
-
-
 if __name__ == "__main__":
-    main()
+    show_faults(faults_of, "texts: none is parsed, none says a flag to every caller")
