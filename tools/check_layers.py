@@ -8,9 +8,10 @@ Prints `file:line: rule` for each fault and exits 1 if there was any. ARCHITECTU
 """
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from source_files import show_faults, source_files
 
 # The folders that a folder may include directly beside itself; arrows are transitive.
 BELOW = {
@@ -96,19 +97,9 @@ def file_faults(root: Path, path: Path) -> Iterator[str]:
 
 def faults_of(root: Path) -> list[str]:
     """All faults under the root, in file order."""
-    folders = ["adascale", *sorted(DOORS)]
-    files = sorted(p for folder in folders for p in (root / folder).rglob("*") if p.suffix in SUFFIXES)
-    if not files:
-        sys.exit(f"check_layers: no C++ file under {root}; give the root of the tree")
+    files = source_files(root, ("adascale", *DOORS), SUFFIXES, "check_layers: no C++ file")
     return [fault for path in files for fault in file_faults(root, path)]
 
 
-def main() -> None:
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
-    faults = faults_of(root)
-    print("\n".join(faults) if faults else "layers: every include points down")
-    sys.exit(1 if faults else 0)
-
-
 if __name__ == "__main__":
-    main()
+    show_faults(faults_of, "layers: every include points down")

@@ -16,9 +16,10 @@ Prints `file:line: rule` for each fault and exits 1 if there was any.
 
 import ast
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
+
+from source_files import show_faults, source_files
 
 FOLDERS = ("adascale", "python", "cli", "bench")
 # Functions (in C++: files) that may: they shorten a foreign library's text to show it, and decide nothing.
@@ -179,9 +180,7 @@ def names_of_options(texts: dict[str, str]) -> re.Pattern[str]:
 def faults_of(root: Path) -> list[str]:
     """All faults under the root, in file order; exceptions that nothing needs any more are faults too."""
     rules = {".py": python_faults, ".cpp": cpp_faults, ".h": cpp_faults, ".inl": cpp_faults}
-    files = sorted(p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in rules)
-    if not files:
-        sys.exit(f"check_texts: no source file under {root}; give the root of the tree")
+    files = source_files(root, FOLDERS, rules, "check_texts: no source file")
     texts = {path.relative_to(root).as_posix(): path.read_text() for path in files}
     names = names_of_options(texts)
     faults, used = [], set()
@@ -207,14 +206,5 @@ def faults_of(root: Path) -> list[str]:
     return faults
 
 
-def main() -> None:
-    root = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).resolve().parent.parent
-    faults = faults_of(root)
-    print(
-        "\n".join(faults) if faults else "texts: none is parsed, none names an option in one caller's words"
-    )
-    sys.exit(1 if faults else 0)
-
-
 if __name__ == "__main__":
-    main()
+    show_faults(faults_of, "texts: none is parsed, none names an option in one caller's words")

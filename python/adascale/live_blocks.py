@@ -1,7 +1,7 @@
 """Blocks of a model that has no program of the whole: found where it runs, each captured separately."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,13 @@ from .errors import Error
 from .signature import Call
 
 
-@dataclass
+@dataclass(frozen=True)
 class LiveBlock:
     """A block of the live model and the program that stands for it."""
 
     path: str
     core: _C.Sim
     captured: Capture
-    weights_only: bool = False  # activations pass unquantized, as in training
 
     def flatten(self, call: Call) -> list[Any]:
         """The flat inputs of one call; errors name the block."""
@@ -31,10 +30,10 @@ class LiveBlock:
         except (Error, TypeError) as error:
             raise Error(f"{self.path}: {error}") from error
 
-    def run(self, *args: Any, **kwargs: Any) -> Any:
-        """The block's forward in the simulated model."""
+    def run(self, handling: Any, /, *args: Any, **kwargs: Any) -> Any:
+        """The block's forward in the simulated model; ``handling.weights_only`` as it stands at the call."""
         inputs = self.flatten((args, kwargs))
-        run = self.core.call_weights_only if self.weights_only else self.core.call
+        run = self.core.call_weights_only if handling.weights_only else self.core.call
         try:
             return pytree.tree_unflatten(run(inputs), self.captured.out_spec)
         except Error as error:
@@ -60,43 +59,39 @@ def watching(
     def hooks_of(path: str) -> Any:
         return (lambda _, args, kwargs: before(path, (args, kwargs))), (lambda _, _in, out: after(path, out))
 
-    handles = []
-    for path in paths:
-        module, (enter, leave) = model.get_submodule(path), hooks_of(path)
-        handles.append(module.register_forward_pre_hook(enter, with_kwargs=True))
-        handles.append(module.register_forward_hook(leave))
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for handle in handles:
-            handle.remove()
+    with ExitStack() as hooks, torch.no_grad():
+        for path in paths:
+            module, (enter, leave) = model.get_submodule(path), hooks_of(path)
+            hooks.enter_context(module.register_forward_pre_hook(enter, with_kwargs=True))
+            hooks.enter_context(module.register_forward_hook(leave))
+        yield
 
 
-def find_live_blocks(model: nn.Module, example: Call, patterns: Sequence[str] | None) -> dict[str, Call]:
-    """Paths of the blocks, in the order of their first calls, with copies of their inputs then.
+def find_live_blocks(
+    model: nn.Module, example: Call, patterns: Sequence[str] | None
+) -> tuple[dict[str, Call], list[str]]:
+    """Paths of the blocks, in the order of their first calls, with copies of their inputs then; and paths of
+    the modules that the example does not reach.
 
     ``patterns``: globs over paths instead of the rule, which is C++'s (``pick_modules``).
     """
-    layers = {path: _count_layers(module) for path, module in model.named_modules() if path}
-    order = _first_calls(model, example, [path for path, count in layers.items() if count], lambda _: None)
-    calls = [(path, _kind(model.get_submodule(path)), layers[path]) for path in order]
-    chosen = [calls[number][0] for number in _C.pick_modules(calls, list(patterns or ()))]
-    return _first_calls(model, example, chosen, copied)
+    counts = ((path, _count_layers(module)) for path, module in model.named_modules() if path)
+    layers = {path: count for path, count in counts if count}
+    called = list(_first_calls(model, example, layers, lambda _: None))
+    calls = [(path, torch.typename(type(model.get_submodule(path))), layers[path]) for path in called]
+    chosen = [called[number] for number in _C.pick_modules(calls, list(patterns or ()))]
+    return _first_calls(model, example, chosen, copied), _not_called(layers, called)
 
 
-def modules_not_called(model: nn.Module, example: Call) -> list[str]:
-    """Paths of the outermost modules of several layers that the model does not call on the example.
+def _not_called(layers: dict[str, int], called: list[str]) -> list[str]:
+    """Paths of the outermost modules of several layers without a call; ``layers``: counts by path.
 
     A single layer may be used without a call, by its weight.
     """
-    layers = {path: _count_layers(module) for path, module in model.named_modules() if path}
-    within = [path for path, count in layers.items() if count]
-    called = _first_calls(model, example, within, lambda _: None)
     idle = [
         path
-        for path in within
-        if layers[path] > 1 and not any(f"{one}.".startswith(f"{path}.") for one in called)
+        for path, count in layers.items()
+        if count > 1 and not any(f"{one}.".startswith(f"{path}.") for one in called)
     ]
     return [path for path in idle if not any(path.startswith(f"{outer}.") for outer in idle)]
 
@@ -119,10 +114,6 @@ def _first_calls(
 def copied(tree: Any) -> Any:
     """The same with copies of its tensors: the next code may work in place."""
     return pytree.tree_map_only(Tensor, lambda tensor: tensor.detach().clone(), tree)
-
-
-def _kind(module: nn.Module) -> str:
-    return f"{type(module).__module__}.{type(module).__qualname__}"
 
 
 def _count_layers(module: nn.Module) -> int:

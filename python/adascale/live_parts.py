@@ -17,7 +17,7 @@ from .errors import Error, first_line
 from .live_blocks import LiveBlock, find_live_blocks, run_live
 from .shared_weights import SharedWeights
 from .signature import SIM_WORDS, Call, Words
-from .simulated_model import StopForward, follow_names
+from .simulated_model import StopForward, follow_names, show_folded_weights
 from .twin import places_of, twin_of
 
 
@@ -31,14 +31,11 @@ class LiveParts:
     refusal: str  # why the model cannot be exported whole
     captured: dict[str, Capture]  # by path
     left_out: list[tuple[str, str]]  # blocks that cannot be exported either, with the reason
+    not_called: list[str]  # modules that the example does not reach
 
 
 def find_parts(
-    model: nn.Module,
-    example: Call,
-    refusal: str,
-    patterns: Sequence[str] | None,
-    words: Words = SIM_WORDS,
+    model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None, words: Words = SIM_WORDS
 ) -> LiveParts:
     """Finds the blocks where the model runs on ``example``, and captures each.
 
@@ -47,33 +44,31 @@ def find_parts(
     """
     device, float_model = device_of(model), twin_of(model)
     places = places_of(float_model)  # before the model runs and writes to some, e.g. a counter
-    parts = LiveParts(float_model, device, places, refusal, {}, [])
-    found = _find(parts, moved(example, device), patterns)
-    for path, call in found.items():
-        captured = _capture(float_model, path, call, words)
-        if isinstance(captured, Capture):
-            parts.captured[path] = captured
-        else:
-            parts.left_out.append((path, captured))
-    if not parts.captured:
-        first = ": ".join(parts.left_out[0])
+    found, not_called = _find(float_model, moved(example, device), refusal, patterns)
+    tried = {path: _capture(float_model, path, call, words) for path, call in found.items()}
+    captured = {path: result for path, result in tried.items() if isinstance(result, Capture)}
+    left_out = [(path, reason) for path, reason in tried.items() if isinstance(reason, str)]
+    if not captured:
+        first = ": ".join(left_out[0])
         raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {first}")
-    return parts
+    return LiveParts(float_model, device, places, refusal, captured, left_out, not_called)
 
 
-def _find(parts: LiveParts, example: Call, patterns: Sequence[str] | None) -> dict[str, Call]:
+def _find(
+    model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None
+) -> tuple[dict[str, Call], list[str]]:
     try:
-        found = find_live_blocks(parts.float_model, example, patterns)
+        found, not_called = find_live_blocks(model, example, patterns)
     except Error:
         raise
     except Exception as error:  # boundary: the model itself fails on the example
-        raise Error(f"{parts.refusal}; nor does it run as it is: {first_line(error)}") from error
+        raise Error(f"{refusal}; nor does it run as it is: {first_line(error)}") from error
     if not found:
         raise Error(
-            f"{parts.refusal}; nor are there blocks to capture alone: no two modules of one class with two "
+            f"{refusal}; nor are there blocks to capture alone: no two modules of one class with two "
             f"layers each are called in a row; name them with {option('blocks')}"
         )
-    return found
+    return found, not_called
 
 
 def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture | str:
@@ -105,12 +100,7 @@ class SimulatedParts:
 
     def show_folded_weights(self) -> None:
         """Shows the blocks' present weights in ``model``."""
-        for core, name in [(block.core, name) for block in self.blocks for name in block.core.state_names()]:
-            path, _, leaf = name.rpartition(".")
-            place, now = self.model.get_submodule(path), core.state(name)
-            shown = place._parameters.get(leaf)
-            if shown is not None and shown.data_ptr() != now.data_ptr():
-                place._parameters[leaf] = nn.Parameter(now.detach(), requires_grad=False)
+        show_folded_weights(self.model, [block.core for block in self.blocks])
 
     def state(self) -> list[tuple[str, Tensor]]:
         """The quantized model's parameters and buffers, under all their names."""
@@ -122,16 +112,18 @@ def _simulated(
     twin: nn.Module, blocks: list[LiveBlock], parts: _C.PartedModel, device: torch.device
 ) -> nn.Module:
     """The twin with the blocks' forwards replaced; it refuses changes that would make them wrong."""
+    # recorded: inputs, while they are recorded. weights_only: activations pass unquantized, as in training.
+    handling = SimpleNamespace(recorded=None, weights_only=False)
     for block in blocks:
         module = twin.get_submodule(block.path)
-        module.forward = wraps(module.forward)(partial(LiveBlock.run, block))
+        module.forward = wraps(module.forward)(partial(block.run, handling))
         follow_names(twin, set(block.captured.tensors), block.core)
     own = type(twin)
 
     @wraps(own.forward)
     def forward(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self._adascale.recorded is not None:
-            self._adascale.recorded.append(snapshot((args, kwargs)))
+        if handling.recorded is not None:
+            handling.recorded.append(snapshot((args, kwargs)))
             raise StopForward
         args, kwargs = moved((args, kwargs), device)
         parts.check_unchanged()
@@ -140,5 +132,5 @@ def _simulated(
 
     methods = {"forward": forward, "_adascale_moved_by": ", or move it, then simulate it"}
     twin.__class__ = type(f"Simulated{own.__name__}", (SharedWeights, own), methods)
-    twin._adascale = SimpleNamespace(recorded=None)
+    twin._adascale = handling
     return twin

@@ -1,7 +1,6 @@
 """Runs a live model for C++: it sees the calls of the blocks and catches their inputs."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
@@ -9,33 +8,32 @@ from torch.utils import _pytree as pytree
 
 from . import _C
 from .devices import moved
-from .live_blocks import LiveBlock, run_live, watching
+from .live_blocks import run_live, watching
 from .live_parts import SimulatedParts
 from .signature import Call
 from .simulated_model import StopForward
 
 
+@dataclass(frozen=True)
 class LiveRuns:
     """The FP model and the quantized one, on ``batches``. Blocks and batches are numbers, inputs and outputs
     flat."""
 
-    def __init__(self, simulated: SimulatedParts, batches: list[Call]) -> None:
-        self._simulated, self._batches = simulated, batches
-        self._float, self._quantized = simulated.float_model, simulated.model
-        self._blocks = simulated.blocks
+    simulated: SimulatedParts
+    batches: list[Call]
 
     def look(self, batch: int, flow: _C.LiveFlow) -> None:
         """Runs the FP model and tells ``flow`` of the blocks' calls."""
-        numbers = {block.path: number for number, block in enumerate(self._blocks)}
+        numbers = {block.path: number for number, block in enumerate(self.simulated.blocks)}
 
         def enter(path: str, call: Call) -> None:
-            flow.enter(numbers[path], self._blocks[numbers[path]].flatten(call))
+            flow.enter(numbers[path], self.simulated.blocks[numbers[path]].flatten(call))
 
         def leave(path: str, output: Any) -> None:
             flow.leave(numbers[path], pytree.tree_leaves(output))
 
-        with watching(self._float, numbers, enter, leave):
-            self._run(self._float, batch)
+        with watching(self.simulated.float_model, numbers, enter, leave):
+            self._run(self.simulated.float_model, batch)
 
     def run_to(self, quantized: bool, block: int, batch: int) -> list[Any] | None:
         """The inputs with which a model calls the block; None where it does not."""
@@ -45,42 +43,36 @@ class LiveRuns:
             caught.append(call)
             raise StopForward
 
+        simulated, stopped = self.simulated, self.simulated.blocks[block]
         if quantized:
-            self._simulated.show_folded_weights()
-        model = self._quantized if quantized else self._float
-        with _weights_only(self._blocks), watching(model, [self._blocks[block].path], stop):
-            try:
+            simulated.show_folded_weights()
+        model = simulated.model if quantized else simulated.float_model
+        handling = simulated.model._adascale
+        handling.weights_only = True
+        try:
+            with watching(model, [stopped.path], stop):
                 self._run(model, batch)
-            except StopForward:
-                return self._blocks[block].flatten(caught[0])
+        except StopForward:
+            return stopped.flatten(caught[0])
+        finally:
+            handling.weights_only = False
         return None
 
     def run_module(self, block: int, inputs: list[Any]) -> list[Any]:
         """The outputs of the live block in the FP model."""
-        path, signature = self._blocks[block].path, self._blocks[block].captured.signature
-        return run_live(self._float.get_submodule(path), signature.unflatten(inputs))
+        live = self.simulated.blocks[block]
+        call = live.captured.signature.unflatten(inputs)
+        return run_live(self.simulated.float_model.get_submodule(live.path), call)
 
     def run_quantized(self, batch: int) -> None:
         """Runs the quantized model, whose blocks hear of their calls."""
-        self._simulated.show_folded_weights()
-        self._run(self._quantized, batch)
+        self.simulated.show_folded_weights()
+        self._run(self.simulated.model, batch)
 
     def state(self) -> list[tuple[str, Tensor]]:
         """The quantized model's parameters and buffers, under all their names."""
-        return self._simulated.state()
+        return self.simulated.state()
 
     def _run(self, model: nn.Module, batch: int) -> None:
-        args, kwargs = moved(self._batches[batch], self._simulated.device)
+        args, kwargs = moved(self.batches[batch], self.simulated.device)
         model(*args, **kwargs)
-
-
-@contextmanager
-def _weights_only(blocks: list[LiveBlock]) -> Iterator[None]:
-    """Within it the simulated blocks' activations pass unquantized."""
-    for block in blocks:
-        block.weights_only = True
-    try:
-        yield
-    finally:
-        for block in blocks:
-            block.weights_only = False

@@ -78,9 +78,10 @@ class QuantizationSimModel:
 
     def _simulate_whole(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
         self._core: _C.Sim | LiveSim = core
+        self._quantizers: _C.Sim | _C.PartedModel = core  # to calibrate and to describe
         self.model: nn.Module = SimulatedModel(model, captured, core)
         self._signature: CallSignature | None = captured.signature
-        self._show_folded_weights = partial(show_folded_weights, self.model)
+        self._show_folded_weights = partial(show_folded_weights, self.model, [core])
 
     def _simulate_blocks(
         self,
@@ -98,6 +99,7 @@ class QuantizationSimModel:
             )
         live = LiveSim(model, call_of(dummy_input), refusal, lambda block: simulate(block, True), blocks)
         self._core = self._live = live
+        self._quantizers = live.parts
         self.model = live.model
         self._signature = None
         self._show_folded_weights = live.show_folded_weights
@@ -127,12 +129,12 @@ class QuantizationSimModel:
             raise TypeError(
                 "compute_encodings: forward_pass is missing: a function that calls the model it is given"
             )
-        self._core.begin_calibration()
+        self._quantizers.begin_calibration()
         try:
             run(self.model) if given is _NOT_GIVEN else run(self.model, given)
-            self._core.end_calibration()
+            self._quantizers.end_calibration()
         except BaseException:
-            self._core.abort_calibration()
+            self._quantizers.abort_calibration()
             raise
         self._show_folded_weights()
 
@@ -163,7 +165,7 @@ class QuantizationSimModel:
         Raises :class:`adascale.Error` with all objections in one line; the simulation is then unchanged.
         """
         text, origin = _encodings_text(encodings)
-        parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.cores()
+        parts = [(self._core, "")] if isinstance(self._core, _C.Sim) else self._core.cores
         passed_over = _C.load_encodings(
             parts, text, origin, strict, partial, allow_overwrite, dict(names or {})
         )
@@ -196,7 +198,7 @@ class QuantizationSimModel:
         return self._core.export(os.fspath(path), filename_prefix, list(formats), encoding_version)
 
     def __repr__(self) -> str:
-        return self._core.describe().rstrip()
+        return self._quantizers.describe().rstrip()
 
 
 def _encodings_text(encodings: Any) -> tuple[str, str]:

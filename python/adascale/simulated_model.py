@@ -1,6 +1,6 @@
 """``sim.model``: the user's module by shape and names, run as the C++ graph."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -46,7 +46,6 @@ class _Simulation:
     core: _C.Sim
     signature: CallSignature
     out_spec: pytree.TreeSpec
-    tensor_names: list[str]
     shown_as: str
     recorded: list[list[Any]] | None = None  # flat inputs, one entry per call, while they are recorded
 
@@ -62,16 +61,13 @@ class SimulatedModel(SharedWeights, nn.Module):
 
     def __init__(self, model: nn.Module, captured: Capture, core: _C.Sim) -> None:
         super().__init__()
-        self._adascale = _Simulation(
-            core, captured.signature, captured.out_spec, list(captured.tensors), type(model).__name__
-        )
+        self._adascale = _Simulation(core, captured.signature, captured.out_spec, type(model).__name__)
         self.training = False
         _mirror_modules(model, self)
         _mirror_tensors(model, self)
         if set(core.state_names()) != set(captured.tensors):  # batch norms were folded
             follow_names(self, set(captured.tensors), core)
-            self._adascale.tensor_names = core.state_names()
-            show_folded_weights(self)
+            show_folded_weights(self, [core])
         for name in _SHOWN_ATTRIBUTES:
             if hasattr(model, name) and not hasattr(self, name):
                 setattr(self, name, getattr(model, name))
@@ -101,15 +97,16 @@ def recording(model: Any) -> Iterator[list[Any]]:
         model._adascale.recorded = None
 
 
-def show_folded_weights(model: SimulatedModel) -> None:
-    """Shows the present weights; folded ones are new tensors unless ``in_place``."""
+def show_folded_weights(model: nn.Module, cores: Iterable[_C.Sim]) -> None:
+    """Shows the present weights of the simulations in ``model``; folded ones are new unless ``in_place``."""
     known: dict[int, nn.Parameter] = {}
-    shown = model.state_dict(keep_vars=True)
-    for name in model._adascale.tensor_names:
-        if isinstance(shown.get(name), nn.Parameter):
-            path, _, leaf = name.rpartition(".")
-            place, now = model.get_submodule(path), model._adascale.core.state(name)
-            place._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
+    shown = dict(model.named_parameters(remove_duplicate=False))
+    for core in cores:
+        for name in core.state_names():
+            now = core.state(name)
+            if name in shown and shown[name].data_ptr() != now.data_ptr():
+                path, _, leaf = name.rpartition(".")
+                model.get_submodule(path)._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
 
 
 def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:

@@ -1,14 +1,11 @@
 """tools/check_layers.py on small wrong trees: each rule is broken once, and named with file and line."""
 
-import importlib.util
 from pathlib import Path
 
+import check_layers
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_layers.py"
-spec = importlib.util.spec_from_file_location("check_layers", TOOL)
-check_layers = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(check_layers)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def faults(root: Path, path: str, *lines: str) -> list[str]:
@@ -98,4 +95,4 @@ def test_an_empty_tree_is_not_a_clean_one(tmp_path):
 
 
 def test_this_tree_is_clean():
-    assert check_layers.faults_of(TOOL.parent.parent) == []
+    assert check_layers.faults_of(ROOT) == []

@@ -1,14 +1,11 @@
 """tools/check_texts.py on planted cases: each way to parse a text, or to name an option wrongly, is named."""
 
-import importlib.util
 from pathlib import Path
 
+import check_texts
 import pytest
 
-TOOL = Path(__file__).resolve().parents[2] / "tools" / "check_texts.py"
-spec = importlib.util.spec_from_file_location("check_texts", TOOL)
-check_texts = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(check_texts)
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def faults(root: Path, path: str, *lines: str) -> list[str]:
@@ -152,4 +149,4 @@ def test_an_empty_tree_is_not_a_clean_one(tmp_path: Path) -> None:
 
 
 def test_this_tree_is_clean() -> None:
-    assert check_texts.faults_of(TOOL.parent.parent) == []
+    assert check_texts.faults_of(ROOT) == []

@@ -108,12 +108,29 @@ def test_goes_on_from_block_to_block_where_it_can(branchy: nn.Module) -> None:
     runs, losses = [], []
     for model in (branchy, detours):
         sim, count = simulate(model), []
-        sim._core._float_model.register_forward_pre_hook(lambda *_, count=count: count.append(1))
+        sim._core.float_model.register_forward_pre_hook(lambda *_, count=count: count.append(1))
         report = apply_adascale(sim, data, num_iterations=20, progress=False)
         runs.append(len(count))
         losses.append([(block.loss_before, block.loss_after) for block in report.blocks])
     assert losses[0] == losses[1]
     assert runs == [2 * len(data), 4 * len(data)]  # one to look, one to each block that is run up to
+
+
+def test_trains_with_activations_as_they_are(branchy: nn.Module, tmp_path: Path) -> None:
+    detours, data = Detours().eval(), branchy_data()
+    calibrated = simulate(detours, output_bw=4)
+    calibrated.compute_encodings(lambda simulated: [simulated(x) for x in data])
+    calibrated.export(tmp_path, "m", formats=["encodings"])
+    stored = json.loads((tmp_path / "m_torch.encodings").read_text())["activation_encodings"]
+    # With all of them it would count as calibrated.
+    some = {name: ports for name, ports in stored.items() if name.endswith(".up")}
+    losses = []
+    for encodings in ({}, some):
+        sim = simulate(detours, output_bw=4)
+        sim.load_encodings({"activation_encodings": encodings})
+        report = apply_adascale(sim, data, num_iterations=2, progress=False)
+        losses.append([(block.loss_before, block.loss_after) for block in report.blocks])
+    assert losses[0] == losses[1]
 
 
 class Wayward(Layer):

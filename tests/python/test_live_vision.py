@@ -74,7 +74,7 @@ def test_a_vision_language_model(tmp_path: Path) -> None:
     towers = [f"model.visual.blocks.{i}" for i in (1, 2)]  # 0 looks through windows that depend on the data
     assert "not captured: model.visual.blocks.0: torch.export refuses the model" in repr(sim)
     rounded, runs = sim.model(**data[0]).logits, []
-    sim._core._float_model.register_forward_pre_hook(lambda *_: runs.append(1))
+    sim._core.float_model.register_forward_pre_hook(lambda *_: runs.append(1))
 
     report = apply_adascale(sim, data, num_iterations=100, progress=False)
     assert len(runs) == 3 * len(data)  # one to look, one up to each tower: the others go from block to block

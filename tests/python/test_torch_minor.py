@@ -1,29 +1,18 @@
 """The package beside a torch of another minor version, and the requirement in its metadata."""
 
 import importlib.metadata
-import importlib.util
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 import torch
+import torch_requirement
 from adascale.torch_minor import check_torch
 
 from adascale import built_with
 
-ROOT = Path(__file__).resolve().parents[2]
 MINOR = ".".join(torch.__version__.split(".")[:2])
-
-
-def provider():
-    spec = importlib.util.spec_from_file_location(
-        "torch_requirement", ROOT / "tools" / "torch_requirement.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def test_the_minor_it_was_built_against_is_this_one() -> None:
@@ -60,7 +49,7 @@ def test_what_is_installed_requires_this_minor() -> None:
 
 @pytest.mark.parametrize("state", ["sdist", "wheel", "metadata_wheel", "editable"])
 def test_an_sdist_takes_every_torch_and_a_wheel_its_own(state: str) -> None:
-    hooks = provider().Provider()
+    hooks = torch_requirement.Provider()
     hooks.build_state(state)
     torch_line, *others = hooks.dynamic_metadata({"dependencies": ["numpy"]}, {})["dependencies"]
     assert others == ["numpy"]

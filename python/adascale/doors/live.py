@@ -9,9 +9,7 @@ from torch import Tensor, nn
 
 from .. import _C
 from .._C import option
-from ..devices import moved
 from ..errors import Error
-from ..live_blocks import modules_not_called
 from ..live_parts import LiveParts, SimulatedParts, find_parts
 from ..live_runs import LiveRuns
 from ..signature import DATA_WORDS, Call, CallSignature, call_of
@@ -22,13 +20,13 @@ from .text_data import Batches
 class LiveModel:
     """What C++ gets of such a model: the parts' graphs now, its runs on the batches later."""
 
-    def __init__(self, found: LiveParts, not_called: list[str], data: "CutData") -> None:
+    def __init__(self, found: LiveParts, data: "CutData") -> None:
         self._found, self._calls = found, data.calls
         self.refusal, self.places, self.device = found.refusal, found.places, str(found.device)
         self.parts = [(path, block.graph, block.tensors) for path, block in found.captured.items()]
         self.not_captured = [
             *found.left_out,
-            *((path, "no data reaches it, full precision") for path in not_called),
+            *((path, "no data reaches it, full precision") for path in found.not_called),
         ]
         self.batches, self.samples, self.batch_size = len(data.calls), data.samples, data.batch_size
         self.first_batch = _tensors_of(data.calls[0])
@@ -51,9 +49,7 @@ def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: st
         except TypeError as error:
             raise Error(f"data: batch {index}: {error}") from error
     example = max(cut.calls, key=lambda call: len(_tensors_of(call)))
-    found = find_parts(model, example, refusal, data.blocks or None, DATA_WORDS)
-    not_called = modules_not_called(found.float_model, moved(example, found.device))
-    return LiveModel(found, not_called, cut)
+    return LiveModel(find_parts(model, example, refusal, data.blocks or None, DATA_WORDS), cut)
 
 
 @dataclass(frozen=True)
