@@ -7,7 +7,9 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
+#include <mutex>
 #include <random>
+#include <set>
 #include <system_error>
 
 #include "adascale/core/error.h"
@@ -16,6 +18,8 @@ namespace adascale {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr const char* kAside = ".adascale-";  // names of files that are not in place yet begin so
 
 std::string random_tag() {
   static const char kLetters[] = "abcdefghijklmnopqrstuvwxyz0123456789";
@@ -43,28 +47,68 @@ void sync(const std::string& path) {
   ADA_CHECK(is_synced, "{}: cannot be written to disk: {}", path, std::strerror(error));
 }
 
+/// All that live, and what keeps discard_all and a commit apart.
+struct Staging {
+  std::mutex mutex;
+  std::set<StagedFiles*> alive;
+};
+
+Staging& staging() {
+  static auto* of_process = new Staging;  // never freed: discard_all may run while the process ends
+  return *of_process;
+}
+
+bool is_json(const std::string& name) {
+  return name.ends_with(".json");
+}
+
 }  // namespace
 
-StagedFiles::StagedFiles(const std::string& folder) : folder_(folder.empty() ? "." : folder) {
+StagedFiles::StagedFiles(const std::string& folder, Place place) : folder_(folder.empty() ? "." : folder) {
   std::error_code error;
   ADA_CHECK(!fs::exists(folder_, error) || fs::is_directory(folder_, error),
             "{}: is a file, expected a folder", folder_);
   made_folder_ = fs::create_directories(folder_, error);
   ADA_CHECK(!error, "{}: the folder cannot be made: {}", folder_, error.message());
   // A trial file finds more than the permission bits do: a read-only or full disk refuses it too.
-  const std::string trial = folder_ + "/.adascale-" + random_tag();
+  const std::string trial = folder_ + "/" + kAside + random_tag();
   const int descriptor = ::open(trial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   const int reason = errno;
   if (descriptor < 0 && made_folder_) fs::remove(folder_, error);
   ADA_CHECK(descriptor >= 0, "{}: the folder is not writable: {}", folder_, std::strerror(reason));
   ::close(descriptor);
   ::unlink(trial.c_str());
+  const std::lock_guard lock(staging().mutex);
+  if (place == Place::kFolder) swap_ = std::make_unique<FolderSwap>(folder_);
+  if (swap_ && !swap_->is_usable()) swap_.reset();
+  staging().alive.insert(this);
 }
 
 StagedFiles::~StagedFiles() {
+  const std::lock_guard lock(staging().mutex);
+  staging().alive.erase(this);
+  discard();
+}
+
+void StagedFiles::discard_all() {
+  staging().mutex.lock();  // and kept: who comes later waits for the end
+  for (StagedFiles* files : staging().alive) files->discard();
+}
+
+void StagedFiles::discard() {
   std::error_code ignored;
   for (const File& file : files_) fs::remove(file.aside, ignored);
+  swap_.reset();
   if (made_folder_) fs::remove(folder_, ignored);  // only when empty
+}
+
+std::string StagedFiles::aside_of(const std::string& name) const {
+  if (!swap_) return folder_ + "/" + kAside + random_tag() + "." + fs::path(name).filename().string();
+  const fs::path aside = fs::path(swap_->path()) / name;
+  std::error_code error;
+  fs::create_directories(aside.parent_path(), error);
+  ADA_CHECK(!error, "{}: its folder cannot be made: {}", aside.string(), error.message());
+  return aside.string();
 }
 
 std::string StagedFiles::path(const std::string& name) {
@@ -77,10 +121,10 @@ std::string StagedFiles::path(const std::string& name) {
     ADA_CHECK(!fs::exists(place, ignored) || fs::is_directory(place, ignored),
               "{}: its folder {} is a file; remove it, or choose another folder", final, place.string());
   }
+  const std::lock_guard lock(staging().mutex);
   for (const File& file : files_)
     ADA_CHECK(file.final != final, "{}: is written twice; let one format write it", final);
-  files_.push_back(
-      {folder_ + "/.adascale-" + random_tag() + "." + fs::path(name).filename().string(), final});
+  files_.push_back({name, aside_of(name), final});
   return files_.back().aside;
 }
 
@@ -92,19 +136,38 @@ void StagedFiles::make_parents() const {
   }
 }
 
-std::vector<std::string> StagedFiles::commit() {
-  for (const File& file : files_) sync(file.aside);
-  make_parents();
-  std::vector<std::string> finished;
-  for (const File& file : files_) {
+/// False: the folder is as it was.
+bool StagedFiles::replace_folder() {
+  if (!swap_) return false;
+  std::vector<std::string> names;
+  for (const File& file : files_) names.push_back(file.name);
+  return swap_->commit(names);
+}
+
+/// An index of weights comes after the weights.
+void StagedFiles::rename_each() const {
+  std::vector<File> files = files_;
+  std::stable_partition(files.begin(), files.end(), [](const File& file) { return !is_json(file.name); });
+  for (const File& file : files) {
     std::error_code error;
     fs::rename(file.aside, file.final, error);
     ADA_CHECK(!error, "{}: cannot be put in place: {}", file.final, error.message());
-    finished.push_back(file.final);
   }
   sync(folder_);
+}
+
+std::vector<std::string> StagedFiles::commit() {
+  for (const File& file : files_) sync(file.aside);
+  const std::lock_guard lock(staging().mutex);
+  if (!replace_folder()) {
+    make_parents();
+    rename_each();
+  }
+  std::vector<std::string> finished;
+  for (const File& file : files_) finished.push_back(file.final);
   files_.clear();
   made_folder_ = false;
+  swap_.reset();
   return finished;
 }
 

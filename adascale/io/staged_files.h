@@ -1,37 +1,55 @@
 #pragma once
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "adascale/io/folder_swap.h"
+
 namespace adascale {
 
-/// Files that appear all or none: written under temporary names in the destination
-/// folder, synced, then renamed.
+/// Files that appear all or none: written aside, synced, then put in place.
 ///
 ///   StagedFiles files("out");  // checks that the folder exists or can be made, and is writable
 ///   write_safetensors(files.path("model.safetensors"), ...);
 ///   files.commit();
 ///
-/// Without commit() the destructor removes the written files and leaves the folder as it was.
+/// Without commit() the destructor removes the written files and leaves the folder as it was. A process that dies at
+/// any moment leaves the old files or the new ones where FolderSwap is usable; elsewhere some of each may be left if it
+/// dies in the commit itself.
 class StagedFiles {
  public:
-  explicit StagedFiles(const std::string& folder);
+  enum class Place {
+    kFolder,    ///< beside the folder, which is replaced as a whole
+    kEachFile,  ///< in the folder under other names; for single files in a folder of many
+  };
+
+  explicit StagedFiles(const std::string& folder, Place place = Place::kFolder);
   ~StagedFiles();
   StagedFiles(const StagedFiles&) = delete;
   /// The path to write `folder/name` to; a name such as "tokenizer/vocab.txt" also makes folders.
   std::string path(const std::string& name);
-  /// Syncs and renames all files; returns their final paths.
+  /// Syncs all files and puts them in place; returns their final paths.
   std::vector<std::string> commit();
 
- private:
-  /// Makes all parent folders before the first rename, so that nothing is renamed
-  /// when one cannot be made.
-  void make_parents() const;
+  /// Before the process ends in the middle of work: does what the destructors of all StagedFiles would, once a
+  /// commit that has begun is through. Nothing is staged or put in place after it.
+  static void discard_all();
 
+ private:
   struct File {
-    std::string aside, final;
+    std::string name, aside, final;
   };
+
+  void discard();
+  std::string aside_of(const std::string& name) const;
+  /// Throws before anything is put in place where a folder cannot be made.
+  void make_parents() const;
+  bool replace_folder();
+  void rename_each() const;
+
   std::string folder_;
   bool made_folder_ = false;
+  std::unique_ptr<FolderSwap> swap_;
   std::vector<File> files_;
 };
 

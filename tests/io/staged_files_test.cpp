@@ -1,9 +1,12 @@
 #include "adascale/io/staged_files.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <set>
 #include <sstream>
 
 #include "adascale/core/error.h"
@@ -23,6 +26,14 @@ struct StagedFilesTest : ::testing::Test {
     std::stringstream text;
     text << std::ifstream(path).rdbuf();
     return text.str();
+  }
+  /// What lies in the parent folder and has the folder's name in its own.
+  std::set<std::string> names_beside() const {
+    std::set<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder.parent_path()))
+      if (entry.path().filename().string().find(folder.filename()) != std::string::npos)
+        names.insert(entry.path().filename());
+    return names;
   }
   size_t files_in_folder() const {
     return static_cast<size_t>(std::distance(fs::directory_iterator(folder), fs::directory_iterator()));
@@ -81,6 +92,110 @@ TEST_F(StagedFilesTest, nothing_appears_when_a_folder_cannot_be_made) {
   write(folder / "deep", "a file that came in between");
   EXPECT_THROW(files.commit(), Error);
   EXPECT_FALSE(fs::exists(folder / "a.txt"));
+}
+
+/// All files below, with their texts.
+std::map<std::string, std::string> content_of(const fs::path& folder) {
+  std::map<std::string, std::string> content;
+  for (const auto& entry : fs::recursive_directory_iterator(folder))
+    if (entry.is_regular_file()) {
+      std::stringstream text;
+      text << std::ifstream(entry.path()).rdbuf();
+      content[entry.path().lexically_relative(folder).string()] = text.str();
+    }
+  return content;
+}
+
+using Content = std::map<std::string, std::string>;
+
+TEST_F(StagedFilesTest, the_folders_other_files_stay) {
+  fs::create_directories(folder / "sub");
+  write(folder / "mine.txt", "mine");
+  write(folder / "sub/mine.txt", "mine too");
+  write(folder / "a.txt", "old");
+  fs::create_symlink("mine.txt", folder / "link");
+  fs::permissions(folder, fs::perms::owner_all | fs::perms::group_read);
+  StagedFiles files(folder);
+  write(files.path("a.txt"), "new");
+  write(files.path("sub/b.txt"), "B");
+  files.commit();
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "new"},
+                                         {"link", "mine"},
+                                         {"mine.txt", "mine"},
+                                         {"sub/b.txt", "B"},
+                                         {"sub/mine.txt", "mine too"}}));
+  EXPECT_TRUE(fs::is_symlink(folder / "link"));
+  EXPECT_EQ(fs::status(folder).permissions(), fs::perms::owner_all | fs::perms::group_read);
+  EXPECT_EQ(names_beside(), std::set<std::string>{folder.filename()});
+}
+
+TEST_F(StagedFilesTest, what_a_killed_process_left_goes_with_the_next) {
+  fs::create_directories(folder);
+  const fs::path beside = folder.parent_path() / ("." + folder.filename().string() + ".adascale");
+  fs::create_directories(beside / "deep");
+  write(beside / "deep/half.bin", "half");
+  StagedFiles files(folder);
+  write(files.path("a.txt"), "A");
+  files.commit();
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}}));
+  EXPECT_FALSE(fs::exists(beside));
+}
+
+TEST_F(StagedFilesTest, what_a_writer_left_aside_does_not_appear) {
+  StagedFiles files(folder);
+  const fs::path aside = files.path("a.txt");
+  write(aside, "A");
+  write(aside.parent_path() / "scratch", "of a library");
+  files.commit();
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}}));
+}
+
+TEST_F(StagedFilesTest, two_at_a_time_both_appear) {
+  StagedFiles one(folder), other(folder);
+  write(one.path("a.txt"), "A");
+  write(other.path("b.txt"), "B");
+  other.commit();
+  one.commit();
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}, {"b.txt", "B"}}));
+}
+
+TEST_F(StagedFilesTest, who_stands_in_the_folder_sees_the_files) {
+  fs::create_directories(folder);
+  const fs::path before = fs::current_path();
+  fs::current_path(folder);
+  {
+    StagedFiles files(".");
+    write(files.path("a.txt"), "A");
+    files.commit();
+    EXPECT_TRUE(fs::exists("a.txt"));
+  }
+  fs::current_path(before);
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}}));
+}
+
+TEST_F(StagedFilesTest, a_folder_of_very_many_files_is_not_built_anew) {
+  fs::create_directories(folder);
+  for (int i = 0; i < 1001; ++i) write(folder / std::to_string(i), "x");
+  const auto inode = [&] {
+    struct stat there {};
+    stat(folder.c_str(), &there);
+    return there.st_ino;
+  };
+  const auto before = inode();
+  StagedFiles files(folder);
+  write(files.path("a.txt"), "A");
+  files.commit();
+  EXPECT_EQ(inode(), before);
+  EXPECT_EQ(files_in_folder(), 1002U);
+}
+
+TEST_F(StagedFilesTest, single_files_are_renamed_within_the_folder) {
+  StagedFiles files(folder, StagedFiles::Place::kEachFile);
+  const fs::path aside = files.path("a.txt");
+  EXPECT_EQ(aside.parent_path(), folder);
+  write(aside, "A");
+  files.commit();
+  EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}}));
 }
 
 TEST_F(StagedFilesTest, objections_name_the_path) {
