@@ -11,7 +11,8 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
-#include "adascale/formats/version.h"
+#include "adascale/core/version.h"
+#include "adascale/device/cpu_quota.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 
@@ -68,6 +69,7 @@ int report(int code, const std::string& message) {
 
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   const SpellingScope spelling(Spelling::kFlag);
+  heed_cpu_quota();
   int code = kDone;
   try {
     run(args, doors, runtimes);

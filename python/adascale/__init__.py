@@ -4,6 +4,9 @@ import logging
 from importlib.metadata import version
 from pathlib import Path
 
+from . import waiting_threads  # noqa: F401  before torch, whose OpenMP reads it once
+
+# isort: split
 import torch  # noqa: F401  loads the libraries that the extension links
 
 from . import torch_minor  # noqa: F401  raises beside another torch, where _C would end in an undefined symbol

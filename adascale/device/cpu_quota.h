@@ -1,0 +1,16 @@
+#pragma once
+#include <optional>
+#include <string>
+
+namespace adascale {
+
+/// The CPUs that the control groups of this process allow, rounded up; nothing where they set no limit. A
+/// container's limit is one: the host's cores are all seen within it, but may not all be used.
+/// `root`: where the groups' files lie; `self`: the file that names the process's groups (tests have their own).
+std::optional<int> cpu_quota(const std::string& root = "/sys/fs/cgroup",
+                             const std::string& self = "/proc/self/cgroup");
+
+/// Has torch use no more threads than the quota allows, unless OMP_NUM_THREADS says how many.
+void heed_cpu_quota();
+
+}  // namespace adascale

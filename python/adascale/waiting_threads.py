@@ -1,0 +1,21 @@
+"""Lets the command's waiting threads sleep: spinning, they take the cores from whatever else runs.
+
+Two jobs of two threads on two cores take many times as long as one after the other, each spinning while the
+other has work. Only the command does this: in a user's process the environment is the user's.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+
+def is_command(words: Sequence[str]) -> bool:
+    """Whether ``sys.orig_argv`` starts the command: ``adascale ...`` or ``python -m adascale ...``."""
+    script = next((word for word in words[1:] if not word.startswith("-")), "")
+    is_module = "-m" in words and words[words.index("-m") + 1 : words.index("-m") + 2] == ["adascale"]
+    return is_module or os.path.basename(script) == "adascale"
+
+
+if is_command(sys.orig_argv) and "torch" not in sys.modules:
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    os.environ.setdefault("GOMP_SPINCOUNT", "0")
