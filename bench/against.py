@@ -83,10 +83,13 @@ def compare(comparison: Comparison, base: Path, turns: int) -> list[tuple[str, f
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench --against COMMIT", description=__doc__)
-    parser.add_argument("site", type=Path, help="the folder that holds the commit's package")
+    parser.add_argument("--check", action="store_true", help="look at the other arguments alone")
+    parser.add_argument("--site", type=Path, help="the folder that holds the commit's package")
     parser.add_argument("--rows", nargs="+", choices=[one.name for one in COMPARISONS], metavar="NAME")
     parser.add_argument("--turns", type=int, default=5, help="runs of each, of which the median counts")
     args = parser.parse_args()
+    if args.check:
+        return 0
     BUILD.mkdir(parents=True, exist_ok=True)
     machine = describe_machine()
     print("| row | figure | base | here | here / base |\n|---|---|---|---|---|", flush=True)

@@ -17,8 +17,11 @@ PartedModel parted(OpenedParts& opened, std::vector<ModelPlan>& plans) {
 LiveRun::LiveRun(OpenedParts opened, std::vector<ModelPlan>& plans)
     : model(parted(opened, plans)),
       running(opened.start(model)),
-      inputs(model, running.live),
       first_batch(std::move(opened.first_batch)) {}
+
+void LiveRun::look() {
+  inputs = std::make_unique<LiveInputs>(model, running.live);
+}
 
 void LiveRun::compute_encodings(const ProgressSink& progress) {
   begin_calibration(model);
@@ -28,7 +31,7 @@ void LiveRun::compute_encodings(const ProgressSink& progress) {
       running.run_quantized(batch);
       if (progress) progress({"activation ranges", batch + 1, count, std::nullopt});
     }
-    end_calibration(model);
+    end_calibration(model, /*may_miss=*/true);
   } catch (...) {  // boundary: undo the beginning, then pass the exception on
     abort_calibration(model);
     throw;
@@ -43,7 +46,6 @@ void check_options_of_parts(const QuantizeRequest& request, const OpenedParts& o
       opened.refusal, option("blocks"));
   if (request.outside_bw != kOffBits)
     objections.add("{}: got {}, but {}", option("outside_bw"), request.outside_bw, why);
-  if (request.training.train_outside) objections.add("{}: {}", option("train_outside"), why);
   if (request.sim.device != "auto")
     objections.gather([&] {
       ADA_CHECK(find_device(request.sim.device) == opened.device,

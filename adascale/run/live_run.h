@@ -1,4 +1,6 @@
 #pragma once
+#include <memory>
+
 #include "adascale/core/error.h"
 #include "adascale/core/progress.h"
 #include "adascale/run/model_plan.h"
@@ -9,17 +11,19 @@ namespace adascale {
 
 /// A model in parts while `quantize` works on it. Stays where it is made: its inputs refer to its model.
 struct LiveRun {
-  /// Runs the FP model once on each batch, to see what reaches the parts. Keeps references to the simulations.
+  /// Keeps references to the simulations.
   LiveRun(OpenedParts opened, std::vector<ModelPlan>& plans);
   LiveRun(const LiveRun&) = delete;
   LiveRun& operator=(const LiveRun&) = delete;
 
+  /// Runs the FP model once on each batch, to see what reaches the parts.
+  void look();
   /// Runs the quantized model on every batch and sets the activations' encodings.
   void compute_encodings(const ProgressSink& progress);
 
   PartedModel model;
   RunningModel running;
-  LiveInputs inputs;
+  std::unique_ptr<LiveInputs> inputs;  ///< after look()
   Inputs first_batch;
 };
 

@@ -30,12 +30,12 @@ struct RunPlan {
   ModelToWrite to_write() const;
 };
 
-/// The door of the model, once all that can be known before it opens is checked: options, files of data.
+/// The door of the model, once its options and files of data are checked.
 /// Throws (user) with all objections.
 const Door& door_of(const QuantizeRequest& request, const Doors& doors);
 
-/// Opens the model and its data and decides the run, in stages: what is known before the model opens, data
-/// and layers, training, files. Each throws (user) with all its objections. Writes no file.
+/// Opens the model and its data and decides the run: what is known before the model opens, data and layers,
+/// training, files. Throws (user) at the first of these with objections, as early as it can. Writes no file.
 RunPlan plan_run(const QuantizeRequest& request, const Doors& doors);
 
 /// All decisions that bear on the bytes of the files, as one line of JSON with sorted keys: layers with

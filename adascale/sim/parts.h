@@ -48,9 +48,11 @@ PartedModel make_parted_model(std::vector<SimPart> parts, std::string refusal,
 /// Throws (user) if a tensor outside the parts was edited since the model was made.
 void check_outside_unchanged(const PartedModel& model);
 
-/// compute_encodings of all parts. The end throws (user) if no data reached one that has activations.
+/// compute_encodings of all parts.
 void begin_calibration(const PartedModel& model);
-void end_calibration(const PartedModel& model);
+/// Throws (user) if no data reached a part that has activations. In a run that has trained, such a part may be:
+/// `may_miss` leaves its activations in full precision, and the log names them.
+void end_calibration(const PartedModel& model, bool may_miss = false);
 void abort_calibration(const PartedModel& model);
 
 /// Throws (user) for patterns of a layer_config that match nothing in any part.

@@ -25,10 +25,11 @@ enum class SimMode {
 
 /// What a simulation runs in full precision although it might have been quantized.
 struct Unquantized {
-  std::vector<Layer> excluded;          ///< by the options, the config, or a file without an entry for it
-  std::vector<PassedOver> passed_over;  ///< products by a parameter that the layer table does not know
-  std::vector<KeptBatchNorm>
-      batch_norms;  ///< that `fold_batch_norms` could not fold; Program lists the others
+  std::vector<Layer> excluded;  ///< by the options, the config, or a file without an entry for it
+  /// Products by a parameter that the layer table does not know.
+  std::vector<PassedOver> passed_over;
+  /// Those that `fold_batch_norms` could not fold; Program lists the others.
+  std::vector<KeptBatchNorm> batch_norms;
 };
 
 /// A model with simulated quantization: weights on their grids, activations through their encodings.

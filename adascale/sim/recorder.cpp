@@ -5,7 +5,7 @@
 namespace adascale {
 
 Recorder::Recorder(QuantizationSimModel& sim) : sim_(sim) {
-  ADA_ASSERT(!sim_.body_->recorded, "two recorders of one simulation");
+  ADA_CHECK(!sim_.body_->recorded, "apply_adascale: called within a forward function");
   sim_.body_->recorded = &recorded_;
 }
 

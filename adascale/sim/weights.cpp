@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "adascale/core/glob.h"
+#include "adascale/core/interrupt.h"
 #include "adascale/core/spelling.h"
 #include "adascale/quant/affine.h"
 #include "adascale/quant/forms/form.h"
@@ -67,7 +68,7 @@ void check_fixed(const std::string& name, const Decision& decision) {
             "{}: {}: got false, but grid {} is around zero; leave it out, or give {}", name,
             option("symmetric"), decision.grid, option("grid", "int"));
   ADA_CHECK(!decision.says_per_tensor,
-            "{}: {}: got false, but grid {} has groups of {}; leave it out, or give {}", name, "per_channel",
+            "{}: per_channel: got false, but grid {} has groups of {}; leave it out, or give {}", name,
             decision.grid, fixed->group_size, option("grid", "int"));
   ADA_CHECK(decision.decompressed_bw == 0, "{}: {}: got {}, but grid {} has no integer scales; give 0, or {}",
             name, option("decompressed_bw"), decision.decompressed_bw, decision.grid, option("grid", "int"));
@@ -167,6 +168,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
   share_among_siblings(program, placement.quantized);
   for (QuantizedWeight& weight : placement.quantized)
     objected(objections, [&] {
+      check_interrupt();
       const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
       weight.range = scheme.weight_range(w.to(at::kFloat), weight.grid);
       affine_of(weight.range, weight.grid, weight.layer.name);

@@ -81,7 +81,7 @@ TEST_F(InterpreterTest, a_failing_operator_is_named_in_one_line) {
   EXPECT_EQ(text.find("Exception raised from"), std::string::npos);
 }
 
-TEST(PlanInPlace, a_fed_tensor_is_never_overwritten) {
+TEST(InterpreterInPlace, a_fed_tensor_is_never_overwritten) {
   const Program program = load_named("in_place");
   const NodeId writer = find_node(program, "relu_"), first = find_node(program, "clone");
   std::vector<NodeId> nodes;
@@ -104,7 +104,7 @@ TEST(PlanInPlace, a_fed_tensor_is_never_overwritten) {
   EXPECT_EQ(given.min().item<double>(), -1.0);
 }
 
-TEST(PlanInPlace, a_tensor_fed_under_two_names_and_overwritten_is_refused) {
+TEST(InterpreterInPlace, a_tensor_fed_under_two_names_and_overwritten_is_refused) {
   const Program program = load_named("in_place");
   const NodeId writer = find_node(program, "fill_"), reader = find_node(program, "clone");
   std::vector<NodeId> nodes;

@@ -100,7 +100,7 @@ def test_the_command_takes_it_from_a_function(function: str, tmp_path: Path) -> 
             {"outside_bw": 8},
             r"^outside_bw: got 8, but the model is quantized block by block .*name more modules with",
         ),
-        ({"train_outside": True}, "^train_outside: the model is quantized block by block"),
+        ({"train_outside": True}, "^train_outside=True, but of a model simulated block by block"),
         ({"layer_config": {"stem": {"param_bw": 8}}}, "pattern 'stem' matches no layer of the 3 blocks"),
         ({"blocks": ["layer.*"]}, r"blocks: 'layer\.\*' matches no module"),
         ({"group_size": 5}, "layers.0.up: in_features 16 is not a multiple of group_size 5.*layers.2.down"),
