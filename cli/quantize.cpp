@@ -7,9 +7,11 @@
 #include "adascale/core/error.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/quantize.h"
+#include "adascale/tune/checkpoint.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
 #include "cli/flags.h"
+#include "cli/interruption.h"
 #include "cli/quantize_flags.h"
 
 namespace adascale {
@@ -33,18 +35,30 @@ void say(const std::string& text) {
   std::fflush(stdout);
 }
 
+std::string how_to_go_on(const RunPlan& plan) {
+  const AdaScaleOptions& training = plan.training.options;
+  if (!keeps_blocks(training)) return "nothing was kept";
+  return fmt::format("finished blocks are in {}: the same command with --resume goes on",
+                     training.checkpoint_dir);
+}
+
 void run_quantize(const RunFlags& flags, const Doors& doors) {
   set_threads(flags.threads);
   QuantizeRequest request = flags.quantize.read();
   request.training.progress = stderr_progress();
   RunPlan plan = plan_run(request, doors);
   say(describe(plan));
-  if (!flags.dry_run) run(plan, say);
+  if (flags.dry_run) return;
+  const Interruption scope(how_to_go_on(plan));
+  run(plan, say);
 }
 
 void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
   add_data_flags(command, flags.quantize.request.data, doors)->required();
-  command.add_option("--threads", flags.threads, "without it: torch's own choice")->type_name("N");
+  command
+      .add_option("--threads", flags.threads,
+                  "without it: torch's own choice, or the CPUs that a container allows")
+      ->type_name("N");
   command
       .add_option("--format", flags.quantize.request.formats,
                   "adascale list formats, some as NAME:GRID (docs/formats.md); "

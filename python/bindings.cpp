@@ -51,6 +51,7 @@ int run_command(const std::vector<std::string>& args, const std::vector<py::obje
 PYBIND11_MODULE(_C, module) {
   using namespace adascale::python;
   translate_errors();
+  raise_on_interrupt();
   adascale::set_default_spelling(adascale::Spelling::kKeyword);
   bind_report(module);
   bind_sim(module);

@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/interrupt.h"
 
 namespace adascale::python {
 namespace {
@@ -24,7 +25,6 @@ std::shared_ptr<py::object> share(const py::object& object) {
 ProgressSink progress_to(const py::object& callback) {
   return [shared = share(callback)](const ProgressEvent& event) {
     const py::gil_scoped_acquire gil;
-    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
     if (shared->is_none()) return;
     const py::object loss = event.loss ? py::cast(*event.loss) : py::none();
     (*shared)(event.stage, event.step, event.total, loss);
@@ -37,6 +37,13 @@ void log_to(const py::function& callback) {
   set_log_sink([held](const std::string& line) {
     const py::gil_scoped_acquire gil;
     (*held)(line);
+  });
+}
+
+void raise_on_interrupt() {
+  set_interrupt_check([] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
   });
 }
 

@@ -18,6 +18,9 @@ ProgressSink progress_to(const py::object& callback);
 /// From now on the library's warnings and notes go to `callback(line)`.
 void log_to(const py::function& callback);
 
+/// From now on Ctrl-C ends long work with KeyboardInterrupt, between two batches or weights.
+void raise_on_interrupt();
+
 /// Errors of the library and of libtorch become `adascale.Error`, one line each.
 void translate_errors();
 

@@ -46,8 +46,9 @@ AdaScaleReport train_parts(const PartedModel& model, const py::object& live, siz
   check_outside_unchanged(model);
   check_before_data(model, options);
   LiveInputs inputs(model, live_model);
-  return apply_adascale(
-      model, inputs.sizes(), [&](size_t part) { return inputs.reach(part); }, options);
+  TrainingPlan plan = plan_training(model, inputs.sizes(), options);
+  plan.data = inputs.digest();
+  return train(model, plan, [&](size_t part) { return inputs.reach(part); });
 }
 
 std::vector<std::string> export_to(const PartedModel& model,

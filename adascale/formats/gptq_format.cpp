@@ -5,11 +5,11 @@
 #include <regex>
 
 #include "adascale/core/spelling.h"
+#include "adascale/core/version.h"
 #include "adascale/formats/bit_packing.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/linear_codes.h"
 #include "adascale/formats/packed_folder.h"
-#include "adascale/formats/version.h"
 
 // AutoGPTQ's layout, which GPTQModel and ExLlama continue: codes packed down the columns
 // of [in, out], zero points along their rows. Checkpoints of the first kind ("gptq")

@@ -2,8 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "adascale/core/version.h"
 #include "adascale/formats/saved_state.h"
-#include "adascale/formats/version.h"
 
 namespace adascale {
 

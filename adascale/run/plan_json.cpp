@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "adascale/formats/version.h"
+#include "adascale/core/version.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/run/run_plan.h"
 #include "adascale/tune/trained_layers.h"

@@ -10,6 +10,7 @@
 #include "adascale/io/scratch_file.h"
 #include "adascale/run/text.h"
 #include "adascale/run/weight_size.h"
+#include "adascale/tune/checkpoint.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -95,6 +96,14 @@ std::string list_left_out(const ModelPlan& plan) {
   return text;
 }
 
+/// Where finished blocks wait, and how many do already.
+std::string describe_checkpoint(const AdaScaleOptions& options) {
+  if (!keeps_blocks(options)) return "nothing is kept for a run that is interrupted";
+  const int64_t finished = count_finished(options.checkpoint_dir, /*resume=*/true);
+  const std::string kept = fmt::format("finished blocks are kept in {}", options.checkpoint_dir);
+  return finished == 0 ? kept : fmt::format("{}; goes on behind {} of them", kept, finished);
+}
+
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
@@ -107,6 +116,7 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
+  text += fmt::format("resume    {}\n", describe_checkpoint(plan.training.options));
   text += fmt::format("size      {}\n", describe_size(plan.to_write()));
   text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(plan))

@@ -5,9 +5,11 @@
 #include <algorithm>
 #include <chrono>
 
+#include "adascale/core/interrupt.h"
 #include "adascale/device/flags.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/text.h"
+#include "adascale/tune/checkpoint.h"
 
 namespace adascale {
 namespace {
@@ -15,7 +17,7 @@ namespace {
 AdaScaleReport train_model(RunPlan& plan) {
   if (!plan.live) return train(plan.parts.front().sim, plan.training, plan.batches.inputs);
   check_outside_unchanged(plan.live->model);
-  return train(plan.live->model, plan.training, [&](size_t part) { return plan.live->inputs.reach(part); });
+  return train(plan.live->model, plan.training, [&](size_t part) { return plan.live->inputs->reach(part); });
 }
 
 void find_activation_ranges(RunPlan& plan) {
@@ -27,6 +29,7 @@ void find_activation_ranges(RunPlan& plan) {
   sim.compute_encodings([&](QuantizationSimModel& model) {
     int64_t done = 0;
     for (const Inputs& batch : batches) {
+      check_interrupt();
       model.call(batch);
       if (options.progress)
         options.progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
@@ -58,6 +61,7 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
   if (has_activations(plan)) find_activation_ranges(plan);
   const std::vector<std::string> paths =
       write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
+  if (keeps_blocks(plan.training.options)) remove_checkpoint(plan.training.options.checkpoint_dir);
   if (!say) return report;
   say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
   for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));

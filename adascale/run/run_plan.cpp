@@ -3,10 +3,12 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/run/output_folder.h"
+#include "adascale/tune/checkpoint.h"
 #include "adascale/tune/recipe.h"
 
 namespace adascale {
@@ -44,13 +46,30 @@ std::vector<ChosenFormat> formats_of(const QuantizeRequest& request, const Door&
   return chosen;
 }
 
+/// Beside the output. What only rounds to nearest is done again sooner than it is read.
+std::string checkpoint_of(const QuantizeRequest& request) {
+  const Recipe& recipe = recipe_named(request.training.recipe);
+  if (!recipe.trains() && recipe.start == StartRange::kScheme) return "none";
+  std::filesystem::path folder = std::filesystem::path(request.output_dir).lexically_normal();
+  if (folder.filename().empty()) folder = folder.parent_path();
+  return folder.string() + ".checkpoint";
+}
+
 /// The request with what follows from it: the recipe's own budget, the device of the model.
 QuantizeRequest settled(QuantizeRequest request, const OpenedModel& model) {
   const Recipe& recipe = recipe_named(request.training.recipe);
   if (recipe.trains() && !request.training.num_epochs && !request.training.num_iterations)
     request.training.num_iterations = recipe.iterations;
   request.sim.device = device_for(model, request.sim.device).str();
+  if (request.training.checkpoint_dir.empty()) request.training.checkpoint_dir = checkpoint_of(request);
   return request;
+}
+
+/// Before a large model opens. The training itself looks again.
+void check_no_unfinished(const QuantizeRequest& request) {
+  AdaScaleOptions training = request.training;
+  if (training.checkpoint_dir.empty()) training.checkpoint_dir = checkpoint_of(request);
+  if (keeps_blocks(training)) count_finished(training.checkpoint_dir, training.resume);
 }
 
 void check_has_blocks(const ModelPlan& plan, const std::string& model) {
@@ -69,7 +88,7 @@ DataRequest data_of(const QuantizeRequest& request) {
 
 /// Of a model in parts: leaves out the door's formats that need a program of the whole, and notes it.
 std::vector<ChosenFormat> formats_for_parts(std::vector<ChosenFormat> formats, RunPlan& plan) {
-  if (!plan.request.formats.empty()) return formats;  // asked for: plan_export objects
+  if (!plan.request.formats.empty()) return formats;  // asked for: refused
   std::vector<std::string> left_out;
   for (const ChosenFormat& chosen : formats)
     if (!chosen.format->takes_parts) left_out.push_back(chosen.format->name);
@@ -106,7 +125,10 @@ void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats,
   std::vector<std::string> patterns;
   for (const auto& [pattern, settings] : plan.request.sim.layer_config) patterns.push_back(pattern);
   check_patterns(plan.live->model, patterns);
-  plan.training = plan_training(plan.live->model, plan.live->inputs.sizes(), plan.request.training);
+  check_before_data(plan.live->model, plan.request.training);
+  plan.live->look();
+  plan.training = plan_training(plan.live->model, plan.live->inputs->sizes(), plan.request.training);
+  plan.training.data = plan.live->inputs->digest();
 }
 
 /// The files of the planned model, and what else of the user's they would touch.
@@ -158,6 +180,7 @@ RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
   std::vector<ChosenFormat> formats = formats_of(asked, door);
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
   check_writable(asked.output_dir);
+  check_no_unfinished(asked);
   const DataRequest data = data_of(asked);
   OpenedModel opened = door.open(asked.model, data);
   RunPlan plan{.started = started, .request = asked, .notes = std::move(opened.notes)};

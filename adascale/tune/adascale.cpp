@@ -3,11 +3,13 @@
 #include <chrono>
 
 #include "adascale/core/error.h"
+#include "adascale/core/interrupt.h"
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/seed.h"
 #include "adascale/device/flags.h"
 #include "adascale/device/memory.h"
 #include "adascale/sim/sim_editor.h"
+#include "adascale/tune/checkpoint.h"
 #include "adascale/tune/failure.h"
 #include "adascale/tune/parts_walk.h"
 #include "adascale/tune/precision.h"
@@ -80,6 +82,7 @@ struct Run {
 
   const TrainingPlan& plan;
   InputSource& source;
+  Checkpoint checkpoint;
   AdaScaleReport report;
   std::vector<Step> steps = {};
   std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
@@ -88,16 +91,26 @@ struct Run {
   void visit(size_t index);
   bool is_reached(size_t index);
   BlockJob prepare(size_t index);
+  BlockJob job_of(size_t index) const;
   BlockReport decide(const BlockJob& job);
-  void freeze(const BlockJob& job, const TunedBlock& tuned);
+  std::optional<SavedBlock> finished(size_t index);
+  BlockReport repeat(size_t index, SavedBlock saved);
+  void freeze(size_t index, const SavedBlock& decided);
   OnIteration show(const BlockJob& job) const;
 };
+
+Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
+  const AdaScaleOptions& options = plan.options;
+  if (!keeps_blocks(options)) return {};
+  return {options.checkpoint_dir, options.resume, fingerprint_of(plan, {sims.begin(), sims.end()})};
+}
 
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
   const auto start = Clock::now();
   const c10::Device device = sims.front()->program().device;
   Run run{plan,
           source,
+          open_checkpoint(plan, sims),
           {.recipe = plan.recipe.name,
            .device = device.str(),
            .precision = describe_precision(plan.compute_type, {sims.begin(), sims.end()}),
@@ -127,13 +140,10 @@ void Run::train() {
 void Run::visit(size_t index) {
   source.reach(index);
   if (is_reached(index)) {
-    const BlockJob job = prepare(index);
-    if (job.weights.empty()) {
-      source.run_quant(index, {});
-      report.blocks.push_back({.name = job.block.name, .note = "nothing to train"});
-    } else {
-      report.blocks.push_back(decide(job));
-    }
+    if (std::optional<SavedBlock> saved = finished(index))
+      report.blocks.push_back(repeat(index, std::move(*saved)));
+    else
+      report.blocks.push_back(decide(prepare(index)));
   }
   source.leave(index);
   KeptMemory::give_back();
@@ -152,19 +162,23 @@ bool Run::is_reached(size_t index) {
 
 /// Runs the block in the FP stream, whose outputs are the targets.
 BlockJob Run::prepare(size_t index) {
+  BlockJob job = job_of(index);
+  job.start = run_fp_for_start_ranges(job.sim, plan.recipe, source, index, job.training_batches, job.weights);
+  return job;
+}
+
+/// All but the ranges that the weights start from.
+BlockJob Run::job_of(size_t index) const {
   const auto& [sim, block] = steps[index];
-  const std::vector<int32_t> weights = weights_to_train(sim, block);
-  const int64_t training_batches = plan.training_batches(source.batches());
   return {.sim = sim,
           .block = block,
           .index = index,
           .source = source,
-          .weights = weights,
-          .start = run_fp_for_start_ranges(sim, plan.recipe, source, index, training_batches, weights),
+          .weights = weights_to_train(sim, block),
           .recipe = plan.recipe,
           .compute_type = plan.compute_type,
           .iterations = plan.iterations_over(source.batches()),
-          .training_batches = training_batches,
+          .training_batches = plan.training_batches(source.batches()),
           .deterministic = plan.options.deterministic,
           .seed = derive_seed(static_cast<uint64_t>(plan.options.seed), index)};
 }
@@ -172,27 +186,52 @@ BlockJob Run::prepare(size_t index) {
 /// Trains the block's weights and freezes the best ones. The next block reads what these give.
 BlockReport Run::decide(const BlockJob& job) {
   const auto begin = Clock::now();
+  if (job.weights.empty()) {
+    source.run_quant(job.index, {});
+    return {.name = job.block.name, .note = "nothing to train"};
+  }
   const TunedBlock tuned = tune_block(job, plan.options.keep_better, show(job));
-  BlockReport block = report_block(job, tuned);
-  freeze(job, tuned);
-  if (!tuned.kept_ran_last()) source.run_quant(job.index, {});
-  block.seconds = seconds_since(begin);
-  return block;
+  SavedBlock decided{.encodings = tuned.kept().encodings,
+                     .trained = tuned.keeps_trained && plan.recipe.trains(),
+                     .ran_in_training = tuned.kept_ran_last(),
+                     .report = report_block(job, tuned)};
+  freeze(job.index, decided);
+  if (!decided.ran_in_training) source.run_quant(job.index, {});
+  decided.report.seconds = seconds_since(begin);
+  checkpoint.write(job.index, decided);
+  return std::move(decided.report);
+}
+
+/// The block as an interrupted run left it.
+std::optional<SavedBlock> Run::finished(size_t index) {
+  const auto& [sim, block] = steps[index];
+  std::vector<ExpectedWeight> expected;
+  for (const int32_t weight : weights_to_train(sim, block)) expected.push_back(expected_weight(sim, weight));
+  return checkpoint.read(index, expected);
+}
+
+/// Both streams run through the block with the bits that they had when it was decided.
+BlockReport Run::repeat(size_t index, SavedBlock saved) {
+  source.run_fp(index, {});
+  if (saved.ran_in_training) run_as_trained(job_of(index), saved.encodings);
+  freeze(index, saved);
+  if (!saved.ran_in_training) source.run_quant(index, {});
+  return std::move(saved.report);
 }
 
 /// Freezes the codes, scales and offsets found; the parameters receive w_dq.
-void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
-  QuantizationSimModel& sim = steps[job.index].sim;
+void Run::freeze(size_t index, const SavedBlock& decided) {
+  const auto& [sim, block] = steps[index];
+  const std::vector<int32_t> weights = weights_to_train(sim, block);
   SimEditor editor(sim);
-  const std::vector<Encoding>& encodings = tuned.kept().encodings;
-  for (size_t i = 0; i < encodings.size(); ++i) {
-    editor.fold(job.weights[i], encodings[i], tuned.keeps_trained && plan.recipe.trains());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    editor.fold(weights[i], decided.encodings[i], decided.trained);
     // Not before there is something to keep: a run that failed earlier may be repeated.
     if (sim.training().empty())
       editor.set_training({{"recipe", plan.recipe.name},
-                           {"iterations", std::to_string(job.iterations)},
+                           {"iterations", std::to_string(plan.iterations_over(source.batches()))},
                            {"seed", std::to_string(plan.options.seed)}});
-    if (i == 0) folded.push_back(job.block.name);
+    if (i == 0) folded.push_back(block.name);
   }
 }
 
@@ -200,6 +239,7 @@ void Run::freeze(const BlockJob& job, const TunedBlock& tuned) {
 OnIteration Run::show(const BlockJob& job) const {
   const std::string block = fmt::format("block {}/{} {}", job.index + 1, steps.size(), job.block.name);
   return [this, block, total = job.iterations](double step_length, int64_t step, double loss) {
+    check_interrupt();
     if (!plan.options.progress) return;
     const std::string stage =
         step_length == 1 ? block : fmt::format("{}, {} of the step", block, step_length);

@@ -30,6 +30,10 @@ struct AdaScaleOptions {
   bool deterministic = false;  ///< where the device's fast algorithms are not
   double lr_scale = 1.0;       ///< multiplies the recipe's learning rates
   int64_t seed = 0;
+  /// Each finished block is kept there; empty, or "none": nowhere. `quantize` takes a folder beside its
+  /// output where this is empty, and removes it once the files are written.
+  std::string checkpoint_dir;
+  bool resume = false;    ///< goes on behind the blocks in checkpoint_dir
   ProgressSink progress;  ///< empty: silent
 };
 
@@ -71,6 +75,13 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
         OptionRule{});
   visit("lr_scale", options.lr_scale, "multiplies the recipe's learning rates", OptionRule{.min = 0});
   visit("seed", options.seed, "same seed, threads and inputs: same bytes", OptionRule{.min = 0});
+  visit("checkpoint_dir", options.checkpoint_dir,
+        "folder that keeps each finished block, so that a run that was killed can go on; none: nowhere; "
+        "without it quantize takes OUTPUT_DIR.checkpoint, and removes it at the end",
+        OptionRule{});
+  visit("resume", options.resume,
+        "go on behind the finished blocks in the checkpoint folder; without any, start from the beginning",
+        OptionRule{});
 }
 
 /// Learns the weight encodings block by block (AdaScale; algorithm in ARCHITECTURE.md) and

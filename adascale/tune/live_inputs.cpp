@@ -49,6 +49,7 @@ std::optional<LiveFlow::Link> LiveFlow::link_to_last(const Inputs& inputs) const
 
 void LiveFlow::enter(size_t part, const Inputs& inputs) {
   if (reached_.contains(part)) return;
+  for (const c10::IValue& input : inputs) digest_.add_value(input);
   reached_[part] = {without_values(inputs), link_to_last(inputs)};
   last_ = Last{part};
   last_->add(inputs);
@@ -77,6 +78,12 @@ std::vector<std::vector<Inputs>> LiveInputs::sizes() const {
   for (const LiveFlow& flow : flows_)
     for (const auto& [part, reached] : flow.reached()) sizes[part].push_back(reached.sizes);
   return sizes;
+}
+
+std::string LiveInputs::digest() const {
+  Digest digest;
+  for (const LiveFlow& flow : flows_) digest.add(flow.digest());
+  return digest.hex();
 }
 
 PartInputs LiveInputs::reach(size_t part) {

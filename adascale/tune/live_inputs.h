@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "adascale/io/digest.h"
 #include "adascale/sim/parts.h"
 #include "adascale/tune/adascale.h"
 
@@ -34,6 +35,8 @@ class LiveFlow {
     std::optional<Link> link;  ///< none if one is from elsewhere, or was written to since
   };
   const std::map<size_t, Reached>& reached() const { return reached_; }
+  /// Of the parts' inputs.
+  std::string digest() const { return digest_.hex(); }
   /// Lets go of the tensors seen.
   void finish() { last_.reset(); }
 
@@ -51,6 +54,7 @@ class LiveFlow {
   std::optional<Link> link_to_last(const Inputs& inputs) const;
 
   std::map<size_t, Reached> reached_;  // by part
+  Digest digest_;
   std::optional<Last> last_;
 };
 
@@ -77,6 +81,8 @@ class LiveInputs {
 
   /// By part: the inputs that reach it in the FP model, tensors without values (meta).
   std::vector<std::vector<Inputs>> sizes() const;
+  /// Of what reaches the parts in the FP model: the content of the batches.
+  std::string digest() const;
   /// Throws (user) if the live module computes something else than the part's program for a batch.
   PartInputs reach(size_t part);
 

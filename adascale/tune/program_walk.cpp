@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adascale/core/interrupt.h"
 #include "adascale/device/copy_ahead.h"
 #include "adascale/graph/dataflow.h"
 
@@ -145,6 +146,7 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
   CopyAhead ahead(sim_.program().device, [&](int64_t batch) { return tensors_of(feeds, stream[batch]); });
   RunHooks own = hooks;
   for (int64_t batch = 0; batch < batches(); ++batch) {
+    check_interrupt();
     if (watch)
       own.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
     const std::vector<at::Tensor> there = ahead.get(batch);

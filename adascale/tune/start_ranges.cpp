@@ -1,5 +1,6 @@
 #include "adascale/tune/start_ranges.h"
 
+#include "adascale/core/interrupt.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/input_power.h"
 
@@ -18,6 +19,7 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
   const std::vector<at::Tensor> importance = power.mean_squares();
   std::vector<Range> ranges;
   for (size_t i = 0; i < weights.size(); ++i) {
+    check_interrupt();
     const QuantizedWeight& weight = sim.weights()[weights[i]];
     const at::Tensor w = sim.state(weight.layer.parameters.front()).detach().to(device);
     ranges.push_back(weighted_sqnr_range(w, weight.grid, importance[i]));

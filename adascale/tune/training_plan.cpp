@@ -10,6 +10,7 @@
 #include "adascale/core/glob.h"
 #include "adascale/core/spelling.h"
 #include "adascale/tune/check_batches.h"
+#include "adascale/tune/checkpoint.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -171,7 +172,7 @@ int64_t most_batches(const Parts& parts) {
   return static_cast<int64_t>(most);
 }
 
-/// What needs no batch. The recipe is that of the options, or any if there is none.
+/// What needs no batch. Returns the recipe; where the options name none, another, which is of no use.
 Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
   check_state(parts, objections);
   check_options(options, objections);
@@ -198,6 +199,8 @@ TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objec
   if (any_sim(parts, any_takes_bfloat16))
     plan.compute_type = compute_type(options.precision, plan.recipe, device);
   plan.iterations = plan.iterations_over(most_batches(parts));
+  if (keeps_blocks(options))
+    for (const PartToTrain& part : parts) plan.data += digest_of(part.batches);
   return plan;
 }
 
@@ -209,8 +212,8 @@ std::vector<Block> block_of(const SimPart& part, const std::vector<std::string>&
 }
 
 /// Objects to options that mean something else where there is no program of the whole.
-void check_options_of_parts(const PartedModel& model, const AdaScaleOptions& options,
-                            Objections& objections) {
+void check_training_of_parts(const PartedModel& model, const AdaScaleOptions& options,
+                             Objections& objections) {
   std::vector<std::string> paths;
   for (const SimPart& part : model.parts) paths.push_back(part.path);
   for (const std::string& pattern : options.blocks)
@@ -221,7 +224,7 @@ void check_options_of_parts(const PartedModel& model, const AdaScaleOptions& opt
   if (options.train_outside)
     objections.add(
         "{}, but of a model simulated block by block the blocks alone are quantized and trained; leave it "
-        "out, or name more modules in QuantizationSimModel's blocks=",
+        "out, or name more modules where the model is simulated",
         option("train_outside", true));
 }
 
@@ -252,7 +255,7 @@ TrainingPlan plan_training(const QuantizationSimModel& sim, std::vector<Block> b
 
 void check_before_data(const PartedModel& model, const AdaScaleOptions& options) {
   Objections objections;
-  check_options_of_parts(model, options, objections);
+  check_training_of_parts(model, options, objections);
   const std::vector<std::vector<Inputs>> none(model.parts.size());
   check_start(parts_of(model, none, options), options, objections);
   objections.raise();
@@ -261,7 +264,7 @@ void check_before_data(const PartedModel& model, const AdaScaleOptions& options)
 TrainingPlan plan_training(const PartedModel& model, const std::vector<std::vector<Inputs>>& batches,
                            const AdaScaleOptions& options) {
   Objections objections;
-  check_options_of_parts(model, options, objections);
+  check_training_of_parts(model, options, objections);
   TrainingPlan plan = make_plan(parts_of(model, batches, options), options, std::move(objections));
   for (const auto& [path, reason] : model.not_captured)
     plan.not_trained.push_back(fmt::format("{}: {}", path, reason));

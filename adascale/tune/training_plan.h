@@ -35,6 +35,9 @@ struct TrainingPlan {
   int64_t iterations = 0;       ///< of a block that every batch reaches
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers accepted by takes_bfloat16()
   MemoryPlan memory;
+  /// The digest of the batches' content, where there is a checkpoint. Of a model in parts, whose batches
+  /// may be sizes alone, who has the content sets it.
+  std::string data = {};
   /// One line per layer that keeps round-to-nearest or full precision, with the reason.
   std::vector<std::string> not_trained;
 

@@ -70,6 +70,15 @@ TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& 
   return tuned;
 }
 
+void run_as_trained(BlockJob job, const std::vector<Encoding>& encodings) {
+  std::vector<at::Tensor> weights;
+  for (size_t i = 0; i < encodings.size(); ++i) {
+    job.start.push_back(job.sim.weights()[job.weights[i]].range);
+    weights.push_back(dequantize(on(encodings[i], job.sim.program().device)));
+  }
+  BlockTrainer(std::move(job)).measure(weights);
+}
+
 BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {
   BlockReport report{.name = job.block.name,
                      .loss_before = tuned.rtn.losses.training,

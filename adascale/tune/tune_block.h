@@ -29,6 +29,9 @@ using OnIteration = std::function<void(double step_length, int64_t step, double 
 /// quantized stream has the outputs of the last weights measured.
 TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& on_iteration);
 
+/// Runs the block in the quantized stream with these weights as tune_block runs it, and so with the same bits.
+void run_as_trained(BlockJob job, const std::vector<Encoding>& encodings);
+
 /// The numbers of a tuned block, without its seconds.
 BlockReport report_block(const BlockJob& job, const TunedBlock& tuned);
 

@@ -1,5 +1,6 @@
 """Keywords shared with the command and C++; their names, limits and help are only in C++."""
 
+import os
 from collections.abc import Mapping
 from enum import Enum
 from inspect import cleandoc
@@ -58,6 +59,8 @@ class AdaScaleKeywords(TypedDict, total=False):
     deterministic: bool
     lr_scale: float
     seed: int
+    checkpoint_dir: str | os.PathLike[str]
+    resume: bool
 
 
 class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
@@ -77,7 +80,7 @@ class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
 def keywords_of(options: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords that are not None, as C++ reads them."""
     return {
-        name: str(value) if isinstance(value, torch.device) else value
+        name: str(value) if isinstance(value, (torch.device, os.PathLike)) else value
         for name, value in options.items()
         if value is not None
     }

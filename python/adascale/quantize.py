@@ -56,7 +56,7 @@ def quantize(
     keywords = keywords_of(options)
     request = _C.QuantizeRequest(
         os.fspath(output_dir), list(formats), json.dumps(layer_config or {}), keywords
-    )  # before the data, which may take long
+    )  # checks the options before the data, which may take long
     files, given = sort_data(data)
     if given is not None and keywords.get("data_weights"):
         raise Error(

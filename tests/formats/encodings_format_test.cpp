@@ -5,7 +5,7 @@
 #include <cmath>
 #include <set>
 
-#include "adascale/formats/version.h"
+#include "adascale/core/version.h"
 #include "adascale/io/safetensors.h"
 #include "adascale/quant/forms/form.h"
 #include "model_files.h"

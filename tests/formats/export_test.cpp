@@ -5,7 +5,7 @@
 #include <regex>
 #include <set>
 
-#include "adascale/formats/version.h"
+#include "adascale/core/version.h"
 #include "model_files.h"
 
 namespace adascale {

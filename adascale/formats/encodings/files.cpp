@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "adascale/core/error.h"
+#include "adascale/core/version.h"
 #include "adascale/formats/encodings/entries.h"
 #include "adascale/formats/saved_state.h"
-#include "adascale/formats/version.h"
 
 namespace adascale {
 namespace {

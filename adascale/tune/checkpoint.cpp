@@ -1,0 +1,228 @@
+#include "adascale/tune/checkpoint.h"
+
+#include <ATen/Parallel.h>
+#include <fcntl.h>
+#include <fmt/ranges.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+#include <utility>
+
+#include "adascale/core/error.h"
+#include "adascale/core/progress.h"
+#include "adascale/core/spelling.h"
+#include "adascale/io/staged_files.h"
+#include "adascale/sim/json_reader.h"
+
+namespace adascale {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char *kRun = "run.json", *kLock = "lock", *kBlock = "block-", *kEnding = ".safetensors";
+constexpr const char* kAside = ".adascale-";  // StagedFiles' own, left behind by a kill
+
+std::string name_of(size_t block) {
+  return fmt::format("{}{:05}{}", kBlock, block, kEnding);
+}
+
+bool is_block(const std::string& name) {
+  return name.starts_with(kBlock) && name.ends_with(kEnding);
+}
+
+bool is_ours(const std::string& name) {
+  return name == kRun || name == kLock || is_block(name) || name.starts_with(kAside);
+}
+
+std::vector<std::string> names_in(const std::string& folder) {
+  std::vector<std::string> names;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error))
+    names.push_back(entry.path().filename().string());
+  return names;
+}
+
+OrderedJson to_json(const Fingerprint& fingerprint) {
+  return {{"result", fingerprint.result}, {"bits", fingerprint.bits}};
+}
+
+Fingerprint::Fields fields_of(const JsonReader& json) {
+  Fingerprint::Fields fields;
+  for (const auto& [name, value] : json.members()) fields[name] = value.text();
+  return fields;
+}
+
+Fingerprint read_fingerprint(const std::string& path) {
+  try {
+    const OrderedJson json = parse_json(read_text_file(path, "a checkpoint's run"), path);
+    const JsonReader reader(json, path);
+    return {.result = fields_of(reader.get("result")), .bits = fields_of(reader.get("bits"))};
+  } catch (const Error& error) {  // boundary: adds the cure
+    fail("{}; remove the checkpoint's folder to start anew", error.what());
+  }
+}
+
+std::string value_in(const Fingerprint::Fields& fields, const std::string& name) {
+  const auto found = fields.find(name);
+  return found == fields.end() ? "nothing" : found->second;
+}
+
+void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
+  Objections objections;
+  for (const auto& [name, value] : now.result)
+    if (value_in(saved.result, name) != value)
+      objections.add(
+          "{}: {}: got {}, but the interrupted run had {}; give the same, or remove the folder to start anew",
+          folder, name, value, value_in(saved.result, name));
+  objections.raise();
+}
+
+}  // namespace
+
+struct Checkpoint::Folder {
+  std::string path;
+  int lock = -1;
+  bool goes_on = false;            // blocks of the interrupted run may still be read
+  std::optional<int> own_threads;  // of the process, where the interrupted run had another number
+
+  explicit Folder(const std::string& folder) : path(folder) {
+    std::error_code error;
+    fs::create_directories(path, error);
+    ADA_CHECK(!error, "{}: the folder cannot be made: {}", path, error.message());
+    lock = ::open((path + "/" + kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    ADA_CHECK(lock >= 0, "{}: the folder is not writable: {}", path, std::strerror(errno));
+    // Some file systems know no locks; there two runs are the user's care.
+    const bool is_taken = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    if (is_taken) ::close(std::exchange(lock, -1));
+    ADA_CHECK(!is_taken, "{}: another run works in this folder; wait for it, or give another {}", path,
+              option("checkpoint_dir"));
+  }
+  ~Folder() {
+    if (own_threads) at::set_num_threads(*own_threads);
+    if (lock >= 0) ::close(lock);
+  }
+  Folder(const Folder&) = delete;
+
+  std::string file(const std::string& name) const { return path + "/" + name; }
+
+  void check_ours() const {
+    for (const std::string& name : names_in(path))
+      ADA_CHECK(is_ours(name), "{}: holds {}, which is no file of a checkpoint; give another {}", path, name,
+                option("checkpoint_dir"));
+  }
+
+  void remove_blocks_from(size_t first) const {
+    for (const std::string& name : names_in(path))
+      if (is_block(name) && name >= name_of(first)) fs::remove(file(name));
+  }
+
+  void remove_leftovers() const {
+    for (const std::string& name : names_in(path))
+      if (name.starts_with(kAside)) fs::remove(file(name));
+  }
+
+  void take_over_bits(const Fingerprint& saved, const Fingerprint& now);
+
+  template <class Write>
+  void put(const std::string& name, const Write& write) const {
+    StagedFiles staged(path, StagedFiles::Place::kEachFile);
+    write(staged.path(name));
+    staged.commit();
+  }
+};
+
+/// Sums are then split as they were. More threads than the machine has would be slow, and other bits harm
+/// nothing but comparisons.
+void Checkpoint::Folder::take_over_bits(const Fingerprint& saved, const Fingerprint& now) {
+  std::vector<std::string> others;
+  for (const auto& [name, value] : now.bits) {
+    const std::string before = value_in(saved.bits, name);
+    if (before == value) continue;
+    const int threads = name == "threads" ? std::atoi(before.c_str()) : 0;
+    if (threads > 0 && threads <= static_cast<int>(std::thread::hardware_concurrency())) {
+      own_threads = at::get_num_threads();
+      at::set_num_threads(threads);
+    } else {
+      others.push_back(fmt::format("{} {} instead of {}", name, value, before));
+    }
+  }
+  if (!others.empty())
+    log_line(fmt::format("{}: goes on with {}: bytes may differ from those of an uninterrupted run", path,
+                         fmt::join(others, ", ")));
+}
+
+Checkpoint::Checkpoint() = default;
+Checkpoint::~Checkpoint() = default;
+Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
+
+Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint)
+    : folder_(std::make_unique<Folder>(folder)) {
+  folder_->check_ours();
+  const int64_t finished = count_finished(folder, resume);
+  folder_->remove_leftovers();
+  if (finished > 0) {
+    const Fingerprint saved = read_fingerprint(folder_->file(kRun));
+    check_same(folder, saved, fingerprint);
+    folder_->take_over_bits(saved, fingerprint);
+    folder_->goes_on = true;
+    log_line(fmt::format("{}: goes on behind {} finished blocks", folder, finished));
+    return;
+  }
+  if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
+  folder_->remove_blocks_from(0);
+  folder_->put(kRun, [&](const std::string& path) {
+    std::ofstream file(path);
+    file << to_json(fingerprint).dump(1) << "\n";
+    ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
+  });
+}
+
+std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<ExpectedWeight>& weights) {
+  if (!folder_ || !folder_->goes_on || !fs::exists(folder_->file(name_of(block)))) return std::nullopt;
+  try {
+    return read_block(folder_->file(name_of(block)), weights);
+  } catch (const Error& error) {  // boundary: the block is trained again
+    log_line(fmt::format("{}; trained again from this block on", error.what()));
+    folder_->goes_on = false;
+    folder_->remove_blocks_from(block);
+    return std::nullopt;
+  }
+}
+
+void Checkpoint::write(size_t block, const SavedBlock& saved) {
+  if (!folder_) return;
+  if (std::exchange(folder_->goes_on, false)) folder_->remove_blocks_from(block);
+  folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
+}
+
+bool keeps_blocks(const AdaScaleOptions& options) {
+  return !options.checkpoint_dir.empty() && options.checkpoint_dir != "none";
+}
+
+int64_t count_finished(const std::string& folder, bool resume) {
+  const std::vector<std::string> names = names_in(folder);
+  if (std::find(names.begin(), names.end(), kRun) == names.end()) return 0;
+  const int64_t finished = std::count_if(names.begin(), names.end(), is_block);
+  ADA_CHECK(
+      resume || finished == 0,
+      "{}: holds {} finished blocks of an interrupted run; go on with {}, or remove the folder to start "
+      "anew",
+      folder, finished, option("resume", true));
+  return finished;
+}
+
+void remove_checkpoint(const std::string& folder) {
+  std::error_code ignored;
+  if (!fs::exists(folder + "/" + kRun, ignored)) return;
+  for (const std::string& name : names_in(folder))
+    if (is_ours(name)) fs::remove(folder + "/" + name, ignored);
+  fs::remove(folder, ignored);  // only when empty
+}
+
+}  // namespace adascale

@@ -1,0 +1,48 @@
+#pragma once
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "adascale/tune/fingerprint.h"
+#include "adascale/tune/saved_block.h"
+
+namespace adascale {
+
+/// The finished blocks of a training in a folder, so that a run that was killed goes on behind them.
+///
+/// A block is a file of its own, written aside, synced and renamed: at any moment the folder holds whole
+/// blocks. `run.json` says what they were made from.
+class Checkpoint {
+ public:
+  /// Keeps nothing.
+  Checkpoint();
+  /// Makes the folder, or goes on with what is in it. Throws (user): another run works there; it holds
+  /// blocks and `resume` is off; it holds those of another model, data, option or version, with all fields that
+  /// differ; files that are not ours.
+  Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint);
+  ~Checkpoint();
+  Checkpoint(Checkpoint&&) noexcept;
+
+  /// The block of that number, if the interrupted run finished it. A damaged file, and all after it, count as
+  /// not there, and the log says so.
+  std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
+  /// From the first call on the interrupted run's later blocks are gone.
+  void write(size_t block, const SavedBlock& saved);
+
+ private:
+  struct Folder;
+  std::unique_ptr<Folder> folder_;
+};
+
+/// Whether the options ask for a checkpoint.
+bool keeps_blocks(const AdaScaleOptions& options);
+
+/// The number of finished blocks there. Throws (user) if there are any and `resume` is off: hours of work would
+/// be lost.
+int64_t count_finished(const std::string& folder, bool resume);
+
+/// Removes the files of a checkpoint, and the folder if nothing else is in it. No checkpoint: nothing happens.
+void remove_checkpoint(const std::string& folder);
+
+}  // namespace adascale

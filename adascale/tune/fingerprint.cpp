@@ -1,0 +1,106 @@
+#include "adascale/tune/fingerprint.h"
+
+#include <ATen/Parallel.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+
+#include "adascale/core/version.h"
+#include "adascale/io/digest.h"
+#include "adascale/kernels/weight_rows.h"
+#include "adascale/quant/forms/form.h"
+
+#include <torch/version.h>
+
+namespace adascale {
+namespace {
+
+void add(Digest& digest, const Argument& argument) {
+  digest.add(static_cast<int64_t>(argument.kind));
+  digest.add(static_cast<int64_t>(argument.value));
+  digest.add_value(argument.literal);
+  for (const Argument& item : argument.items) add(digest, item);
+}
+
+/// The nodes with their operands, and the tensors, by name.
+void add(Digest& digest, const Program& program) {
+  for (const Node& node : program.nodes) {
+    digest.add(node.target);
+    for (const auto& [name, argument] : node.inputs) {
+      digest.add(name);
+      add(digest, argument);
+    }
+  }
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : program.state) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    digest.add(name);
+    digest.add(program.state.at(name));
+  }
+}
+
+void add(Digest& digest, const QuantizedWeight& weight) {
+  const Grid& grid = weight.grid;
+  for (const std::string& name : weight.layer.parameters) digest.add(name);
+  digest.add(grid.form->name());
+  for (const int64_t number :
+       {static_cast<int64_t>(grid.bits), static_cast<int64_t>(grid.symmetric), grid.channel_axis,
+        grid.group_axis, grid.group_size, static_cast<int64_t>(grid.scale_dtype),
+        int64_t{grid.block_scale_bits}, grid.superblock_size, static_cast<int64_t>(weight.may_train)})
+    digest.add(number);
+  for (const int64_t axis : grid.stack_axes) digest.add(axis);
+  digest.add(weight.range.min);
+  digest.add(weight.range.max);
+}
+
+/// `give` adds each simulation's part.
+template <class Give>
+std::string digest_over(const std::vector<const QuantizationSimModel*>& sims, const Give& give) {
+  Digest digest;
+  for (const QuantizationSimModel* sim : sims) give(digest, *sim);
+  return digest.hex();
+}
+
+std::string names_of_blocks(const TrainingPlan& plan) {
+  std::vector<std::string> names;
+  for (const PartPlan& part : plan.parts)
+    for (const Block& block : part.blocks) names.push_back(block.name);
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+}  // namespace
+
+std::string digest_of(const std::vector<Inputs>& batches) {
+  Digest digest;
+  for (const Inputs& batch : batches)
+    for (const c10::IValue& input : batch) digest.add_value(input);
+  return digest.hex();
+}
+
+Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims) {
+  const AdaScaleOptions& options = plan.options;
+  const auto add_model = [](Digest& digest, const QuantizationSimModel& sim) { add(digest, sim.program()); };
+  const auto add_layers = [](Digest& digest, const QuantizationSimModel& sim) {
+    for (const QuantizedWeight& weight : sim.weights()) add(digest, weight);
+  };
+  return {.result = {{"adascale", kVersion},
+                     {"torch", fmt::format("{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR)},
+                     {"model", digest_over(sims, add_model)},
+                     {"layers", digest_over(sims, add_layers)},
+                     {"data", plan.data},
+                     {"blocks", names_of_blocks(plan)},
+                     {"recipe", plan.recipe.name},
+                     {"iterations", fmt::format("{}", plan.iterations)},
+                     {"held_out_batches", fmt::format("{}", options.held_out_batches)},
+                     {"keep_better", fmt::format("{}", options.keep_better)},
+                     {"precision", c10::toString(plan.compute_type)},
+                     {"lr_scale", fmt::format("{}", options.lr_scale)},
+                     {"seed", fmt::format("{}", options.seed)}},
+          .bits = {{"threads", fmt::format("{}", at::get_num_threads())},
+                   {"instructions", kernel_target()},
+                   {"device", sims.front()->program().device.str()},
+                   {"deterministic", fmt::format("{}", options.deterministic)}}};
+}
+
+}  // namespace adascale

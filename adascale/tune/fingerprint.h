@@ -1,0 +1,22 @@
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "adascale/tune/training_plan.h"
+
+namespace adascale {
+
+/// What a training's result depends on, by names that messages use. Long contents are digests.
+struct Fingerprint {
+  using Fields = std::map<std::string, std::string>;
+  Fields result;  ///< another value gives other codes: options, layers, model, data, versions
+  Fields bits;    ///< another value rounds sums otherwise: threads, instruction set, device
+};
+
+Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims);
+
+/// The digest of batches' content, in order.
+std::string digest_of(const std::vector<Inputs>& batches);
+
+}  // namespace adascale

@@ -1,0 +1,203 @@
+#include "adascale/tune/saved_block.h"
+
+#include <ATen/ops/empty.h>
+#include <fmt/ranges.h>
+
+#include <cmath>
+#include <cstring>
+#include <map>
+
+#include "adascale/core/error.h"
+#include "adascale/io/digest.h"
+#include "adascale/io/safetensors.h"
+#include "adascale/sim/json_reader.h"
+
+namespace adascale {
+namespace {
+
+constexpr const char *kText = "block", *kDigest = "digest";
+
+at::Tensor bytes_of(const std::string& text) {
+  at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);
+  std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
+  return bytes;
+}
+
+std::string text_of(const at::Tensor& bytes) {
+  return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<size_t>(bytes.nbytes())};
+}
+
+/// JSON has no infinities.
+OrderedJson number(double value) {
+  if (std::isfinite(value)) return value;
+  return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+double number(const OrderedJson& json) {
+  return json.is_string() ? std::stod(json.get<std::string>()) : json.get<double>();
+}
+
+OrderedJson number(const std::optional<double>& value) {
+  return value ? number(*value) : OrderedJson(nullptr);
+}
+
+std::optional<double> optional_number(const OrderedJson& json) {
+  return json.is_null() ? std::nullopt : std::optional(number(json));
+}
+
+OrderedJson to_json(const LayerReport& layer) {
+  return {{"name", layer.name},
+          {"grid", layer.grid},
+          {"sqnr_rtn_db", number(layer.sqnr_rtn_db)},
+          {"sqnr_db", number(layer.sqnr_db)},
+          {"codes_moved", number(layer.codes_moved)}};
+}
+
+LayerReport layer_from(const OrderedJson& json) {
+  return {.name = json.at("name"),
+          .grid = json.at("grid"),
+          .sqnr_rtn_db = number(json.at("sqnr_rtn_db")),
+          .sqnr_db = number(json.at("sqnr_db")),
+          .codes_moved = number(json.at("codes_moved"))};
+}
+
+OrderedJson to_json(const BlockReport& block) {
+  OrderedJson layers = OrderedJson::array();
+  for (const LayerReport& layer : block.layers) layers.push_back(to_json(layer));
+  return {{"name", block.name},
+          {"layers", layers},
+          {"loss_before", number(block.loss_before)},
+          {"loss_after", number(block.loss_after)},
+          {"held_out_before", number(block.held_out_before)},
+          {"held_out_after", number(block.held_out_after)},
+          {"iterations", block.iterations},
+          {"seconds", number(block.seconds)},
+          {"step_length", number(block.step_length)},
+          {"kept", block.kept},
+          {"note", block.note}};
+}
+
+BlockReport report_from(const OrderedJson& json) {
+  BlockReport block{.name = json.at("name"),
+                    .layers = {},
+                    .loss_before = number(json.at("loss_before")),
+                    .loss_after = number(json.at("loss_after")),
+                    .held_out_before = optional_number(json.at("held_out_before")),
+                    .held_out_after = optional_number(json.at("held_out_after")),
+                    .iterations = json.at("iterations"),
+                    .seconds = number(json.at("seconds")),
+                    .step_length = number(json.at("step_length")),
+                    .kept = json.at("kept"),
+                    .note = json.at("note")};
+  for (const OrderedJson& layer : json.at("layers")) block.layers.push_back(layer_from(layer));
+  return block;
+}
+
+std::string text_of(const SavedBlock& block) {
+  OrderedJson weights = OrderedJson::array();
+  for (const Encoding& encoding : block.encodings)
+    weights.push_back({{"name", encoding.name},
+                       {"dtype", static_cast<int>(encoding.source_dtype)},
+                       {"sqnr_db", number(encoding.sqnr_db)}});
+  return OrderedJson{{"weights", weights},
+                     {"trained", block.trained},
+                     {"ran_in_training", block.ran_in_training},
+                     {"report", to_json(block.report)}}
+      .dump();
+}
+
+/// "3.scale": the tensors of the third weight. Parts of a form's numbers are "3.part.NAME".
+void add_tensors(size_t index, const Encoding& encoding, std::vector<NamedTensor>& tensors) {
+  const auto add = [&](const std::string& name, const at::Tensor& tensor) {
+    tensors.push_back({fmt::format("{}.{}", index, name), tensor.contiguous()});
+  };
+  add("codes", encoding.codes);
+  add("scale", encoding.scale);
+  add("offset", encoding.offset);
+  if (encoding.minimum) add("minimum", *encoding.minimum);
+  for (const auto& [name, part] : encoding.parts) add("part." + name, part);
+}
+
+std::string digest_of(const std::vector<NamedTensor>& tensors) {
+  Digest digest;
+  for (const auto& [name, tensor] : tensors) {
+    digest.add(name);
+    digest.add(tensor);
+  }
+  return digest.hex();
+}
+
+using Tensors = std::map<std::string, at::Tensor>;
+
+Encoding encoding_from(const std::string& path, size_t index, const OrderedJson& json,
+                       const ExpectedWeight& weight, const Tensors& tensors) {
+  const std::string own = fmt::format("{}.", index), part = own + "part.";
+  Encoding encoding{.name = json.at("name"),
+                    .grid = weight.grid,
+                    .codes = tensors.at(own + "codes").clone(),
+                    .scale = tensors.at(own + "scale").clone(),
+                    .offset = tensors.at(own + "offset").clone(),
+                    .source_dtype = static_cast<c10::ScalarType>(json.at("dtype").get<int>()),
+                    .sqnr_db = number(json.at("sqnr_db"))};
+  if (const auto minimum = tensors.find(own + "minimum"); minimum != tensors.end())
+    encoding.minimum = minimum->second.clone();
+  for (const auto& [name, tensor] : tensors)
+    if (name.starts_with(part)) encoding.parts[name.substr(part.size())] = tensor.clone();
+  const std::vector<int64_t> scales = scale_sizes(weight.sizes, weight.grid);
+  ADA_CHECK(encoding.name == weight.name && encoding.codes.sizes() == weight.sizes &&
+                encoding.scale.sizes() == scales && encoding.offset.sizes() == scales,
+            "{}: has {} [{}], expected {} [{}]", path, encoding.name, fmt::join(encoding.codes.sizes(), ", "),
+            weight.name, fmt::join(weight.sizes, ", "));
+  return encoding;
+}
+
+/// The file's tensors once its digest is right: what follows may trust them.
+Tensors read_whole(const std::string& path) {
+  std::vector<NamedTensor> tensors = read_safetensors(path);
+  ADA_CHECK(
+      !tensors.empty() && tensors.back().name == kDigest && tensors.back().tensor.scalar_type() == at::kByte,
+      "{}: has no digest: it is no block of a checkpoint", path);
+  const std::string saved = text_of(tensors.back().tensor);
+  tensors.pop_back();
+  ADA_CHECK(digest_of(tensors) == saved, "{}: is damaged: its digest differs", path);
+  Tensors by_name;
+  for (NamedTensor& tensor : tensors) by_name.emplace(std::move(tensor.name), std::move(tensor.tensor));
+  return by_name;
+}
+
+}  // namespace
+
+ExpectedWeight expected_weight(const QuantizationSimModel& sim, int32_t index) {
+  const QuantizedWeight& weight = sim.weights()[index];
+  const std::string& name = weight.layer.parameters.front();
+  return {name, weight.grid, sim.program().state.at(name).sizes().vec()};
+}
+
+void write_block(const std::string& path, const SavedBlock& block) {
+  std::vector<NamedTensor> tensors = {{kText, bytes_of(text_of(block))}};
+  for (size_t i = 0; i < block.encodings.size(); ++i) add_tensors(i, block.encodings[i], tensors);
+  tensors.push_back({kDigest, bytes_of(digest_of(tensors))});
+  write_safetensors(path, tensors, {});
+}
+
+SavedBlock read_block(const std::string& path, const std::vector<ExpectedWeight>& weights) {
+  const Tensors tensors = read_whole(path);
+  try {
+    const OrderedJson json = parse_json(text_of(tensors.at(kText)), path);
+    SavedBlock block{.trained = json.at("trained"),
+                     .ran_in_training = json.at("ran_in_training"),
+                     .report = report_from(json.at("report"))};
+    const OrderedJson& saved = json.at("weights");
+    ADA_CHECK(saved.size() == weights.size(), "{}: has {} weights, expected {}", path, saved.size(),
+              weights.size());
+    for (size_t i = 0; i < weights.size(); ++i)
+      block.encodings.push_back(encoding_from(path, i, saved.at(i), weights[i], tensors));
+    return block;
+  } catch (const Error&) {  // boundary: says all already
+    throw;
+  } catch (const std::exception& error) {  // boundary: a name or a type that no file of ours has
+    fail("{}: is no block of a checkpoint: {}", path, first_line(error.what()));
+  }
+}
+
+}  // namespace adascale

@@ -1,0 +1,57 @@
+#include "cli/interruption.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstdio>
+#include <thread>
+
+#include "adascale/core/error.h"
+#include "adascale/io/staged_files.h"
+
+namespace adascale {
+namespace {
+
+constexpr int kSignals[] = {SIGINT, SIGTERM};
+
+// A handler may do next to nothing, so that it only wakes a thread through this pipe.
+int wake[2] = {-1, -1};
+struct sigaction before[2];
+
+void tell(int signal) {
+  const auto byte = static_cast<unsigned char>(signal);
+  [[maybe_unused]] const ssize_t written = write(wake[1], &byte, 1);
+}
+
+void wait_and_end(const std::string& hint) {
+  unsigned char signal = 0;
+  if (read(wake[0], &signal, 1) != 1 || signal == 0) return;
+  StagedFiles::discard_all();
+  fmt::print(stderr, "\nadascale: interrupted; {}\n", hint);
+  std::fflush(nullptr);
+  _exit(128 + signal);
+}
+
+std::thread waiting;
+
+}  // namespace
+
+Interruption::Interruption(std::string hint) {
+  ADA_ASSERT(pipe2(wake, O_CLOEXEC) == 0, "no pipe can be made");
+  waiting = std::thread(wait_and_end, std::move(hint));
+  struct sigaction action {};
+  action.sa_handler = tell;
+  action.sa_flags = SA_RESTART;
+  for (int i = 0; i < 2; ++i) sigaction(kSignals[i], &action, &before[i]);
+}
+
+Interruption::~Interruption() {
+  for (int i = 0; i < 2; ++i) sigaction(kSignals[i], &before[i], nullptr);
+  tell(0);
+  waiting.join();
+  for (const int end : wake) close(end);
+}
+
+}  // namespace adascale
