@@ -162,3 +162,21 @@ def test_the_models_own_error_is_one_line(tmp_path: Path) -> None:
     data = [*branchy_data(), 100 * branchy_data(1)[0]]
     with pytest.raises(adascale.Error, match="^batch 4: the model: ValueError: too large$"):
         adascale.quantize(Failing().eval(), tmp_path / "out", data, iterations=2, progress=False)
+
+
+class Settings(Branchy):
+    """The blocks' scale is 1 with a bias, and 2 without."""
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        x = self.stem(x if x.sum() > 0 else -x)
+        for layer in self.layers:
+            x = layer(x, scale=2.0 if bias is None else 1.0)
+        return self.head(x)
+
+
+def test_a_block_names_the_batch_that_it_was_captured_on(tmp_path: Path) -> None:
+    first, *others = branchy_data()
+    data = [{"x": first}, *({"x": x, "bias": torch.zeros(6)} for x in others)]
+    refusal = r"layers\.0: scale: got 2\.0, but the batch that it was captured on fixed it at 1\.0$"
+    with pytest.raises(adascale.Error, match=refusal):
+        adascale.quantize(Settings().eval(), tmp_path / "out", data, iterations=2, progress=False)

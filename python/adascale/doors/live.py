@@ -12,7 +12,7 @@ from .._C import option
 from ..errors import Error
 from ..live_parts import LiveParts, SimulatedParts, find_parts
 from ..live_runs import LiveRuns
-from ..signature import DATA_WORDS, Call, CallSignature, call_of
+from ..signature import BLOCK_WORDS, DATA_WORDS, Call, CallSignature, call_of
 from .door import DataRequest
 from .text_data import Batches
 
@@ -49,7 +49,7 @@ def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: st
         except TypeError as error:
             raise Error(f"data: batch {index}: {error}") from error
     example = max(cut.calls, key=lambda call: len(_tensors_of(call)))
-    return LiveModel(find_parts(model, example, refusal, data.blocks or None, DATA_WORDS), cut)
+    return LiveModel(find_parts(model, example, refusal, data.blocks or None, BLOCK_WORDS), cut)
 
 
 @dataclass(frozen=True)
