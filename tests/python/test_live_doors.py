@@ -123,6 +123,13 @@ def test_refuses_data_that_is_not_finite(branchy: nn.Module, tmp_path: Path) -> 
         adascale.quantize(branchy, tmp_path / "out", data, **FEW)
 
 
+def test_refuses_batches_without_samples(branchy: nn.Module, tmp_path: Path) -> None:
+    empty = torch.empty(0, 8)
+    for data, number in ((empty, 0), ([*branchy_data(2), empty], 2)):
+        with pytest.raises(adascale.Error, match=f"^data: batch {number} has no samples along dimension 0$"):
+            adascale.quantize(branchy, tmp_path / "out", data, **FEW)
+
+
 def test_takes_the_blocks_named(branchy: nn.Module, tmp_path: Path) -> None:
     report = adascale.quantize(branchy, tmp_path, branchy_data(), blocks=["layers.1"], **FEW)
     assert [block.name for block in report.blocks] == ["layers.1"]

@@ -39,8 +39,8 @@ class LiveModel:
 def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: str) -> LiveModel:
     """Captures the model's blocks where it runs on the batch with the most inputs.
 
-    refusal: why there is no program of the whole. Errors: batches that cannot be cut as asked, NaN or
-    infinity, and those of :func:`adascale.live_parts.find_parts`.
+    refusal: why there is no program of the whole. Errors: batches without samples or that cannot be cut as
+    asked, NaN or infinity, and those of :func:`adascale.live_parts.find_parts`.
     """
     cut = cut_data(batches, data)
     for index, (args, kwargs) in enumerate(cut.calls):
@@ -66,8 +66,10 @@ def cut_data(batches: Batches, data: DataRequest) -> CutData:
     joined: the model may treat them differently."""
     calls = [call_of(batch) for batch in batches.calls]
     where = ", ".join(data.files) or "data"
-    _check_finite(calls, where)
     counts = [_count_samples(call) for call in calls]
+    if 0 in counts:
+        raise Error(f"{where}: batch {counts.index(0)} has no samples along dimension 0")
+    _check_finite(calls, where)
     is_cut = not batches.one_by_one and None not in counts
     given = sum(count or 0 for count in counts) if is_cut else len(calls)
     samples = given if data.samples is None else data.samples
