@@ -18,9 +18,12 @@ FEW: dict[str, Any] = {"iterations": 2, "batch_size": 4, "progress": False}
 WEIGHTS = {f"{path}.{layer}.weight" for path in BLOCKS for layer in ("up", "down")}
 
 FUNCTIONS = """
+import torch
 from live_models import Branchy
 def branchy():
     return Branchy().eval()
+def with_example():
+    return branchy(), torch.ones(6, 8)
 """
 
 
@@ -88,6 +91,9 @@ def test_the_command_takes_it_from_a_function(function: str, tmp_path: Path) -> 
     inspected = run("inspect", function, "--data", tmp_path / "x.safetensors")
     assert inspected.returncode != 0 and "quantize --dry-run shows a model block by block" in inspected.stderr
     assert "Traceback" not in inspected.stderr
+    untold = run("inspect", f"{function.partition(':')[0]}:with_example")
+    cure = "; adascale quantize with --data and --dry-run shows such a model block by block\n"
+    assert untold.returncode == 2 and untold.stderr.endswith(cure), untold.stderr
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,10 @@ def _capture_whole(model: nn.Module, example: Any, has_data: bool) -> Capture | 
     except ExportError as error:
         if has_data:
             return error
-        raise ExportError(f"{error}; with {option('data')} it is taken block by block") from error
+        raise ExportError(
+            f"{error}; adascale quantize with {option('data')} and {option('dry_run')} shows such a model "
+            "block by block"
+        ) from error
 
 
 def move_to(data: DataRequest, default: str | None) -> Callable[[nn.Module], None]:
@@ -96,15 +99,21 @@ class ModuleDoor:
 
     def open(self, model: str, data: DataRequest) -> OpenedModel:
         stem = type(self._model).__name__
-        batches = module_batches(self._model, self._tokenizer, data, self._given)
+        cure = f"give {option('tokenizer')}"
+        batches = module_batches(self._model, self._tokenizer, cure, data, self._given)
         opened = open_module(self._model, stem, batches, data)
         if is_transformers(self._model):
             opened.writer = SavedWriter(self._model, self._tokenizer, self._model.name_or_path)
         return opened
 
 
-def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> Batches:
-    """Batches of tensors, read from safetensors or made of texts; empty without data."""
+def module_batches(
+    model: nn.Module, tokenizer: Any, no_tokenizer: str, data: DataRequest, given: GivenData | None
+) -> Batches:
+    """Batches of tensors, read from safetensors or made of texts; empty without data.
+
+    no_tokenizer: the cure where texts need one.
+    """
     if given is not None and given.batches:
         data.refuse_text_options(TENSORS)
         batches = Batches(given.batches)
@@ -113,7 +122,7 @@ def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: G
         batches = Batches([read_tensors(data.files[0])])
     elif data.files or given is not None:
         if tokenizer is None:
-            raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; give tokenizer=")
+            raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; {no_tokenizer}")
         if not is_transformers(model):
             raise Error(f"{type(model).__name__}: text data is for transformers models; give tensors")
         return read_text(data, given, text_model(model.config, tokenizer, [type(model).__name__]))
