@@ -49,7 +49,9 @@ def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: st
         except TypeError as error:
             raise Error(f"data: batch {index}: {error}") from error
     example = max(cut.calls, key=lambda call: len(_tensors_of(call)))
-    return LiveModel(find_parts(model, example, refusal, data.blocks or None, BLOCK_WORDS), cut)
+    patterns = data.blocks or None
+    found = find_parts(model, example, refusal, patterns, BLOCK_WORDS, own_buffers=True)
+    return LiveModel(found, cut)
 
 
 @dataclass(frozen=True)
