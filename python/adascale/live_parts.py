@@ -33,7 +33,7 @@ class LiveParts:
     refusal: str  # why the model cannot be exported whole
     captured: dict[str, Capture]  # by path
     left_out: list[tuple[str, str]]  # blocks that cannot be exported either, with the reason
-    not_called: list[str]  # modules that the example does not reach
+    not_called: list[str]  # modules outside the blocks, or unused there, that the example does not reach
 
 
 def find_parts(
@@ -55,13 +55,14 @@ def find_parts(
     float_model, to_quantize = twin_of(model, own_buffers), twin_of(model, own_buffers)
     buffers = dict(model.named_buffers(remove_duplicate=False)) if own_buffers else {}
     places = places_of(float_model)
-    found, not_called = _find(float_model, moved(example, device), refusal, patterns)
+    found, idle = _find(float_model, moved(example, device), refusal, patterns)
     tried = {path: _capture(float_model, path, call, words) for path, call in found.items()}
     captured = {path: result for path, result in tried.items() if isinstance(result, Capture)}
     left_out = [(path, reason) for path, reason in tried.items() if isinstance(reason, str)]
     if not captured:
         first = ": ".join(left_out[0])
         raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {first}")
+    not_called = [path for path in idle if not _is_known(path, captured, left_out)]
     return LiveParts(
         float_model, to_quantize, buffers, device, places, refusal, captured, left_out, not_called
     )
@@ -82,6 +83,13 @@ def _find(
             f"layers each are called in a row; name them with {option('blocks')}"
         )
     return found, not_called
+
+
+def _is_known(path: str, captured: dict[str, Capture], left_out: list[tuple[str, str]]) -> bool:
+    """Whether a block uses the weights of a module that is never called, or a block that is left out, with a
+    reason of its own, holds it."""
+    is_used = any(name.startswith(f"{path}.") for block in captured.values() for name in block.used)
+    return is_used or any(path.startswith(f"{block}.") for block, _ in left_out)
 
 
 def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture | str:

@@ -177,6 +177,36 @@ def test_the_models_own_error_is_one_line(tmp_path: Path) -> None:
         adascale.quantize(Failing().eval(), tmp_path / "out", data, iterations=2, progress=False)
 
 
+class Pair(nn.Module):
+    """Holds two layers, and is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16)
+
+
+class ByWeight(nn.Module):
+    """Uses a pair by its weights, another not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair, self.idle = Pair(), Pair()
+
+    def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+        up = torch.relu(nn.functional.linear(x, self.pair.up.weight, self.pair.up.bias))
+        return x + scale * nn.functional.linear(up, self.pair.down.weight, self.pair.down.bias)
+
+
+def test_no_data_reaches_what_no_call_and_no_weight_uses(tmp_path: Path) -> None:
+    model = Branchy(ByWeight).eval()
+    report = adascale.quantize(model, tmp_path, branchy_data(), **FEW)
+    pairs = [f"layers.{i}.pair" for i in range(3)]
+    names = [layer.name for block in report.blocks for layer in block.layers]
+    assert names == [f"{pair}.{name}" for pair in pairs for name in ("up", "down")]
+    unreached = [line for line in report.not_trained if "no data reaches it" in line]
+    assert unreached == [f"layers.{i}.idle: no data reaches it, full precision" for i in range(3)]
+
+
 class Settings(Branchy):
     """The blocks' scale is 1 with a bias, and 2 without."""
 
