@@ -27,14 +27,15 @@ def open_module(
     move: Callable[[nn.Module], None] = lambda _: None,
 ) -> OpenedModel:
     """Captures ``model`` on the first batch, or on ``example`` where there are none; block by block where
-    ``torch.export`` refuses the whole.
+    ``torch.export`` refuses the whole, or where batches are to stay as they are: those of a program of the
+    whole are cut from samples.
 
     move: puts a model that runs live on the device where it is to run.
     """
     shown = _two_samples(batches.calls[0]) if batches.calls else example
     _check_example(model, shown, "data" if batches.calls else "example")
     with grouped_experts(model):
-        whole = _capture_whole(model, shown, bool(batches.calls))
+        whole = _ONE_BY_ONE if batches.one_by_one else _capture_whole(model, shown, bool(batches.calls))
         if isinstance(whole, ExportError):
             move(model)
             parts = open_live(model, batches, data, str(whole))
@@ -47,6 +48,11 @@ def open_module(
         notes=batches.notes,
         is_shared=True,
     )
+
+
+_ONE_BY_ONE = ExportError(
+    "each batch is given as it is, but a program of the whole takes samples of one shape"
+)
 
 
 def _check_example(model: nn.Module, example: Any, where: str) -> None:
