@@ -169,7 +169,7 @@ def _export(
     arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
     shapes = pytree.tree_map(_open_dims, arguments)
     try:
-        with _quiet_torch(), open_lengths():
+        with _quiet_torch(), open_lengths(), _attributes_kept(model):
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # boundary: any exception of the model or torch becomes one line
         raise ExportError(
@@ -246,6 +246,22 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Puts back what forward assigns: where torch.export fails it leaves its fake tensors in the model."""
+    own = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    before = [(m, dict(m.__dict__), dict(m._buffers), dict(m._parameters)) for m in own]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers, parameters in before:
+            for now, then in ((module._buffers, buffers), (module._parameters, parameters)):
+                now.clear()
+                now.update(then)
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
 
 
 @contextmanager
