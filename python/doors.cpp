@@ -37,7 +37,7 @@ RunningModel start(const std::shared_ptr<py::object>& opened, size_t batches, co
   });
 }
 
-/// An `adascale.doors.live.OpenedParts`.
+/// `opened`: an `adascale.doors.door.OpenedParts`, such as `adascale.doors.live.LiveModel`.
 OpenedParts to_parts(const py::object& opened) {
   OpenedParts model;
   for (const py::handle& part : opened.attr("parts")) {

@@ -43,6 +43,7 @@ class Capture:
     signature: CallSignature
     out_spec: pytree.TreeSpec
     input_names: list[str | None]  # the graph's names of the flat inputs; None: a constant fixed at capture
+    used: frozenset[str]  # names of the tensors that an operator of the graph takes
 
 
 def capture(model: nn.Module, dummy_input: Any, words: Words = SIM_WORDS) -> Capture:
@@ -80,6 +81,7 @@ def capture_call(
         signature=signature,
         out_spec=program.call_spec.out_spec,
         input_names=_input_names(program),
+        used=_used_tensors(program),
     )
 
 
@@ -167,7 +169,7 @@ def _export(
     arguments = dict(signature.spelled_out.bind(*args, **kwargs).arguments)
     shapes = pytree.tree_map(_open_dims, arguments)
     try:
-        with _quiet_torch(), open_lengths():
+        with _quiet_torch(), open_lengths(), _attributes_kept(model):
             return torch.export.export(model, args, kwargs, dynamic_shapes=shapes, strict=False)
     except Exception as error:  # boundary: any exception of the model or torch becomes one line
         raise ExportError(
@@ -227,6 +229,12 @@ def _input_names(program: "ExportedProgram") -> list[str | None]:
     return [argument.name if isinstance(argument, TensorArgument) else None for argument in given]
 
 
+def _used_tensors(program: "ExportedProgram") -> frozenset[str]:
+    targets = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs}
+    taken = (targets.get(node.name) for node in program.graph.nodes if node.users)
+    return frozenset(name for name in taken if name is not None)
+
+
 @contextmanager
 def _eval_mode(model: nn.Module) -> Iterator[None]:
     training = [module for module in model.modules() if module.training]
@@ -238,6 +246,22 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+@contextmanager
+def _attributes_kept(model: nn.Module) -> Iterator[None]:
+    """Puts back what forward assigns: where torch.export fails it leaves its fake tensors in the model."""
+    own = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
+    before = [(m, dict(m.__dict__), dict(m._buffers), dict(m._parameters)) for m in own]
+    try:
+        yield
+    finally:
+        for module, attributes, buffers, parameters in before:
+            for now, then in ((module._buffers, buffers), (module._parameters, parameters)):
+                now.clear()
+                now.update(then)
+            module.__dict__.clear()
+            module.__dict__.update(attributes)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def find_live_blocks(
     model: nn.Module, example: Call, patterns: Sequence[str] | None
 ) -> tuple[dict[str, Call], list[str]]:
     """Paths of the blocks, in the order of their first calls, with copies of their inputs then; and paths of
-    the modules that the example does not reach.
+    the modules that the example does not call: it may reach their weights all the same.
 
     ``patterns``: globs over paths instead of the rule, which is C++'s (``pick_modules``).
     """

@@ -26,32 +26,46 @@ class LiveParts:
     """A live model's blocks, captured, in the order of their calls."""
 
     float_model: nn.Module  # a twin of the model, in full precision
+    to_quantize: nn.Module  # another, which has not run
+    buffers: dict[str, Tensor]  # the model's, by name, where the twins have their own
     device: torch.device
     places: list[tuple[str, Tensor, bool, int, int]]
     refusal: str  # why the model cannot be exported whole
     captured: dict[str, Capture]  # by path
     left_out: list[tuple[str, str]]  # blocks that cannot be exported either, with the reason
-    not_called: list[str]  # modules that the example does not reach
+    not_called: list[str]  # modules outside the blocks, or unused there, that the example does not reach
 
 
 def find_parts(
-    model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None, words: Words = SIM_WORDS
+    model: nn.Module,
+    example: Call,
+    refusal: str,
+    patterns: Sequence[str] | None,
+    words: Words = SIM_WORDS,
+    own_buffers: bool = False,
 ) -> LiveParts:
-    """Finds the blocks where the model runs on ``example``, and captures each.
+    """Finds the blocks where a twin of the model runs on ``example``, and captures each.
 
-    ``patterns``: globs over paths instead of the rule. ``words``: of messages about later calls. Errors: the
-    model fails, there is no block, none can be captured.
+    patterns: globs over paths instead of the rule. words: of messages about later calls. own_buffers: the
+    model's stay as they are where a twin writes to its own. Errors: the model fails, there is no block, none
+    can be captured.
     """
-    device, float_model = device_of(model), twin_of(model)
-    places = places_of(float_model)  # before the model runs and writes to some, e.g. a counter
-    found, not_called = _find(float_model, moved(example, device), refusal, patterns)
+    device = device_of(model)
+    # Both before either runs and changes itself: a counter, a cache filled at the first call.
+    float_model, to_quantize = twin_of(model, own_buffers), twin_of(model, own_buffers)
+    buffers = dict(model.named_buffers(remove_duplicate=False)) if own_buffers else {}
+    places = places_of(float_model)
+    found, idle = _find(float_model, moved(example, device), refusal, patterns)
     tried = {path: _capture(float_model, path, call, words) for path, call in found.items()}
     captured = {path: result for path, result in tried.items() if isinstance(result, Capture)}
     left_out = [(path, reason) for path, reason in tried.items() if isinstance(reason, str)]
     if not captured:
         first = ": ".join(left_out[0])
         raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {first}")
-    return LiveParts(float_model, device, places, refusal, captured, left_out, not_called)
+    not_called = [path for path in idle if not _is_known(path, captured, left_out)]
+    return LiveParts(
+        float_model, to_quantize, buffers, device, places, refusal, captured, left_out, not_called
+    )
 
 
 def _find(
@@ -69,6 +83,13 @@ def _find(
             f"layers each are called in a row; name them with {option('blocks')}"
         )
     return found, not_called
+
+
+def _is_known(path: str, captured: dict[str, Capture], left_out: list[tuple[str, str]]) -> bool:
+    """Whether a block uses the weights of a module that is never called, or a block that is left out, with a
+    reason of its own, holds it."""
+    is_used = any(name.startswith(f"{path}.") for block in captured.values() for name in block.used)
+    return is_used or any(path.startswith(f"{block}.") for block, _ in left_out)
 
 
 def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture | str:
@@ -95,7 +116,8 @@ class SimulatedParts:
             LiveBlock(path, sim, captured)
             for (path, captured), sim in zip(found.captured.items(), sims, strict=True)
         ]
-        self.model = _simulated(twin_of(self.float_model), self.blocks, parts, self.device)
+        self.model = _simulated(found.to_quantize, self.blocks, parts, self.device)
+        self._buffers = found.buffers
         self.show_folded_weights()  # batch norms were folded
 
     def show_folded_weights(self) -> None:
@@ -103,9 +125,10 @@ class SimulatedParts:
         show_folded_weights(self.model, [block.core for block in self.blocks])
 
     def state(self) -> list[tuple[str, Tensor]]:
-        """The quantized model's parameters and buffers, under all their names."""
+        """The quantized model's parameters and buffers, under all their names; buffers as they were before it
+        ran, where it has its own."""
         self.show_folded_weights()
-        return list(self.model.state_dict().items())
+        return [(name, self._buffers.get(name, tensor)) for name, tensor in self.model.state_dict().items()]
 
 
 def _simulated(

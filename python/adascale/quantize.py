@@ -30,8 +30,8 @@ def quantize(
 ) -> _C.AdaScaleReport:
     """The same as ``adascale quantize``: opens a model, trains the layers inside its blocks, writes files.
 
-    A model that ``torch.export`` refuses as a whole is taken block by block; the plan says so, and what is
-    outside the blocks stays in full precision.
+    A model that ``torch.export`` refuses as a whole, or whose data is chats with images, is taken block by
+    block; the plan says so, and what is outside the blocks stays in full precision.
 
     model: a transformers model folder or ``.gguf``, a ``.pt2``, ``"package.module:function"``, or an
         ``nn.Module``, which stays as it was.

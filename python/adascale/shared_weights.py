@@ -5,13 +5,14 @@ from typing import Any, Self
 
 from torch import Tensor
 
+from ._C import option
 from .errors import Error
 
 
 class SharedWeights:
     """Comes before ``nn.Module`` among a class's bases. Its graphs are fixed: eval mode, dtype, device."""
 
-    _adascale_moved_by = ", then simulate it, or give device= to compute elsewhere"
+    _adascale_moved_by = f", then simulate it, or give {option('device')} to compute elsewhere"
     """What moves a model to another device, after "convert the model first"."""
 
     def train(self, mode: bool = True) -> Self:

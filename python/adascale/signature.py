@@ -24,7 +24,10 @@ class Words:
 
 
 SIM_WORDS = Words()
-DATA_WORDS = Words("the first batch", "", "")  # where the example is data, which the caller's message names
+# Where the example is data, which the caller's message names: of the model, and of a block of it, which is
+# captured where the model runs on another batch than the first.
+DATA_WORDS = Words("the first batch", "", "")
+BLOCK_WORDS = Words("the batch that it was captured on", "", "")
 
 
 def call_of(dummy_input: Any, words: Words = SIM_WORDS) -> Call:

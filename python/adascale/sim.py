@@ -228,7 +228,7 @@ def _capture_whole(model: nn.Module, dummy_input: Any, blocks: list[str] | None)
     """The model's program, or the reason why there is none."""
     check_example(model, dummy_input)
     if blocks is not None:
-        return Error("not captured whole, as blocks= asks")
+        return Error(f"not captured whole, as {_C.option('blocks')} asks")
     try:
         return capture(model, dummy_input)
     except ExportError as error:

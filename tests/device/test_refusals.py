@@ -63,7 +63,7 @@ def test_a_model_on_two_devices_is_refused_by_name() -> None:
 
 def test_a_simulation_stays_and_says_what_moves_it() -> None:
     sim = adascale.QuantizationSimModel(ConsecutiveBlocks(depth=2).eval(), seed_loader()[0])
-    with pytest.raises(adascale.Error, match="convert the model first, then simulate it, or give device="):
+    with pytest.raises(adascale.Error, match="convert the model first, then simulate it, or give device to"):
         sim.model.to(FAKE)
     assert sim.model.to("cpu") is sim.model
 

@@ -52,6 +52,7 @@ def test_a_text_under_another_name_is_one_too(tmp_path: Path) -> None:
         'if (error.what_without_backtrace().find("x") == 0) return;',
         "std::istringstream lines(describe_calls(program, {}));",
         "const auto first = describe(block).substr(0, 3);",
+        'say("https://x"); if (std::regex_match(error.what(), pattern)) return;',
         "if (std::regex_match(error.what(), pattern)) return;",
     ],
 )
@@ -124,7 +125,52 @@ def test_a_bare_name_of_an_option_in_python(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
+        'fail("https://x; set group_size");',
+        'add("//"); fail("set group_size now");',
+        """if (c == '"') fail("set group_size now");""",
+        """add('\\''); fail("set group_size now");  // the layer's""",
+        """const int64_t most = 1'000'000; fail("set group_size now");""",
+        'fail("set group_" "size now");',
+        'fail("set group_" /* of the layer */ R"x(size now)x");',
+        'visit("a", fail("set group_size now"));',
+        'text = R"x(set ")" or group_size)x";',
+        'fail("give samples= more");',
+        'fail("give more by samples=");',
+    ],
+)
+def test_a_bare_name_that_the_tokens_of_cpp_tell(tmp_path: Path, line: str) -> None:
+    faults(tmp_path, "adascale/sim/options.h", *TABLE, 'visit("samples", options.samples, "", OptionRule{});')
+    for file in ("adascale/sim/a.cpp", "python/a.cpp"):
+        (found,) = faults(tmp_path, file, "void f() {", f"  {line}", "}")
+        assert found.startswith(f"{file}:2: names an option in one caller's words: ")
+        (tmp_path / file).unlink()
+
+
+def test_literals_side_by_side_are_one_and_each_has_its_line(tmp_path: Path) -> None:
+    faults(tmp_path, "adascale/sim/options.h", *TABLE)
+    lines = ["void f() {", '  fail("no groups; "  // why', '       "set group_"', '       "size");', "}"]
+    (found,) = faults(tmp_path, "adascale/sim/a.cpp", *lines)
+    assert found.startswith("adascale/sim/a.cpp:3: names an option")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["'give blocks= too'", "f'{x}: give tokenizer='", "f'{x}; set ' f'{y}: group_size'", "f'{x} {y}device='"],
+)
+def test_a_bare_name_before_an_equals_sign_in_python(tmp_path: Path, text: str) -> None:
+    rows = [f'visit("{name}", options.x, "", OptionRule{{}});' for name in ("blocks", "device")]
+    faults(tmp_path, "adascale/sim/options.h", *TABLE, *rows)
+    (found,) = faults(tmp_path, "python/adascale/a.py", "def f(x, y):", f"    raise Error({text})")
+    assert found.startswith("python/adascale/a.py:2: names an option in one caller's words: ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
         'fail("set {}", option("group_size"));',
+        'fail("its samples or samples == 3 or num_samples=3");',
+        '/* fail("set group_size now"); */',
+        'visit("group_size", x, "as group_size 0", OptionRule{.why = "group_size 0 is none"});',
         'return {{"group_size", grid.group_size}};',
         'objections.add("sim.in_place: a run decides it itself");',
         'fail("its adascale_group_size is {}", size);',

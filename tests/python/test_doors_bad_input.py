@@ -191,7 +191,7 @@ def test_data_in_memory_takes_no_weights(folder: Path, tmp_path: Path) -> None:
 
 
 def test_text_without_a_tokenizer(tmp_path: Path) -> None:
-    fails(tiny_llama(), "text data needs the model's tokenizer; give tokenizer=", tmp_path / "out")
+    fails(tiny_llama(), "text data needs the model's tokenizer; give tokenizer", tmp_path / "out")
     linear = torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4))
     fails(linear, "text data is for transformers models", tmp_path / "out", tokenizer=tiny_tokenizer())
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from safetensors import safe_open
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from small_folders import (
     QUICK,
     SIZES,
@@ -93,6 +93,15 @@ def test_only_the_blocks_weights_change(
         assert torch.equal(tensor, old[name]) is not is_decoder_linear(name), name
         if is_decoder_linear(name):
             assert max(len(row.unique()) for row in tensor) <= 16
+
+
+def test_an_earlier_runs_metadata_is_not_kept(tmp_path: Path) -> None:
+    source, out = llama_folder(tmp_path / "model"), tmp_path / "out"
+    earlier = {"format": "pt", "adascale.plan": "0" * 40, "adascale.seed": "7"}
+    save_file(stored(source), source / "model.safetensors", metadata=earlier)
+    adascale.quantize(source, out, [TEXT], **QUICK)
+    with safe_open(out / "model.safetensors", "pt") as shard:
+        assert shard.metadata() == {"format": "pt"}
 
 
 def test_a_base_model_of_a_head_s_folder(tmp_path: Path) -> None:

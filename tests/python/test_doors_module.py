@@ -174,6 +174,10 @@ def test_a_function_of_the_users(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert made.returncode == 0, made.stderr
     AutoModelForCausalLM.from_pretrained(tmp_path / "language")
 
+    untold = run("quantize", "my_models:plain", "--data", "a.txt", *few, "untold")
+    cure = "text data needs the model's tokenizer; return (module, tokenizer) from the function\n"
+    assert untold.returncode == 2 and untold.stderr.endswith(cure), untold.stderr
+
     assert run("inspect", "my_models:example").returncode == 0
     (tmp_path / "fails.py").write_text('raise RuntimeError("two")')
     (tmp_path / "misspelt.py").write_text("def model() return 3")

@@ -18,9 +18,12 @@ FEW: dict[str, Any] = {"iterations": 2, "batch_size": 4, "progress": False}
 WEIGHTS = {f"{path}.{layer}.weight" for path in BLOCKS for layer in ("up", "down")}
 
 FUNCTIONS = """
+import torch
 from live_models import Branchy
 def branchy():
     return Branchy().eval()
+def with_example():
+    return branchy(), torch.ones(6, 8)
 """
 
 
@@ -88,6 +91,9 @@ def test_the_command_takes_it_from_a_function(function: str, tmp_path: Path) -> 
     inspected = run("inspect", function, "--data", tmp_path / "x.safetensors")
     assert inspected.returncode != 0 and "quantize --dry-run shows a model block by block" in inspected.stderr
     assert "Traceback" not in inspected.stderr
+    untold = run("inspect", f"{function.partition(':')[0]}:with_example")
+    cure = "; adascale quantize with --data and --dry-run shows such a model block by block\n"
+    assert untold.returncode == 2 and untold.stderr.endswith(cure), untold.stderr
 
 
 @pytest.mark.parametrize(
@@ -121,6 +127,13 @@ def test_refuses_data_that_is_not_finite(branchy: nn.Module, tmp_path: Path) -> 
     data[2][0, 0] = torch.nan
     with pytest.raises(adascale.Error, match="^data: batch 2: 'argument 0' holds NaN or infinity$"):
         adascale.quantize(branchy, tmp_path / "out", data, **FEW)
+
+
+def test_refuses_batches_without_samples(branchy: nn.Module, tmp_path: Path) -> None:
+    empty = torch.empty(0, 8)
+    for data, number in ((empty, 0), ([*branchy_data(2), empty], 2)):
+        with pytest.raises(adascale.Error, match=f"^data: batch {number} has no samples along dimension 0$"):
+            adascale.quantize(branchy, tmp_path / "out", data, **FEW)
 
 
 def test_takes_the_blocks_named(branchy: nn.Module, tmp_path: Path) -> None:
@@ -162,3 +175,51 @@ def test_the_models_own_error_is_one_line(tmp_path: Path) -> None:
     data = [*branchy_data(), 100 * branchy_data(1)[0]]
     with pytest.raises(adascale.Error, match="^batch 4: the model: ValueError: too large$"):
         adascale.quantize(Failing().eval(), tmp_path / "out", data, iterations=2, progress=False)
+
+
+class Pair(nn.Module):
+    """Holds two layers, and is never called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(16, 32), nn.Linear(32, 16)
+
+
+class ByWeight(nn.Module):
+    """Uses a pair by its weights, another not at all."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.pair, self.idle = Pair(), Pair()
+
+    def forward(self, x: torch.Tensor, scale: float = 1.0) -> torch.Tensor:
+        up = torch.relu(nn.functional.linear(x, self.pair.up.weight, self.pair.up.bias))
+        return x + scale * nn.functional.linear(up, self.pair.down.weight, self.pair.down.bias)
+
+
+def test_no_data_reaches_what_no_call_and_no_weight_uses(tmp_path: Path) -> None:
+    model = Branchy(ByWeight).eval()
+    report = adascale.quantize(model, tmp_path, branchy_data(), **FEW)
+    pairs = [f"layers.{i}.pair" for i in range(3)]
+    names = [layer.name for block in report.blocks for layer in block.layers]
+    assert names == [f"{pair}.{name}" for pair in pairs for name in ("up", "down")]
+    unreached = [line for line in report.not_trained if "no data reaches it" in line]
+    assert unreached == [f"layers.{i}.idle: no data reaches it, full precision" for i in range(3)]
+
+
+class Settings(Branchy):
+    """The blocks' scale is 1 with a bias, and 2 without."""
+
+    def forward(self, x: torch.Tensor, bias: torch.Tensor | None = None) -> torch.Tensor:
+        x = self.stem(x if x.sum() > 0 else -x)
+        for layer in self.layers:
+            x = layer(x, scale=2.0 if bias is None else 1.0)
+        return self.head(x)
+
+
+def test_a_block_names_the_batch_that_it_was_captured_on(tmp_path: Path) -> None:
+    first, *others = branchy_data()
+    data = [{"x": first}, *({"x": x, "bias": torch.zeros(6)} for x in others)]
+    refusal = r"layers\.0: scale: got 2\.0, but the batch that it was captured on fixed it at 1\.0$"
+    with pytest.raises(adascale.Error, match=refusal):
+        adascale.quantize(Settings().eval(), tmp_path / "out", data, iterations=2, progress=False)

@@ -39,7 +39,8 @@ class FunctionDoor:
         module, beside = _call(model)
         is_tokenizer = callable(beside) and hasattr(beside, "eos_token_id")
         tokenizer = beside if is_tokenizer else self._tokenizer
-        batches = module_batches(module, tokenizer, data, self._given)
+        cure = "return (module, tokenizer) from the function"
+        batches = module_batches(module, tokenizer, cure, data, self._given)
         example = None if batches.calls else _example(model, module, None if is_tokenizer else beside)
         opened = open_module(module, model.rpartition(":")[2], batches, data, example, move_to(data, None))
         opened.is_shared = False

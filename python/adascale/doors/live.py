@@ -12,7 +12,7 @@ from .._C import option
 from ..errors import Error
 from ..live_parts import LiveParts, SimulatedParts, find_parts
 from ..live_runs import LiveRuns
-from ..signature import DATA_WORDS, Call, CallSignature, call_of
+from ..signature import BLOCK_WORDS, DATA_WORDS, Call, CallSignature, call_of
 from .door import DataRequest
 from .text_data import Batches
 
@@ -39,8 +39,8 @@ class LiveModel:
 def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: str) -> LiveModel:
     """Captures the model's blocks where it runs on the batch with the most inputs.
 
-    refusal: why there is no program of the whole. Errors: batches that cannot be cut as asked, NaN or
-    infinity, and those of :func:`adascale.live_parts.find_parts`.
+    refusal: why there is no program of the whole. Errors: batches without samples or that cannot be cut as
+    asked, NaN or infinity, and those of :func:`adascale.live_parts.find_parts`.
     """
     cut = cut_data(batches, data)
     for index, (args, kwargs) in enumerate(cut.calls):
@@ -49,7 +49,9 @@ def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: st
         except TypeError as error:
             raise Error(f"data: batch {index}: {error}") from error
     example = max(cut.calls, key=lambda call: len(_tensors_of(call)))
-    return LiveModel(find_parts(model, example, refusal, data.blocks or None, DATA_WORDS), cut)
+    patterns = data.blocks or None
+    found = find_parts(model, example, refusal, patterns, BLOCK_WORDS, own_buffers=True)
+    return LiveModel(found, cut)
 
 
 @dataclass(frozen=True)
@@ -66,8 +68,10 @@ def cut_data(batches: Batches, data: DataRequest) -> CutData:
     joined: the model may treat them differently."""
     calls = [call_of(batch) for batch in batches.calls]
     where = ", ".join(data.files) or "data"
-    _check_finite(calls, where)
     counts = [_count_samples(call) for call in calls]
+    if 0 in counts:
+        raise Error(f"{where}: batch {counts.index(0)} has no samples along dimension 0")
+    _check_finite(calls, where)
     is_cut = not batches.one_by_one and None not in counts
     given = sum(count or 0 for count in counts) if is_cut else len(calls)
     samples = given if data.samples is None else data.samples

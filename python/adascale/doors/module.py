@@ -27,14 +27,15 @@ def open_module(
     move: Callable[[nn.Module], None] = lambda _: None,
 ) -> OpenedModel:
     """Captures ``model`` on the first batch, or on ``example`` where there are none; block by block where
-    ``torch.export`` refuses the whole.
+    ``torch.export`` refuses the whole, or where batches are to stay as they are: those of a program of the
+    whole are cut from samples.
 
     move: puts a model that runs live on the device where it is to run.
     """
     shown = _two_samples(batches.calls[0]) if batches.calls else example
     _check_example(model, shown, "data" if batches.calls else "example")
     with grouped_experts(model):
-        whole = _capture_whole(model, shown, bool(batches.calls))
+        whole = _ONE_BY_ONE if batches.one_by_one else _capture_whole(model, shown, bool(batches.calls))
         if isinstance(whole, ExportError):
             move(model)
             parts = open_live(model, batches, data, str(whole))
@@ -47,6 +48,11 @@ def open_module(
         notes=batches.notes,
         is_shared=True,
     )
+
+
+_ONE_BY_ONE = ExportError(
+    "each batch is given as it is, but a program of the whole takes samples of one shape"
+)
 
 
 def _check_example(model: nn.Module, example: Any, where: str) -> None:
@@ -63,7 +69,10 @@ def _capture_whole(model: nn.Module, example: Any, has_data: bool) -> Capture | 
     except ExportError as error:
         if has_data:
             return error
-        raise ExportError(f"{error}; with {option('data')} it is taken block by block") from error
+        raise ExportError(
+            f"{error}; adascale quantize with {option('data')} and {option('dry_run')} shows such a model "
+            "block by block"
+        ) from error
 
 
 def move_to(data: DataRequest, default: str | None) -> Callable[[nn.Module], None]:
@@ -96,15 +105,21 @@ class ModuleDoor:
 
     def open(self, model: str, data: DataRequest) -> OpenedModel:
         stem = type(self._model).__name__
-        batches = module_batches(self._model, self._tokenizer, data, self._given)
+        cure = f"give {option('tokenizer')}"
+        batches = module_batches(self._model, self._tokenizer, cure, data, self._given)
         opened = open_module(self._model, stem, batches, data)
         if is_transformers(self._model):
             opened.writer = SavedWriter(self._model, self._tokenizer, self._model.name_or_path)
         return opened
 
 
-def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: GivenData | None) -> Batches:
-    """Batches of tensors, read from safetensors or made of texts; empty without data."""
+def module_batches(
+    model: nn.Module, tokenizer: Any, no_tokenizer: str, data: DataRequest, given: GivenData | None
+) -> Batches:
+    """Batches of tensors, read from safetensors or made of texts; empty without data.
+
+    no_tokenizer: the cure where texts need one.
+    """
     if given is not None and given.batches:
         data.refuse_text_options(TENSORS)
         batches = Batches(given.batches)
@@ -113,7 +128,7 @@ def module_batches(model: nn.Module, tokenizer: Any, data: DataRequest, given: G
         batches = Batches([read_tensors(data.files[0])])
     elif data.files or given is not None:
         if tokenizer is None:
-            raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; give tokenizer=")
+            raise Error(f"{type(model).__name__}: text data needs the model's tokenizer; {no_tokenizer}")
         if not is_transformers(model):
             raise Error(f"{type(model).__name__}: text data is for transformers models; give tensors")
         return read_text(data, given, text_model(model.config, tokenizer, [type(model).__name__]))

@@ -15,7 +15,8 @@ from .quantized import Prepared, QuantizedModel
 
 
 class FolderWriter:
-    """Keeps the source's shards, names, dtypes and metadata; copies every other file."""
+    """Keeps the source's shards, names, dtypes and metadata, but that of an earlier run of ours; copies every
+    other file."""
 
     def __init__(self, model: Any, source: str) -> None:
         self._model, self._source = model, Path(source)
@@ -133,11 +134,14 @@ def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     with safe_open(source, "pt") as shard:
-        metadata = shard.metadata()  # alone: the package writes several entries in random order
+        # An earlier run's tells of other weights. The bytes are the same each time for one entry alone: the
+        # package writes several in random order.
+        stored = (shard.metadata() or {}).items()
+        metadata = {key: value for key, value in stored if not key.startswith("adascale.")}
         tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
     for name in tensors.keys() & changed.keys():
         old, new = tensors[name], changed[name]
         if old.shape != new.shape:
             raise Error(f"hf: {name} is {tuple(old.shape)} in {source}, but {tuple(new.shape)} in the model")
         tensors[name] = new.to(old.dtype).contiguous()
-    save_file(tensors, target, metadata=metadata)
+    save_file(tensors, target, metadata=metadata or None)
