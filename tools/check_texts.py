@@ -40,7 +40,6 @@ MAY_SAY_NAMES = {
     ("adascale/core/spelling.cpp", "param_bw"): KEY_OF_A_LAYER,
     ("adascale/sim/layer_config.cpp", "param_bw"): KEY_OF_A_LAYER,
     ("adascale/sim/parts.cpp", "param_bw"): KEY_OF_A_LAYER,
-    ("adascale/tune/training_plan.cpp", "blocks"): "TEMPORARY: write option() there, then drop this line",
 }
 NAME_RULE = 'names an option in one caller\'s words: {}; write option("...")'
 TABLE_ROW = re.compile(r'\bvisit\(\s*"(\w+)"|\.alias = "(\w+)"')
