@@ -113,7 +113,8 @@ void bind_parts(py::module_& module) {
       .def("check_patterns", &check_patterns, py::arg("patterns"), Release())
       .def("check_unchanged", &check_outside_unchanged, Release())
       .def("begin_calibration", &begin_calibration, Release())
-      .def("end_calibration", &end_calibration, Release())
+      .def(
+          "end_calibration", [](const PartedModel& model) { end_calibration(model); }, Release())
       .def("abort_calibration", &abort_calibration, Release())
       .def("apply_adascale", &train_parts, py::arg("live"), py::arg("batches"), py::arg("options"),
            py::arg("progress"))

@@ -10,10 +10,12 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
+#include "adascale/core/progress.h"
 #include "adascale/core/spelling.h"
 #include "adascale/graph/tensor_version.h"
 #include "adascale/sim/calibration_steps.h"
 #include "adascale/sim/compute_device.h"
+#include "adascale/sim/sim_editor.h"
 
 namespace adascale {
 namespace {
@@ -139,15 +141,35 @@ void begin_calibration(const PartedModel& model) {
   for (const SimPart& part : model.parts) CalibrationSteps(part.sim).begin();
 }
 
+namespace {
+
+bool is_missed(const SimPart& part) {
+  return !part.sim.activations().empty() && CalibrationSteps(part.sim).calls() == 0;
+}
+
+void leave_off(const SimPart& part) {
+  CalibrationSteps(part.sim).abort();
+  for (int32_t i = 0; i < static_cast<int32_t>(part.sim.activations().size()); ++i)
+    SimEditor(part.sim).turn_off_activation(i, "no data reached it");
+  log_line(fmt::format("{}: no data reached it: its activations stay in full precision", part.path));
+}
+
+}  // namespace
+
 void end_calibration(const PartedModel& model, bool may_miss) {
   std::vector<std::string> missed;
-  for (const auto& [sim, path] : model.parts)
-    if (!sim.activations().empty() && CalibrationSteps(sim).calls() == 0) missed.push_back(path);
+  for (const SimPart& part : model.parts)
+    if (is_missed(part)) missed.push_back(part.path);
   ADA_CHECK(
       may_miss || missed.empty(),
       "compute_encodings: the forward pass never ran {}; call sim.model on data that reaches every block",
       fmt::join(missed, ", "));
-  for (const SimPart& part : model.parts) CalibrationSteps(part.sim).end();
+  for (const SimPart& part : model.parts) {
+    if (is_missed(part))
+      leave_off(part);
+    else
+      CalibrationSteps(part.sim).end();
+  }
 }
 
 void abort_calibration(const PartedModel& model) {

@@ -10,7 +10,7 @@ from live_models import BLOCKS, Branchy, branchy_data, changed, copies
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from test_doors_folder import run
-from torch import nn
+from torch import Tensor, nn
 
 import adascale
 
@@ -56,6 +56,31 @@ def test_a_module_that_branches_on_its_data(
     assert set(written["plan"]["model"]["layers"]) == {name.removesuffix(".weight") for name in WEIGHTS}
     assert written["plan"]["model"]["full_precision"] == ["stem", "head"]
     assert metadata_of(tmp_path / "Branchy.safetensors")["adascale.plan"] == written["adascale.plan"]
+
+
+class Fickle(Branchy):
+    """Leaves out its second block once the blocks are simulated; a real model would by its values."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        if x.sum() > 0:
+            x = -x
+        for index, layer in enumerate(self.layers):
+            if index != 1 or hasattr(layer.forward, "__self__"):
+                x = layer(x, scale=0.5)
+        return self.head(x)
+
+
+def test_a_block_that_nothing_reaches_once_quantized_costs_its_activations_alone(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    torch.manual_seed(0)
+    adascale.quantize(Fickle().eval(), tmp_path, branchy_data(), output_bw=8, param_bw=3, **FEW)
+    encodings = json.loads((tmp_path / "Fickle_torch.encodings").read_text())
+    named = {name.rsplit(".", 1)[0] for name in encodings["activation_encodings"]}
+    assert "layers.0" in named and "layers.1" not in named
+    assert "layers.1.up.weight" in encodings["param_encodings"]
+    assert "layers.1: no data reached it: its activations stay in full precision" in caplog.text
 
 
 def test_it_is_what_the_simulation_gives(branchy: nn.Module, tmp_path: Path) -> None:
