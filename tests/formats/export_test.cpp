@@ -274,7 +274,7 @@ TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
       const FileSizeLimit full(4096);
       error = error_of([&] { export_model(sim, folder.path("made"), "model", {format.name}); });
     }
-    EXPECT_NE(error.find(folder.path("made")), std::string::npos) << format.name << ": " << error;
+    EXPECT_NE(error.find(folder.path(".made.adascale")), std::string::npos) << format.name << ": " << error;
     EXPECT_TRUE(folder.is_empty()) << format.name;
   }
 }
