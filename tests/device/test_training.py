@@ -147,3 +147,23 @@ def test_activation_quantizers_and_encodings_files(tmp_path: Any) -> None:
         activations.append(sim)
     (cpu, cpu_loaded), (fake, fake_loaded) = outputs
     assert torch.equal(cpu, fake) and torch.equal(cpu, cpu_loaded) and torch.equal(fake, fake_loaded)
+
+
+def test_a_run_that_was_stopped_goes_on(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = ConsecutiveBlocks().eval(), seed_loader()
+    whole = train(model, data, FAKE)
+
+    class Stop(Exception):
+        pass
+
+    def stop(stage: str, *_: Any) -> None:
+        if stage.startswith("block 3/"):
+            raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(adascale.progress.Progress, "__enter__", lambda _: stop)
+        train(model, data, FAKE, checkpoint_dir=tmp_path / "kept")
+    resumed = train(model, data, FAKE, checkpoint_dir=tmp_path / "kept", resume=True)
+    assert resumed.losses == whole.losses
+    for name, expected in whole.encodings.items():
+        assert all(torch.equal(*pair) for pair in zip(resumed.encodings[name], expected, strict=True)), name

@@ -11,6 +11,7 @@ may end, and all its files must have the reference's bytes. Prints a table; exit
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import shutil
 import signal
@@ -89,7 +90,15 @@ def files_of(folder: Path) -> dict[str, bytes]:
 def has_aside(folder: Path) -> bool:
     """Whether files are being written for it, in it or in the folder beside it."""
     beside = folder.with_name(f".{folder.name}.adascale")
-    return any(True for _ in folder.glob(f"{ASIDE}*")) or (beside.exists() and any(beside.iterdir()))
+    return any(name.startswith(ASIDE) for name in names_in(folder)) or bool(names_in(beside))
+
+
+def names_in(folder: Path) -> list[str]:
+    """None where there is no such folder, which may go away at any moment."""
+    try:
+        return os.listdir(folder)
+    except FileNotFoundError:
+        return []
 
 
 def stage_of(command: Command, running: float) -> str:
