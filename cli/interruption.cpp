@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <csignal>
 #include <cstdio>
 #include <thread>
@@ -27,7 +28,9 @@ void tell(int signal) {
 
 void wait_and_end(const std::string& hint) {
   unsigned char signal = 0;
-  if (read(wake[0], &signal, 1) != 1 || signal == 0) return;
+  while (read(wake[0], &signal, 1) < 0 && errno == EINTR) {
+  }
+  if (signal == 0) return;
   StagedFiles::discard_all();
   fmt::print(stderr, "\nadascale: interrupted; {}\n", hint);
   std::fflush(nullptr);
@@ -44,7 +47,11 @@ Interruption::Interruption(std::string hint) {
   struct sigaction action {};
   action.sa_handler = tell;
   action.sa_flags = SA_RESTART;
-  for (int i = 0; i < 2; ++i) sigaction(kSignals[i], &action, &before[i]);
+  for (int i = 0; i < 2; ++i) {
+    sigaction(kSignals[i], &action, &before[i]);
+    if (before[i].sa_handler == SIG_IGN)
+      sigaction(kSignals[i], &before[i], nullptr);  // as the caller wants it
+  }
 }
 
 Interruption::~Interruption() {

@@ -48,6 +48,7 @@ AdaScaleReport train_parts(const PartedModel& model, const py::object& live, siz
   LiveInputs inputs(model, live_model);
   TrainingPlan plan = plan_training(model, inputs.sizes(), options);
   plan.data = inputs.digest();
+  plan.data_is_rounded = true;
   return train(model, plan, [&](size_t part) { return inputs.reach(part); });
 }
 

@@ -16,7 +16,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr size_t kMostLinks = 1000;  // an output folder has some dozens of files; somebody's home has more
 constexpr unsigned int kExchange = 1U << 1;  // RENAME_EXCHANGE of linux/fs.h
 
 bool swap_folders(const std::string& a, const std::string& b) {
@@ -60,15 +59,21 @@ void sync_folder(const std::string& path) {
   ::close(descriptor);
 }
 
-/// Every file and link below, from the folder: "sub/a.txt". Folders are not entries, empty ones too.
-std::vector<std::string> entries_in(const std::string& folder, size_t most) {
+/// Every file and link below, from the folder: "sub/a.txt". Folders are no entries.
+std::vector<std::string> entries_in(const std::string& folder) {
   std::vector<std::string> entries;
   for (const auto& entry : fs::recursive_directory_iterator(folder))
-    if (!entry.is_directory() || entry.is_symlink()) {
+    if (!entry.is_directory() || entry.is_symlink())
       entries.push_back(entry.path().lexically_relative(folder).string());
-      if (entries.size() > most) break;
-    }
   return entries;
+}
+
+/// Whether all that the folder holds are plain files of these names.
+bool holds_only(const std::string& folder, const std::set<std::string>& names) {
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (!entry.is_regular_file() || entry.is_symlink() || !names.contains(entry.path().filename().string()))
+      return false;
+  return true;
 }
 
 }  // namespace
@@ -88,64 +93,57 @@ bool FolderSwap::take_place() {
   std::error_code error;
   fs::remove_all(path_, error);
   fs::create_directory(path_, error);
-  if (!error) fs::permissions(path_, fs::status(folder_, error).permissions(), error);
-  return !error;
+  return !error && takes_after_folder();
+}
+
+/// The mode and the owner are those of the folder that it replaces.
+bool FolderSwap::takes_after_folder() const {
+  struct stat there {};
+  return stat(folder_.c_str(), &there) == 0 && chown(path_.c_str(), there.st_uid, there.st_gid) == 0 &&
+         chmod(path_.c_str(), there.st_mode & 07777) == 0;
 }
 
 FolderSwap::~FolderSwap() {
   if (lock_ < 0) return;
   std::error_code ignored;
-  if (!path_.empty()) fs::remove_all(path_, ignored);
+  if (!path_.empty() && !keeps_) fs::remove_all(path_, ignored);
   const fs::path place(folder_);
   fs::remove(place.parent_path() / ("." + place.filename().string() + ".adascale.lock"), ignored);
   ::close(lock_);
 }
 
-bool FolderSwap::link_others(const std::vector<std::string>& files) const {
-  const std::set<std::string> own(files.begin(), files.end());
-  const std::vector<std::string> others = entries_in(folder_, kMostLinks);
-  if (others.size() > kMostLinks) return false;
-  std::error_code error;
-  for (const auto& entry : fs::recursive_directory_iterator(folder_))
-    if (entry.is_directory() && !entry.is_symlink())
-      fs::create_directories(path_ / entry.path().lexically_relative(folder_), error);
-  for (const std::string& name : others) {
-    if (own.contains(name)) continue;
-    const fs::path from = folder_ / fs::path(name), to = path_ / fs::path(name);
-    if (linkat(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), 0) != 0) return false;
-  }
-  return !error;
-}
-
 /// What a writer left beside its file.
 void FolderSwap::remove_strangers(const std::vector<std::string>& files) const {
   const std::set<std::string> own(files.begin(), files.end());
-  for (const std::string& name : entries_in(path_, SIZE_MAX))
+  for (const std::string& name : entries_in(path_))
     if (!own.contains(name)) fs::remove(path_ / fs::path(name));
 }
 
-/// Files that came to the old folder while its files were linked.
-void FolderSwap::bring_newcomers() const {
-  std::error_code ignored;
-  for (const std::string& name : entries_in(path_, SIZE_MAX)) {
-    const fs::path to = folder_ / fs::path(name);
-    if (fs::exists(to, ignored)) continue;
-    fs::create_directories(to.parent_path(), ignored);
-    fs::rename(path_ / fs::path(name), to, ignored);
+/// Files that came to the old folder in between go over. False: one could not.
+bool FolderSwap::bring_newcomers(const std::vector<std::string>& files) const {
+  const std::set<std::string> own(files.begin(), files.end());
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path_, error)) {
+    const std::string name = entry.path().filename().string();
+    if (!own.contains(name)) fs::rename(entry.path(), folder_ / fs::path(name), error);
+    if (error) return false;
   }
+  return !error;
 }
 
 bool FolderSwap::commit(const std::vector<std::string>& files) {
   try {
     remove_strangers(files);
-    if (!link_others(files)) return false;
+    if (!holds_only(folder_, {files.begin(), files.end()})) return false;
   } catch (const fs::filesystem_error&) {  // boundary: an entry went away or cannot be read
     return false;
   }
+  for (const auto& entry : fs::recursive_directory_iterator(path_))
+    if (entry.is_directory()) sync_folder(entry.path().string());
   sync_folder(path_);
   if (!swap_folders(path_, folder_)) return false;
   sync_folder(fs::path(folder_).parent_path().string());
-  bring_newcomers();
+  keeps_ = !bring_newcomers(files);
   return true;
 }
 

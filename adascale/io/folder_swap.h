@@ -19,18 +19,19 @@ class FolderSwap {
   bool is_usable() const { return !path_.empty(); }
   const std::string& path() const { return path_; }
 
-  /// Links the folder's other files beside the new ones, which are named from it, and exchanges the two. False, with
-  /// the folder as it was: the file system has no links or no exchange, or there are too many files.
+  /// Exchanges the two. False, with the folder as it was, if it holds anything but files that `files` (named from the
+  /// folder) replace: the user's own are never moved. Also where the file system knows no exchange.
   bool commit(const std::vector<std::string>& files);
 
  private:
   bool take_place();
-  bool link_others(const std::vector<std::string>& files) const;
+  bool takes_after_folder() const;
   void remove_strangers(const std::vector<std::string>& files) const;
-  void bring_newcomers() const;
+  bool bring_newcomers(const std::vector<std::string>& files) const;
 
   std::string folder_, path_;
   int lock_ = -1;
+  bool keeps_ = false;  // what is in the place now is the user's
 };
 
 }  // namespace adascale

@@ -58,6 +58,20 @@ Staging& staging() {
   return *of_process;
 }
 
+/// A trial file finds more than the permission bits do: a read-only or full disk refuses it too. It has no name where
+/// the file system can, so that a kill leaves none. Returns errno, or 0.
+int try_file(const std::string& folder) {
+  int descriptor = ::open(folder.c_str(), O_WRONLY | O_TMPFILE | O_CLOEXEC, 0600);
+  const std::string trial = folder + "/" + kAside + random_tag();
+  if (descriptor < 0) {
+    descriptor = ::open(trial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    if (descriptor < 0) return errno;
+    ::unlink(trial.c_str());
+  }
+  ::close(descriptor);
+  return 0;
+}
+
 bool is_json(const std::string& name) {
   return name.ends_with(".json");
 }
@@ -70,14 +84,10 @@ StagedFiles::StagedFiles(const std::string& folder, Place place) : folder_(folde
             "{}: is a file, expected a folder", folder_);
   made_folder_ = fs::create_directories(folder_, error);
   ADA_CHECK(!error, "{}: the folder cannot be made: {}", folder_, error.message());
-  // A trial file finds more than the permission bits do: a read-only or full disk refuses it too.
-  const std::string trial = folder_ + "/" + kAside + random_tag();
-  const int descriptor = ::open(trial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  const int reason = errno;
-  if (descriptor < 0 && made_folder_) fs::remove(folder_, error);
-  ADA_CHECK(descriptor >= 0, "{}: the folder is not writable: {}", folder_, std::strerror(reason));
-  ::close(descriptor);
-  ::unlink(trial.c_str());
+  if (const int reason = try_file(folder_); reason != 0) {
+    if (made_folder_) fs::remove(folder_, error);
+    fail("{}: the folder is not writable: {}", folder_, std::strerror(reason));
+  }
   const std::lock_guard lock(staging().mutex);
   if (place == Place::kFolder) swap_ = std::make_unique<FolderSwap>(folder_);
   if (swap_ && !swap_->is_usable()) swap_.reset();

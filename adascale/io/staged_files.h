@@ -14,8 +14,8 @@ namespace adascale {
 ///   files.commit();
 ///
 /// Without commit() the destructor removes the written files and leaves the folder as it was. A process that dies at
-/// any moment leaves the old files or the new ones where FolderSwap is usable; elsewhere some of each may be left if it
-/// dies in the commit itself.
+/// any moment leaves the old files or the new ones where the folder is new, empty or holds only files that are replaced
+/// (FolderSwap). Elsewhere they are renamed one by one, indices last: dying in the midst of that leaves some of each.
 class StagedFiles {
  public:
   enum class Place {

@@ -69,7 +69,13 @@ QuantizeRequest settled(QuantizeRequest request, const OpenedModel& model) {
 void check_no_unfinished(const QuantizeRequest& request) {
   AdaScaleOptions training = request.training;
   if (training.checkpoint_dir.empty()) training.checkpoint_dir = checkpoint_of(request);
-  if (keeps_blocks(training)) count_finished(training.checkpoint_dir, training.resume);
+  ADA_CHECK(!training.resume || keeps_blocks(training),
+            "{}: nothing is kept, with {} or recipe {}; leave it out", option("resume"),
+            option("checkpoint_dir", "none"), training.recipe);
+  if (!keeps_blocks(training)) return;
+  const bool is_new = !std::filesystem::exists(training.checkpoint_dir);
+  check_checkpoint_folder(training.checkpoint_dir);
+  if (!is_new) count_finished(training.checkpoint_dir, training.resume);
 }
 
 void check_has_blocks(const ModelPlan& plan, const std::string& model) {
@@ -129,6 +135,7 @@ void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats,
   plan.live->look();
   plan.training = plan_training(plan.live->model, plan.live->inputs->sizes(), plan.request.training);
   plan.training.data = plan.live->inputs->digest();
+  plan.training.data_is_rounded = true;
 }
 
 /// The files of the planned model, and what else of the user's they would touch.

@@ -26,18 +26,32 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kRun = "run.json", *kLock = "lock", *kBlock = "block-", *kEnding = ".safetensors";
+constexpr const char* kMagic = "checkpoint of adascale";
 constexpr const char* kAside = ".adascale-";  // StagedFiles' own, left behind by a kill
 
 std::string name_of(size_t block) {
   return fmt::format("{}{:05}{}", kBlock, block, kEnding);
 }
 
+/// "block-00012.safetensors".
 bool is_block(const std::string& name) {
-  return name.starts_with(kBlock) && name.ends_with(kEnding);
+  const std::string number = name.size() == name_of(0).size() ? name.substr(std::strlen(kBlock), 5) : "";
+  return !number.empty() &&
+         std::all_of(number.begin(), number.end(), [](char c) { return c >= '0' && c <= '9'; }) &&
+         name == kBlock + number + kEnding;
 }
 
 bool is_ours(const std::string& name) {
   return name == kRun || name == kLock || is_block(name) || name.starts_with(kAside);
+}
+
+/// Whether another process, or another Checkpoint of this one, has the lock.
+bool is_in_use(const std::string& folder) {
+  const int lock = ::open((folder + "/" + kLock).c_str(), O_RDWR | O_CLOEXEC);
+  if (lock < 0) return false;
+  const bool is_taken = flock(lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  ::close(lock);
+  return is_taken;
 }
 
 std::vector<std::string> names_in(const std::string& folder) {
@@ -49,7 +63,7 @@ std::vector<std::string> names_in(const std::string& folder) {
 }
 
 OrderedJson to_json(const Fingerprint& fingerprint) {
-  return {{"result", fingerprint.result}, {"bits", fingerprint.bits}};
+  return {{"file", kMagic}, {"result", fingerprint.result}, {"bits", fingerprint.bits}};
 }
 
 Fingerprint::Fields fields_of(const JsonReader& json) {
@@ -62,6 +76,8 @@ Fingerprint read_fingerprint(const std::string& path) {
   try {
     const OrderedJson json = parse_json(read_text_file(path, "a checkpoint's run"), path);
     const JsonReader reader(json, path);
+    const auto magic = reader.find("file");
+    ADA_CHECK(magic && magic->text() == kMagic, "{}: is no file of a checkpoint of adascale", path);
     return {.result = fields_of(reader.get("result")), .bits = fields_of(reader.get("bits"))};
   } catch (const Error& error) {  // boundary: adds the cure
     fail("{}; remove the checkpoint's folder to start anew", error.what());
@@ -73,14 +89,33 @@ std::string value_in(const Fingerprint::Fields& fields, const std::string& name)
   return found == fields.end() ? "nothing" : found->second;
 }
 
+/// The data of a model in parts are known by what reaches its parts, which other threads or devices round
+/// otherwise.
 void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
   Objections objections;
+  const bool knows_data = !now.data_is_rounded || saved.bits == now.bits;
   for (const auto& [name, value] : now.result)
-    if (value_in(saved.result, name) != value)
+    if (value_in(saved.result, name) != value && (name != "data" || knows_data))
       objections.add(
           "{}: {}: got {}, but the interrupted run had {}; give the same, or remove the folder to start anew",
           folder, name, value, value_in(saved.result, name));
   objections.raise();
+}
+
+}  // namespace
+
+namespace {
+
+int64_t finished_in(const std::string& folder, bool resume) {
+  const std::vector<std::string> names = names_in(folder);
+  if (std::find(names.begin(), names.end(), kRun) == names.end()) return 0;
+  const int64_t finished = std::count_if(names.begin(), names.end(), is_block);
+  ADA_CHECK(
+      resume || finished == 0,
+      "{}: holds {} finished blocks of an interrupted run; go on with {}, or remove the folder to start "
+      "anew",
+      folder, finished, option("resume", true));
+  return finished;
 }
 
 }  // namespace
@@ -92,9 +127,9 @@ struct Checkpoint::Folder {
   std::optional<int> own_threads;  // of the process, where the interrupted run had another number
 
   explicit Folder(const std::string& folder) : path(folder) {
+    check_checkpoint_folder(path);
     std::error_code error;
-    fs::create_directories(path, error);
-    ADA_CHECK(!error, "{}: the folder cannot be made: {}", path, error.message());
+    fs::create_directories(path, error);  // the check leaves none
     lock = ::open((path + "/" + kLock).c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     ADA_CHECK(lock >= 0, "{}: the folder is not writable: {}", path, std::strerror(errno));
     // Some file systems know no locks; there two runs are the user's care.
@@ -110,12 +145,6 @@ struct Checkpoint::Folder {
   Folder(const Folder&) = delete;
 
   std::string file(const std::string& name) const { return path + "/" + name; }
-
-  void check_ours() const {
-    for (const std::string& name : names_in(path))
-      ADA_CHECK(is_ours(name), "{}: holds {}, which is no file of a checkpoint; give another {}", path, name,
-                option("checkpoint_dir"));
-  }
 
   void remove_blocks_from(size_t first) const {
     for (const std::string& name : names_in(path))
@@ -148,6 +177,8 @@ void Checkpoint::Folder::take_over_bits(const Fingerprint& saved, const Fingerpr
     if (threads > 0 && threads <= static_cast<int>(std::thread::hardware_concurrency())) {
       own_threads = at::get_num_threads();
       at::set_num_threads(threads);
+      log_line(fmt::format("{}: trains with {} threads, as the interrupted run did, for the same bytes", path,
+                           threads));
     } else {
       others.push_back(fmt::format("{} {} instead of {}", name, value, before));
     }
@@ -163,8 +194,7 @@ Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 
 Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint)
     : folder_(std::make_unique<Folder>(folder)) {
-  folder_->check_ours();
-  const int64_t finished = count_finished(folder, resume);
+  const int64_t finished = finished_in(folder, resume);
   folder_->remove_leftovers();
   if (finished > 0) {
     const Fingerprint saved = read_fingerprint(folder_->file(kRun));
@@ -190,14 +220,13 @@ std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<Expec
   } catch (const Error& error) {  // boundary: the block is trained again
     log_line(fmt::format("{}; trained again from this block on", error.what()));
     folder_->goes_on = false;
-    folder_->remove_blocks_from(block);
     return std::nullopt;
   }
 }
 
 void Checkpoint::write(size_t block, const SavedBlock& saved) {
   if (!folder_) return;
-  if (std::exchange(folder_->goes_on, false)) folder_->remove_blocks_from(block);
+  folder_->goes_on = false;  // later ones are as good, but of another run's making: they are written over
   folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
 }
 
@@ -206,23 +235,36 @@ bool keeps_blocks(const AdaScaleOptions& options) {
 }
 
 int64_t count_finished(const std::string& folder, bool resume) {
+  ADA_CHECK(!is_in_use(folder), "{}: another run works in this folder; wait for it, or give another {}",
+            folder, option("checkpoint_dir"));
+  return finished_in(folder, resume);
+}
+
+void check_checkpoint_folder(const std::string& folder) {
+  const std::string cure =
+      fmt::format("give another {}, or {}", option("checkpoint_dir"), option("checkpoint_dir", "none"));
+  try {
+    const StagedFiles probe(folder, StagedFiles::Place::kEachFile);
+  } catch (const Error& error) {  // boundary: adds the cure
+    fail("{}; {}", error.what(), cure);
+  }
   const std::vector<std::string> names = names_in(folder);
-  if (std::find(names.begin(), names.end(), kRun) == names.end()) return 0;
-  const int64_t finished = std::count_if(names.begin(), names.end(), is_block);
-  ADA_CHECK(
-      resume || finished == 0,
-      "{}: holds {} finished blocks of an interrupted run; go on with {}, or remove the folder to start "
-      "anew",
-      folder, finished, option("resume", true));
-  return finished;
+  const bool has_run = std::find(names.begin(), names.end(), kRun) != names.end();
+  for (const std::string& name : names) {
+    ADA_CHECK(is_ours(name), "{}: holds {}, which is no file of a checkpoint; {}", folder, name, cure);
+    ADA_CHECK(has_run || !is_block(name), "{}: holds {}, but no {}; remove the folder, or {}", folder, name,
+              kRun, cure);
+  }
+  if (has_run) read_fingerprint(folder + "/" + kRun);
 }
 
 void remove_checkpoint(const std::string& folder) {
   std::error_code ignored;
-  if (!fs::exists(folder + "/" + kRun, ignored)) return;
+  if (!fs::exists(folder + "/" + kRun, ignored) || is_in_use(folder)) return;
   for (const std::string& name : names_in(folder))
-    if (is_ours(name)) fs::remove(folder + "/" + name, ignored);
-  fs::remove(folder, ignored);  // only when empty
+    if (is_ours(name) && name != kRun) fs::remove(folder + "/" + name, ignored);
+  fs::remove(folder + "/" + kRun, ignored);  // last: what is left without it is nobody's
+  fs::remove(folder, ignored);               // only when empty
 }
 
 }  // namespace adascale

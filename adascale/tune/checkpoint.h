@@ -24,10 +24,10 @@ class Checkpoint {
   ~Checkpoint();
   Checkpoint(Checkpoint&&) noexcept;
 
-  /// The block of that number, if the interrupted run finished it. A damaged file, and all after it, count as
-  /// not there, and the log says so.
+  /// The block of that number, if the interrupted run finished it. Where a file cannot be read or is damaged, it and
+  /// all after it count as not there, and the log says so.
   std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
-  /// From the first call on the interrupted run's later blocks are gone.
+  /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
 
  private:
@@ -37,6 +37,9 @@ class Checkpoint {
 
 /// Whether the options ask for a checkpoint.
 bool keeps_blocks(const AdaScaleOptions& options);
+
+/// Throws (user) unless the folder can be made and written to, and holds nothing but a checkpoint's files.
+void check_checkpoint_folder(const std::string& folder);
 
 /// The number of finished blocks there. Throws (user) if there are any and `resume` is off: hours of work would
 /// be lost.

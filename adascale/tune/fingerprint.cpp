@@ -22,8 +22,14 @@ void add(Digest& digest, const Argument& argument) {
   for (const Argument& item : argument.items) add(digest, item);
 }
 
-/// The nodes with their operands, and the tensors, by name.
+/// Inputs, nodes with their operands, outputs, and the tensors by name.
 void add(Digest& digest, const Program& program) {
+  for (const ProgramInput& input : program.inputs) {
+    digest.add(static_cast<int64_t>(input.kind));
+    digest.add(input.name);
+    digest.add_value(input.constant);
+  }
+  for (const Argument& output : program.outputs) add(digest, output);
   for (const Node& node : program.nodes) {
     digest.add(node.target);
     for (const auto& [name, argument] : node.inputs) {
@@ -52,6 +58,7 @@ void add(Digest& digest, const QuantizedWeight& weight) {
   for (const int64_t axis : grid.stack_axes) digest.add(axis);
   digest.add(weight.range.min);
   digest.add(weight.range.max);
+  if (weight.encoding) digest.add(weight.encoding->codes);  // decided already, by a file
 }
 
 /// `give` adds each simulation's part.
@@ -92,6 +99,7 @@ Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const Qua
                      {"blocks", names_of_blocks(plan)},
                      {"recipe", plan.recipe.name},
                      {"iterations", fmt::format("{}", plan.iterations)},
+                     {"epochs", fmt::format("{}", options.num_epochs.value_or(0))},
                      {"held_out_batches", fmt::format("{}", options.held_out_batches)},
                      {"keep_better", fmt::format("{}", options.keep_better)},
                      {"precision", c10::toString(plan.compute_type)},
@@ -99,8 +107,10 @@ Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const Qua
                      {"seed", fmt::format("{}", options.seed)}},
           .bits = {{"threads", fmt::format("{}", at::get_num_threads())},
                    {"instructions", kernel_target()},
+                   {"torch_patch", fmt::format("{}", TORCH_VERSION_PATCH)},
                    {"device", sims.front()->program().device.str()},
-                   {"deterministic", fmt::format("{}", options.deterministic)}}};
+                   {"deterministic", fmt::format("{}", options.deterministic)}},
+          .data_is_rounded = plan.data_is_rounded};
 }
 
 }  // namespace adascale

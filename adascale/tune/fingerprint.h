@@ -10,8 +10,9 @@ namespace adascale {
 /// What a training's result depends on, by names that messages use. Long contents are digests.
 struct Fingerprint {
   using Fields = std::map<std::string, std::string>;
-  Fields result;  ///< another value gives other codes: options, layers, model, data, versions
-  Fields bits;    ///< another value rounds sums otherwise: threads, instruction set, device
+  Fields result;                 ///< another value gives other codes: options, layers, model, data, versions
+  Fields bits;                   ///< another value rounds sums otherwise: threads, instruction set, device
+  bool data_is_rounded = false;  ///< the digest of the data is of computed values: other bits, another digest
 };
 
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims);

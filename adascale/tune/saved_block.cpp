@@ -129,6 +129,23 @@ std::string digest_of(const std::vector<NamedTensor>& tensors) {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
+/// A digest is no proof of who wrote the file.
+void check_encoding(const std::string& path, const Encoding& encoding, const ExpectedWeight& weight) {
+  const std::vector<int64_t> scales = scale_sizes(weight.sizes, weight.grid);
+  const auto fits = [&](const at::Tensor& tensor, bool is_float) {
+    return tensor.sizes() == scales && tensor.is_floating_point() == is_float;
+  };
+  ADA_CHECK(encoding.name == weight.name && encoding.codes.sizes() == weight.sizes,
+            "{}: has {} [{}], expected {} [{}]", path, encoding.name, fmt::join(encoding.codes.sizes(), ", "),
+            weight.name, fmt::join(weight.sizes, ", "));
+  ADA_CHECK(c10::isIntegralType(encoding.codes.scalar_type(), /*includeBool=*/false) &&
+                fits(encoding.scale, true) && fits(encoding.offset, false) &&
+                (!encoding.minimum || fits(*encoding.minimum, true)) &&
+                encoding.scale.isfinite().all().item<bool>() && encoding.source_dtype == weight.dtype,
+            "{}: {}: has codes, scales or offsets of another kind than its grid, {}", path, weight.name,
+            to_string(weight.grid));
+}
+
 Encoding encoding_from(const std::string& path, size_t index, const OrderedJson& json,
                        const ExpectedWeight& weight, const Tensors& tensors) {
   const std::string own = fmt::format("{}.", index), part = own + "part.";
@@ -143,11 +160,7 @@ Encoding encoding_from(const std::string& path, size_t index, const OrderedJson&
     encoding.minimum = minimum->second.clone();
   for (const auto& [name, tensor] : tensors)
     if (name.starts_with(part)) encoding.parts[name.substr(part.size())] = tensor.clone();
-  const std::vector<int64_t> scales = scale_sizes(weight.sizes, weight.grid);
-  ADA_CHECK(encoding.name == weight.name && encoding.codes.sizes() == weight.sizes &&
-                encoding.scale.sizes() == scales && encoding.offset.sizes() == scales,
-            "{}: has {} [{}], expected {} [{}]", path, encoding.name, fmt::join(encoding.codes.sizes(), ", "),
-            weight.name, fmt::join(weight.sizes, ", "));
+  check_encoding(path, encoding, weight);
   return encoding;
 }
 
@@ -170,7 +183,8 @@ Tensors read_whole(const std::string& path) {
 ExpectedWeight expected_weight(const QuantizationSimModel& sim, int32_t index) {
   const QuantizedWeight& weight = sim.weights()[index];
   const std::string& name = weight.layer.parameters.front();
-  return {name, weight.grid, sim.program().state.at(name).sizes().vec()};
+  const at::Tensor& source = sim.program().state.at(name);
+  return {name, weight.grid, source.sizes().vec(), source.scalar_type()};
 }
 
 void write_block(const std::string& path, const SavedBlock& block) {

@@ -24,6 +24,7 @@ struct ExpectedWeight {
   std::string name;
   Grid grid;
   std::vector<int64_t> sizes;
+  c10::ScalarType dtype;
 };
 
 ExpectedWeight expected_weight(const QuantizationSimModel& sim, int32_t weight);

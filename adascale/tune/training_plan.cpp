@@ -70,6 +70,8 @@ void check_budget(const AdaScaleOptions& options, const Recipe& recipe, Objectio
   if (options.num_epochs && options.num_iterations)
     objections.add("apply_adascale: got {} and {}, expected one of them", option("epochs"),
                    option("iterations"));
+  if (options.resume && options.checkpoint_dir.empty())
+    objections.add("{}: nothing is kept without {}; give it too", option("resume"), option("checkpoint_dir"));
   if (options.lr_scale == 0)
     objections.add("{}: got {}, expected more than 0", option("lr_scale"), options.lr_scale);
 }

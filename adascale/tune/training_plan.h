@@ -38,6 +38,7 @@ struct TrainingPlan {
   /// The digest of the batches' content, where there is a checkpoint. Of a model in parts, whose batches
   /// may be sizes alone, who has the content sets it.
   std::string data = {};
+  bool data_is_rounded = false;  ///< the digest is of values that a model computed
   /// One line per layer that keeps round-to-nearest or full precision, with the reason.
   std::vector<std::string> not_trained;
 

@@ -173,20 +173,32 @@ TEST_F(StagedFilesTest, who_stands_in_the_folder_sees_the_files) {
   EXPECT_EQ(content_of(folder), (Content{{"a.txt", "A"}}));
 }
 
-TEST_F(StagedFilesTest, a_folder_of_very_many_files_is_not_built_anew) {
-  fs::create_directories(folder);
-  for (int i = 0; i < 1001; ++i) write(folder / std::to_string(i), "x");
+TEST_F(StagedFilesTest, a_folder_is_exchanged_only_where_nothing_else_is_in_it) {
   const auto inode = [&] {
     struct stat there {};
     stat(folder.c_str(), &there);
     return there.st_ino;
   };
-  const auto before = inode();
-  StagedFiles files(folder);
-  write(files.path("a.txt"), "A");
-  files.commit();
-  EXPECT_EQ(inode(), before);
-  EXPECT_EQ(files_in_folder(), 1002U);
+  const auto put = [&] {
+    StagedFiles files(folder);
+    write(files.path("a.txt"), "A");
+    files.commit();
+  };
+  fs::create_directories(folder);
+  const auto made = inode();
+  put();
+  const auto first = inode();
+  put();
+  const auto second = inode();
+  EXPECT_NE(made, first) << "empty";
+  EXPECT_NE(first, second) << "holds what is replaced";
+  write(folder / "mine.txt", "mine");
+  put();
+  EXPECT_EQ(inode(), second);
+  fs::remove(folder / "mine.txt");
+  fs::create_directory(folder / "sub");
+  put();
+  EXPECT_EQ(inode(), second);
 }
 
 TEST_F(StagedFilesTest, single_files_are_renamed_within_the_folder) {

@@ -141,9 +141,7 @@ class Checkpoints : public ::testing::Test {
 TEST_F(Checkpoints, EveryRecipeGoesOn) {
   for (const Recipe& recipe : recipes()) {
     SCOPED_TRACE(recipe.name);
-    AdaScaleOptions options = few(recipe.name);
-    if (!recipe.trains()) options.num_iterations.reset();
-    if (recipe.trains()) expect_resumes([] { return seed_sim(); }, options);
+    if (recipe.trains()) expect_resumes([] { return seed_sim(); }, few(recipe.name));
   }
 }
 
@@ -291,8 +289,44 @@ TEST_F(Checkpoints, AFolderOfOtherFilesIsRefused) {
   std::ofstream(file("thesis.tex")) << "text";
   EXPECT_EQ(error_of([&] { resume(); }), options_.checkpoint_dir +
                                              ": holds thesis.tex, which is no file of a checkpoint; give "
-                                             "another checkpoint_dir");
+                                             "another checkpoint_dir, or checkpoint_dir = \"none\"");
   EXPECT_EQ(text_of(file("thesis.tex")), "text");
+}
+
+TEST_F(Checkpoints, BlocksWithoutTheirRunAreNobodysToRemove) {
+  interrupt(3);
+  std::filesystem::remove(file("run.json"));
+  EXPECT_NE(error_of([&] { resume(); }).find(": holds block-0000"), std::string::npos);
+  EXPECT_TRUE(std::filesystem::exists(file("block-00001.safetensors")));
+}
+
+TEST_F(Checkpoints, SomebodysRunIsNotWrittenOver) {
+  std::filesystem::create_directories(options_.checkpoint_dir);
+  std::ofstream(file("run.json")) << "{\"epoch\": 3}";
+  EXPECT_NE(error_of([&] { resume(); }).find("is no file of a checkpoint of adascale"), std::string::npos);
+  EXPECT_EQ(text_of(file("run.json")), "{\"epoch\": 3}");
+}
+
+TEST_F(Checkpoints, AForgedBlockIsTrainedAgain) {
+  const Result whole = train([] { return seed_sim(); }, few());
+  interrupt(4);
+  SavedBlock forged;
+  const QuantizationSimModel sim = seed_sim();
+  for (const int32_t weight : {0, 1}) forged.encodings.push_back(sim.weight_encoding(weight));
+  forged.encodings[0].codes = forged.encodings[0].codes.to(at::kFloat);
+  write_block(file("block-00000.safetensors"), forged);
+  expect_same(resume(), whole);
+  EXPECT_NE(log_.find("has codes, scales or offsets of another kind than its grid"), std::string::npos)
+      << log_;
+}
+
+TEST_F(Checkpoints, ResumeNeedsAFolder) {
+  AdaScaleOptions options = few();
+  options.resume = true;
+  EXPECT_NE(error_of([&] {
+              train([] { return seed_sim(); }, options);
+            }).find("resume: nothing is kept without checkpoint_dir; give it too"),
+            std::string::npos);
 }
 
 TEST_F(Checkpoints, TwoRunsDoNotShareAFolder) {

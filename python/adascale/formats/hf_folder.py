@@ -42,6 +42,8 @@ class FolderWriter:
         return prepared
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        from safetensors import SafetensorError
+
         values = {name: value for names, value in model.changed_values() for name in names}
         changed = SourceNames(self._model, self._stored_names()).rename(values)
         try:
@@ -49,8 +51,8 @@ class FolderWriter:
                 _rewrite(self._source / shard, path(shard), changed)
             for name in self._copies:
                 shutil.copyfile(self._source / name, path(name))
-        except OSError as error:
-            raise Error(f"hf: cannot be written: {first_line(error)}") from error
+        except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
+            raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
 
     def stored_names(self) -> dict[str, str]:
         """Each parameter that the folder holds as one tensor of its shape -> the folder's name for it."""

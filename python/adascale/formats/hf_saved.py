@@ -25,6 +25,8 @@ class SavedWriter:
         return Prepared(objections, files=FILES, write=self._write)
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        from safetensors import SafetensorError
+
         state = dict(self._model.state_dict())
         state.update((name, value) for names, value in model.changed_values() for name in names)
         first = path("config.json")
@@ -34,7 +36,7 @@ class SavedWriter:
                     self._model.save_pretrained(aside, state_dict=state)
                     if self._tokenizer is not None:
                         self._tokenizer.save_pretrained(aside)
-            except OSError as error:
+            except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
                 raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
             for name in sorted(os.listdir(aside)):
                 os.replace(os.path.join(aside, name), first if name == "config.json" else path(name))
