@@ -102,10 +102,6 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
   objections.raise();
 }
 
-}  // namespace
-
-namespace {
-
 int64_t finished_in(const std::string& folder, bool resume) {
   const std::vector<std::string> names = names_in(folder);
   if (std::find(names.begin(), names.end(), kRun) == names.end()) return 0;
@@ -145,11 +141,6 @@ struct Checkpoint::Folder {
   Folder(const Folder&) = delete;
 
   std::string file(const std::string& name) const { return path + "/" + name; }
-
-  void remove_blocks_from(size_t first) const {
-    for (const std::string& name : names_in(path))
-      if (is_block(name) && name >= name_of(first)) fs::remove(file(name));
-  }
 
   void remove_leftovers() const {
     for (const std::string& name : names_in(path))
@@ -205,7 +196,6 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
     return;
   }
   if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
-  folder_->remove_blocks_from(0);
   folder_->put(kRun, [&](const std::string& path) {
     std::ofstream file(path);
     file << to_json(fingerprint).dump(1) << "\n";
