@@ -46,7 +46,8 @@ OpenedParts to_parts(const py::object& opened) {
   }
   model.refusal = opened.attr("refusal").cast<std::string>();
   model.not_captured = to_left_out(opened.attr("not_captured").cast<Notes>());
-  model.places = to_places(opened.attr("places").cast<Places>());
+  model.idle = opened.attr("idle").cast<std::vector<std::string>>();
+  model.places = opened.attr("places").cast<std::vector<PlacedTensor>>();
   model.device = c10::Device(opened.attr("device").cast<std::string>());
   model.batches = opened.attr("batches").cast<int64_t>();
   model.samples = opened.attr("samples").cast<int64_t>();

@@ -31,13 +31,6 @@ std::vector<PartedModel::LeftOut> to_left_out(const Notes& notes) {
   return left_out;
 }
 
-std::vector<PlacedTensor> to_places(const Places& places) {
-  std::vector<PlacedTensor> placed;
-  for (const auto& [name, tensor, is_parameter, owner, version] : places)
-    placed.push_back({name, tensor, is_parameter, owner, version});
-  return placed;
-}
-
 std::vector<NamedTensor> to_named(const std::vector<std::pair<std::string, at::Tensor>>& tensors) {
   std::vector<NamedTensor> named;
   for (const auto& [name, tensor] : tensors) named.push_back({name, tensor});

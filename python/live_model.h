@@ -2,7 +2,6 @@
 #include <torch/csrc/utils/pybind.h>
 
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -13,10 +12,8 @@
 namespace adascale::python {
 
 using Notes = std::vector<std::pair<std::string, std::string>>;  // a module's path and a reason
-using Places = std::vector<std::tuple<std::string, at::Tensor, bool, uint64_t, int64_t>>;
 
 std::vector<PartedModel::LeftOut> to_left_out(const Notes& notes);
-std::vector<PlacedTensor> to_places(const Places& places);
 std::vector<NamedTensor> to_named(const std::vector<std::pair<std::string, at::Tensor>>& tensors);
 
 /// A model that Python runs (`live_runs.LiveRuns`), which knows `batches` batches. Its functions may be

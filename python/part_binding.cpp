@@ -3,6 +3,7 @@
 #include "adascale/core/error.h"
 #include "adascale/formats/encodings/load.h"
 #include "adascale/formats/format.h"
+#include "adascale/graph/tensor_version.h"
 #include "adascale/io/pt2.h"
 #include "adascale/tune/live_inputs.h"
 #include "adascale/tune/module_runs.h"
@@ -26,9 +27,10 @@ std::vector<SimPart> to_parts(const Parts& parts) {
 }
 
 std::unique_ptr<PartedModel> make_model(const Parts& parts, const std::string& refusal,
-                                        const Notes& not_captured, const Places& places) {
+                                        const Notes& not_captured, const std::vector<PlacedTensor>& places,
+                                        const std::string& device) {
   return std::make_unique<PartedModel>(
-      make_parted_model(to_parts(parts), refusal, to_left_out(not_captured), to_places(places)));
+      make_parted_model(to_parts(parts), refusal, to_left_out(not_captured), places, c10::Device(device)));
 }
 
 std::vector<size_t> pick(const std::vector<std::tuple<std::string, std::string, int64_t>>& calls,
@@ -107,10 +109,15 @@ void bind_parts(py::module_& module) {
           "leave",
           [](LiveFlow& flow, size_t part, const py::list& outputs) { flow.leave(part, to_values(outputs)); },
           py::arg("part"), py::arg("outputs"));
+  py::class_<PlacedTensor>(module, "PlacedTensor")
+      .def(py::init([](const std::string& name, const at::Tensor& tensor, bool is_parameter, uint64_t owner) {
+             return PlacedTensor{name, tensor, is_parameter, owner, version_of(tensor)};
+           }),
+           py::arg("name"), py::arg("tensor"), py::arg("is_parameter"), py::arg("owner"));
   // The model refers to the simulations in the list of its parts.
   py::class_<PartedModel>(module, "PartedModel")
       .def(py::init(&make_model), py::arg("parts"), py::arg("refusal"), py::arg("not_captured"),
-           py::arg("places"), py::keep_alive<1, 2>())
+           py::arg("places"), py::arg("device"), py::keep_alive<1, 2>())
       .def("check_patterns", &check_patterns, py::arg("patterns"), Release())
       .def("check_unchanged", &check_outside_unchanged, Release())
       .def("begin_calibration", &begin_calibration, Release())

@@ -1,15 +1,46 @@
 #include "adascale/run/live_run.h"
 
+#include <algorithm>
+
 #include "adascale/core/spelling.h"
 #include "adascale/device/devices.h"
 
 namespace adascale {
 namespace {
 
-PartedModel parted(OpenedParts& opened, std::vector<ModelPlan>& plans) {
+bool is_inside(const std::string& name, const std::string& module) {
+  return name.starts_with(module + ".");
+}
+
+/// Whether an operator of the part takes a weight of the module.
+bool uses(const Program& part, const std::string& module) {
+  return std::any_of(part.inputs.begin(), part.inputs.end(), [&](const ProgramInput& input) {
+    return input.kind != ProgramInput::Kind::kUser && is_inside(input.name, module) &&
+           !part.values[input.value].users.empty();
+  });
+}
+
+/// Notes the outermost modules without data, unless a part uses their weights without a call of theirs, or a
+/// module left out, with a reason of its own, holds them.
+std::vector<PartedModel::LeftOut> not_in_parts(const OpenedParts& opened,
+                                               const std::vector<ModelPlan>& plans) {
+  std::vector<PartedModel::LeftOut> all = opened.not_captured;
+  const auto is_known = [&](const std::string& module) {
+    return std::any_of(plans.begin(), plans.end(),
+                       [&](const ModelPlan& plan) { return uses(plan.sim.program(), module); }) ||
+           std::any_of(all.begin(), all.end(), [&](const auto& one) { return is_inside(module, one.path); });
+  };
+  // A module is listed before those in it.
+  for (const std::string& module : opened.idle)
+    if (!is_known(module)) all.push_back({module, "no data reaches it, full precision"});
+  return all;
+}
+
+PartedModel parted(const OpenedParts& opened, std::vector<ModelPlan>& plans) {
   std::vector<SimPart> parts;
   for (ModelPlan& plan : plans) parts.push_back({plan.sim, plan.path});
-  return make_parted_model(std::move(parts), opened.refusal, std::move(opened.not_captured), opened.places);
+  return make_parted_model(std::move(parts), opened.refusal, not_in_parts(opened, plans), opened.places,
+                           opened.device);
 }
 
 }  // namespace
@@ -47,12 +78,7 @@ void check_options_of_parts(const QuantizeRequest& request, const OpenedParts& o
   if (request.outside_bw != kOffBits)
     objections.add("{}: got {}, but {}", option("outside_bw"), request.outside_bw, why);
   if (request.sim.device != "auto")
-    objections.gather([&] {
-      ADA_CHECK(find_device(request.sim.device) == opened.device,
-                "{}: got {}, but a model that is quantized block by block runs where it is, on {}; leave it "
-                "out, or move the model with model.to(...)",
-                option("device"), request.sim.device, opened.device.str());
-    });
+    objections.gather([&] { check_device_of_parts(find_device(request.sim.device), opened.device); });
 }
 
 std::vector<ModelPlan> plan_parts(std::vector<OpenedParts::Part>& parts, const QuantizeRequest& request,

@@ -31,6 +31,7 @@ struct OpenedParts {
   std::vector<Part> parts;                         ///< in the order of their calls
   std::string refusal;                             ///< why there is no program of the whole
   std::vector<PartedModel::LeftOut> not_captured;  ///< modules that are no part
+  std::vector<std::string> idle;  ///< modules of several layers that no data reaches, nor any module in them
   std::vector<PlacedTensor> places;
   c10::Device device = at::kCPU;  ///< on which it runs
   int64_t batches = 0, samples = 0;

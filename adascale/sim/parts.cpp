@@ -120,14 +120,22 @@ std::vector<std::string> weights_outside(const PartedModel& model, const std::ve
 
 PartedModel make_parted_model(std::vector<SimPart> parts, std::string refusal,
                               std::vector<PartedModel::LeftOut> not_captured,
-                              const std::vector<PlacedTensor>& places) {
+                              const std::vector<PlacedTensor>& places, c10::Device device) {
   PartedModel model{std::move(parts), std::move(refusal), std::move(not_captured), {}, {}};
+  for (const SimPart& part : model.parts) check_device_of_parts(part.sim.program().device, device);
   check_untied(model, places);
   model.outside = weights_outside(model, places);
   for (const PlacedTensor& place : places)
     if (part_of(model, place.name) == kNone && version_of(place.tensor) == place.version)
       model.watched.push_back(place);
   return model;
+}
+
+void check_device_of_parts(c10::Device asked, c10::Device device) {
+  ADA_CHECK(asked == device,
+            "{}: got {}, but a model that is quantized block by block runs where it is, on {}; leave it out, "
+            "or move the model with model.to(...)",
+            option("device"), asked.str(), device.str());
 }
 
 void check_outside_unchanged(const PartedModel& model) {

@@ -43,7 +43,6 @@ class Capture:
     signature: CallSignature
     out_spec: pytree.TreeSpec
     input_names: list[str | None]  # the graph's names of the flat inputs; None: a constant fixed at capture
-    used: frozenset[str]  # names of the tensors that an operator of the graph takes
 
 
 def capture(model: nn.Module, dummy_input: Any, words: Words = SIM_WORDS) -> Capture:
@@ -81,7 +80,6 @@ def capture_call(
         signature=signature,
         out_spec=program.call_spec.out_spec,
         input_names=_input_names(program),
-        used=_used_tensors(program),
     )
 
 
@@ -227,12 +225,6 @@ def _input_names(program: "ExportedProgram") -> list[str | None]:
 
     given = [spec.arg for spec in program.graph_signature.input_specs if spec.kind is InputKind.USER_INPUT]
     return [argument.name if isinstance(argument, TensorArgument) else None for argument in given]
-
-
-def _used_tensors(program: "ExportedProgram") -> frozenset[str]:
-    targets = {spec.arg.name: spec.target for spec in program.graph_signature.input_specs}
-    taken = (targets.get(node.name) for node in program.graph.nodes if node.users)
-    return frozenset(name for name in taken if name is not None)
 
 
 @contextmanager

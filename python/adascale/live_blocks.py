@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -56,12 +57,11 @@ def watching(
 ) -> Iterator[None]:
     """Within it ``before(path, inputs)`` and ``after(path, output)`` see each call of these modules."""
 
-    def hooks_of(path: str) -> Any:
-        return (lambda _, args, kwargs: before(path, (args, kwargs))), (lambda _, _in, out: after(path, out))
-
     with ExitStack() as hooks, torch.no_grad():
         for path in paths:
-            module, (enter, leave) = model.get_submodule(path), hooks_of(path)
+            module = model.get_submodule(path)
+            enter = partial(lambda path, _, args, kwargs: before(path, (args, kwargs)), path)
+            leave = partial(lambda path, _, _in, output: after(path, output), path)
             hooks.enter_context(module.register_forward_pre_hook(enter, with_kwargs=True))
             hooks.enter_context(module.register_forward_hook(leave))
         yield
@@ -71,7 +71,8 @@ def find_live_blocks(
     model: nn.Module, example: Call, patterns: Sequence[str] | None
 ) -> tuple[dict[str, Call], list[str]]:
     """Paths of the blocks, in the order of their first calls, with copies of their inputs then; and paths of
-    the modules that the example does not call: it may reach their weights all the same.
+    modules of several layers that the example does not call, nor any in them. A single one may be used by its
+    weight, without a call.
 
     ``patterns``: globs over paths instead of the rule, which is C++'s (``pick_modules``).
     """
@@ -80,20 +81,9 @@ def find_live_blocks(
     called = list(_first_calls(model, example, layers, lambda _: None))
     calls = [(path, torch.typename(type(model.get_submodule(path))), layers[path]) for path in called]
     chosen = [called[number] for number in _C.pick_modules(calls, list(patterns or ()))]
-    return _first_calls(model, example, chosen, copied), _not_called(layers, called)
-
-
-def _not_called(layers: dict[str, int], called: list[str]) -> list[str]:
-    """Paths of the outermost modules of several layers without a call; ``layers``: counts by path.
-
-    A single layer may be used without a call, by its weight.
-    """
-    idle = [
-        path
-        for path, count in layers.items()
-        if count > 1 and not any(f"{one}.".startswith(f"{path}.") for one in called)
-    ]
-    return [path for path in idle if not any(path.startswith(f"{outer}.") for outer in idle)]
+    busy = {path for path in layers for one in called if f"{one}.".startswith(f"{path}.")}
+    idle = [path for path, count in layers.items() if count > 1 and path not in busy]
+    return _first_calls(model, example, chosen, copied), idle
 
 
 def _first_calls(

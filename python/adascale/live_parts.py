@@ -29,11 +29,11 @@ class LiveParts:
     to_quantize: nn.Module  # another, which has not run
     buffers: dict[str, Tensor]  # the model's, by name, where the twins have their own
     device: torch.device
-    places: list[tuple[str, Tensor, bool, int, int]]
+    places: list[_C.PlacedTensor]
     refusal: str  # why the model cannot be exported whole
     captured: dict[str, Capture]  # by path
     left_out: list[tuple[str, str]]  # blocks that cannot be exported either, with the reason
-    not_called: list[str]  # modules outside the blocks, or unused there, that the example does not reach
+    idle: list[str]  # modules that the example does not call
 
 
 def find_parts(
@@ -62,17 +62,14 @@ def find_parts(
     if not captured:
         first = ": ".join(left_out[0])
         raise Error(f"{refusal}; nor does any of its {len(found)} blocks export alone: {first}")
-    not_called = [path for path in idle if not _is_known(path, captured, left_out)]
-    return LiveParts(
-        float_model, to_quantize, buffers, device, places, refusal, captured, left_out, not_called
-    )
+    return LiveParts(float_model, to_quantize, buffers, device, places, refusal, captured, left_out, idle)
 
 
 def _find(
     model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None
 ) -> tuple[dict[str, Call], list[str]]:
     try:
-        found, not_called = find_live_blocks(model, example, patterns)
+        found, idle = find_live_blocks(model, example, patterns)
     except Error:
         raise
     except Exception as error:  # boundary: the model itself fails on the example
@@ -82,14 +79,7 @@ def _find(
             f"{refusal}; nor are there blocks to capture alone: no two modules of one class with two "
             f"layers each are called in a row; name them with {option('blocks')}"
         )
-    return found, not_called
-
-
-def _is_known(path: str, captured: dict[str, Capture], left_out: list[tuple[str, str]]) -> bool:
-    """Whether a block uses the weights of a module that is never called, or a block that is left out, with a
-    reason of its own, holds it."""
-    is_used = any(name.startswith(f"{path}.") for block in captured.values() for name in block.used)
-    return is_used or any(path.startswith(f"{block}.") for block, _ in left_out)
+    return found, idle
 
 
 def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture | str:

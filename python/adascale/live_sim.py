@@ -3,12 +3,10 @@
 import logging
 from collections.abc import Callable, Sequence
 
-import torch
 from torch import nn
 
 from . import _C
 from .capture import Capture
-from .errors import Error
 from .live_parts import SimulatedParts, find_parts
 from .live_runs import LiveRuns
 from .progress import ShowProgress
@@ -34,9 +32,9 @@ class LiveSim(SimulatedParts):
         patterns: Sequence[str] | None = None,
     ) -> None:
         found = find_parts(model, example, refusal, patterns)
-        sims = [_checked(make_core(block), found.device) for block in found.captured.values()]
+        sims = [make_core(block) for block in found.captured.values()]
         self.cores = list(zip(sims, found.captured, strict=True))
-        self.parts = _C.PartedModel(self.cores, refusal, found.left_out, found.places)
+        self.parts = _C.PartedModel(self.cores, refusal, found.left_out, found.places, str(found.device))
         super().__init__(found, sims, self.parts)
         count = f"{len(self.blocks)} of {len(self.blocks) + len(found.left_out)} blocks"
         log.warning("%s; simulated block by block: %s, all else runs live in full precision", refusal, count)
@@ -52,12 +50,3 @@ class LiveSim(SimulatedParts):
     def export(self, folder: str, prefix: str, formats: list[str], encoding_version: str) -> list[str]:
         """Writes the files that do not need a whole program."""
         return self.parts.export(self.state(), folder, prefix, formats, encoding_version)
-
-
-def _checked(core: _C.Sim, device: torch.device) -> _C.Sim:
-    if torch.device(core.device) != device:
-        raise Error(
-            f"{_C.option('device')}: got {core.device}, but a model simulated block by block runs where it "
-            f"is, on {device}; leave it out, or move the model with model.to(...)"
-        )
-    return core

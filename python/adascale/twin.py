@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from . import _C
 from .errors import Error, first_line
 
 
@@ -33,17 +34,10 @@ def twin_of(model: nn.Module, own_buffers: bool = False) -> nn.Module:
     return twin.eval()
 
 
-def places_of(model: nn.Module) -> list[tuple[str, Tensor, bool, int, int]]:
-    """Every tensor under each of its names: name, tensor, whether it is a parameter, a number of its own for
-    each module, and how often the tensor was written to."""
+def places_of(model: nn.Module) -> list[_C.PlacedTensor]:
+    """Every tensor under each of its names, as it stands now: writes to it are seen later."""
     return [
-        (
-            f"{path}.{leaf}" if path else leaf,
-            tensor,
-            leaf in module._parameters,
-            id(module),
-            _version_of(tensor),
-        )
+        _C.PlacedTensor(f"{path}.{leaf}".lstrip("."), tensor, leaf in module._parameters, id(module))
         for path, module in model.named_modules(remove_duplicate=False)
         for leaf, tensor in (*module._parameters.items(), *module._buffers.items())
         if tensor is not None
@@ -53,8 +47,3 @@ def places_of(model: nn.Module) -> list[tuple[str, Tensor, bool, int, int]]:
 def _storage_of(tensor: Tensor) -> int | None:
     """The address of its memory; None: it has none."""
     return tensor.untyped_storage().data_ptr() or None if tensor.layout == torch.strided else None
-
-
-def _version_of(tensor: Tensor) -> int:
-    """Inference tensors do not count in-place writes."""
-    return 0 if tensor.is_inference() else tensor._version

@@ -57,7 +57,11 @@ class OpenedParts(Protocol):
         """Modules that are no part, with the reason."""
 
     @property
-    def places(self) -> list[tuple[str, Tensor, bool, int, int]]:
+    def idle(self) -> list[str]:
+        """Modules of several layers that the data does not reach, nor any module in them."""
+
+    @property
+    def places(self) -> list[_C.PlacedTensor]:
         """As :func:`adascale.twin.places_of` gives them."""
 
     refusal: str

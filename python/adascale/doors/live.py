@@ -24,10 +24,7 @@ class LiveModel:
         self._found, self._calls = found, data.calls
         self.refusal, self.places, self.device = found.refusal, found.places, str(found.device)
         self.parts = [(path, block.graph, block.tensors) for path, block in found.captured.items()]
-        self.not_captured = [
-            *found.left_out,
-            *((path, "no data reaches it, full precision") for path in found.not_called),
-        ]
+        self.not_captured, self.idle = found.left_out, found.idle
         self.batches, self.samples, self.batch_size = len(data.calls), data.samples, data.batch_size
         self.first_batch = _tensors_of(data.calls[0])
 
