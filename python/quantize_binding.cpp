@@ -37,7 +37,6 @@ QuantizeRequest read_request(const std::string& output_dir, const std::vector<st
   request.formats = formats;
   Objections objections = reader.objections();
   objections.gather([&] { request.sim.layer_config = parse_layer_config(layer_config); });
-  objections.raise();
   check_options(request, objections);
   objections.raise();
   return request;

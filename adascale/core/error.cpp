@@ -2,6 +2,7 @@
 
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <string_view>
 #include <utility>
 
@@ -50,6 +51,11 @@ std::string in_one_line(std::string_view text) {
 }
 
 constexpr size_t kMost = 20;  // a model of 200 layers would bury the first under 200 alike
+
+/// One of several checks that see the same fault is enough.
+void Objections::keep(std::string text) {
+  if (std::find(texts_.begin(), texts_.end(), text) == texts_.end()) texts_.push_back(std::move(text));
+}
 
 void Objections::raise() const {
   if (texts_.empty()) return;

@@ -38,7 +38,7 @@ class Objections {
  public:
   template <typename... Args>
   void add(fmt::format_string<Args...> format, Args&&... args) {
-    texts_.push_back(fmt::format(format, std::forward<Args>(args)...));
+    keep(fmt::format(format, std::forward<Args>(args)...));
   }
   /// Runs a check that throws; the user's fault becomes one objection among others.
   template <typename Check>
@@ -47,7 +47,7 @@ class Objections {
       check();
     } catch (const Error& error) {  // boundary: see above
       if (error.fault() == Error::Fault::kInternal) throw;
-      texts_.emplace_back(error.what());
+      keep(error.what());
     }
   }
   bool empty() const { return texts_.empty(); }
@@ -57,6 +57,8 @@ class Objections {
   void raise() const;
 
  private:
+  void keep(std::string text);
+
   std::vector<std::string> texts_;
 };
 

@@ -26,6 +26,7 @@ void check_options(const QuantizeRequest& request, Objections& objections) {
     objections.add("sim.quant_scheme: is not used; set scheme");
   if (request.sim.in_place || request.sim.fit_grid || request.sim.is_part)
     objections.add("sim.in_place, fit_grid, is_part: a run decides them itself; leave them out");
+  if (!request.formats.empty()) choose_formats(request.formats, objections);
   objections.gather([&] { recipe_named(request.training.recipe); });
   objections.gather([&] { quant_scheme_from(request.scheme, option("scheme")); });
   if (request.sim.device != "auto") objections.gather([&] { find_device(request.sim.device); });

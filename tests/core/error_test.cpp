@@ -54,6 +54,13 @@ TEST(Objections, AreRaisedTogetherInOrder) {
   EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "first 1; second 2");
 }
 
+TEST(Objections, OneThatTwoChecksRaiseIsSaidOnce) {
+  Objections objections;
+  objections.add("first");
+  objections.gather([] { fail("first"); });
+  EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "first");
+}
+
 TEST(Objections, OfVeryManyTheRestIsCounted) {
   Objections objections;
   for (int i = 0; i < 25; ++i) objections.add("layer {}", i);

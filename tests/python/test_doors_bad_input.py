@@ -20,6 +20,13 @@ import adascale
 from adascale import _C
 
 
+def test_options_and_formats_are_refused_before_the_data_is_read(tmp_path: Path) -> None:
+    data = (pytest.fail("the data was read") for _ in range(1))
+    with pytest.raises(adascale.Error) as raised:
+        adascale.quantize("no folder", tmp_path / "out", data, formats=["nope"], param_bw=77)
+    assert "param_bw" in str(raised.value) and "'nope'" in str(raised.value)
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return llama_folder(tmp_path / "model")
