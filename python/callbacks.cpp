@@ -1,6 +1,7 @@
 #include "callbacks.h"
 
 #include <c10/util/Exception.h>
+#include <pybind11/stl.h>
 
 #include "adascale/core/error.h"
 #include "adascale/core/interrupt.h"
@@ -26,8 +27,7 @@ ProgressSink progress_to(const py::object& callback) {
   return [shared = share(callback)](const ProgressEvent& event) {
     const py::gil_scoped_acquire gil;
     if (shared->is_none()) return;
-    const py::object loss = event.loss ? py::cast(*event.loss) : py::none();
-    (*shared)(event.stage, event.step, event.total, loss);
+    (*shared)(event.stage, event.pass, event.step, event.total, event.loss, event.seconds_left, event.ends_stage);
   };
 }
 

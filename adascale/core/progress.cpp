@@ -16,14 +16,14 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
+/// "block 3/6 encoder.layer.2: training  31/192  loss 0.01  12 s, 140 s left".
 std::string describe(const ProgressEvent& event, double elapsed) {
-  std::string text = fmt::format("{}  {}/{}", event.stage, event.step, event.total);
+  std::string text = event.stage;
+  if (!event.pass.empty()) text += ": " + event.pass;
+  if (event.total > 0) text += fmt::format("  {}/{}", event.step, event.total);
   if (event.loss) text += fmt::format("  loss {:.4g}", *event.loss);
-  if (event.step > 0) {
-    const double left =
-        elapsed * static_cast<double>(event.total - event.step) / static_cast<double>(event.step);
-    text += fmt::format("  {:.0f} s, {:.0f} s left", elapsed, left);
-  }
+  text += fmt::format("  {:.0f} s", elapsed);
+  if (event.seconds_left) text += fmt::format(", {:.0f} s left", *event.seconds_left);
   return text;
 }
 
@@ -32,14 +32,13 @@ class StderrProgress {
  public:
   void show(const ProgressEvent& event) {
     if (event.stage != stage_) begin(event.stage);
-    const bool done = event.step >= event.total;
-    if (seconds_since(shown_) < period_ && !done) return;
+    if (seconds_since(shown_) < period_ && !event.ends_stage) return;
     shown_ = Clock::now();
     const std::string text = describe(event, seconds_since(start_));
     if (terminal_) {
       const int64_t width = 24, filled = event.total > 0 ? width * event.step / event.total : width;
       fmt::print(stderr, "\r\x1b[K[{}{}] {}{}", std::string(filled, '='), std::string(width - filled, ' '),
-                 text, done ? "\n" : "");
+                 text, event.ends_stage ? "\n" : "");
     } else {
       fmt::print(stderr, "{}\n", text);
     }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/device/devices.h"
 
@@ -54,13 +55,14 @@ void LiveRun::look() {
   inputs = std::make_unique<LiveInputs>(model, running.live);
 }
 
-void LiveRun::compute_encodings(const ProgressSink& progress) {
+void LiveRun::compute_encodings() {
   begin_calibration(model);
   try {
     const auto count = static_cast<int64_t>(running.live.batches);
+    Pass pass("activation ranges", count);
     for (int64_t batch = 0; batch < count; ++batch) {
       running.run_quantized(batch);
-      if (progress) progress({"activation ranges", batch + 1, count, std::nullopt});
+      pass.step();
     }
     end_calibration(model, /*may_miss=*/true);
   } catch (...) {  // boundary: undo the beginning, then pass the exception on

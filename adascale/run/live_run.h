@@ -19,7 +19,7 @@ struct LiveRun {
   /// Runs the FP model once on each batch, to see what reaches the parts.
   void look();
   /// Runs the quantized model on every batch and sets the activations' encodings.
-  void compute_encodings(const ProgressSink& progress);
+  void compute_encodings();
 
   PartedModel model;
   RunningModel running;

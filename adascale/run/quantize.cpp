@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "adascale/core/interrupt.h"
+#include "adascale/core/passes.h"
 #include "adascale/device/flags.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/text.h"
@@ -25,14 +25,13 @@ void find_activation_ranges(RunPlan& plan) {
   const std::vector<Inputs>& batches = plan.batches.inputs;
   const AdaScaleOptions& options = plan.request.training;
   const FlagScope scope(sim.program().device, {.deterministic = options.deterministic});
-  if (plan.live) return plan.live->compute_encodings(options.progress);
+  const WatchPasses watch(as_stages(options.progress));
+  if (plan.live) return plan.live->compute_encodings();
   sim.compute_encodings([&](QuantizationSimModel& model) {
-    int64_t done = 0;
+    Pass pass("activation ranges", static_cast<int64_t>(batches.size()));
     for (const Inputs& batch : batches) {
-      check_interrupt();
       model.call(batch);
-      if (options.progress)
-        options.progress({"activation ranges", ++done, static_cast<int64_t>(batches.size()), std::nullopt});
+      pass.step();
     }
   });
 }

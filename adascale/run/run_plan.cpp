@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/run/output_folder.h"
 #include "adascale/tune/checkpoint.h"
@@ -183,6 +184,7 @@ const Door& door_of(const QuantizeRequest& request, const Doors& doors) {
 
 RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
   const auto started = std::chrono::steady_clock::now();
+  const WatchPasses watch(as_stages(asked.training.progress, /*passing=*/true));
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));

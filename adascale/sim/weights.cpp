@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "adascale/core/glob.h"
-#include "adascale/core/interrupt.h"
+#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/quant/affine.h"
 #include "adascale/quant/forms/form.h"
@@ -166,13 +166,15 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     });
   }
   share_among_siblings(program, placement.quantized);
-  for (QuantizedWeight& weight : placement.quantized)
+  Pass pass("weight ranges", static_cast<int64_t>(placement.quantized.size()));
+  for (QuantizedWeight& weight : placement.quantized) {
     objected(objections, [&] {
-      check_interrupt();
       const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
       weight.range = scheme.weight_range(w.to(at::kFloat), weight.grid);
       affine_of(weight.range, weight.grid, weight.layer.name);
     });
+    pass.step();
+  }
   return placement;
 }
 

@@ -3,7 +3,6 @@
 #include <chrono>
 
 #include "adascale/core/error.h"
-#include "adascale/core/interrupt.h"
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/seed.h"
 #include "adascale/device/flags.h"
@@ -14,6 +13,7 @@
 #include "adascale/tune/parts_walk.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/program_walk.h"
+#include "adascale/tune/run_progress.h"
 #include "adascale/tune/start_ranges.h"
 #include "adascale/tune/trained_layers.h"
 #include "adascale/tune/training_plan.h"
@@ -84,6 +84,7 @@ struct Run {
   InputSource& source;
   Checkpoint checkpoint;
   AdaScaleReport report;
+  RunProgress progress;
   std::vector<Step> steps = {};
   std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
 
@@ -96,7 +97,7 @@ struct Run {
   std::optional<SavedBlock> finished(size_t index);
   BlockReport repeat(size_t index, SavedBlock saved);
   void freeze(size_t index, const SavedBlock& decided);
-  OnIteration show(const BlockJob& job) const;
+  RunProgress::Steps planned_steps() const;
 };
 
 Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
@@ -108,6 +109,7 @@ Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
   const auto start = Clock::now();
   const c10::Device device = sims.front()->program().device;
+  const WatchPasses before_blocks(as_stages(plan.options.progress, /*passing=*/true));
   Run run{plan,
           source,
           open_checkpoint(plan, sims),
@@ -115,10 +117,12 @@ AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSou
            .device = device.str(),
            .precision = describe_precision(plan.compute_type, {sims.begin(), sims.end()}),
            .not_trained = plan.not_trained,
-           .block_bytes = plan.memory.largest_block}};
+           .block_bytes = plan.memory.largest_block},
+          RunProgress(plan.options.progress)};
   for (const PartPlan& part : plan.parts)
     for (const Block& block : part.blocks) run.steps.push_back({*sims[part.part], block});
   {
+    const WatchPasses watch([&run](const PassEvent& pass) { run.progress.see(pass); });
     // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
     const FlagScope scope(device, {.deterministic = plan.options.deterministic});
     run.train();
@@ -138,15 +142,27 @@ void Run::train() {
 }
 
 void Run::visit(size_t index) {
+  progress.begin(index, steps.size(), steps[index].block.name);
   source.reach(index);
+  progress.expect(planned_steps());
+  bool is_new = false;
   if (is_reached(index)) {
-    if (std::optional<SavedBlock> saved = finished(index))
-      report.blocks.push_back(repeat(index, std::move(*saved)));
-    else
-      report.blocks.push_back(decide(prepare(index)));
+    std::optional<SavedBlock> saved = finished(index);
+    is_new = !saved;
+    report.blocks.push_back(saved ? repeat(index, std::move(*saved)) : decide(prepare(index)));
   }
   source.leave(index);
   KeptMemory::give_back();
+  progress.end(is_new);
+}
+
+/// Of a block, before one is finished.
+RunProgress::Steps Run::planned_steps() const {
+  const auto batches = static_cast<double>(source.batches());
+  const bool searches = plan.recipe.start != StartRange::kScheme, trains = plan.recipe.trains();
+  return {{kFloatOutputs, batches},
+          {kQuantizedOutputs, batches * (searches && trains ? 3 : 2)},
+          {kTraining, trains ? static_cast<double>(plan.iterations_over(source.batches())) : 0}};
 }
 
 /// Quantized blocks before it may turn a model that decides by its data onto another path.
@@ -190,7 +206,7 @@ BlockReport Run::decide(const BlockJob& job) {
     source.run_quant(job.index, {});
     return {.name = job.block.name, .note = "nothing to train"};
   }
-  const TunedBlock tuned = tune_block(job, plan.options.keep_better, show(job));
+  const TunedBlock tuned = tune_block(job, plan.options.keep_better);
   SavedBlock decided{.encodings = tuned.kept().encodings,
                      .trained = tuned.keeps_trained && plan.recipe.trains(),
                      .ran_in_training = tuned.kept_ran_last(),
@@ -233,18 +249,6 @@ void Run::freeze(size_t index, const SavedBlock& decided) {
                            {"seed", std::to_string(plan.options.seed)}});
     if (i == 0) folded.push_back(block.name);
   }
-}
-
-/// An attempt with shorter steps is shown as a stage of its own.
-OnIteration Run::show(const BlockJob& job) const {
-  const std::string block = fmt::format("block {}/{} {}", job.index + 1, steps.size(), job.block.name);
-  return [this, block, total = job.iterations](double step_length, int64_t step, double loss) {
-    check_interrupt();
-    if (!plan.options.progress) return;
-    const std::string stage =
-        step_length == 1 ? block : fmt::format("{}, {} of the step", block, step_length);
-    plan.options.progress({stage, step, total, loss});
-  };
 }
 
 }  // namespace

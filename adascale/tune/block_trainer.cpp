@@ -8,6 +8,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/core/seed.h"
 #include "adascale/core/spelling.h"
 #include "adascale/device/copy_ahead.h"
@@ -69,7 +70,7 @@ Flags BlockTrainer::flags() const {
           .cudnn = !recurrent};
 }
 
-void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteration) {
+void BlockTrainer::train(const std::string& name) {
   if (!job_.recipe.trains()) return;
   const FlagScope scope(device(), flags());
   const StepRule rule = step_rule(job_.recipe, job_.iterations);
@@ -80,6 +81,7 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
   const at::AutoGradMode grad(true);
   const int64_t looks = traits_of(device()).runs_ahead ? kIterationsPerLook : 1;
   CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch); });
+  Pass pass(name, job_.iterations);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     const int64_t batch = iteration % job_.training_batches, next = iteration + 1;
     const Sample sample = sample_from(ahead.get(batch));
@@ -95,7 +97,7 @@ void BlockTrainer::train(const std::function<void(int64_t, double)>& on_iteratio
     error.backward();
     for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
     if (next < job_.iterations) ahead.start(next % job_.training_batches);
-    if (next % looks == 0 || next == job_.iterations) on_iteration(next, error.item<double>());
+    if (next % looks == 0 || next == job_.iterations) pass.reach(next, error.item<double>());
   }
 }
 

@@ -38,10 +38,9 @@ class BlockTrainer {
  public:
   explicit BlockTrainer(BlockJob job);
 
-  /// Runs the iterations. Calls `on_iteration(step, loss)` after each, or, where reading
-  /// the loss would wait for the device, after every 20th and the last. Does nothing when
-  /// the recipe does not train.
-  void train(const std::function<void(int64_t, double)>& on_iteration);
+  /// Runs the iterations as a Pass of this name, which is told each of them or, where reading the loss would wait
+  /// for the device, every 20th and the last. Does nothing when the recipe does not train.
+  void train(const std::string& name);
   /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's;
   /// the outputs stay there. Returns the mean loss of each batch.
   std::vector<double> measure(const std::vector<at::Tensor>& weights);

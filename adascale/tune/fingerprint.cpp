@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "adascale/core/version.h"
+#include "adascale/core/passes.h"
 #include "adascale/io/digest.h"
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/forms/form.h"
@@ -40,9 +41,11 @@ void add(Digest& digest, const Program& program) {
   std::vector<std::string> names;
   for (const auto& [name, tensor] : program.state) names.push_back(name);
   std::sort(names.begin(), names.end());
+  Pass pass("digest of the model", static_cast<int64_t>(names.size()));
   for (const std::string& name : names) {
     digest.add(name);
     digest.add(program.state.at(name));
+    pass.step();
   }
 }
 

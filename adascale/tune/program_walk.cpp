@@ -5,9 +5,10 @@
 #include <algorithm>
 #include <set>
 
-#include "adascale/core/interrupt.h"
+#include "adascale/core/passes.h"
 #include "adascale/device/copy_ahead.h"
 #include "adascale/graph/dataflow.h"
+#include "adascale/tune/run_progress.h"
 
 namespace adascale {
 
@@ -140,13 +141,13 @@ class Borrowed {
 }  // namespace
 
 void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
-                            const Watch& watch) {
+                            const char* name, const Watch& watch) {
   const at::NoGradGuard no_grad;
   const std::vector<ValueId>& feeds = stage.interpreter.feeds();
   CopyAhead ahead(sim_.program().device, [&](int64_t batch) { return tensors_of(feeds, stream[batch]); });
   RunHooks own = hooks;
+  Pass pass(name, batches());
   for (int64_t batch = 0; batch < batches(); ++batch) {
-    check_interrupt();
     if (watch)
       own.before = [&](NodeId node, const Environment& environment) { watch(batch, node, environment); };
     const std::vector<at::Tensor> there = ahead.get(batch);
@@ -156,6 +157,7 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
     }
     keep_wanted(stage, there, stream[batch]);
     if (batch + 1 < batches()) ahead.start(batch + 1);
+    pass.step();
   }
 }
 
@@ -186,14 +188,14 @@ void ProgramWalk::drop_dead(const Stage& stage) {
 
 void ProgramWalk::reach(size_t block) {
   const Stage& stage = stages_[2 * block];
-  run_stage(stage, fp_, fp_hooks_);
+  run_stage(stage, fp_, fp_hooks_, kBetweenBlocks);
   fp_state_.forget();
-  run_stage(stage, quant_, quant_hooks_);
+  run_stage(stage, quant_, quant_hooks_, kBetweenBlocks);
   drop_dead(stage);
 }
 
 void ProgramWalk::run_fp(size_t block, const Watch& watch) {
-  run_stage(stages_[2 * block + 1], fp_, fp_hooks_, watch);
+  run_stage(stages_[2 * block + 1], fp_, fp_hooks_, kFloatOutputs, watch);
   fp_state_.forget();
   if (sim_.options().in_place) keep_float_weights(block);
 }
@@ -234,7 +236,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
   if (!hooks.load_state) quant_state_.forget();  // weights were folded since
-  run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_);
+  run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs);
 }
 
 }  // namespace adascale

@@ -1,8 +1,8 @@
 #include "adascale/tune/start_ranges.h"
 
-#include "adascale/core/interrupt.h"
 #include "adascale/quant/schemes.h"
 #include "adascale/tune/input_power.h"
+#include "adascale/tune/run_progress.h"
 
 namespace adascale {
 namespace {
@@ -18,11 +18,12 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
   const c10::Device device = sim.program().device;
   const std::vector<at::Tensor> importance = power.mean_squares();
   std::vector<Range> ranges;
+  Pass pass(kStartRanges, static_cast<int64_t>(weights.size()));
   for (size_t i = 0; i < weights.size(); ++i) {
-    check_interrupt();
     const QuantizedWeight& weight = sim.weights()[weights[i]];
     const at::Tensor w = sim.state(weight.layer.parameters.front()).detach().to(device);
     ranges.push_back(weighted_sqnr_range(w, weight.grid, importance[i]));
+    pass.step();
   }
   return ranges;
 }

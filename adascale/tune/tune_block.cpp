@@ -5,6 +5,8 @@
 
 #include <optional>
 
+#include "adascale/tune/run_progress.h"
+
 namespace adascale {
 namespace {
 
@@ -15,15 +17,18 @@ Candidate choose_before(const Candidate& rtn, BlockTrainer& trainer, const Block
   return start.no_worse_than(rtn) ? start : rtn;
 }
 
+std::string name_of_pass(double step_length) {
+  return step_length == 1 ? kTraining : fmt::format("{}, {} of the step", kTraining, step_length);
+}
+
 /// Trains with the recipe's steps. If that ends worse than it began and the recipe says so, trains
 /// anew with shorter ones: a block of few weights or little data can need them. `trainer` is then
 /// the last attempt's, `tuned.trained` the best one's result.
-void train(std::optional<BlockTrainer>& trainer, BlockJob job, const OnIteration& on_iteration,
-           TunedBlock& tuned) {
+void train(std::optional<BlockTrainer>& trainer, BlockJob job, TunedBlock& tuned) {
   constexpr double kShorter = 0.25;
   constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    trainer->train([&](int64_t step, double loss) { on_iteration(tuned.step_length, step, loss); });
+    trainer->train(name_of_pass(tuned.step_length));
     Candidate now = measure_present("trained", *trainer, job);
     tuned.trained_ran_last = attempt == 0 || (now.is_finite() && now.better_than(tuned.trained));
     if (tuned.trained_ran_last) tuned.trained = std::move(now);
@@ -59,12 +64,12 @@ LayerReport report_layer(const QuantizedWeight& weight, const Encoding& rtn, con
 
 }  // namespace
 
-TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& on_iteration) {
+TunedBlock tune_block(const BlockJob& job, bool keep_better) {
   std::optional<BlockTrainer> trainer(job);
   TunedBlock tuned;
   tuned.rtn = measure_round_to_nearest(*trainer, job);
   tuned.before = choose_before(tuned.rtn, *trainer, job);
-  train(trainer, job, on_iteration, tuned);
+  train(trainer, job, tuned);
   tuned.keeps_trained =
       tuned.trained.is_finite() && (!keep_better || tuned.trained.no_worse_than(tuned.before));
   return tuned;

@@ -1,5 +1,4 @@
 #pragma once
-#include <functional>
 #include <string>
 
 #include "adascale/tune/block_trainer.h"
@@ -21,13 +20,10 @@ struct TunedBlock {
   bool kept_ran_last() const { return keeps_trained && trained_ran_last; }
 };
 
-/// Sees an iteration of an attempt at training, whose steps are `step_length` of the recipe's.
-using OnIteration = std::function<void(double step_length, int64_t step, double loss)>;
-
 /// Trains a block's weights and chooses the best of round-to-nearest, the start of the training and
 /// its result, or, with `keep_better` off, its result. Changes nothing in the simulation; the
 /// quantized stream has the outputs of the last weights measured.
-TunedBlock tune_block(const BlockJob& job, bool keep_better, const OnIteration& on_iteration);
+TunedBlock tune_block(const BlockJob& job, bool keep_better);
 
 /// Runs the block in the quantized stream with these weights as tune_block runs it, and so with the same bits.
 void run_as_trained(BlockJob job, const std::vector<Encoding>& encodings);

@@ -9,12 +9,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-ShowProgress = Callable[[str, int, int, float | None], None]
-_SECONDS_BETWEEN_LINES = 10.0
+# As C++'s ProgressEvent: stage, pass, step, total, loss, seconds left, whether the stage ends.
+ShowProgress = Callable[[str, str, int, int, float | None, float | None, bool], None]
+_SECONDS_BETWEEN_LINES, _SECONDS_BETWEEN_BARS = 10.0, 0.1
 
 
 class Progress:
-    """``with Progress(shown) as show``: ``show(stage, step, total, loss)``, or None for no progress."""
+    """``with Progress(shown) as show``: a :data:`ShowProgress`, or None for no progress."""
 
     def __init__(self, shown: bool) -> None:
         self._sink = (_Bars() if sys.stderr.isatty() else _Lines()) if shown else None
@@ -30,25 +31,45 @@ class Progress:
 
 
 class _Bars:
-    """One bar per stage, with loss and time left."""
+    """One bar per stage, which each pass fills anew, with loss and time left. Only a stage that came to its end
+    leaves its bar."""
 
     def __init__(self) -> None:
         self._stage = ""
         self._bar: Any = None
+        self._shown = 0.0
 
-    def show(self, stage: str, step: int, total: int, loss: float | None) -> None:
+    def show(
+        self,
+        stage: str,
+        name: str,
+        step: int,
+        total: int,
+        loss: float | None,
+        left: float | None,
+        ends: bool,
+    ) -> None:
         if stage != self._stage:
             self.close()
             # Not tqdm's own size: it shows nothing on a terminal that does not tell its size.
             width, height = shutil.get_terminal_size()
-            self._stage, self._bar = stage, tqdm(total=total, desc=stage, ncols=width, nrows=height)
-        if loss is not None:
-            self._bar.set_postfix_str(f"loss {loss:.4g}", refresh=False)
-        self._bar.update(step - self._bar.n)
+            form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
+            self._stage, self._bar = stage, tqdm(ncols=width, nrows=height, bar_format=form, leave=False)
+        bar = self._bar
+        bar.set_description_str(f"{stage}: {name}" if name else stage, refresh=False)
+        bar.set_postfix_str(", ".join(_facts(loss, left)), refresh=False)
+        bar.total, bar.n, bar.leave = total or 1, step if total else 1, ends
+        now = time.monotonic()
+        if ends:
+            self.close()
+        elif now - self._shown >= _SECONDS_BETWEEN_BARS:
+            self._shown = now
+            bar.refresh()
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+        self._bar, self._stage = None, ""
 
 
 class _Lines:
@@ -58,20 +79,32 @@ class _Lines:
         self._stage = ""
         self._began = self._said = 0.0
 
-    def show(self, stage: str, step: int, total: int, loss: float | None) -> None:
+    def show(
+        self,
+        stage: str,
+        name: str,
+        step: int,
+        total: int,
+        loss: float | None,
+        left: float | None,
+        ends: bool,
+    ) -> None:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._began, self._said = stage, now, now
-        if step < total and now - self._said < _SECONDS_BETWEEN_LINES:
+        if not ends and now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
-        text = f"{stage}  {step}/{total}"
-        if loss is not None:
-            text += f"  loss {loss:.4g}"
-        if step > 0:
-            spent = now - self._began
-            text += f"  {spent:.0f} s, {spent * (total - step) / step:.0f} s left"
-        print(text, file=sys.stderr, flush=True)
+        text = f"{stage}: {name}" if name else stage
+        if total:
+            text += f"  {step}/{total}"
+        facts = [*_facts(loss, None), f"{now - self._began:.0f} s", *_facts(None, left)]
+        print(f"{text}  {', '.join(facts)}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         sys.stderr.flush()
+
+
+def _facts(loss: float | None, left: float | None) -> list[str]:
+    facts = [] if loss is None else [f"loss {loss:.4g}"]
+    return facts if left is None else [*facts, f"{left:.0f} s left"]

@@ -20,11 +20,11 @@ TEST(Log, GoesToTheSinkThatWasSet) {
 TEST(StderrProgress, PrintsPlainLinesAwayFromATerminal) {
   ::testing::internal::CaptureStderr();
   const ProgressSink sink = stderr_progress();
-  sink({"block 1/2 fc", 0, 4, {}});
-  sink({"block 1/2 fc", 2, 4, 0.5});
-  sink({"block 1/2 fc", 4, 4, 0.25});
+  sink({.stage = "block 1/2 fc", .pass = "training", .step = 0, .total = 4});
+  sink({.stage = "block 1/2 fc", .pass = "training", .step = 2, .total = 4, .loss = 0.5});
+  sink({.stage = "block 1/2 fc", .step = 4, .total = 4, .loss = 0.25, .seconds_left = 7, .ends_stage = true});
   const std::string text = ::testing::internal::GetCapturedStderr();
-  EXPECT_NE(text.find("block 1/2 fc  4/4  loss 0.25"), std::string::npos) << text;
+  EXPECT_EQ(text, "block 1/2 fc  4/4  loss 0.25  0 s, 7 s left\n");
   EXPECT_EQ(text.find('\r'), std::string::npos);
   EXPECT_EQ(text.find("2/4"), std::string::npos) << "lines come every ten seconds, and at the end";
 }

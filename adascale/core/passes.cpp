@@ -1,0 +1,46 @@
+#include "adascale/core/passes.h"
+
+#include <utility>
+
+#include "adascale/core/interrupt.h"
+
+namespace adascale {
+namespace {
+
+const PassSink*& watcher() {
+  static thread_local const PassSink* present = nullptr;
+  return present;
+}
+
+}  // namespace
+
+WatchPasses::WatchPasses(PassSink sink)
+    : sink_(std::move(sink)), before_(std::exchange(watcher(), &sink_)) {}
+
+WatchPasses::~WatchPasses() {
+  watcher() = before_;
+}
+
+PassSink as_stages(ProgressSink sink, bool passing) {
+  if (!sink) return {};
+  return [sink = std::move(sink), passing](const PassEvent& pass) {
+    sink({.stage = pass.name,
+          .step = pass.step,
+          .total = pass.total,
+          .loss = pass.loss,
+          .ends_stage = !passing && pass.step == pass.total});
+  };
+}
+
+Pass::Pass(std::string name, int64_t total) : event_{std::move(name), 0, total, std::nullopt} {
+  reach(0, std::nullopt);
+}
+
+void Pass::reach(int64_t step, std::optional<double> loss) {
+  check_interrupt();
+  event_.step = step;
+  event_.loss = loss;
+  if (watcher() != nullptr && *watcher()) (*watcher())(event_);
+}
+
+}  // namespace adascale
