@@ -12,7 +12,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/core/version.h"
-#include "adascale/device/cpu_quota.h"
+#include "adascale/device/threads.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 

@@ -27,7 +27,8 @@ ProgressSink progress_to(const py::object& callback) {
   return [shared = share(callback)](const ProgressEvent& event) {
     const py::gil_scoped_acquire gil;
     if (shared->is_none()) return;
-    (*shared)(event.stage, event.pass, event.step, event.total, event.loss, event.seconds_left, event.ends_stage);
+    (*shared)(event.stage, event.pass, event.step, event.total, event.loss, event.seconds_left,
+              event.ends_stage);
   };
 }
 

@@ -14,8 +14,7 @@ const PassSink*& watcher() {
 
 }  // namespace
 
-WatchPasses::WatchPasses(PassSink sink)
-    : sink_(std::move(sink)), before_(std::exchange(watcher(), &sink_)) {}
+WatchPasses::WatchPasses(PassSink sink) : sink_(std::move(sink)), before_(std::exchange(watcher(), &sink_)) {}
 
 WatchPasses::~WatchPasses() {
   watcher() = before_;

@@ -9,10 +9,11 @@ namespace adascale {
 
 /// One moment of a long run, as a bar or a log line shows it.
 struct ProgressEvent {
-  std::string stage;      ///< e.g. "block 3/6 encoder.layer.2"; a new stage begins a new bar
-  std::string pass = {};  ///< "training": a loop of the stage, which fills the bar anew; empty: the stage is one loop
-  int64_t step = 0;       ///< 0..total, of the pass
-  int64_t total = 0;      ///< 0: not counted
+  std::string stage;  ///< e.g. "block 3/6 encoder.layer.2"; a new stage begins a new bar
+  std::string pass =
+      {};  ///< "training": a loop of the stage, which fills the bar anew; empty: the stage is one loop
+  int64_t step = 0;                         ///< 0..total, of the pass
+  int64_t total = 0;                        ///< 0: not counted
   std::optional<double> loss = {};          ///< the last one of the stage
   std::optional<double> seconds_left = {};  ///< until all blocks are finished, as far as known
   bool ends_stage = false;                  ///< the last event of the stage

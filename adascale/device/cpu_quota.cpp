@@ -1,7 +1,5 @@
 #include "adascale/device/cpu_quota.h"
 
-#include <ATen/Parallel.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -49,12 +47,6 @@ std::optional<int> cpu_quota(const std::string& root, const std::string& self) {
   }
   if (!smallest) return std::nullopt;
   return std::max(1, static_cast<int>(std::ceil(*smallest)));
-}
-
-void heed_cpu_quota() {
-  if (std::getenv("OMP_NUM_THREADS") != nullptr) return;
-  const std::optional<int> quota = cpu_quota();
-  if (quota && *quota < at::get_num_threads()) at::set_num_threads(*quota);
 }
 
 }  // namespace adascale

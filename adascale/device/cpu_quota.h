@@ -10,7 +10,4 @@ namespace adascale {
 std::optional<int> cpu_quota(const std::string& root = "/sys/fs/cgroup",
                              const std::string& self = "/proc/self/cgroup");
 
-/// Has torch use no more threads than the quota allows, unless OMP_NUM_THREADS says how many.
-void heed_cpu_quota();
-
 }  // namespace adascale

@@ -7,6 +7,7 @@
 #include "adascale/core/seed.h"
 #include "adascale/device/flags.h"
 #include "adascale/device/memory.h"
+#include "adascale/device/threads.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/checkpoint.h"
 #include "adascale/tune/failure.h"
@@ -109,6 +110,7 @@ Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
   const auto start = Clock::now();
   const c10::Device device = sims.front()->program().device;
+  note_threads();
   const WatchPasses before_blocks(as_stages(plan.options.progress, /*passing=*/true));
   Run run{plan,
           source,

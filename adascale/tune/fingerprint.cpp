@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "adascale/core/version.h"
 #include "adascale/core/passes.h"
+#include "adascale/core/version.h"
 #include "adascale/io/digest.h"
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/forms/form.h"

@@ -47,8 +47,8 @@ class ProgramWalk : public InputSource {
   void cut_stages();
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
   at::Tensor load_fp(ValueId value) const;
-  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks, const char* name,
-                 const Watch& watch = {});
+  void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
+                 const char* name, const Watch& watch = {});
   void keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there, Environment& environment);
   void drop_dead(const Stage& stage);
   void keep_float_weights(size_t block);

@@ -11,7 +11,7 @@
 namespace adascale {
 
 /// Names of a block's passes.
-inline constexpr char kBetweenBlocks[] = "between blocks";       ///< both models, from the last block to this one
+inline constexpr char kBetweenBlocks[] = "between blocks";  ///< both models, from the last block to this one
 inline constexpr char kFloatOutputs[] = "full-precision outputs";  ///< the targets
 inline constexpr char kStartRanges[] = "start ranges";             ///< searched for each weight
 inline constexpr char kQuantizedOutputs[] = "quantized outputs";   ///< with weights that are compared
@@ -57,7 +57,7 @@ class RunProgress {
   Steps here_;      // in the present block
   Steps finished_;  // in the new blocks that were finished
   std::map<std::string, Cost> costs_;
-  int64_t step_ = 0;                             // of the present pass
+  int64_t step_ = 0;                              // of the present pass
   int64_t trained_steps_ = 0, all_to_train_ = 0;  // of the last training in the block
 };
 

@@ -31,8 +31,10 @@ class Progress:
 
 
 class _Bars:
-    """One bar per stage, which each pass fills anew, with loss and time left. Only a stage that came to its end
-    leaves its bar."""
+    """One bar per stage, which each pass fills anew, with loss and time left.
+
+    Only a stage that came to its end leaves its bar.
+    """
 
     def __init__(self) -> None:
         self._stage = ""

@@ -1,0 +1,88 @@
+"""The longest time between two moments at which a run can be interrupted, by stage.
+
+SmolLM2's first 8 blocks, W3 in groups of 64.
+
+    python bench/gaps.py MODEL_FOLDER
+
+Ctrl-C and a caller's exception end `quantize()` and `apply_adascale` at the begin and after each step of a
+pass. Also prints the longest stretch outside all passes: opening, capture, writing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pydoc_data.topics
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+from types import TracebackType
+
+import adascale
+from adascale import quantize as door
+
+
+class Watch:
+    """Takes the place of ``Progress``."""
+
+    def __init__(self, _shown: bool) -> None:
+        self.longest: dict[str, float] = defaultdict(float)
+        self._last = time.monotonic()
+
+    def __enter__(self) -> Watch:
+        seen.append(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close("after the last pass: files written")
+
+    def __call__(
+        self,
+        stage: str,
+        name: str,
+        step: int,
+        _total: int,
+        _loss: float | None,
+        _left: float | None,
+        ends: bool,
+    ) -> None:
+        where = name or stage
+        if step == 0 or ends:
+            where = f"before {where}" if not ends else "after a block"
+        self._close(where)
+
+    def _close(self, where: str) -> None:
+        now = time.monotonic()
+        self.longest[where] = max(self.longest[where], now - self._last)
+        self._last = now
+
+
+seen: list[Watch] = []
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--iterations", type=int, default=16)
+    args = parser.parse_args()
+    sys.modules[door.__module__].Progress = Watch  # type: ignore[attr-defined]
+    topics = pydoc_data.topics.topics
+    texts = [topics[key] for key in sorted(topics)]
+    with tempfile.TemporaryDirectory() as folder:
+        adascale.quantize(
+            str(args.model), folder, texts, param_bw=3, group_size=64, seq_len=128, samples=32,
+            iterations=args.iterations, blocks=[f"model.layers.{i}" for i in range(8)],
+        )  # fmt: skip
+    print("| stage | longest gap, s |\n|---|---|")
+    for where, seconds in sorted(seen[0].longest.items(), key=lambda item: -item[1]):
+        print(f"| {where} | {seconds:.2f} |")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
