@@ -102,15 +102,17 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
   objections.raise();
 }
 
+std::string describe_finished(int64_t blocks) {
+  return fmt::format("{} finished block{}", blocks, blocks == 1 ? "" : "s");
+}
+
 int64_t finished_in(const std::string& folder, bool resume) {
   const std::vector<std::string> names = names_in(folder);
   if (std::find(names.begin(), names.end(), kRun) == names.end()) return 0;
   const int64_t finished = std::count_if(names.begin(), names.end(), is_block);
-  ADA_CHECK(
-      resume || finished == 0,
-      "{}: holds {} finished blocks of an interrupted run; go on with {}, or remove the folder to start "
-      "anew",
-      folder, finished, option("resume", true));
+  ADA_CHECK(resume || finished == 0,
+            "{}: holds {} of an interrupted run; go on with {}, or remove the folder to start anew", folder,
+            describe_finished(finished), option("resume", true));
   return finished;
 }
 
@@ -192,7 +194,7 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
     check_same(folder, saved, fingerprint);
     folder_->take_over_bits(saved, fingerprint);
     folder_->goes_on = true;
-    log_line(fmt::format("{}: goes on behind {} finished blocks", folder, finished));
+    log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(finished)));
     return;
   }
   if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));

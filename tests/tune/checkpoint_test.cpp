@@ -186,7 +186,7 @@ TEST_F(Checkpoints, PartsGoOn) {
   EXPECT_THROW(train_parts(options_, 2), Interrupted);
   options_.resume = true;
   const auto resumed = train_parts(options_, 0);
-  EXPECT_NE(log_.find("goes on behind 1 finished blocks"), std::string::npos) << log_;
+  EXPECT_NE(log_.find("goes on behind 1 finished block"), std::string::npos) << log_;
   expect_same(resumed.first, whole.first);
   expect_same(resumed.second, whole.second);
 }

@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/io/pt2.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/block_trainer.h"
