@@ -3,9 +3,11 @@
 #include <ATen/ops/empty.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/core/progress.h"
 #include "adascale/core/spelling.h"
 #include "adascale/graph/tensor_version.h"
+#include "adascale/tune/run_progress.h"
 
 namespace adascale {
 namespace {
@@ -63,6 +65,7 @@ void LiveFlow::leave(size_t part, const Outputs& outputs) {
 
 LiveInputs::LiveInputs(const PartedModel& model, LiveModel live)
     : model_(model), live_(std::move(live)), flows_(live_.batches) {
+  Pass pass("inputs of the blocks", static_cast<int64_t>(flows_.size()));
   for (size_t batch = 0; batch < flows_.size(); ++batch) {
     try {
       live_.look(batch, flows_[batch]);
@@ -70,6 +73,7 @@ LiveInputs::LiveInputs(const PartedModel& model, LiveModel live)
       throw Error(error.fault(), fmt::format("batch {}: {}", batch, error.what()));
     }
     flows_[batch].finish();
+    pass.step();
   }
 }
 
@@ -88,7 +92,8 @@ std::string LiveInputs::digest() const {
 
 PartInputs LiveInputs::reach(size_t part) {
   std::map<size_t, Pair> reached;
-  for (size_t batch = 0; batch < flows_.size(); ++batch) {
+  Pass both(kBetweenBlocks, static_cast<int64_t>(flows_.size()));
+  for (size_t batch = 0; batch < flows_.size(); ++batch, both.step()) {
     if (!flows_[batch].reached().contains(part)) continue;
     std::optional<Pair> pair = follow(part, batch);
     if (!pair) pair = run_to(part, batch);
@@ -102,10 +107,12 @@ PartInputs LiveInputs::reach(size_t part) {
   inputs_ = std::move(reached);
   fp_outputs_.clear();
   PartInputs inputs;
+  Pass outputs(kBetweenBlocks, static_cast<int64_t>(inputs_.size()));
   for (const auto& [batch, pair] : inputs_) {
     fp_outputs_[batch] = run_float(part, batch, pair.fp);
     inputs.fp.push_back(pair.fp);
     inputs.quant.push_back(pair.quant);
+    outputs.step();
   }
   return inputs;
 }
