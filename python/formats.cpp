@@ -141,18 +141,25 @@ py::object to_quantized_model(const ExportRequest& request) {
       py::arg("changed_values") = py::cpp_function([&model] { return changed_tensors(model, true); }));
 }
 
+/// Calls Python's function with the model and the place of each file.
+template <class Files, class Place>
+std::function<void(const ExportRequest&, Files&)> with_places(const py::object& function, Place place) {
+  if (function.is_none()) return {};
+  return [held = share(function), place](const ExportRequest& request, Files& files) {
+    in_python([&] {
+      const py::cpp_function path([&](const std::string& name) { return (files.*place)(name); });
+      (*held)(to_quantized_model(request), path);
+    });
+  };
+}
+
 PreparedFormat to_prepared(const py::object& answer) {
   using Texts = std::vector<std::string>;
-  const std::shared_ptr<py::object> write = share(answer.attr("write"));
   return {.objections = answer.attr("objections").cast<Texts>(),
           .notes = answer.attr("notes").cast<Texts>(),
           .files = answer.attr("files").cast<Texts>(),
-          .write = [write](const ExportRequest& request, StagedFiles& files) {
-            in_python([&] {
-              const py::cpp_function path([&](const std::string& name) { return files.path(name); });
-              (*write)(to_quantized_model(request), path);
-            });
-          }};
+          .write = with_places<StagedFiles>(answer.attr("write"), &StagedFiles::path),
+          .read_back = with_places<const StagedFiles>(answer.attr("read_back"), &StagedFiles::aside)};
 }
 
 }  // namespace

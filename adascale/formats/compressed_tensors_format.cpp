@@ -1,3 +1,4 @@
+#include <ATen/ops/full.h>
 #include <ATen/ops/tensor.h>
 
 #include <map>
@@ -34,6 +35,23 @@ std::vector<NamedTensor> pack(const Encoding& encoding) {
   return tensors;
 }
 
+LinearCodes unpack(HeldTensors& held, const std::string& module, const Grid& grid, at::IntArrayRef sizes) {
+  const int64_t out = sizes[0], in = sizes[1], groups = grid.per_group() ? in / grid.group_size : 1;
+  LinearCodes linear;
+  const at::Tensor words = held.take(module + ".weight_packed", at::kInt, {out, words_of(in, grid.bits)});
+  linear.codes = unpack_bits(words, grid.bits, in);
+  linear.scale = held.take(module + ".weight_scale", grid.scale_dtype, {out, groups});
+  held.expect(module + ".weight_shape", at::tensor(sizes, at::kLong));
+  if (grid.symmetric) {
+    linear.zero = at::full({out, groups}, -grid.qmin(), at::kLong);
+  } else {
+    const at::Tensor zero =
+        held.take(module + ".weight_zero_point", at::kInt, {words_of(out, grid.bits), groups});
+    linear.zero = unpack_bits(zero.t(), grid.bits, out).t();
+  }
+  return linear;
+}
+
 /// The properties that layers of one group of the config share.
 using Scheme = std::tuple<int, bool, int64_t>;
 
@@ -68,13 +86,19 @@ ordered_json config_groups(const ExportRequest& request) {
   return groups;
 }
 
+ordered_json quantization_config(const ExportRequest& request) {
+  return {{"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},
+          {"quantization_status", "compressed"},  {"global_compression_ratio", nullptr},
+          {"kv_cache_scheme", nullptr},           {"config_groups", config_groups(request)},
+          {"ignore", unpacked_modules(request)}};
+}
+
 void write(const ExportRequest& request, StagedFiles& files) {
-  const ordered_json config = {
-      {"quant_method", "compressed-tensors"}, {"format", "pack-quantized"},
-      {"quantization_status", "compressed"},  {"global_compression_ratio", nullptr},
-      {"kv_cache_scheme", nullptr},           {"config_groups", config_groups(request)},
-      {"ignore", unpacked_modules(request)}};
-  write_packed_folder(request, config, pack, files);
+  write_packed_folder(request, quantization_config(request), {pack, unpack}, files);
+}
+
+void read_back(const ExportRequest& request, const StagedFiles& files) {
+  read_back_packed_folder(request, quantization_config(request), {pack, unpack}, files);
 }
 
 /// Readers load scales in the dtype of the weights.
@@ -95,6 +119,7 @@ ExportFormat compressed_tensors_format() {
               [](const ExportRequest& request) {
                 PreparedFormat prepared = prepare_packed_folder(kind(), request);
                 prepared.write = write;
+                prepared.read_back = read_back;
                 return prepared;
               }};
 }

@@ -11,6 +11,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
+#include "adascale/formats/read_back.h"
 
 namespace adascale {
 namespace {
@@ -77,6 +78,24 @@ ExportRequest request_to(const ModelToWrite& model, const ExportPlan& plan, cons
   return {model, *model.sims.front(), plan.folder, plan.prefix, plan.options, chosen.target};
 }
 
+/// The last look at the files: a reader's message becomes one that says what to do.
+void read_all_back(const ModelToWrite& model, const ExportPlan& plan,
+                   const std::map<std::string, std::string>& texts, const StagedFiles& files) {
+  files.flush();
+  try {
+    for (size_t i = 0; i < plan.prepared.size(); ++i)
+      plan.prepared[i].read_back(request_to(model, plan, plan.formats[i]), files);
+    for (const auto& [name, text] : texts) expect_text(files.aside(name), text);
+  } catch (const Error& error) {  // boundary: adds the cure
+    if (error.fault() == Error::Fault::kInternal) throw;
+    const bool is_run = !plan.options.plan.empty();
+    fail(
+        "{}; the file was read back before it got its name, and no file was put in place: the disk or the "
+        "memory may be faulty; {}, and report it if it happens again",
+        error.what(), is_run ? "run again with " + option("resume", true) : "export again");
+  }
+}
+
 std::vector<std::string> write_all(const ModelToWrite& model, const ExportPlan& plan,
                                    const std::map<std::string, std::string>& texts) {
   StagedFiles files(plan.folder);
@@ -84,6 +103,7 @@ std::vector<std::string> write_all(const ModelToWrite& model, const ExportPlan& 
     plan.prepared[i].write(request_to(model, plan, plan.formats[i]), files);
   for (const auto& [name, text] : texts)
     write_text_file(files.path(name), [&text = text](std::ostream& out) { out << text; });
+  read_all_back(model, plan, texts, files);
   return files.commit();
 }
 
@@ -121,7 +141,10 @@ ExportPlan plan_export(const ModelToWrite& model, const std::vector<ChosenFormat
     const bool can_ask = model.parts == nullptr || chosen.format->takes_parts;
     plan.prepared.push_back(can_ask ? chosen.format->prepare(request_to(model, plan, chosen))
                                     : PreparedFormat{});
-    for (const std::string& objection : plan.prepared.back().objections) objections.add("{}", objection);
+    const PreparedFormat& prepared = plan.prepared.back();
+    for (const std::string& objection : prepared.objections) objections.add("{}", objection);
+    ADA_ASSERT(!can_ask || !prepared.objections.empty() || (prepared.write && prepared.read_back),
+               chosen.format->name + " does not say how it writes and reads back");
   }
   check_files_differ(plan, objections);
   return plan;

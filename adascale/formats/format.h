@@ -15,7 +15,8 @@ namespace adascale {
 
 struct ExportRequest;
 
-/// A format's answer for one model: what it will do, and what keeps it from doing so.
+/// A format's answer for one model: what it will do, and what keeps it from doing so. One that objects
+/// to nothing writes and reads back.
 struct PreparedFormat {
   std::vector<std::string> objections = {};  ///< what it cannot hold of this model
   std::vector<std::string> notes = {};       ///< for the user, about the files, one per line
@@ -23,6 +24,9 @@ struct PreparedFormat {
   /// Writes them, once the model is decided: another request for the same model and place. What
   /// preparing found may be kept in it.
   std::function<void(const ExportRequest&, StagedFiles&)> write = {};
+  /// Reads each written file again, before any gets its name; gets the request that `write` got. Throws
+  /// (user) where a file does not hold the model (formats/read_back.h).
+  std::function<void(const ExportRequest&, const StagedFiles&)> read_back = {};
 };
 
 /// One export format. One file and one row each.
@@ -130,7 +134,7 @@ ExportPlan plan_export(const ModelToWrite& model, const std::vector<ChosenFormat
 ///
 /// Checked first, in one Error: activation quantizers without compute_encodings (for formats that hold
 /// activations), scales that are NaN or infinite, weights edited since the sim was made. Then: folder not
-/// writable; a full disk leaves the folder unchanged.
+/// writable; a full disk, or a file that does not give back the model, leaves the folder unchanged.
 std::vector<std::string> write_files(const ModelToWrite& model, const ExportPlan& plan,
                                      const std::map<std::string, std::string>& texts = {});
 

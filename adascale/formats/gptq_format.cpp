@@ -20,22 +20,27 @@ namespace {
 using nlohmann::ordered_json;
 
 constexpr int64_t kWordBits = 32;
+constexpr const char* kOldConfigFile = "quantize_config.json";  // for readers older than config.json's entry
 
 const PackedFolder& kind() {
   static const PackedFolder kind{.format = "gptq",
                                  .layers = {"Linear"},
                                  .bits = {2, 3, 4, 8},
-                                 .files = {"model.safetensors", "config.json", "quantize_config.json"}};
+                                 .files = {"model.safetensors", "config.json", kOldConfigFile}};
   return kind;
 }
 
-/// "v1" or "v2"; without a target v1, which is older and more widely read, if it can hold the model.
-std::string version_of(const ExportRequest& request) {
-  if (!request.target.empty()) return request.target;
+/// Without a target v1, which is older and more widely read, if it can hold the model.
+bool is_v1(const ExportRequest& request) {
+  if (!request.target.empty()) return request.target == "v1";
   const auto& weights = request.sim.weights();
-  const bool symmetric =
-      std::all_of(weights.begin(), weights.end(), [](const auto& weight) { return weight.grid.symmetric; });
-  return symmetric ? "v1" : "v2";
+  return std::all_of(weights.begin(), weights.end(),
+                     [](const auto& weight) { return weight.grid.symmetric; });
+}
+
+/// The group of each input.
+at::Tensor group_indices(int64_t in, int64_t groups) {
+  return at::arange(in, at::kLong).floor_divide(in / groups).to(at::kInt);
 }
 
 std::vector<NamedTensor> pack(const Encoding& encoding, bool is_v1) {
@@ -45,7 +50,24 @@ std::vector<NamedTensor> pack(const Encoding& encoding, bool is_v1) {
   return {{"qweight", pack_bits(linear.codes, grid.bits).t()},
           {"qzeros", pack_bits(linear.zero.t() - (is_v1 ? 1 : 0), grid.bits)},
           {"scales", linear.scale.t().to(at::kHalf)},
-          {"g_idx", at::arange(in, at::kLong).floor_divide(in / groups).to(at::kInt)}};
+          {"g_idx", group_indices(in, groups)}};
+}
+
+LinearCodes unpack(HeldTensors& held, const std::string& module, const Grid& grid, at::IntArrayRef sizes,
+                   bool is_v1) {
+  const int64_t out = sizes[0], in = sizes[1], groups = grid.per_group() ? in / grid.group_size : 1;
+  const at::Tensor codes = held.take(module + ".qweight", at::kInt, {words_of(in, grid.bits), out});
+  const at::Tensor zeros = held.take(module + ".qzeros", at::kInt, {groups, words_of(out, grid.bits)});
+  const at::Tensor scales = held.take(module + ".scales", at::kHalf, {groups, out});
+  held.expect(module + ".g_idx", group_indices(in, groups));
+  return {unpack_bits(codes.t(), grid.bits, in), scales.t(),
+          unpack_bits(zeros, grid.bits, out).t().to(at::kLong) + (is_v1 ? 1 : 0)};
+}
+
+Packing packing_of(bool is_v1) {
+  return {.pack = [is_v1](const Encoding& encoding) { return pack(encoding, is_v1); },
+          .unpack = [is_v1](HeldTensors& held, const std::string& module, const Grid& grid,
+                            at::IntArrayRef sizes) { return unpack(held, module, grid, sizes, is_v1); }};
 }
 
 /// GPTQ's size of a whole row is -1.
@@ -82,34 +104,40 @@ bool has_packed_head(const ExportRequest& request) {
   });
 }
 
-void write(const ExportRequest& request, StagedFiles& files) {
-  const bool is_v1 = version_of(request) == "v1";
+ordered_json quantization_config(const ExportRequest& request) {
   const Grid& common = request.sim.weights().front().grid;
-  const ordered_json config = {
-      {"quant_method", "gptq"},
-      {"bits", common.bits},
-      {"group_size", group_size_of(common)},
-      {"sym", common.symmetric},
-      {"desc_act", false},
-      {"true_sequential", true},
-      {"lm_head", has_packed_head(request)},
-      {"checkpoint_format", is_v1 ? "gptq" : "gptq_v2"},
-      {"pack_dtype", "int32"},
-      {"dynamic", exceptions(request, common)},
-      {"meta", {{"quantizer", std::vector<std::string>{std::string("adascale:") + kVersion}}}}};
-  const auto pack_one = [&](const Encoding& encoding) { return pack(encoding, is_v1); };
-  write_packed_folder(request, config, pack_one, files);
-  write_json(files.path("quantize_config.json"), config);
+  return {{"quant_method", "gptq"},
+          {"bits", common.bits},
+          {"group_size", group_size_of(common)},
+          {"sym", common.symmetric},
+          {"desc_act", false},
+          {"true_sequential", true},
+          {"lm_head", has_packed_head(request)},
+          {"checkpoint_format", is_v1(request) ? "gptq" : "gptq_v2"},
+          {"pack_dtype", "int32"},
+          {"dynamic", exceptions(request, common)},
+          {"meta", {{"quantizer", std::vector<std::string>{std::string("adascale:") + kVersion}}}}};
+}
+
+void write(const ExportRequest& request, StagedFiles& files) {
+  const ordered_json config = quantization_config(request);
+  write_packed_folder(request, config, packing_of(is_v1(request)), files);
+  write_json(files.path(kOldConfigFile), config);
+}
+
+void read_back(const ExportRequest& request, const StagedFiles& files) {
+  const ordered_json config = quantization_config(request);
+  read_back_packed_folder(request, config, packing_of(is_v1(request)), files);
+  expect_json(files.aside(kOldConfigFile), config);
 }
 
 void check_weights(const ExportRequest& request, Objections& objections) {
   if (request.sim.weights().empty()) objections.add("gptq: no weight is quantized; give the layers bits");
-  const bool is_v1 = version_of(request) == "v1";
   for (const QuantizedWeight& weight : request.sim.weights()) {
     const std::string& name = weight.layer.name;
     const at::Tensor values = request.sim.state(weight.layer.parameters.front());
     if (values.dim() != 2) continue;
-    if (is_v1 && !weight.grid.symmetric)
+    if (is_v1(request) && !weight.grid.symmetric)
       objections.add(
           "gptq:v1: {}: an asymmetric grid may have the zero point 0, which v1 cannot hold; "
           "use gptq:v2 or a symmetric grid",
@@ -128,6 +156,7 @@ PreparedFormat prepare_gptq(const ExportRequest& request) {
   check_weights(request, objections);
   prepared.objections.insert(prepared.objections.end(), objections.texts().begin(), objections.texts().end());
   prepared.write = write;
+  prepared.read_back = read_back;
   return prepared;
 }
 

@@ -1,5 +1,6 @@
 #include "adascale/formats/linear_codes.h"
 
+#include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
 
 #include "adascale/core/error.h"
@@ -17,6 +18,14 @@ LinearCodes linear_codes(const Encoding& encoding) {
   const int64_t middle = grid.symmetric ? -grid.qmin() : 0;
   return {encoding.codes.to(at::kInt).add_(middle), by_row(encoding.scale),
           middle - by_row(encoding.offset).to(at::kLong)};
+}
+
+at::Tensor dequantize(const LinearCodes& linear, c10::ScalarType dtype) {
+  const c10::ScalarType exact = at::toOpMathType(dtype);
+  const at::Tensor groups = linear.codes.unflatten(1, {linear.scale.size(1), -1});
+  const at::Tensor values =
+      groups.to(exact).sub_(linear.zero.unsqueeze(2)).mul_(linear.scale.to(exact).unsqueeze(2));
+  return values.flatten(1).to(dtype);
 }
 
 }  // namespace adascale

@@ -19,6 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr std::string_view kWeight = ".weight";
+constexpr const char *kWeightsFile = "model.safetensors", *kConfigFile = "config.json";
 
 std::string module_of(const std::string& parameter) {
   return parameter.substr(0, parameter.size() - kWeight.size());
@@ -162,31 +163,80 @@ std::vector<std::string> unpacked_modules(const ExportRequest& request) {
   return modules;
 }
 
-void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
-                         const std::function<std::vector<NamedTensor>(const Encoding&)>& pack,
-                         StagedFiles& files) {
-  const SourceFolder source(request.options.source.path);
-  std::map<std::string, int32_t> packed;
-  for (const PackedLayer& layer : packed_layers(request)) packed[layer.stored] = layer.weight;
-  std::vector<NamedTensor> tensors;
-  for (const NamedTensor& tensor : source.tensors()) {
-    const bool is_weight = tensor.name.ends_with(kWeight);
-    const auto found = is_weight ? packed.find(module_of(tensor.name)) : packed.end();
-    if (found == packed.end()) {
-      tensors.push_back(tensor);
-      continue;
-    }
-    for (NamedTensor& part : pack(request.sim.weight_encoding(found->second)))
-      tensors.push_back({found->first + "." + part.name, part.tensor.contiguous()});
-  }
+namespace {
+
+/// The packed weight that takes the place of the source's tensor; nullptr: the tensor stays.
+const PackedLayer* layer_of(const std::string& tensor, const std::vector<PackedLayer>& layers) {
+  const auto found = std::find_if(layers.begin(), layers.end(), [&](const PackedLayer& layer) {
+    return tensor == layer.stored + std::string(kWeight);
+  });
+  return found == layers.end() ? nullptr : &*found;
+}
+
+std::map<std::string, std::string> metadata_of(const ExportRequest& request) {
   std::map<std::string, std::string> metadata = producer_metadata(request);
   metadata["format"] = "pt";
-  write_safetensors(files.path("model.safetensors"), tensors, metadata);
+  return metadata;
+}
+
+nlohmann::ordered_json config_of(const SourceFolder& source,
+                                 const nlohmann::ordered_json& quantization_config) {
   nlohmann::ordered_json config = source.config();
   config["quantization_config"] = quantization_config;
-  write_json(files.path("config.json"), config);
+  return config;
+}
+
+void expect_packed(HeldTensors& held, const PackedLayer& layer, const QuantizationSimModel& sim,
+                   const Packing& packing) {
+  const QuantizedWeight& weight = sim.weights()[layer.weight];
+  const at::Tensor expected = sim.dequantized_weight(layer.weight).cpu();
+  const LinearCodes linear = packing.unpack(held, layer.stored, weight.grid, expected.sizes());
+  expect_finite(held.path(), layer.stored, linear.scale);
+  const auto rows = [&](int64_t first, int64_t count) {
+    return dequantize(linear.rows(first, count), expected.scalar_type());
+  };
+  expect_rows(held.path(), layer.stored, rows, expected);
+}
+
+}  // namespace
+
+void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
+                         const Packing& packing, StagedFiles& files) {
+  const SourceFolder source(request.options.source.path);
+  const std::vector<PackedLayer> layers = packed_layers(request);
+  std::vector<NamedTensor> tensors;
+  for (const NamedTensor& tensor : source.tensors()) {
+    const PackedLayer* layer = layer_of(tensor.name, layers);
+    if (layer == nullptr)
+      tensors.push_back(tensor);
+    else
+      for (NamedTensor& part : packing.pack(request.sim.weight_encoding(layer->weight)))
+        tensors.push_back({layer->stored + "." + part.name, part.tensor.contiguous()});
+  }
+  write_safetensors(files.path(kWeightsFile), tensors, metadata_of(request));
+  write_json(files.path(kConfigFile), config_of(source, quantization_config));
   for (const std::string& name : source.companions())
     copy_file((fs::path(source.path()) / name).string(), files.path(name));
+}
+
+void read_back_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
+                             const Packing& packing, const StagedFiles& files) {
+  const SourceFolder source(request.options.source.path);
+  const std::vector<PackedLayer> layers = packed_layers(request);
+  const std::string& path = files.aside(kWeightsFile);
+  expect_metadata(path, read_safetensors_metadata(path), metadata_of(request));
+  HeldTensors held(path, read_safetensors(path));
+  for (const NamedTensor& tensor : source.tensors()) {
+    const PackedLayer* layer = layer_of(tensor.name, layers);
+    if (layer == nullptr)
+      held.expect(tensor.name, tensor.tensor);
+    else
+      expect_packed(held, *layer, request.sim, packing);
+  }
+  held.expect_no_more();
+  expect_json(files.aside(kConfigFile), config_of(source, quantization_config));
+  for (const std::string& name : source.companions())
+    expect_copy(files.aside(name), (fs::path(source.path()) / name).string());
 }
 
 }  // namespace adascale

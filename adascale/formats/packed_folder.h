@@ -5,6 +5,8 @@
 #include <vector>
 
 #include "adascale/formats/format.h"
+#include "adascale/formats/linear_codes.h"
+#include "adascale/formats/read_back.h"
 #include "adascale/io/safetensors.h"
 
 namespace adascale {
@@ -36,10 +38,19 @@ std::vector<PackedLayer> packed_layers(const ExportRequest& request);
 /// Names of the modules whose weight is a matrix and stays unchanged.
 std::vector<std::string> unpacked_modules(const ExportRequest& request);
 
+/// How a weight is packed into tensors, named by their suffix to the module's name ("weight_packed").
+struct Packing {
+  std::function<std::vector<NamedTensor>(const Encoding&)> pack;
+  /// The codes of a weight [out, in] on that grid from the tensors that a file holds of the module.
+  std::function<LinearCodes(HeldTensors&, const std::string& module, const Grid&, at::IntArrayRef sizes)>
+      unpack;
+};
+
 /// Writes model.safetensors, config.json with `quantization_config`, and the folder's other files.
-/// `pack` makes a weight's tensors, named by their suffix to the module's name ("weight_packed").
 void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
-                         const std::function<std::vector<NamedTensor>(const Encoding&)>& pack,
-                         StagedFiles& files);
+                         const Packing& packing, StagedFiles& files);
+/// PreparedFormat::read_back of these files.
+void read_back_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
+                             const Packing& packing, const StagedFiles& files);
 
 }  // namespace adascale

@@ -2,6 +2,7 @@
 
 #include "adascale/formats/format.h"
 #include "adascale/formats/metadata.h"
+#include "adascale/formats/read_back.h"
 #include "adascale/formats/saved_state.h"
 #include "adascale/io/safetensors.h"
 
@@ -30,6 +31,15 @@ void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   write_safetensors(files.path(safetensors_file_of(request)), tensors, metadata_of(request, state));
 }
 
+void read_back_safetensors_file(const ExportRequest& request, const StagedFiles& files) {
+  const std::string& path = files.aside(safetensors_file_of(request));
+  const std::vector<SavedValue> state = saved_values(request.model);
+  expect_metadata(path, read_safetensors_metadata(path), metadata_of(request, state));
+  HeldTensors held(path, read_safetensors(path));
+  for (const SavedValue& saved : state) held.expect(saved.names.front(), saved.value());
+  held.expect_no_more();
+}
+
 }  // namespace
 
 ExportFormat safetensors_format() {
@@ -38,7 +48,9 @@ ExportFormat safetensors_format() {
           .files = {"PREFIX.safetensors"},
           .takes_parts = true,
           .prepare = [](const ExportRequest& request) {
-            return PreparedFormat{.files = {safetensors_file_of(request)}, .write = write_safetensors_file};
+            return PreparedFormat{.files = {safetensors_file_of(request)},
+                                  .write = write_safetensors_file,
+                                  .read_back = read_back_safetensors_file};
           }};
 }
 

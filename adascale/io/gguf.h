@@ -29,6 +29,7 @@ using GgufMetadata = std::vector<std::pair<std::string, GgufValue>>;
 const GgufValue* find_value(const GgufMetadata& metadata, const std::string& key);
 /// Replaces the key's value, or appends it.
 void set_value(GgufMetadata& metadata, const std::string& key, GgufValue value);
+bool is_same(const GgufValue& a, const GgufValue& b);
 /// An array of one type.
 template <class T>
 GgufValue gguf_array(const std::vector<T>& items) {

@@ -206,6 +206,14 @@ const GgufValue* find_value(const GgufMetadata& metadata, const std::string& key
   return nullptr;
 }
 
+bool is_same(const GgufValue& a, const GgufValue& b) {
+  using Array = std::shared_ptr<GgufArray>;
+  if (a.index() != b.index() || !std::holds_alternative<Array>(a)) return a == b;
+  const GgufArray &one = *std::get<Array>(a), &other = *std::get<Array>(b);
+  return one.type == other.type &&
+         std::equal(one.items.begin(), one.items.end(), other.items.begin(), other.items.end(), is_same);
+}
+
 void set_value(GgufMetadata& metadata, const std::string& key, GgufValue value) {
   for (auto& [name, old] : metadata)
     if (name == key) return void(old = std::move(value));

@@ -26,6 +26,11 @@ struct InsertedNode {
   std::vector<std::pair<std::string, c10::IValue>> arguments;  ///< after the tensor: int64 or double literals
 };
 
+/// The tensor that save_program writes under a name: the one given for it or for a weight tied to it, else the
+/// program's own.
+at::Tensor tensor_to_save(const Program& program, const std::unordered_map<std::string, at::Tensor>& state,
+                          const std::string& name);
+
 /// Writes `program` to `path` with replaced tensors and inserted nodes, so that `torch.export.load`
 /// and `load_program` read it. Tensors are given by name; a name without one takes that of a weight
 /// tied to it, else the program's own. Several nodes on one value apply in order. Writes exactly

@@ -45,18 +45,31 @@ void check_tensors(const std::string& path, const std::vector<NamedTensor>& tens
   }
 }
 
+std::string read_header(const MappedFile& file) {
+  ADA_CHECK(file.size() >= kLengthBytes, "{}: not a .safetensors file: {} bytes", file.path(), file.size());
+  uint64_t length = 0;
+  std::memcpy(&length, file.data(), kLengthBytes);
+  ADA_CHECK(length <= kLongestHeader && length <= file.size() - kLengthBytes,
+            "{}: not a .safetensors file, or truncated: a header of {} bytes in a file of {}", file.path(),
+            length, file.size());
+  return std::string(file.data() + kLengthBytes, length);
+}
+
 }  // namespace
+
+std::map<std::string, std::string> read_safetensors_metadata(const std::string& path) {
+  try {
+    const auto header = nlohmann::json::parse(read_header(*MappedFile::open(path)));
+    return header.value("__metadata__", std::map<std::string, std::string>());
+  } catch (const nlohmann::json::exception& error) {  // boundary: the JSON library
+    fail("{}: the .safetensors header is not valid: {}", path, error.what());
+  }
+}
 
 std::vector<NamedTensor> read_safetensors(const std::string& path) {
   const auto file = MappedFile::open(path);
-  ADA_CHECK(file->size() >= kLengthBytes, "{}: not a .safetensors file: {} bytes", path, file->size());
-  uint64_t length = 0;
-  std::memcpy(&length, file->data(), kLengthBytes);
-  ADA_CHECK(length <= kLongestHeader && length <= file->size() - kLengthBytes,
-            "{}: not a .safetensors file, or truncated: a header of {} bytes in a file of {}", path, length,
-            file->size());
-  const uint64_t start = kLengthBytes + length;
-  const std::string header(file->data() + kLengthBytes, length);
+  const std::string header = read_header(*file);
+  const uint64_t start = kLengthBytes + header.size();
   std::vector<NamedTensor> tensors;
   for (const TensorEntry& entry : parse_safetensors_header(path, header, file->size() - start)) {
     tensors.push_back({entry.name, file->tensor(start + entry.begin, entry.sizes, entry.dtype)});

@@ -23,24 +23,6 @@ void check_replacement(const std::string& name, const at::Tensor& own, const at:
              "'" + name + "' is replaced by a tensor of another shape or dtype");
 }
 
-/// The tensor to write under `name`: the one given for it or for a weight tied to
-/// it, else the program's own.
-at::Tensor choose(const Program& program, const State& given, const std::string& name) {
-  const at::Tensor& own = program.state.at(name);
-  const auto found = given.find(name);
-  if (found != given.end()) {
-    check_replacement(name, own, found->second);
-    return found->second.detach().set_requires_grad(own.requires_grad());
-  }
-  for (const auto& [other, tensor] : given) {
-    const auto tied = program.state.find(other);
-    if (tied == program.state.end() || !is_same_tensor(tied->second, own)) continue;
-    check_replacement(other, own, tensor);
-    return tensor.detach().set_requires_grad(own.requires_grad());
-  }
-  return own;
-}
-
 std::unordered_set<std::string> temporary_buffers(const json& document) {
   std::unordered_set<std::string> names;
   for (const json& spec : document.at("graph_module").at("signature").at("input_specs")) {
@@ -58,7 +40,7 @@ void write_state(const Program& program, const State& given, ArchiveWriter& arch
   for (const ProgramInput& input : program.inputs) {
     using Kind = ProgramInput::Kind;
     if (input.kind == Kind::kUser) continue;
-    const at::Tensor tensor = choose(program, given, input.name);
+    const at::Tensor tensor = tensor_to_save(program, given, input.name);
     const bool is_parameter = input.kind == Kind::kParameter;
     if (input.kind == Kind::kConstant || temporary.count(input.name)) {
       constants[input.name] = archive.write_tensor("data/constants/", "tensor", tensor, is_parameter);
@@ -94,6 +76,22 @@ json complete(json document) {
 }
 
 }  // namespace
+
+at::Tensor tensor_to_save(const Program& program, const State& given, const std::string& name) {
+  const at::Tensor& own = program.state.at(name);
+  const auto found = given.find(name);
+  if (found != given.end()) {
+    check_replacement(name, own, found->second);
+    return found->second.detach().set_requires_grad(own.requires_grad());
+  }
+  for (const auto& [other, tensor] : given) {
+    const auto tied = program.state.find(other);
+    if (tied == program.state.end() || !is_same_tensor(tied->second, own)) continue;
+    check_replacement(other, own, tensor);
+    return tensor.detach().set_requires_grad(own.requires_grad());
+  }
+  return own;
+}
 
 std::string program_json(const Program& program, const std::vector<InsertedNode>& inserted) {
   NodeInserter inserter(program);

@@ -47,6 +47,14 @@ void sync(const std::string& path) {
   ADA_CHECK(is_synced, "{}: cannot be written to disk: {}", path, std::strerror(error));
 }
 
+/// Advice, which a file system in memory cannot follow.
+void drop_from_cache(const std::string& path) {
+  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (descriptor < 0) return;
+  ::posix_fadvise(descriptor, 0, 0, POSIX_FADV_DONTNEED);
+  ::close(descriptor);
+}
+
 /// All that live, and what keeps discard_all and a commit apart.
 struct Staging {
   std::mutex mutex;
@@ -136,6 +144,20 @@ std::string StagedFiles::path(const std::string& name) {
     ADA_CHECK(file.final != final, "{}: is written twice; let one format write it", final);
   files_.push_back({name, aside_of(name), final});
   return files_.back().aside;
+}
+
+const std::string& StagedFiles::aside(const std::string& name) const {
+  const auto file =
+      std::find_if(files_.begin(), files_.end(), [&](const File& one) { return one.name == name; });
+  ADA_ASSERT(file != files_.end(), "no file was written as " + name);
+  return file->aside;
+}
+
+void StagedFiles::flush() const {
+  for (const File& file : files_) {
+    sync(file.aside);
+    drop_from_cache(file.aside);
+  }
 }
 
 void StagedFiles::make_parents() const {

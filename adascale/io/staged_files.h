@@ -28,6 +28,10 @@ class StagedFiles {
   StagedFiles(const StagedFiles&) = delete;
   /// The path to write `folder/name` to; a name such as "tokenizer/vocab.txt" also makes folders.
   std::string path(const std::string& name);
+  /// Where `folder/name`, which path() gave a place, lies until commit().
+  const std::string& aside(const std::string& name) const;
+  /// Syncs all files and drops them from the system's cache: who reads one next gets what the disk holds.
+  void flush() const;
   /// Syncs all files and puts them in place; returns their final paths.
   std::vector<std::string> commit();
 

@@ -29,6 +29,7 @@ TEST(BitPacking, RowsComeBackWhateverTheirBitsAndLength) {
       const at::Tensor words = pack_bits(codes, bits);
       EXPECT_EQ(words.sizes(), (std::vector<int64_t>{5, (n * bits + 31) / 32}));
       EXPECT_TRUE(at::equal(bit_by_bit(words, bits, n), codes)) << bits << " bits, " << n;
+      EXPECT_TRUE(at::equal(unpack_bits(words, bits, n).to(at::kLong), codes)) << bits << " bits, " << n;
     }
 }
 

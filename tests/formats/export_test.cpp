@@ -179,12 +179,17 @@ TEST(ExportFormats, APackageMayAddRows) {
                      .description = "a note in a folder",
                      .files = {"PREFIX/note.txt"},
                      .prepare = [](const ExportRequest& request) -> PreparedFormat {
-                       return {
-                           .notes = {"a note"},
-                           .files = {"model/note.txt"},
-                           .write = [planned = request.folder](const ExportRequest& now, StagedFiles& files) {
-                             std::ofstream(files.path("model/note.txt")) << planned << now.prefix;
-                           }};
+                       return {.notes = {"a note"},
+                               .files = {"model/note.txt"},
+                               .write =
+                                   [planned = request.folder](const ExportRequest& now, StagedFiles& files) {
+                                     std::ofstream(files.path("model/note.txt")) << planned << now.prefix;
+                                   },
+                               .read_back =
+                                   [](const ExportRequest& now, const StagedFiles& files) {
+                                     EXPECT_EQ(text_of(files.aside("model/note.txt")),
+                                               now.folder + now.prefix);
+                                   }};
                      }});
   export_model(sim, folder.path(), "model", {"safetensors", "own"});
   EXPECT_EQ(text_of(folder.path("model/note.txt")), folder.path() + "model");

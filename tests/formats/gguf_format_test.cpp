@@ -2,8 +2,10 @@
 #include <gtest/gtest.h>
 
 #include "adascale/formats/gguf/architecture.h"
+#include "adascale/formats/gguf/blocks.h"
 #include "adascale/formats/gguf/pre_tokenizer.h"
 #include "adascale/formats/gguf/types.h"
+#include "adascale/quant/forms/form.h"
 #include "error_text.h"
 
 // tests/python/test_gguf.py compares the file's content with gguf's own reader.
@@ -69,6 +71,26 @@ TEST(GgufTypes, EachIsFoundByItsGrid) {
   Grid repeated = grid_of(*gguf_grid_named("Q4_0"));
   repeated.group_size = 64;
   EXPECT_STREQ(gguf_type_of(repeated)->name, "Q4_0");
+}
+
+/// A weight on the type's grid by its largest and smallest elements.
+Encoding encoding_on(const Grid& grid) {
+  const at::Tensor w = at::randn({3, 512}), split = split_groups(w, grid);
+  const std::vector<int64_t> shared = shared_axes(grid, split);
+  Range range{split.amin(shared, true).clamp_max(0), split.amax(shared, true).clamp_min(0)};
+  if (grid.symmetric) {
+    const at::Tensor scale = grid.form->symmetric_scale(range.min, range.max, grid);
+    range = {scale * grid.qmin(), scale * grid.qmax()};
+  }
+  return encode_rtn("w", w, grid, range);
+}
+
+TEST(GgufBlocks, GiveBackTheWeight) {
+  at::manual_seed(3);
+  for (const GgufGrid& type : gguf_grids()) {
+    const Encoding encoding = encoding_on(grid_of(type));
+    EXPECT_TRUE(at::equal(unpack_gguf(pack_gguf(encoding, type), type), dequantize(encoding))) << type.name;
+  }
 }
 
 }  // namespace

@@ -51,6 +51,16 @@ TEST_F(StagedFilesTest, files_appear_on_commit_only) {
   EXPECT_EQ(files_in_folder(), 2U);
 }
 
+TEST_F(StagedFilesTest, a_written_file_can_be_read_before_the_commit) {
+  StagedFiles files(folder);
+  const std::string path = files.path("deep/a.txt");
+  write(path, "A");
+  files.flush();
+  EXPECT_EQ(files.aside("deep/a.txt"), path);
+  EXPECT_EQ(read(path), "A");
+  EXPECT_THROW(files.aside("b.txt"), Error);
+}
+
 TEST_F(StagedFilesTest, without_commit_nothing_is_left_not_even_the_folder) {
   { StagedFiles files(folder); }
   EXPECT_FALSE(fs::exists(folder));

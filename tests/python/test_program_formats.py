@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 from adascale.formats.quantized import Prepared, QuantizedModel
+from adascale.formats.read_back import expect_bytes
 from torch import Tensor, nn
 
 from adascale import _C, Error, QuantizationSimModel
@@ -14,20 +15,25 @@ from adascale import _C, Error, QuantizationSimModel
 class Recorder:
     """Records the input of a format."""
 
-    def __init__(self, objections: list[str] | None = None) -> None:
-        self.objections = objections or []
+    def __init__(self, objections: list[str] | None = None, text: str = "written") -> None:
+        self.objections, self.text = objections or [], text
         self.prepared = 0
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         self.prepared += 1
         self.before = [activation.scale for activation in model.activations]
-        return Prepared(self.objections, files=[f"{model.prefix}.txt"], write=self.write)
+        return Prepared(
+            self.objections, files=[f"{model.prefix}.txt"], write=self.write, read_back=self.read_back
+        )
 
     def write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         self.model = model
         self.encodings = [model.encode(weight.index) for weight in model.weights]
         self.tensors, self.graph = model.tensors(), model.graph()
-        Path(path(f"{model.prefix}.txt")).write_text("written")
+        Path(path(f"{model.prefix}.txt")).write_text(self.text)
+
+    def read_back(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        expect_bytes(path(f"{model.prefix}.txt"), b"written")
 
 
 class Row:
@@ -105,6 +111,22 @@ def test_objections_stop_everything(tmp_path: Path) -> None:
     with pytest.raises(Error, match="one thing; cure.*another; cure"):
         export(tmp_path / "out", recorder)
     assert recorder.prepared == 1 and not (tmp_path / "out").exists()
+
+
+def test_a_file_that_is_not_what_was_written_gets_no_name(tmp_path: Path) -> None:
+    with pytest.raises(Error, match="tied.txt: got other bytes than were written; the file was read back"):
+        export(tmp_path / "out", Recorder(text="damaged"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_format_that_does_not_read_back_is_no_format(tmp_path: Path) -> None:
+    class Silent(Recorder):
+        def prepare(self, model: QuantizedModel) -> Prepared:
+            return Prepared(files=["tied.txt"], write=self.write)
+
+    with pytest.raises(Error, match="record does not say how it writes and reads back .a bug of adascale"):
+        export(tmp_path / "out", Silent())
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_offers_them(capfd: pytest.CaptureFixture[str]) -> None:

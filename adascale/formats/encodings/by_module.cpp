@@ -9,12 +9,6 @@ namespace {
 
 using nlohmann::json;
 
-/// An operation outside modules ("add_3") has a name only in its part.
-std::string name_in_model(const std::string& module, const std::string& path) {
-  const bool is_own = path.empty() || module == path || module.starts_with(path + ".");
-  return is_own ? module : path + "." + module;
-}
-
 /// Module -> "input" or "output" -> index -> entry.
 json entries_by_module(const std::vector<EncodedPart>& parts) {
   json entries = json::object();
@@ -32,9 +26,18 @@ json entries_by_module(const std::vector<EncodedPart>& parts) {
 
 }  // namespace
 
+std::string name_in_model(const std::string& module, const std::string& path) {
+  const bool is_own = path.empty() || module == path || module.starts_with(path + ".");
+  return is_own ? module : path + "." + module;
+}
+
+std::string version_by_module(const std::string& version) {
+  return version == "0.6.1" ? version : "1.0.0";
+}
+
 void write_encodings_by_module(std::ostream& out, const std::vector<EncodedPart>& parts,
                                const std::vector<std::string>& excluded, const std::string& version) {
-  write_producer(out, version == "0.6.1" ? version : "1.0.0");
+  write_producer(out, version_by_module(version));
   out << ",\n\"activation_encodings\": " << entries_by_module(parts).dump(4);
   out << ",\n\"param_encodings\": ";
   write_weights_by_name(out, parts);

@@ -14,14 +14,6 @@ std::string onnx_name(const Program& program, ValueId value) {
   return input ? input->name : program.values[value].name;
 }
 
-std::vector<EncodingRecord> activation_records(const QuantizationSimModel& sim) {
-  std::vector<EncodingRecord> records;
-  for (const ActivationQuantizer& quantizer : sim.activations())
-    if (quantizer.encoding)
-      records.push_back(record_of(quantizer, onnx_name(sim.program(), quantizer.value)));
-  return records;
-}
-
 void write_0_6_1(std::ostream& out, const QuantizationSimModel& sim) {
   json activations = json::object();
   for (const EncodingRecord& record : activation_records(sim))
@@ -52,6 +44,14 @@ void write_2(std::ostream& out, const QuantizationSimModel& sim, const std::stri
 }
 
 }  // namespace
+
+std::vector<EncodingRecord> activation_records(const QuantizationSimModel& sim) {
+  std::vector<EncodingRecord> records;
+  for (const ActivationQuantizer& quantizer : sim.activations())
+    if (quantizer.encoding)
+      records.push_back(record_of(quantizer, onnx_name(sim.program(), quantizer.value)));
+  return records;
+}
 
 void write_encodings_by_tensor(std::ostream& out, const QuantizationSimModel& sim,
                                const std::string& version) {

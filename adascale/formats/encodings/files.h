@@ -28,6 +28,22 @@ std::vector<std::string> excluded_layers(const QuantizationSimModel& sim);
 void write_encodings_by_tensor(std::ostream& out, const QuantizationSimModel& sim,
                                const std::string& version);
 
+/// Each throws (user) where our reader finds other entries in the file than those functions write: other scales,
+/// offsets, bits or names. The settings behind the entries are not compared.
+void expect_encodings_by_module(const std::string& path, const std::vector<EncodedPart>& parts,
+                                const std::string& version);
+void expect_encodings_by_tensor(const std::string& path, const QuantizationSimModel& sim,
+                                const std::string& version);
+
+// Names and records of these files.
+
+/// A module's name in the whole model: an operation outside modules ("add_3") has one only in its part.
+std::string name_in_model(const std::string& module, const std::string& path);
+/// The version that a file by module name says.
+std::string version_by_module(const std::string& version);
+/// The activations of a file by tensor name.
+std::vector<EncodingRecord> activation_records(const QuantizationSimModel& sim);
+
 // Parts common to both files.
 
 /// The opening brace, the producer and the version.

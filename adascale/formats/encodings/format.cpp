@@ -20,29 +20,40 @@ std::vector<std::string> encodings_files_of(const ExportRequest& request) {
   return {request.prefix + "_torch.encodings", request.prefix + ".encodings"};
 }
 
-void write_file_of_parts(const PartedModel& model, const std::string& version, std::ostream& out) {
+std::vector<EncodedPart> parts_of(const ExportRequest& request) {
+  if (request.model.parts == nullptr) return {EncodedPart{request.sim}};
   std::vector<EncodedPart> parts;
-  std::set<std::string> excluded(model.outside.begin(), model.outside.end());
-  for (const auto& [sim, path] : model.parts) {
-    parts.push_back({sim, path});
-    const std::vector<std::string> own = excluded_layers(sim);
+  for (const auto& [sim, path] : request.model.parts->parts) parts.push_back({sim, path});
+  return parts;
+}
+
+std::vector<std::string> excluded_of(const ExportRequest& request) {
+  if (request.model.parts == nullptr) return excluded_layers(request.sim);
+  const std::vector<std::string>& outside = request.model.parts->outside;
+  std::set<std::string> excluded(outside.begin(), outside.end());
+  for (const EncodedPart& part : parts_of(request)) {
+    const std::vector<std::string> own = excluded_layers(part.sim);
     excluded.insert(own.begin(), own.end());
   }
-  write_encodings_by_module(out, parts, {excluded.begin(), excluded.end()}, version);
+  return {excluded.begin(), excluded.end()};
 }
 
 void write_encodings_files(const ExportRequest& request, StagedFiles& files) {
-  const QuantizationSimModel& sim = request.sim;
-  const PartedModel* parts = request.model.parts;
   const std::string& version = request.options.encoding_version;
   const std::vector<std::string> names = encodings_files_of(request);
   write_text_file(files.path(names[0]), [&](std::ostream& out) {
-    if (parts != nullptr) return write_file_of_parts(*parts, version, out);
-    write_encodings_by_module(out, {EncodedPart{sim}}, excluded_layers(sim), version);
+    write_encodings_by_module(out, parts_of(request), excluded_of(request), version);
   });
-  if (parts == nullptr)
+  if (names.size() > 1)
     write_text_file(files.path(names[1]),
-                    [&](std::ostream& out) { write_encodings_by_tensor(out, sim, version); });
+                    [&](std::ostream& out) { write_encodings_by_tensor(out, request.sim, version); });
+}
+
+void read_back_encodings_files(const ExportRequest& request, const StagedFiles& files) {
+  const std::string& version = request.options.encoding_version;
+  const std::vector<std::string> names = encodings_files_of(request);
+  expect_encodings_by_module(files.aside(names[0]), parts_of(request), version);
+  if (names.size() > 1) expect_encodings_by_tensor(files.aside(names[1]), request.sim, version);
 }
 
 bool is_of_2(const std::string& version) {
@@ -92,8 +103,10 @@ PreparedFormat prepare_encodings(const ExportRequest& request) {
   check_version(request.options.encoding_version, objections);
   if (is_of_2(request.options.encoding_version)) check_widths(request.model, objections);
   for (const QuantizationSimModel* sim : request.model.sims) check_weights(*sim, objections);
-  return {
-      .objections = objections.texts(), .files = encodings_files_of(request), .write = write_encodings_files};
+  return {.objections = objections.texts(),
+          .files = encodings_files_of(request),
+          .write = write_encodings_files,
+          .read_back = read_back_encodings_files};
 }
 
 }  // namespace

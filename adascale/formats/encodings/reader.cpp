@@ -91,7 +91,11 @@ void check_version(const JsonReader& file) {
 
 std::vector<FileEntry> read_encodings(const std::string& text, const std::string& origin,
                                       Objections& objections) {
-  const OrderedJson document = parse_json(text, origin);
+  return entries_of(parse_json(text, origin), origin, objections);
+}
+
+std::vector<FileEntry> entries_of(const OrderedJson& document, const std::string& origin,
+                                  Objections& objections) {
   const JsonReader file(document, origin);
   check_version(file);
   const auto all = file.find("encodings"), params = file.find("param_encodings"),

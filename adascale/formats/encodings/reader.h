@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -36,6 +37,15 @@ struct FileEntry {
 /// are checked and left out: they are not simulated.
 std::vector<FileEntry> read_encodings(const std::string& text, const std::string& origin,
                                       Objections& objections);
+
+/// The entries of a parsed file.
+std::vector<FileEntry> entries_of(const OrderedJson& document, const std::string& origin,
+                                  Objections& objections);
+
+using VisitEntry = std::function<void(const FileEntry&)>;
+/// The entries of a file of ours, biases too, while it is read: those of a model in groups of 64 are many times its
+/// size. Returns its version. Throws Error (user) at the first faulty entry.
+std::string visit_encodings(const std::string& path, const VisitEntry& visit);
 
 // Entries of one layout; they throw Error (user).
 

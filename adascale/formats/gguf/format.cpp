@@ -46,19 +46,48 @@ std::string gguf_file_of(const ExportRequest& request) {
   return request.prefix + ".gguf";
 }
 
-void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
-  const GgufSource source = open_gguf_source(request.options.source.path);
+std::vector<GgufItem> items_of(const ExportRequest& request, const GgufSource& source) {
   Objections objections;
-  const auto items = list_gguf_items(request.sim, source, request.options.source.names, objections);
+  std::vector<GgufItem> items =
+      list_gguf_items(request.sim, source, request.options.source.names, objections);
   objections.raise();
+  return items;
+}
+
+GgufMetadata metadata_of(const ExportRequest& request, const GgufSource& source,
+                         const std::vector<GgufItem>& items) {
   GgufMetadata metadata = source.metadata;
   set_value(metadata, "general.file_type", file_type(items));
   set_value(metadata, "general.quantization_version", uint32_t{2});
   for (const auto& [key, value] : producer_metadata(request))
     if (key != "adascale.weights") set_value(metadata, key, value);  // the tensors' types tell it
+  return metadata;
+}
+
+void write_gguf_file(const ExportRequest& request, StagedFiles& files) {
+  const GgufSource source = open_gguf_source(request.options.source.path);
+  const std::vector<GgufItem> items = items_of(request, source);
   std::vector<GgufEntry> entries;
   for (const GgufItem& tensor : items) entries.push_back(gguf_entry(tensor, request.sim, source));
-  write_gguf(files.path(gguf_file_of(request)), metadata, entries);
+  write_gguf(files.path(gguf_file_of(request)), metadata_of(request, source, items), entries);
+}
+
+void expect_metadata(const std::string& path, const GgufMetadata& got, const GgufMetadata& expected) {
+  ADA_CHECK(got.size() == expected.size(), "{}: got {} keys, expected {}", path, got.size(), expected.size());
+  for (size_t i = 0; i < got.size(); ++i)
+    ADA_CHECK(got[i].first == expected[i].first && is_same(got[i].second, expected[i].second),
+              "{}: {}: got another value than was written", path, expected[i].first);
+}
+
+void read_back_gguf_file(const ExportRequest& request, const StagedFiles& files) {
+  const std::string& path = files.aside(gguf_file_of(request));
+  const GgufSource source = open_gguf_source(request.options.source.path);
+  const std::vector<GgufItem> items = items_of(request, source);
+  const GgufFile file = read_gguf(path);
+  expect_metadata(path, file.metadata, metadata_of(request, source, items));
+  ADA_CHECK(file.tensors.size() == items.size(), "{}: got {} tensors, expected {}", path, file.tensors.size(),
+            items.size());
+  for (const GgufItem& item : items) expect_item(file, item, request.sim, source);
 }
 
 PreparedFormat prepare_gguf(const ExportRequest& request) {
@@ -69,7 +98,10 @@ PreparedFormat prepare_gguf(const ExportRequest& request) {
     list_gguf_items(request.sim, source, request.options.source.names, objections);
   });
   for (const std::string& text : unreadable.texts()) objections.add("gguf: {}", text);
-  return {.objections = objections.texts(), .files = {gguf_file_of(request)}, .write = write_gguf_file};
+  return {.objections = objections.texts(),
+          .files = {gguf_file_of(request)},
+          .write = write_gguf_file,
+          .read_back = read_back_gguf_file};
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 
 #include "adascale/core/spelling.h"
 #include "adascale/formats/gguf/blocks.h"
+#include "adascale/formats/read_back.h"
 #include "adascale/formats/saved_state.h"
 
 namespace adascale {
@@ -131,6 +132,28 @@ GgufEntry gguf_entry(const GgufItem& item, const QuantizationSimModel& sim, cons
     };
   }
   return entry;
+}
+
+void expect_item(const GgufFile& file, const GgufItem& item, const QuantizationSimModel& sim,
+                 const GgufSource& source) {
+  const std::string& path = file.file->path();
+  const GgufEntry entry = gguf_entry(item, sim, source);
+  const GgufTensor* found = file.find(item.name);
+  ADA_CHECK(found != nullptr, "{}: got no tensor {}, expected one", path, item.name);
+  ADA_CHECK(found->type == entry.type && found->sizes == item.sizes, "{}: {}: got {} [{}], expected {} [{}]",
+            path, item.name, found->type->name, fmt::join(found->sizes, ", "), entry.type->name,
+            fmt::join(item.sizes, ", "));
+  const at::Tensor bytes = file.bytes(*found);
+  if (item.grid == nullptr)
+    return expect_same(path, item.name, bytes, entry.bytes().flatten().view(at::kByte));
+  const at::Tensor expected = move_rows(sim.dequantized_weight(item.weight).cpu(), item.heads);
+  const at::Tensor by_row = bytes.view({item.sizes[0], -1});
+  const auto rows = [&](int64_t first, int64_t count) {
+    const at::Tensor values = unpack_gguf(by_row.narrow(0, first, count), *item.grid);
+    expect_finite(path, item.name, values);
+    return values.to(expected.scalar_type());
+  };
+  expect_rows(path, item.name, rows, expected);
 }
 
 }  // namespace adascale

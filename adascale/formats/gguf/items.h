@@ -26,5 +26,8 @@ std::vector<GgufItem> list_gguf_items(const QuantizationSimModel& sim, const Ggu
 
 /// The entry for write_gguf; it reads `sim` and `source` when it is written.
 GgufEntry gguf_entry(const GgufItem& item, const QuantizationSimModel& sim, const GgufSource& source);
+/// Throws (user) where the file, which was written with that entry, holds another tensor.
+void expect_item(const GgufFile& file, const GgufItem& item, const QuantizationSimModel& sim,
+                 const GgufSource& source);
 
 }  // namespace adascale

@@ -12,6 +12,7 @@ from .._C import list_model_files, option
 from ..errors import Error, first_line
 from .hf_saved import own_folder, stale_weights
 from .quantized import Prepared, QuantizedModel
+from .read_back import expect_bytes, expect_names, expect_same, reading
 
 
 class FolderWriter:
@@ -26,7 +27,9 @@ class FolderWriter:
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there, weights without a place in the source."""
-        prepared = Prepared(files=[*self._shards, *self._copies], write=self._write)
+        prepared = Prepared(
+            files=[*self._shards, *self._copies], write=self._write, read_back=self._read_back
+        )
         if self._left_out:
             prepared.notes = [f"hf leaves out the folder's other weights: {', '.join(self._left_out)}"]
         prepared.objections = own_folder(model.folder, str(self._source))
@@ -44,8 +47,7 @@ class FolderWriter:
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         from safetensors import SafetensorError
 
-        values = {name: value for names, value in model.changed_values() for name in names}
-        changed = SourceNames(self._model, self._stored_names()).rename(values)
+        changed = self._changed(model)
         try:
             for shard in self._shards:
                 _rewrite(self._source / shard, path(shard), changed)
@@ -53,6 +55,19 @@ class FolderWriter:
                 shutil.copyfile(self._source / name, path(name))
         except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
             raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
+
+    def _read_back(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        changed = self._changed(model)
+        for shard in self._shards:
+            with reading(path(shard)):
+                _compare(self._source / shard, path(shard), changed)
+        for name in self._copies:
+            expect_bytes(path(name), (self._source / name).read_bytes())
+
+    def _changed(self, model: QuantizedModel) -> dict[str, Tensor]:
+        """The tensors of the source that get other values, by their names there."""
+        values = {name: value for names, value in model.changed_values() for name in names}
+        return SourceNames(self._model, self._stored_names()).rename(values)
 
     def stored_names(self) -> dict[str, str]:
         """Each parameter that the folder holds as one tensor of its shape -> the folder's name for it."""
@@ -136,10 +151,7 @@ def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
     from safetensors.torch import save_file
 
     with safe_open(source, "pt") as shard:
-        # An earlier run's tells of other weights. The bytes are the same each time for one entry alone: the
-        # package writes several in random order.
-        stored = (shard.metadata() or {}).items()
-        metadata = {key: value for key, value in stored if not key.startswith("adascale.")}
+        metadata = _metadata_to_keep(shard)
         tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
     for name in tensors.keys() & changed.keys():
         old, new = tensors[name], changed[name]
@@ -147,3 +159,25 @@ def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
             raise Error(f"hf: {name} is {tuple(old.shape)} in {source}, but {tuple(new.shape)} in the model")
         tensors[name] = new.to(old.dtype).contiguous()
     save_file(tensors, target, metadata=metadata or None)
+
+
+def _metadata_to_keep(shard: Any) -> dict[str, str]:
+    """All but an earlier run's, which tells of other weights.
+
+    The bytes are the same each time for one entry alone: the package writes several in random order.
+    """
+    stored = (shard.metadata() or {}).items()
+    return {key: value for key, value in stored if not key.startswith("adascale.")}
+
+
+def _compare(source: Path, written: str, changed: dict[str, Tensor]) -> None:
+    from safetensors import safe_open
+
+    with safe_open(source, "pt") as shard, safe_open(written, "pt") as file:
+        expect_names(written, set(file.keys()), set(shard.keys()))
+        if (file.metadata() or {}) != _metadata_to_keep(shard):
+            raise Error(f"{written}: got other metadata than was written")
+        for name in file.keys():  # noqa: SIM118  not a dict
+            old = shard.get_tensor(name)
+            expected = changed[name].to(old.dtype) if name in changed else old
+            expect_same(written, name, file.get_tensor(name), expected)

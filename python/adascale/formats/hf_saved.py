@@ -1,13 +1,18 @@
 """``hf`` of a transformers model without a safetensors folder."""
 
+import hashlib
 import os
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+
+from torch import Tensor
 
 from ..errors import Error, first_line
 from ..transformers_output import quiet_transformers
 from .quantized import Prepared, QuantizedModel
+from .read_back import expect_names, expect_same, reading
 
 FILES = ["config.json", "model.safetensors"]
 
@@ -18,17 +23,18 @@ class SavedWriter:
     def __init__(self, model: Any, tokenizer: Any, source: str | None) -> None:
         """``source``: the folder of the model, if it has one."""
         self._model, self._tokenizer, self._source = model, tokenizer, source
+        self._texts: dict[str, bytes] = {}  # of the written files but the weights: their digests
+        self._shards: list[str] = []
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there."""
         objections = own_folder(model.folder, self._source) or stale_weights(model.folder, FILES)
-        return Prepared(objections, files=FILES, write=self._write)
+        return Prepared(objections, files=FILES, write=self._write, read_back=self._read_back)
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         from safetensors import SafetensorError
 
-        state = dict(self._model.state_dict())
-        state.update((name, value) for names, value in model.changed_values() for name in names)
+        state = self._state(model)
         first = path("config.json")
         with tempfile.TemporaryDirectory(dir=os.path.dirname(first), prefix=".adascale-") as aside:
             try:
@@ -38,8 +44,43 @@ class SavedWriter:
                         self._tokenizer.save_pretrained(aside)
             except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
                 raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
-            for name in sorted(os.listdir(aside)):
+            names = sorted(os.listdir(aside))
+            self._shards = [name for name in names if name.endswith(".safetensors")]
+            self._texts = {n: _digest(os.path.join(aside, n)) for n in names if n not in self._shards}
+            for name in names:
                 os.replace(os.path.join(aside, name), first if name == "config.json" else path(name))
+
+    def _read_back(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
+        from safetensors import safe_open
+        from transformers.core_model_loading import revert_weight_conversion
+
+        expected = dict(revert_weight_conversion(self._model, self._state(model)))
+        held: dict[str, str] = {}
+        for file in map(path, self._shards):
+            with reading(file), safe_open(file, "pt") as shard:
+                for name in shard.keys():  # noqa: SIM118  not a dict
+                    expect_names(file, {name}, {name} & expected.keys())
+                    expect_same(file, name, shard.get_tensor(name), expected[name])
+                    held[name] = file
+        # Of tied tensors the package writes one.
+        kept = {expected[name].data_ptr() for name in held}
+        missing = {name for name in expected.keys() - held if expected[name].data_ptr() not in kept}
+        expect_names(path(self._shards[0]), set(), missing)
+        for name, digest in self._texts.items():
+            if _digest(path(name)) != digest:
+                raise Error(f"{path(name)}: got other bytes than were written")
+
+    def _state(self, model: QuantizedModel) -> dict[str, Tensor]:
+        """What is given to be saved."""
+        state = dict(self._model.state_dict())
+        state.update((name, value) for names, value in model.changed_values() for name in names)
+        for name in self._model._keys_to_ignore_on_save or ():
+            state.pop(name, None)
+        return state
+
+
+def _digest(path: str) -> bytes:
+    return hashlib.blake2b(Path(path).read_bytes()).digest()
 
 
 def own_folder(folder: str, source: str | None) -> list[str]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .._C import option
 from ..errors import Error
@@ -13,6 +14,7 @@ from .onnx_activations import drop_markers, quantize_activations
 from .onnx_capture import Captured, capture_onnx
 from .onnx_file import LARGEST_INLINE, data_name, fill_values, write_file
 from .onnx_nbits import BLOCK_SIZES, holds, is_linear, quantize_products
+from .onnx_read_back import Held, expect_model
 from .onnx_sizes import blocks_bytes, codes_bytes, float_bytes, values_bytes
 from .onnx_storage import stored_bits
 from .onnx_weights import parameter_value, quantize_weight, weight_bits
@@ -57,12 +59,17 @@ class _OnnxFormat:
         beside = [data_name(model)] if is_large else []
         notes = [f"{self.name}: weights go to {name}, beside {model.prefix}.onnx" for name in beside]
 
-        def write(decided: QuantizedModel, path: Callable[[str], str]) -> None:
-            self._write(captured, decided, path)
+        held: list[Held] = []
 
-        return Prepared(
-            notes=notes + self._notes(graph, renamed), files=[f"{model.prefix}.onnx", *beside], write=write
-        )
+        def write(decided: QuantizedModel, path: Callable[[str], str]) -> None:
+            held[:] = self._write(captured, decided, path)
+
+        def read_back(decided: QuantizedModel, path: Callable[[str], str]) -> None:
+            file, data = path(f"{model.prefix}.onnx"), path(beside[0]) if beside else None
+            expect_model(captured.model, held, decided, file, data)
+
+        notes += self._notes(graph, renamed)
+        return Prepared([], notes, [f"{model.prefix}.onnx", *beside], write, read_back)
 
     def _capture(self, model: QuantizedModel) -> Captured:
         """Captures in the opset of the file: only a captured graph tells which weights have 2 bits in it."""
@@ -73,14 +80,15 @@ class _OnnxFormat:
     def _notes(self, graph: Any, model: QuantizedModel) -> list[str]:
         return []
 
-    def _write(self, captured: Captured, model: QuantizedModel, path: Callable[[str], str]) -> None:
+    def _write(self, captured: Captured, model: QuantizedModel, path: Callable[[str], str]) -> list[Held]:
         is_large, model = self._is_large(captured, model), captured.rename(model)
         replaced = {name for weight in model.weights for name in weight.names if self.replaces_weights}
         fill_values(captured, model, replaced)
-        self._edit(captured.graph, model)
+        held = self._edit(captured.graph, model)
         write_file(captured.model, model, self.name, path, is_large)
+        return held
 
-    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+    def _edit(self, graph: Any, model: QuantizedModel) -> list[Held]:
         raise NotImplementedError
 
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
@@ -145,11 +153,13 @@ class OnnxQdq(_OnnxFormat):
         widths = [weight_bits(graph, weight, has_activations) for weight in model.weights]
         return _width_notes(self.name, model, widths)
 
-    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+    def _edit(self, graph: Any, model: QuantizedModel) -> list[Held]:
+        held = []
         for weight in model.weights:
             bits = weight_bits(graph, weight, bool(model.activations))
-            quantize_weight(graph, weight, model.encode(weight.index), bits, _has_short(model))
+            held.append(quantize_weight(graph, weight, model.encode(weight.index), bits, _has_short(model)))
         quantize_activations(graph, model)
+        return held
 
 
 class OnnxFloat(_OnnxFormat):
@@ -162,14 +172,17 @@ class OnnxFloat(_OnnxFormat):
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
         return float_bytes(weight)
 
-    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+    def _edit(self, graph: Any, model: QuantizedModel) -> list[Held]:
+        held = []
         for weight in model.weights:
             value = parameter_value(graph, weight)
             if value is not None and value.name != weight.name:
                 del graph.initializers[value.name]
                 value.name = weight.name
                 graph.initializers[weight.name] = value
+            held.append(Held(weight, [value], _floats))
         drop_markers(graph, model)
+        return held
 
 
 class OnnxMatMulNBits(_OnnxFormat):
@@ -227,15 +240,22 @@ class OnnxMatMulNBits(_OnnxFormat):
             for weight in model.weights
         ]
 
-    def _edit(self, graph: Any, model: QuantizedModel) -> None:
+    def _edit(self, graph: Any, model: QuantizedModel) -> list[Held]:
         level = _INT8_ACTIVATIONS if model.target == "int8" else _AS_THE_RUNTIME_LIKES
+        held = []
         for weight in model.weights:
+            encoding = model.encode(weight.index)
             if holds(graph, weight):
-                quantize_products(graph, weight, model.encode(weight.index), level)
+                held.append(quantize_products(graph, weight, encoding, level))
             else:
                 bits = weight_bits(graph, weight, bool(model.activations))
-                quantize_weight(graph, weight, model.encode(weight.index), bits, _has_short(model))
+                held.append(quantize_weight(graph, weight, encoding, bits, _has_short(model)))
         quantize_activations(graph, model)
+        return held
+
+
+def _floats(values: Tensor) -> Tensor:
+    return values
 
 
 def _has_short(model: QuantizedModel) -> bool:

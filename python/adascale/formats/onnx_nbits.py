@@ -2,12 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from .onnx_graph import constant, float_constant, node, replace_uses, torch_tensor
+from .onnx_read_back import Held
 from .onnx_storage import pack, stored_bits
 from .onnx_uses import Uses, find_uses
 from .onnx_weights import parameter_value, replace_product, take_parameter
@@ -100,7 +102,23 @@ def _per_block(values: Tensor, rows: int, count: int) -> Tensor:
     return flat.expand(rows, count).contiguous()
 
 
-def quantize_products(graph: Any, weight: Weight, encoding: Encoding, accuracy_level: int) -> None:
+def join_blocks(
+    columns: int, bits: int, codes: Tensor, scale: Tensor, zero_point: Tensor | None = None
+) -> Tensor:
+    """The weight [out, columns] of MatMulNBits' inputs, in fp32."""
+    zeros: Tensor | int = 2 ** (bits - 1)
+    if zero_point is not None:
+        zeros = _unpack(zero_point, bits)[:, : scale.shape[1]].unsqueeze(2)
+    values = (_unpack(codes, bits) - zeros).float() * scale.unsqueeze(2)
+    return values.flatten(1)[:, :columns]
+
+
+def _unpack(packed: Tensor, bits: int) -> Tensor:
+    places = torch.arange(0, 8, bits, dtype=packed.dtype)
+    return (packed.unsqueeze(-1) >> places & 2**bits - 1).flatten(-2)
+
+
+def quantize_products(graph: Any, weight: Weight, encoding: Encoding, accuracy_level: int) -> Held:
     """Replaces every product and look-up of the parameter; the codes take its name and are stored once."""
     value = take_parameter(graph, weight)
     uses, blocks = find_uses(value), cut_blocks(weight, encoding)
@@ -113,6 +131,7 @@ def quantize_products(graph: Any, weight: Weight, encoding: Encoding, accuracy_l
     _multiply(graph, weight, blocks, inputs, uses, accuracy_level)
     if uses.rows:
         _look_up(graph, weight, blocks, inputs, uses)
+    return Held(weight, inputs, partial(join_blocks, weight.shape[1], blocks.bits))
 
 
 def _multiply(

@@ -68,6 +68,22 @@ def blocked_axis(weight: Weight) -> tuple[int, int] | None:
     return axis, weight.shape[axis]
 
 
+def dequantize(
+    axis: int | None, block_size: int, codes: Tensor, scale: Tensor, zero_point: Tensor | None = None
+) -> Tensor:
+    """DequantizeLinear as ONNX defines it, in fp32."""
+
+    def spread(values: Tensor) -> Tensor:
+        if axis is None:
+            return values
+        if block_size:
+            return values.repeat_interleave(block_size, axis).narrow(axis, 0, codes.shape[axis])
+        return values.reshape([-1 if place == axis else 1 for place in range(codes.dim())])
+
+    centered = codes if zero_point is None else codes - spread(zero_point)
+    return centered.float() * spread(scale)
+
+
 def integer_tensor(values: Tensor, bits: int, signed: bool, name: str) -> Any:
     """An ``onnx_ir`` tensor of int2 to uint16; below 8 bits two or four codes per byte, low bits first."""
     import onnx_ir as ir

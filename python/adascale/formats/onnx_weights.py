@@ -1,11 +1,14 @@
 """Weights of an ONNX graph stored as integer codes and dequantized where they are read."""
 
+from functools import partial
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from .onnx_graph import constant, float_constant, node, onnx_dtype, replace_uses, torch_tensor
-from .onnx_storage import Stored, integer_tensor, store, stored_bits
+from .onnx_read_back import Held
+from .onnx_storage import Stored, dequantize, integer_tensor, store, stored_bits
 from .onnx_uses import MatrixUse, Uses, find_uses
 from .quantized import Encoding, Weight
 
@@ -45,7 +48,7 @@ def _is_turned(uses: Uses) -> bool:
     return bool(uses.matrix) and not (uses.direct or uses.rows or uses.other)
 
 
-def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, short_inputs: bool) -> None:
+def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, short_inputs: bool) -> Held:
     """Replaces the parameter by its codes, under its name, and DequantizeLinear.
 
     Rows looked up in a table of 8 bits or more are dequantized after the look-up. ``short_inputs``: there are
@@ -60,13 +63,19 @@ def quantize_weight(graph: Any, weight: Weight, encoding: Encoding, bits: int, s
     inputs = add_inputs(graph, weight.name, stored)
     rows = uses.rows if stored.bits >= 8 and _has_row_scales(stored) else []
     if len(list(value.uses())) > len(rows) or value.is_graph_output():
-        whole = dequantize(graph, weight, stored, inputs)
+        whole = _add_dequantize(graph, weight, stored, inputs)
         for use in uses.matrix if is_turned else uses.direct:
             multiply(graph, use, whole)
         kept = [(user, place) for user, place in value.uses() if user not in rows]
         replace_uses(graph, value, whole, kept)
     for gather in rows:
         _look_up(graph, weight, stored, inputs, gather)
+    return Held(weight, inputs, partial(_as_it_was, is_turned, stored.axis, stored.block_size))
+
+
+def _as_it_was(is_turned: bool, axis: int | None, block_size: int, *tensors: Tensor) -> Tensor:
+    values = dequantize(axis, block_size, *tensors)
+    return values.T if is_turned else values
 
 
 def add_inputs(graph: Any, name: str, stored: Stored) -> list[Any]:
@@ -81,7 +90,7 @@ def add_inputs(graph: Any, name: str, stored: Stored) -> list[Any]:
     return inputs
 
 
-def dequantize(graph: Any, weight: Weight, stored: Stored, inputs: list[Any]) -> Any:
+def _add_dequantize(graph: Any, weight: Weight, stored: Stored, inputs: list[Any]) -> Any:
     """The weight in its own dtype; in a short dtype the last step rounds to it where the simulation does."""
     attributes: dict[str, int] = {} if stored.axis is None else {"axis": stored.axis}
     if stored.block_size:

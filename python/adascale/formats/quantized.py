@@ -71,8 +71,8 @@ class QuantizedModel:
     changed_values: Callable[[], list[tuple[list[str], Tensor]]]
 
 
-def _write_nothing(model: QuantizedModel, path: Callable[[str], str]) -> None:
-    """For an answer that only objects."""
+# Of the model and of the place of each file, by its name in the folder.
+WithPlaces = Callable[[QuantizedModel, Callable[[str], str]], None]
 
 
 @dataclass
@@ -84,7 +84,10 @@ class Prepared:
     files: list[str] = field(default_factory=list)  # their names in the folder
     # Writes each file of the folder to ``path(its name)``, once the model is decided; later all of them
     # appear or none. What preparing found may be kept in it.
-    write: Callable[[QuantizedModel, Callable[[str], str]], None] = _write_nothing
+    write: WithPlaces | None = None
+    # Reads each file again where it lies, before it gets its name; raises Error where it does not hold the
+    # model (``read_back``). An answer without objections has both.
+    read_back: WithPlaces | None = None
 
 
 class Format(Protocol):
