@@ -88,7 +88,10 @@ def test_minilm(tmp_path: Path, add_row: AddRow) -> None:
     path = tmp_path / "onnx" / "m.onnx"
     output = checked(path).graph.output[0].name
     (theirs,) = run_openvino(path, rows, [output])
-    assert relative_difference(theirs, expected) < EXACT
+    # Beside its own run of the same weights as floats: its fp32 arithmetic differs from torch's by as much.
+    (floats,) = run_openvino(export(sim, tmp_path, "onnx-float"), rows, [output])
+    assert relative_difference(theirs, floats) < EXACT
+    assert relative_difference(floats, expected) < 2 * EXACT
     agreement = f"max abs diff {float((theirs - expected).abs().max()):.0e}"
     add_row(Row("onnx", "openvino", "MiniLM, int4 g64", agreement))
 

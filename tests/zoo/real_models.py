@@ -1,5 +1,6 @@
 """Trained models from packages, and data to judge them; calibration and held-out parts are disjoint."""
 
+import hashlib
 import importlib.util
 import pydoc_data.topics
 from functools import cache
@@ -32,6 +33,16 @@ def folder_of(package: str) -> Path:
     return Path(spec.submodule_search_locations[0])
 
 
+def python_reference() -> str:
+    """The reference that Python brings for its help(): it differs between versions, bug fixes included."""
+    topics = pydoc_data.topics.topics
+    return "\n\n".join(topics[key] for key in sorted(topics))
+
+
+def reference_digest() -> str:
+    return hashlib.sha256(python_reference().encode()).hexdigest()[:16]
+
+
 @cache
 def smollm2() -> tuple[nn.Module, Tensor]:
     """SmolLM2-135M in FP32, and rows of 512 token ids of Python's reference, shuffled."""
@@ -42,8 +53,7 @@ def smollm2() -> tuple[nn.Module, Tensor]:
 
     model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=GGUF, dtype=torch.float32).eval()
     model.config.use_cache = False
-    topics = pydoc_data.topics.topics
-    text = "\n\n".join(topics[key] for key in sorted(topics))
+    text = python_reference()
     ids = np.array(AutoTokenizer.from_pretrained(folder, gguf_file=GGUF)(text)["input_ids"])
     rows = ids[: len(ids) // 512 * 512].reshape(-1, 512)
     return model, torch.from_numpy(rows[np.random.default_rng(0).permutation(len(rows))])

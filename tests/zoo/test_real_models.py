@@ -16,6 +16,7 @@ from real_models import (
     efficientnet_lite0,
     folder_of,
     perplexity,
+    reference_digest,
     smollm2,
     train_classifier,
 )
@@ -110,8 +111,11 @@ def test_smollm2_keeps_its_perplexity() -> None:
         report.blocks[0].iterations,
         [(full,), (rounded,), (learned,)],
     )
-    assert full == pytest.approx(12.67, abs=0.01) and rounded == pytest.approx(22.78, abs=0.05)
-    assert learned < 14.5  # AIMET's AdaScale reaches 16.07 in twice the iterations
+    # On the text of Python 3.11.7: 12.67, 22.78 and 14.5 at most; AIMET's AdaScale reaches 16.07 in twice the
+    # iterations. Other versions of Python bring other text.
+    if reference_digest() == "71f2ff5d99bdc1f9":
+        assert full == pytest.approx(12.67, abs=0.01) and rounded == pytest.approx(22.78, abs=0.05)
+    assert learned < 14.5 / 12.67 * full and rounded > 1.5 * full
 
 
 @pytest.mark.full
