@@ -43,7 +43,8 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   app.set_help_flag("-h,--help", "print this help and exit");
   app.require_subcommand(1);
   app.footer("MODEL is " + describe(doors) +
-             ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 1 anything else.");
+             ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 130 or 143 a signal, 1 "
+             "anything else.");
   const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
                                          evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
   check_command_name(args, app);

@@ -55,6 +55,7 @@ def test_the_folder_comes_out_with_our_logits(kind: str, tmp_path: Path) -> None
         source, out, write_text(tmp_path / "a.txt"), formats=["hf", "pt2"], param_bw=4, **QUICK
     )
     assert len(report.blocks) == 2 and report.blocks[0].iterations == 2
+    assert len({path.stat().st_mode for path in out.iterdir()}) == 1  # none for the owner alone
     ids = torch.tensor([AutoTokenizer.from_pretrained(out)(TEXT)["input_ids"][:16]] * 2)
     logits = AutoModelForCausalLM.from_pretrained(out).eval()(ids).logits
     ours = torch.export.load(out / "model.pt2").module()(ids).logits

@@ -49,10 +49,14 @@ class FolderWriter:
 
         changed = self._changed(model)
         try:
-            for shard in self._shards:
-                _rewrite(self._source / shard, path(shard), changed)
+            places = {name: path(name) for name in (*self._shards, *self._copies)}
             for name in self._copies:
-                shutil.copyfile(self._source / name, path(name))
+                shutil.copyfile(self._source / name, places[name])
+            for shard in self._shards:
+                _rewrite(self._source / shard, places[shard], changed)
+                shutil.copymode(
+                    places["config.json"], places[shard]
+                )  # the package makes files for the owner alone
         except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
             raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -47,6 +48,8 @@ class SavedWriter:
             names = sorted(os.listdir(aside))
             self._shards = [name for name in names if name.endswith(".safetensors")]
             self._texts = {n: _digest(os.path.join(aside, n)) for n in names if n not in self._shards}
+            for name in self._shards:  # the package makes files for the owner alone
+                shutil.copymode(os.path.join(aside, "config.json"), os.path.join(aside, name))
             for name in names:
                 os.replace(os.path.join(aside, name), first if name == "config.json" else path(name))
 
