@@ -48,11 +48,10 @@ class Watch:
         _loss: float | None,
         _left: float | None,
         ends: bool,
+        _passing: bool,
     ) -> None:
-        where = name or stage
-        if step == 0 or ends:
-            where = f"before {where}" if not ends else "after a block"
-        self._close(where)
+        what = name or stage
+        self._close("after a block" if ends and not name else f"before {what}" if step == 0 else what)
 
     def _close(self, where: str) -> None:
         now = time.monotonic()

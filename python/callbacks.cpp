@@ -28,7 +28,7 @@ ProgressSink progress_to(const py::object& callback) {
     const py::gil_scoped_acquire gil;
     if (shared->is_none()) return;
     (*shared)(event.stage, event.pass, event.step, event.total, event.loss, event.seconds_left,
-              event.ends_stage);
+              event.ends_stage, event.is_passing);
   };
 }
 

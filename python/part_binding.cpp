@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/formats/encodings/load.h"
 #include "adascale/formats/format.h"
 #include "adascale/graph/tensor_version.h"
@@ -27,10 +28,9 @@ std::vector<SimPart> to_parts(const Parts& parts) {
 }
 
 std::unique_ptr<PartedModel> make_model(const Parts& parts, const std::string& refusal,
-                                        const Notes& not_captured, const std::vector<PlacedTensor>& places,
-                                        const std::string& device) {
+                                        const Notes& not_captured, const std::vector<PlacedTensor>& places) {
   return std::make_unique<PartedModel>(
-      make_parted_model(to_parts(parts), refusal, to_left_out(not_captured), places, c10::Device(device)));
+      make_parted_model(to_parts(parts), refusal, to_left_out(not_captured), places));
 }
 
 std::vector<size_t> pick(const std::vector<std::tuple<std::string, std::string, int64_t>>& calls,
@@ -47,6 +47,7 @@ AdaScaleReport train_parts(const PartedModel& model, const py::object& live, siz
   const py::gil_scoped_release no_gil;
   check_outside_unchanged(model);
   check_before_data(model, options);
+  const WatchPasses watch(as_stages(options.progress, /*passing=*/true));
   LiveInputs inputs(model, live_model);
   TrainingPlan plan = plan_training(model, inputs.sizes(), options);
   plan.data = inputs.digest();
@@ -98,6 +99,12 @@ void bind_parts(py::module_& module) {
   module.def("pick_modules", &pick, py::arg("calls"), py::arg("patterns"), Release());
   module.def("difference_to_live", &difference, py::arg("graph"), py::arg("tensors"), py::arg("inputs"),
              py::arg("live"));
+  module.def(
+      "check_device_of_parts",
+      [](const std::string& asked, const std::string& device) {
+        check_device_of_parts(c10::Device(asked), c10::Device(device));
+      },
+      py::arg("asked"), py::arg("device"));
   module.def("load_encodings", &load_into, py::arg("parts"), py::arg("text"), py::arg("origin"),
              py::arg("strict"), py::arg("partial"), py::arg("allow_overwrite"), py::arg("names"), Release());
   py::class_<LiveFlow>(module, "LiveFlow")
@@ -117,7 +124,7 @@ void bind_parts(py::module_& module) {
   // The model refers to the simulations in the list of its parts.
   py::class_<PartedModel>(module, "PartedModel")
       .def(py::init(&make_model), py::arg("parts"), py::arg("refusal"), py::arg("not_captured"),
-           py::arg("places"), py::arg("device"), py::keep_alive<1, 2>())
+           py::arg("places"), py::keep_alive<1, 2>())
       .def("check_patterns", &check_patterns, py::arg("patterns"), Release())
       .def("check_unchanged", &check_outside_unchanged, Release())
       .def("begin_calibration", &begin_calibration, Release())

@@ -27,7 +27,8 @@ PassSink as_stages(ProgressSink sink, bool passing) {
           .step = pass.step,
           .total = pass.total,
           .loss = pass.loss,
-          .ends_stage = !passing && pass.step == pass.total});
+          .ends_stage = pass.step == pass.total,
+          .is_passing = passing});
   };
 }
 

@@ -1,6 +1,7 @@
 #include "adascale/core/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <chrono>
@@ -27,18 +28,27 @@ std::string describe(const ProgressEvent& event, double elapsed) {
   return text;
 }
 
+/// Of the terminal: a longer line could not be replaced.
+size_t columns() {
+  winsize size{};
+  const bool is_known = ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return is_known ? size.ws_col - 1U : std::string::npos;
+}
+
 /// State of the stage shown now.
 class StderrProgress {
  public:
   void show(const ProgressEvent& event) {
     if (event.stage != stage_) begin(event.stage);
+    if (event.ends_stage && event.is_passing) return clear();
     if (seconds_since(shown_) < period_ && !event.ends_stage) return;
     shown_ = Clock::now();
     const std::string text = describe(event, seconds_since(start_));
     if (terminal_) {
       const int64_t width = 24, filled = event.total > 0 ? width * event.step / event.total : width;
-      fmt::print(stderr, "\r\x1b[K[{}{}] {}{}", std::string(filled, '='), std::string(width - filled, ' '),
-                 text, event.ends_stage ? "\n" : "");
+      const std::string line =
+          fmt::format("[{}{}] {}", std::string(filled, '='), std::string(width - filled, ' '), text);
+      fmt::print(stderr, "\r\x1b[K{}{}", line.substr(0, columns()), event.ends_stage ? "\n" : "");
     } else {
       fmt::print(stderr, "{}\n", text);
     }
@@ -50,6 +60,13 @@ class StderrProgress {
     stage_ = stage;
     start_ = Clock::now();
     shown_ = terminal_ ? Clock::time_point{} : start_;
+  }
+
+  void clear() {
+    stage_.clear();
+    if (!terminal_) return;
+    fmt::print(stderr, "\r\x1b[K");
+    std::fflush(stderr);
   }
 
   const bool terminal_ = isatty(STDERR_FILENO) != 0;

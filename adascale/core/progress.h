@@ -17,6 +17,7 @@ struct ProgressEvent {
   std::optional<double> loss = {};          ///< the last one of the stage
   std::optional<double> seconds_left = {};  ///< until all blocks are finished, as far as known
   bool ends_stage = false;                  ///< the last event of the stage
+  bool is_passing = false;                  ///< the stage leaves nothing behind when it ends
 };
 
 /// Called from the thread that runs the work. Empty: no progress is shown.

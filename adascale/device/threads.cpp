@@ -20,22 +20,20 @@ void heed_cpu_quota() {
 std::vector<std::string> notes_on_threads(int threads, std::optional<int> quota, bool spins) {
   std::vector<std::string> notes;
   if (quota && *quota < threads)
-    notes.push_back(fmt::format(
-        "torch has {} threads, but this container's CPU quota is {}; torch.set_num_threads({}) is faster",
-        threads, *quota, *quota));
+    notes.push_back(fmt::format("{} threads share a CPU quota of {}, which slows all of them down; use {}",
+                                threads, *quota, *quota));
   if (threads > 1 && spins)
     notes.emplace_back(
-        "torch's threads spin while they wait, which slows this process down beside others; where others "
-        "run, set "
-        "OMP_WAIT_POLICY=PASSIVE before torch is loaded");
+        "torch's threads spin while they wait, which slows a run down beside others; there, set "
+        "OMP_WAIT_POLICY=PASSIVE and "
+        "GOMP_SPINCOUNT=5000 before torch is loaded");
   return notes;
 }
 
 void note_threads() {
   static std::once_flag said;
   std::call_once(said, [] {
-    const bool spins = std::getenv("OMP_WAIT_POLICY") == nullptr &&
-                       std::getenv("GOMP_SPINCOUNT") == nullptr && std::getenv("KMP_BLOCKTIME") == nullptr;
+    const bool spins = std::getenv("OMP_WAIT_POLICY") == nullptr && std::getenv("GOMP_SPINCOUNT") == nullptr;
     for (const std::string& note : notes_on_threads(at::get_num_threads(), cpu_quota(), spins))
       log_line(note);
   });

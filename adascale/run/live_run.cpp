@@ -40,8 +40,7 @@ std::vector<PartedModel::LeftOut> not_in_parts(const OpenedParts& opened,
 PartedModel parted(const OpenedParts& opened, std::vector<ModelPlan>& plans) {
   std::vector<SimPart> parts;
   for (ModelPlan& plan : plans) parts.push_back({plan.sim, plan.path});
-  return make_parted_model(std::move(parts), opened.refusal, not_in_parts(opened, plans), opened.places,
-                           opened.device);
+  return make_parted_model(std::move(parts), opened.refusal, not_in_parts(opened, plans), opened.places);
 }
 
 }  // namespace

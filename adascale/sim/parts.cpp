@@ -120,9 +120,8 @@ std::vector<std::string> weights_outside(const PartedModel& model, const std::ve
 
 PartedModel make_parted_model(std::vector<SimPart> parts, std::string refusal,
                               std::vector<PartedModel::LeftOut> not_captured,
-                              const std::vector<PlacedTensor>& places, c10::Device device) {
+                              const std::vector<PlacedTensor>& places) {
   PartedModel model{std::move(parts), std::move(refusal), std::move(not_captured), {}, {}};
-  for (const SimPart& part : model.parts) check_device_of_parts(part.sim.program().device, device);
   check_untied(model, places);
   model.outside = weights_outside(model, places);
   for (const PlacedTensor& place : places)

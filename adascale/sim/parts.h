@@ -37,13 +37,13 @@ struct PartedModel {
   std::vector<PlacedTensor> watched;  ///< tensors outside that the model does not write itself
 };
 
-/// `places`: every tensor of the model under every name, in the order of its modules; `device`: on which the
-/// model runs. Throws (user) if a part is elsewhere, and if a quantized weight of one part is also another
-/// part's or one outside: each part is quantized alone, which would untie them. Ties within a part stay tied,
-/// and a module of a part that has another name outside shows the part's result.
+/// `places`: every tensor of the model under every name, in the order of its modules. Throws (user) if a
+/// quantized weight of one part is also another part's or one outside: each part is quantized alone,
+/// which would untie them. Ties within a part stay tied, and a module of a part that has another name
+/// outside shows the part's result.
 PartedModel make_parted_model(std::vector<SimPart> parts, std::string refusal,
                               std::vector<PartedModel::LeftOut> not_captured,
-                              const std::vector<PlacedTensor>& places, c10::Device device);
+                              const std::vector<PlacedTensor>& places);
 
 /// Throws (user) unless a model in parts, which runs on `device`, is asked to run there.
 void check_device_of_parts(c10::Device asked, c10::Device device);

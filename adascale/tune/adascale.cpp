@@ -1,5 +1,6 @@
 #include "adascale/tune/adascale.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "adascale/core/error.h"
@@ -98,6 +99,8 @@ struct Run {
   std::optional<SavedBlock> finished(size_t index);
   BlockReport repeat(size_t index, SavedBlock saved);
   void freeze(size_t index, const SavedBlock& decided);
+  static bool has_weights(const Step& step);
+  int64_t blocks_to_train_after(size_t index) const;
   RunProgress::Steps planned_steps() const;
 };
 
@@ -110,7 +113,6 @@ Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
   const auto start = Clock::now();
   const c10::Device device = sims.front()->program().device;
-  note_threads();
   const WatchPasses before_blocks(as_stages(plan.options.progress, /*passing=*/true));
   Run run{plan,
           source,
@@ -123,6 +125,7 @@ AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSou
           RunProgress(plan.options.progress)};
   for (const PartPlan& part : plan.parts)
     for (const Block& block : part.blocks) run.steps.push_back({*sims[part.part], block});
+  note_threads();
   {
     const WatchPasses watch([&run](const PassEvent& pass) { run.progress.see(pass); });
     // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
@@ -144,18 +147,27 @@ void Run::train() {
 }
 
 void Run::visit(size_t index) {
-  progress.begin(index, steps.size(), steps[index].block.name);
+  progress.begin(index, steps.size(), steps[index].block.name, blocks_to_train_after(index));
   source.reach(index);
   progress.expect(planned_steps());
   bool is_new = false;
   if (is_reached(index)) {
     std::optional<SavedBlock> saved = finished(index);
-    is_new = !saved;
+    is_new = !saved && has_weights(steps[index]);
     report.blocks.push_back(saved ? repeat(index, std::move(*saved)) : decide(prepare(index)));
   }
   source.leave(index);
   KeptMemory::give_back();
   progress.end(is_new);
+}
+
+bool Run::has_weights(const Step& step) {
+  return !weights_to_train(step.sim, step.block).empty();
+}
+
+/// Others take no time beside them.
+int64_t Run::blocks_to_train_after(size_t index) const {
+  return std::count_if(steps.begin() + static_cast<int64_t>(index) + 1, steps.end(), has_weights);
 }
 
 /// Of a block, before one is finished.

@@ -107,7 +107,7 @@ PartInputs LiveInputs::reach(size_t part) {
   inputs_ = std::move(reached);
   fp_outputs_.clear();
   PartInputs inputs;
-  Pass outputs(kBetweenBlocks, static_cast<int64_t>(inputs_.size()));
+  Pass outputs(kLiveOutputs, static_cast<int64_t>(inputs_.size()));
   for (const auto& [batch, pair] : inputs_) {
     fp_outputs_[batch] = run_float(part, batch, pair.fp);
     inputs.fp.push_back(pair.fp);

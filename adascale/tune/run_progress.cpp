@@ -23,9 +23,10 @@ double seconds_now() {
 RunProgress::RunProgress(ProgressSink sink, std::function<double()> now)
     : sink_(std::move(sink)), now_(now ? std::move(now) : seconds_now), last_(now_()) {}
 
-void RunProgress::begin(size_t block, size_t blocks, const std::string& name) {
+void RunProgress::begin(size_t block, size_t blocks, const std::string& name, int64_t to_come) {
   stage_ = fmt::format("block {}/{} {}", block + 1, blocks, name);
-  blocks_to_come_ = blocks - block - 1;
+  to_come_ = to_come;
+  kind_.clear();
   is_inside_ = true;
   loss_.reset();
   trained_steps_ = all_to_train_ = 0;
@@ -69,8 +70,10 @@ void RunProgress::account(const PassEvent& pass) {
   Cost& cost = costs_[kind_of(pass.name)];
   cost.seconds += now - std::exchange(last_, now);
   cost.steps += steps;
-  here_[kind_of(pass.name)] += steps;
+  kind_ = kind_of(pass.name);
+  here_[kind_] += steps;
   step_ = pass.step;
+  total_ = pass.total;
 }
 
 /// In one block, by kind.
@@ -81,15 +84,21 @@ RunProgress::Steps RunProgress::steps_of_a_block() const {
   return mean;
 }
 
+/// Of this kind, in the rest of the block: at least those of the present pass, which may be one more than usual.
+double RunProgress::steps_left_here(const std::string& kind, double expected) const {
+  if (!is_inside_) return 0;
+  const auto done = here_.find(kind);
+  const double left = expected - (done == here_.end() ? 0 : done->second);
+  return std::max(left, kind == kind_ ? static_cast<double>(total_ - step_) : 0.0);
+}
+
 /// None while a kind of pass that is to come has not been timed.
 std::optional<double> RunProgress::seconds_left() const {
   const Steps steps_by_kind = steps_of_a_block();
   if (steps_by_kind.empty()) return std::nullopt;
   double seconds = 0;
   for (const auto& [kind, steps] : steps_by_kind) {
-    const auto done = here_.find(kind);
-    const double here = done == here_.end() ? steps : std::max(0.0, steps - done->second);
-    const double left = (is_inside_ ? here : 0) + steps * static_cast<double>(blocks_to_come_);
+    const double left = steps_left_here(kind, steps) + steps * static_cast<double>(to_come_);
     if (left == 0) continue;
     const auto cost = costs_.find(kind);
     if (cost == costs_.end() || cost->second.steps == 0) return std::nullopt;

@@ -6,6 +6,7 @@ from torch import Tensor
 from .doors.door import Door
 from .formats.quantized import Format
 from .live_runs import LiveRuns
+from .progress import ShowProgress
 from .runtimes.runtime import Runtime
 
 DEFAULT_BATCH_SIZE: int
@@ -86,7 +87,7 @@ class Sim:
         self,
         batches: list[list[Any]],
         options: AdaScaleOptions,
-        progress: Callable[[str, int, int, float | None], None] | None,
+        progress: ShowProgress | None,
     ) -> AdaScaleReport: ...
     def begin_calibration(self) -> None: ...
     def end_calibration(self) -> None: ...
@@ -107,13 +108,18 @@ class LiveFlow:
     def enter(self, part: int, inputs: list[Any]) -> None: ...
     def leave(self, part: int, outputs: list[Any]) -> None: ...
 
+class PlacedTensor:
+    def __init__(self, name: str, tensor: Tensor, is_parameter: bool, owner: int) -> None: ...
+
+def check_device_of_parts(asked: str, device: str) -> None: ...
+
 class PartedModel:
     def __init__(
         self,
         parts: list[tuple[Sim, str]],
         refusal: str,
         not_captured: list[tuple[str, str]],
-        places: list[tuple[str, Tensor, bool, int, int]],
+        places: list[PlacedTensor],
     ) -> None: ...
     def check_patterns(self, patterns: list[str]) -> None: ...
     def check_unchanged(self) -> None: ...
@@ -125,7 +131,7 @@ class PartedModel:
         live: LiveRuns,
         batches: int,
         options: AdaScaleOptions,
-        progress: Callable[[str, int, int, float | None], None] | None,
+        progress: ShowProgress | None,
     ) -> AdaScaleReport: ...
     def describe(self) -> str: ...
     def export(
@@ -190,5 +196,5 @@ def quantize(
     model: str,
     files: list[str],
     say: Callable[[str], None],
-    progress: Callable[[str, int, int, float | None], None] | None,
+    progress: ShowProgress | None,
 ) -> AdaScaleReport: ...

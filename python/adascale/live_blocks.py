@@ -81,7 +81,7 @@ def find_live_blocks(
     called = list(_first_calls(model, example, layers, lambda _: None))
     calls = [(path, torch.typename(type(model.get_submodule(path))), layers[path]) for path in called]
     chosen = [called[number] for number in _C.pick_modules(calls, list(patterns or ()))]
-    busy = {path for path in layers for one in called if f"{one}.".startswith(f"{path}.")}
+    busy = {one[:end] for one in called for end, char in enumerate(f"{one}.") if char == "."}
     idle = [path for path, count in layers.items() if count > 1 and path not in busy]
     return _first_calls(model, example, chosen, copied), idle
 

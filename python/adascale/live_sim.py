@@ -32,9 +32,12 @@ class LiveSim(SimulatedParts):
         patterns: Sequence[str] | None = None,
     ) -> None:
         found = find_parts(model, example, refusal, patterns)
-        sims = [make_core(block) for block in found.captured.values()]
+        sims = []
+        for block in found.captured.values():
+            sims.append(make_core(block))
+            _C.check_device_of_parts(sims[0].device, str(found.device))
         self.cores = list(zip(sims, found.captured, strict=True))
-        self.parts = _C.PartedModel(self.cores, refusal, found.left_out, found.places, str(found.device))
+        self.parts = _C.PartedModel(self.cores, refusal, found.left_out, found.places)
         super().__init__(found, sims, self.parts)
         count = f"{len(self.blocks)} of {len(self.blocks) + len(found.left_out)} blocks"
         log.warning("%s; simulated block by block: %s, all else runs live in full precision", refusal, count)

@@ -9,8 +9,9 @@ from typing import Any
 
 from tqdm import tqdm
 
-# As C++'s ProgressEvent: stage, pass, step, total, loss, seconds left, whether the stage ends.
-ShowProgress = Callable[[str, str, int, int, float | None, float | None, bool], None]
+# As C++'s ProgressEvent: stage, pass, step, total, loss, seconds left, whether the stage ends, and whether it
+# leaves nothing behind then.
+ShowProgress = Callable[[str, str, int, int, float | None, float | None, bool, bool], None]
 _SECONDS_BETWEEN_LINES, _SECONDS_BETWEEN_BARS = 10.0, 0.1
 
 
@@ -50,17 +51,19 @@ class _Bars:
         loss: float | None,
         left: float | None,
         ends: bool,
+        passing: bool,
     ) -> None:
         if stage != self._stage:
             self.close()
             # Not tqdm's own size: it shows nothing on a terminal that does not tell its size.
             width, height = shutil.get_terminal_size()
             form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
-            self._stage, self._bar = stage, tqdm(ncols=width, nrows=height, bar_format=form, leave=False)
+            size: dict[str, Any] = {"total": total or 1, "ncols": width, "nrows": height}
+            self._stage, self._bar = stage, tqdm(desc=stage, bar_format=form, leave=False, **size)
         bar = self._bar
         bar.set_description_str(f"{stage}: {name}" if name else stage, refresh=False)
         bar.set_postfix_str(", ".join(_facts(loss, left)), refresh=False)
-        bar.total, bar.n, bar.leave = total or 1, step if total else 1, ends
+        bar.total, bar.n, bar.leave = total or 1, step if total else 1, ends and not passing
         now = time.monotonic()
         if ends:
             self.close()
@@ -90,11 +93,13 @@ class _Lines:
         loss: float | None,
         left: float | None,
         ends: bool,
+        passing: bool,
     ) -> None:
         now = time.monotonic()
         if stage != self._stage:
             self._stage, self._began, self._said = stage, now, now
-        if not ends and now - self._said < _SECONDS_BETWEEN_LINES:
+        is_last = ends and not passing
+        if not is_last and now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
         text = f"{stage}: {name}" if name else stage

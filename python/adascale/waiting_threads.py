@@ -17,6 +17,7 @@ def is_command(words: Sequence[str]) -> bool:
     return is_module or os.path.basename(script) == "adascale"
 
 
-if is_command(sys.orig_argv) and "torch" not in sys.modules:
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "5000")
+_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+
+if is_command(sys.orig_argv) and "torch" not in sys.modules and not _SETTINGS.keys() & os.environ.keys():
+    os.environ.update(_SETTINGS)

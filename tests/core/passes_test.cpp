@@ -49,14 +49,18 @@ TEST(Passes, EachStepMayBeInterrupted) {
   pass.step();
 }
 
-TEST(Passes, AsStagesTheyEndUnlessTheyArePassing) {
-  std::vector<bool> ends;
-  const ProgressSink sink = [&](const ProgressEvent& event) { ends.push_back(event.ends_stage); };
-  for (const bool passing : {false, true}) {
-    const WatchPasses watch(as_stages(sink, passing));
+TEST(Passes, AsStagesTheyEnd) {
+  std::vector<bool> ends, passing;
+  const ProgressSink sink = [&](const ProgressEvent& event) {
+    ends.push_back(event.ends_stage);
+    passing.push_back(event.is_passing);
+  };
+  for (const bool is_passing : {false, true}) {
+    const WatchPasses watch(as_stages(sink, is_passing));
     Pass("a", 1).step();
   }
-  EXPECT_EQ(ends, (std::vector<bool>{false, true, false, false}));
+  EXPECT_EQ(ends, (std::vector<bool>{false, true, false, true}));
+  EXPECT_EQ(passing, (std::vector<bool>{false, false, true, true}));
 }
 
 }  // namespace

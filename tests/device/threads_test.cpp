@@ -8,8 +8,7 @@ namespace {
 TEST(Threads, MoreThanTheQuotaAreNoted) {
   const std::vector<std::string> notes = notes_on_threads(64, 4, false);
   ASSERT_EQ(notes.size(), 1U);
-  EXPECT_EQ(notes[0],
-            "torch has 64 threads, but this container's CPU quota is 4; torch.set_num_threads(4) is faster");
+  EXPECT_EQ(notes[0], "64 threads share a CPU quota of 4, which slows all of them down; use 4");
 }
 
 TEST(Threads, SpinningOnesAreNotedUnlessThereIsOneAlone) {

@@ -30,7 +30,7 @@ struct RunProgressTest : ::testing::Test {
 };
 
 TEST_F(RunProgressTest, SaysNothingOfTheTimeLeftBeforeEachKindOfPassWasTimed) {
-  progress.begin(0, 3, "fc");
+  progress.begin(0, 3, "fc", 2);
   progress.expect({{kFloatOutputs, 2}, {kQuantizedOutputs, 4}, {kTraining, 3}});
   pass(kFloatOutputs, 2, 1);
   pass(kQuantizedOutputs, 4, 1);
@@ -42,26 +42,26 @@ TEST_F(RunProgressTest, SaysNothingOfTheTimeLeftBeforeEachKindOfPassWasTimed) {
 }
 
 TEST_F(RunProgressTest, CountsTheRestOfThisBlockAndAllLaterOnes) {
-  progress.begin(0, 3, "fc");
+  progress.begin(0, 3, "fc", 2);
   progress.expect({{kTraining, 1000}});  // far off: a finished block tells more
   block();
   progress.end(true);
   EXPECT_EQ(last.seconds_left, 2 * 36);
   EXPECT_TRUE(last.ends_stage);
-  progress.begin(1, 3, "fc");
+  progress.begin(1, 3, "fc", 1);
   pass(kFloatOutputs, 2, 1);
   EXPECT_EQ(last.seconds_left, 34 + 36);
   pass(kQuantizedOutputs, 4, 1);
   pass(kTraining, 3, 10);
   progress.end(true);
-  progress.begin(2, 3, "fc");
+  progress.begin(2, 3, "fc", 0);
   block();
   progress.end(true);
   EXPECT_EQ(last.seconds_left, 0);
 }
 
 TEST_F(RunProgressTest, ABlockFinishedBeforeTellsNothingOfThoseToCome) {
-  progress.begin(0, 2, "fc");
+  progress.begin(0, 2, "fc", 1);
   progress.expect({{kFloatOutputs, 2}, {kQuantizedOutputs, 4}, {kTraining, 3}});
   pass(kFloatOutputs, 2, 1);
   progress.end(false);
@@ -69,7 +69,7 @@ TEST_F(RunProgressTest, ABlockFinishedBeforeTellsNothingOfThoseToCome) {
 }
 
 TEST_F(RunProgressTest, TheLastLineOfABlockHasItsIterationsAndLoss) {
-  progress.begin(0, 1, "fc");
+  progress.begin(0, 1, "fc", 0);
   progress.expect({{kTraining, 3}});
   pass(kTraining, 3, 1);
   pass(kQuantizedOutputs, 4, 1);
@@ -82,8 +82,25 @@ TEST_F(RunProgressTest, TheLastLineOfABlockHasItsIterationsAndLoss) {
   EXPECT_EQ(last.loss, 0.5);
 }
 
+TEST_F(RunProgressTest, AnotherAttemptCountsUntilItsEnd) {
+  progress.begin(0, 1, "fc", 0);
+  progress.expect({{kTraining, 3}});
+  pass(kTraining, 3, 10);
+  EXPECT_EQ(last.seconds_left, 0);
+  progress.see({"training, 0.25 of the step", 0, 3, std::nullopt});
+  EXPECT_EQ(last.seconds_left, 30);
+}
+
+TEST_F(RunProgressTest, BlocksWithNothingToTrainAreNotWaitedFor) {
+  progress.begin(0, 3, "fc", /*to_come=*/0);
+  progress.expect({{kFloatOutputs, 2}, {kQuantizedOutputs, 4}, {kTraining, 3}});
+  block();
+  progress.end(true);
+  EXPECT_EQ(last.seconds_left, 0);
+}
+
 TEST_F(RunProgressTest, ShorterStepsAreTrainingToo) {
-  progress.begin(0, 2, "fc");
+  progress.begin(0, 2, "fc", 1);
   progress.expect({{kTraining, 3}});
   pass("training, 0.25 of the step", 3, 10);
   EXPECT_EQ(last.seconds_left, 30);
