@@ -30,13 +30,15 @@ class Documents:
     def _in_order(self, seed: int) -> Iterator[tuple[str, Any]]:
         if not (hasattr(self._records, "__len__") and hasattr(self._records, "__getitem__")):
             for index, record in enumerate(self._records):
-                yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+                yield self._where(index), _checked_record(record, self._where(index))
             return
         order = list(range(len(self._records)))
         random.Random(seed).shuffle(order)
         for index in order:
-            record = self._records[index]
-            yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+            yield self._where(index), _checked_record(self._records[index], self._where(index))
+
+    def _where(self, index: int) -> str:
+        return f"{self.name}: record {index + 1}"
 
 
 def read_documents(path: str, by_line: bool) -> Documents:
@@ -75,15 +77,29 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 
 def _parse(path: str, number: int, line: str) -> Any:
+    where = f"{path}:{number}"
     try:
         record = json.loads(line)
+        if "\\u" in line:
+            _check_characters(record, where)
     except json.JSONDecodeError as error:
-        raise Error(f"{path}:{number}: not JSON: {error.msg}") from error
-    return _checked(record, f"{path}:{number}")
+        raise Error(f"{where}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, deep nesting
+        raise Error(f"{where}: cannot be read as JSON: {first_line(error)}") from error
+    return _checked(record, where)
 
 
-def _checked_record(record: Any, name: str, index: int) -> Any:
-    return record if isinstance(record, str) else _checked(record, f"{name}: record {index + 1}")
+def _check_characters(record: Any, where: str) -> None:
+    """JSON can write half of a character, which no tokenizer takes."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ord(error.object[error.start])
+        raise Error(f"{where}: has \\u{half:04x}, half of a character; add the other half") from error
+
+
+def _checked_record(record: Any, where: str) -> Any:
+    return record if isinstance(record, str) else _checked(record, where)
 
 
 def _checked(record: Any, where: str) -> Mapping[str, Any]:
@@ -104,7 +120,9 @@ def _check_messages(messages: Any, where: str) -> None:
         raise Error(f'{where}: "messages" is {type(messages).__name__}, expected a list of messages')
     for message in messages:
         if not isinstance(message, Mapping) or "role" not in message or "content" not in message:
-            raise Error(f'{where}: a message is {message!r}, expected an object with "role" and "content"')
+            raise Error(
+                f'{where}: a message is {message!r}, expected an object with "role" and "content"'
+            )
 
 
 def _checked_text(text: Any, where: str) -> str:
