@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Error, first_line
+from ..errors import Error, first_line, shown
 from .given import FILE_SUFFIXES
 
 
@@ -106,7 +106,7 @@ def _checked(record: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(record, Mapping):
         raise Error(f'{where}: got {type(record).__name__}, expected an object with "text" or "messages"')
     if "text" not in record and "messages" not in record:
-        raise Error(f'{where}: got keys {", ".join(map(str, record))}, expected "text" or "messages"')
+        raise Error(f'{where}: got keys {shown(list(record))}, expected "text" or "messages"')
     if "messages" in record:
         _check_messages(record["messages"], where)
     else:
@@ -121,7 +121,7 @@ def _check_messages(messages: Any, where: str) -> None:
     for message in messages:
         if not isinstance(message, Mapping) or "role" not in message or "content" not in message:
             raise Error(
-                f'{where}: a message is {message!r}, expected an object with "role" and "content"'
+                f'{where}: a message is {shown(message)}, expected an object with "role" and "content"'
             )
 
 
