@@ -13,9 +13,10 @@ from .given import FILE_SUFFIXES
 class Documents:
     """Records of one source, in a seeded order where the source allows one; they become strings when read."""
 
-    def __init__(self, name: str, records: Iterable[Any]) -> None:
+    def __init__(self, name: str, records: Iterable[Any], places: list[str] | None = None) -> None:
         self.name = name
         self._records = records
+        self._places = places  # of the records, for messages; without them they are counted
 
     def texts(self, tokenizer: Any, seed: int) -> Iterator[tuple[str, bool]]:
         """(text, whether the tokenizer's special tokens are still to be added)."""
@@ -38,7 +39,7 @@ class Documents:
             yield self._where(index), _checked_record(self._records[index], self._where(index))
 
     def _where(self, index: int) -> str:
-        return f"{self.name}: record {index + 1}"
+        return self._places[index] if self._places else f"{self.name}: record {index + 1}"
 
 
 def read_documents(path: str, by_line: bool) -> Documents:
@@ -51,7 +52,8 @@ def read_documents(path: str, by_line: bool) -> Documents:
     if suffix not in FILE_SUFFIXES:
         raise Error(f"{path}: got {suffix or 'no extension'}, expected {', '.join(FILE_SUFFIXES)}")
     if suffix == ".jsonl":
-        return Documents(path, [record for _, record in read_records(path)])
+        records = read_records(path)
+        return Documents(path, [record for _, record in records], [place for place, _ in records])
     text = _read(path)
     return Documents(path, [line for _, line in _lines(text)] if by_line else [text])
 
