@@ -73,6 +73,7 @@ std::string Archive::text(const std::string& record) {
 void Archive::read_tensors(const std::string& config, const std::string& folder,
                            std::unordered_map<std::string, at::Tensor>& state) {
   const std::string written = text(config);
+  check_nesting(written, fmt::format("{}: '{}'", file_->path(), config));
   std::string name = config;  // of the thing being read
   try {
     const json document = json::parse(written);

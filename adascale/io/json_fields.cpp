@@ -24,6 +24,21 @@ constexpr DtypeRow kDtypes[] = {
 
 }  // namespace
 
+void check_nesting(const std::string& text, const std::string& what) {
+  constexpr int kDeepest = 200;
+  int depth = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') in_string = !in_string;
+    if (in_string) {
+      i += text[i] == '\\';
+      continue;
+    }
+    depth += (text[i] == '[' || text[i] == '{') - (text[i] == ']' || text[i] == '}');
+    ADA_CHECK(depth <= kDeepest, "{}: JSON nested more than {} levels deep", what, kDeepest);
+  }
+}
+
 Union read_union(const nlohmann::json& json, const char* what) {
   ADA_CHECK(json.is_object() && json.size() == 1, "{}: got '{}', expected an object with one member", what,
             json.dump().substr(0, 80));

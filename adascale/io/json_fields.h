@@ -16,6 +16,9 @@ struct Union {
 /// Throws Error naming `what` unless `json` is an object with exactly one member.
 Union read_union(const nlohmann::json& json, const char* what);
 
+/// Throws Error naming `what` where the text is nested deeper than any file we read: later code recurses.
+void check_nesting(const std::string& text, const std::string& what);
+
 /// A float of the export schema: a number, or "Infinity", "-Infinity", "NaN".
 double read_float(const nlohmann::json& json);
 

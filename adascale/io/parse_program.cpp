@@ -34,6 +34,7 @@ void read_graph(Program& program) {
 }
 
 std::shared_ptr<const json> parse_document(const std::string& text) {
+  check_nesting(text, "the program");
   try {
     auto document = std::make_shared<json>(json::parse(text));
     check_schema(*document);
