@@ -2,8 +2,11 @@
 
 #include <ATen/ops/as_strided.h>
 
+#include <algorithm>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "adascale/core/error.h"
 #include "adascale/io/json_fields.h"
@@ -26,26 +29,38 @@ std::unique_ptr<PyTorchStreamReader> open_zip(const MappedFile& file) {
   }
 }
 
+/// Elements of a view that repeats stored ones, such as an expanded mask: a few bytes of a file must not fill
+/// the memory.
+constexpr int64_t kMostRepeated = int64_t{1} << 26;
+
 std::vector<int64_t> fixed_ints(const json& sizes, const char* what) {
   std::vector<int64_t> ints;
   for (const json& size : sizes) ints.push_back(read_fixed_int(size, what));
   return ints;
 }
 
-/// The number of elements of a storage that a strided view reaches; -1 when a number
-/// is negative or too large.
-int64_t extent(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides, int64_t offset) {
-  if (offset < 0 || sizes.size() != strides.size()) return -1;
-  int64_t last = offset;
+/// A strided view of a storage.
+struct View {
+  int64_t reach = 0;     // elements of the storage from its start on; 0 for a view without elements
+  int64_t elements = 0;  // of the view: a stride of 0 repeats stored ones
+};
+
+/// Nothing when a number is negative or too large.
+std::optional<View> view_of(const std::vector<int64_t>& sizes, const std::vector<int64_t>& strides,
+                            int64_t offset) {
+  if (offset < 0 || sizes.size() != strides.size()) return std::nullopt;
+  int64_t last = offset, elements = 1;
   bool is_empty = false;
   for (size_t d = 0; d < sizes.size(); ++d) {
     int64_t reach = 0;
-    if (sizes[d] < 0 || strides[d] < 0) return -1;
+    if (sizes[d] < 0 || strides[d] < 0) return std::nullopt;
     is_empty |= sizes[d] == 0;
-    if (sizes[d] > 0 && __builtin_mul_overflow(sizes[d] - 1, strides[d], &reach)) return -1;
-    if (__builtin_add_overflow(last, reach, &last)) return -1;
+    if (sizes[d] > 0 && __builtin_mul_overflow(sizes[d] - 1, strides[d], &reach)) return std::nullopt;
+    if (__builtin_add_overflow(last, reach, &last)) return std::nullopt;
+    if (__builtin_mul_overflow(elements, std::max<int64_t>(sizes[d], 1), &elements)) return std::nullopt;
   }
-  return is_empty ? 0 : last + 1;
+  if (last == std::numeric_limits<int64_t>::max()) return std::nullopt;
+  return is_empty ? View{} : View{last + 1, elements};
 }
 
 }  // namespace
@@ -99,9 +114,12 @@ at::Tensor Archive::read_tensor(const json& payload, const std::string& folder) 
              strides = fixed_ints(meta.at("strides"), "strides");
   const int64_t offset = read_fixed_int(meta.at("storage_offset"), "storage_offset");
   const at::Tensor storage = read_storage(record, read_dtype(meta.at("dtype")));
-  const int64_t needed = extent(sizes, strides, offset);
-  ADA_CHECK(needed >= 0 && needed <= storage.numel(), "the tensor reaches beyond its {} stored elements",
+  const std::optional<View> view = view_of(sizes, strides, offset);
+  ADA_CHECK(view && view->reach <= storage.numel(), "the tensor reaches beyond its {} stored elements",
             storage.numel());
+  ADA_CHECK(view->elements <= std::max(storage.numel(), kMostRepeated),
+            "repeats {} stored elements to {}, expected at most {}; export it with .contiguous()",
+            storage.numel(), view->elements, kMostRepeated);
   tensor = at::as_strided(storage, sizes, strides, offset).detach();
   const bool requires_grad =
       meta.at("requires_grad").get<bool>() && c10::isFloatingType(tensor.scalar_type());
