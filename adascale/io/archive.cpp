@@ -17,16 +17,22 @@ namespace {
 using caffe2::serialize::PyTorchStreamReader;
 using nlohmann::json;
 
+/// `read`, with what torch's zip reader refuses as an objection that begins with `where`.
+template <class Read>
+auto from_zip(const std::string& where, const Read& read) {
+  try {
+    return read();
+  } catch (const c10::Error& error) {  // boundary: torch's zip reader
+    fail("{}: {}", where, first_line(error.what_without_backtrace()));
+  }
+}
+
 std::unique_ptr<PyTorchStreamReader> open_zip(const MappedFile& file) {
   const bool starts_as_zip = file.size() > 4 && std::memcmp(file.data(), "PK\3\4", 4) == 0;
   ADA_CHECK(starts_as_zip, "{}: not a .pt2 file (not a zip archive); save the model with torch.export.save",
             file.path());
-  try {
-    return std::make_unique<PyTorchStreamReader>(file.path());
-  } catch (const c10::Error& error) {  // boundary: torch's zip reader
-    fail("{}: the .pt2 archive is truncated or damaged: {}", file.path(),
-         first_line(error.what_without_backtrace()));
-  }
+  return from_zip(file.path() + ": the .pt2 archive is truncated or damaged",
+                  [&] { return std::make_unique<PyTorchStreamReader>(file.path()); });
 }
 
 /// Elements of a view that repeats stored ones, such as an expanded mask: a few bytes of a file must not fill
@@ -66,23 +72,31 @@ std::optional<View> view_of(const std::vector<int64_t>& sizes, const std::vector
 }  // namespace
 
 Archive::Archive(const std::string& path) : file_(MappedFile::open(path)), reader_(open_zip(*file_)) {
-  const bool is_old = reader_->hasRecord("serialized_exported_program.json");
-  ADA_CHECK(!is_old, "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13",
-            path);
-  ADA_CHECK(reader_->hasRecord("models/model.json"),
+  ADA_CHECK(!has("serialized_exported_program.json"),
+            "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13", path);
+  ADA_CHECK(has("models/model.json"),
             "{}: not a .pt2 file (it has no models/model.json); save the model with torch.export.save", path);
-  ADA_CHECK(!reader_->hasRecord("byteorder") || text("byteorder") == "little",
+  ADA_CHECK(!has("byteorder") || text("byteorder") == "little",
             "{}: weights are big-endian, expected little-endian", path);
 }
 
+bool Archive::has(const std::string& record) {
+  return from_zip(fmt::format("{}: record '{}' is damaged", file_->path(), record),
+                  [&] { return reader_->hasRecord(record); });
+}
+
 std::string Archive::text(const std::string& record) {
-  ADA_CHECK(reader_->hasRecord(record), "{}: the archive has no record '{}'", file_->path(), record);
-  try {
+  ADA_CHECK(has(record), "{}: the archive has no record '{}'", file_->path(), record);
+  return from_zip(fmt::format("{}: record '{}' is damaged", file_->path(), record), [&] {
+    // A compressed record may claim any size, and memory would be taken for it.
+    const size_t claimed = reader_->getRecordSize(record);
+    ADA_CHECK(
+        claimed <= file_->size(),
+        "{}: record '{}' has {} bytes in a file of {}, so it is compressed; save with torch.export.save",
+        file_->path(), record, claimed, file_->size());
     const auto [data, size] = reader_->getRecord(record);
     return std::string(static_cast<const char*>(data.get()), size);
-  } catch (const c10::Error& error) {  // boundary: torch's zip reader
-    fail("{}: record '{}' is damaged: {}", file_->path(), record, first_line(error.what_without_backtrace()));
-  }
+  });
 }
 
 void Archive::read_tensors(const std::string& config, const std::string& folder,
@@ -100,6 +114,8 @@ void Archive::read_tensors(const std::string& config, const std::string& folder,
     fail("{}: '{}': not as torch.export writes it: {}", file_->path(), name, error.what());
   } catch (const Error& error) {  // boundary: names the tensor
     fail("{}: '{}': {}", file_->path(), name, error.what());
+  } catch (const c10::Error& error) {  // boundary: torch's zip reader
+    fail("{}: '{}': {}", file_->path(), name, first_line(error.what_without_backtrace()));
   }
 }
 
@@ -130,7 +146,7 @@ at::Tensor Archive::read_tensor(const json& payload, const std::string& folder) 
 at::Tensor Archive::read_storage(const std::string& record, c10::ScalarType dtype) {
   at::Tensor& storage = storages_[record + c10::toString(dtype)];
   if (storage.defined()) return storage;
-  ADA_CHECK(reader_->hasRecord(record), "the archive has no record '{}'", record);
+  ADA_CHECK(has(record), "the archive has no record '{}'", record);
   const uint64_t size = reader_->getRecordSize(record), offset = reader_->getRecordOffset(record);
   const uint64_t header = reader_->getRecordHeaderOffset(record);
   constexpr uint64_t kMethod = 8;  // of a zip's local header: two bytes, 0 for "stored"
