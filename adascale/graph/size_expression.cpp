@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <unordered_set>
 
 namespace adascale {
 namespace {
@@ -18,14 +19,16 @@ bool is_number(const std::string& word) {
 }
 
 /// Replaces every `opening ... closing` by the text between them.
-std::string unwrap(std::string text, const std::string& opening, const std::string& inner_end) {
-  for (size_t at = text.find(opening); at != std::string::npos; at = text.find(opening, at)) {
-    const size_t start = at + opening.size(), end = text.find(inner_end, start),
-                 close = text.find(')', start);
-    if (end == std::string::npos || close == std::string::npos) return text;
-    text = text.substr(0, at) + text.substr(start, end - start) + text.substr(close + 1);
+std::string unwrap(const std::string& text, const std::string& opening, const std::string& inner_end) {
+  std::string unwrapped;
+  size_t from = 0;
+  for (size_t at = text.find(opening); at != std::string::npos; at = text.find(opening, from)) {
+    const size_t start = at + opening.size(), end = text.find(inner_end, start), close = text.find(')', end);
+    if (end == std::string::npos || close == std::string::npos) break;
+    unwrapped.append(text, from, at - from).append(text, start, end - start);
+    from = close + 1;
   }
-  return text;
+  return unwrapped.append(text, from);
 }
 
 /// Recursive descent over `word` and `word(expression, ...)`.
@@ -51,7 +54,8 @@ class Evaluator {
   }
 
   std::optional<int64_t> apply(const std::string& function) {
-    if (function != "Add" && function != "Mul") return std::nullopt;
+    constexpr int kDeepest = 200;
+    if ((function != "Add" && function != "Mul") || ++depth_ > kDeepest) return std::nullopt;
     int64_t result = function == "Mul";
     do {
       ++at_;  // past '(' or ','
@@ -64,12 +68,14 @@ class Evaluator {
     } while (peek() == ',');
     if (peek() != ')') return std::nullopt;
     ++at_;
+    --depth_;
     return result;
   }
 
   const std::string& text_;
   const SymbolSizes& sizes_;
   size_t at_ = 0;
+  int depth_ = 0;
 };
 
 }  // namespace
@@ -80,12 +86,13 @@ std::string shorten_expression(const std::string& srepr) {
 
 std::vector<std::string> symbols_of(const std::string& expression) {
   std::vector<std::string> symbols;
+  std::unordered_set<std::string> known;
   for (size_t at = 0; at < expression.size();) {
     std::string word;
     for (; at < expression.size() && is_word(expression[at]); ++at) word += expression[at];
     const bool is_function = at < expression.size() && expression[at] == '(';
-    const bool is_known = std::find(symbols.begin(), symbols.end(), word) != symbols.end();
-    if (!word.empty() && !is_function && !is_number(word) && !is_known) symbols.push_back(word);
+    if (!word.empty() && !is_function && !is_number(word) && known.insert(word).second)
+      symbols.push_back(word);
     if (word.empty()) ++at;
   }
   return symbols;

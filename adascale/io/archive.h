@@ -24,6 +24,7 @@ class Archive {
                     std::unordered_map<std::string, at::Tensor>& state);
 
  private:
+  bool has(const std::string& record);
   at::Tensor read_storage(const std::string& record, c10::ScalarType dtype);
   at::Tensor read_tensor(const nlohmann::json& payload, const std::string& folder);
 

@@ -24,7 +24,7 @@ Argument look_up(const json& name, const Scope& scope) {
 Argument read_symbol(const json& held, const Scope& scope) {
   const Union symbol = read_union(held, "symbolic argument");
   if (symbol.tag == "as_name") return look_up(symbol.held, scope);
-  if (symbol.tag == "as_int") return make_literal(symbol.held.get<int64_t>());
+  if (symbol.tag == "as_int") return make_literal(read_int(symbol.held));
   if (symbol.tag == "as_float") return make_literal(read_float(symbol.held));
   if (symbol.tag == "as_bool") return make_literal(symbol.held.get<bool>());
   fail("symbolic argument: kind '{}' is not known", symbol.tag);
@@ -60,13 +60,13 @@ Argument read_nested_tensors(const json& held, const Scope& scope) {
 
 Argument read_int_lists(const json& held) {
   c10::List<c10::List<int64_t>> lists;
-  for (const json& item : held) lists.push_back(c10::List<int64_t>(item.get<std::vector<int64_t>>()));
+  for (const json& item : held) lists.push_back(c10::List<int64_t>(read_ints(item)));
   return make_literal(lists);
 }
 
 Argument read_layout(const json& held) {
   // torch/_export/serde/schema.py, class Layout
-  const int number = held.get<int>();
+  const int64_t number = read_int(held);
   ADA_CHECK(number == 7, "layout number {} is not supported: only strided tensors are", number);
   return make_literal(static_cast<int64_t>(c10::Layout::Strided));
 }
@@ -75,7 +75,7 @@ Argument read_memory_format(const json& held) {
   using c10::MemoryFormat;
   static constexpr MemoryFormat kFormats[] = {MemoryFormat::Contiguous, MemoryFormat::ChannelsLast,
                                               MemoryFormat::ChannelsLast3d, MemoryFormat::Preserve};
-  const int number = held.get<int>();
+  const int64_t number = read_int(held);
   ADA_CHECK(number >= 1 && number <= 4, "memory format number {} is not known", number);
   return make_literal(static_cast<int64_t>(kFormats[number - 1]));
 }
@@ -84,7 +84,7 @@ Argument read_device(const json& held) {
   const std::string type = held.at("type").get<std::string>();
   const auto index = held.find("index");
   if (index == held.end() || index->is_null()) return make_literal(c10::Device(type));
-  return make_literal(c10::Device(type + ":" + std::to_string(index->get<int>())));
+  return make_literal(c10::Device(type + ":" + std::to_string(read_int(*index))));
 }
 
 Argument read_complex(const json& held) {
@@ -114,8 +114,8 @@ Argument read_argument(const json& json_argument, const Scope& scope) {
   if (tag == "as_optional_tensor") return read_optional_tensor(held, scope);
   if (tag == "as_optional_tensors") return read_list(held, scope, read_optional_tensor);
   if (tag == "as_nested_tensors") return read_nested_tensors(held, scope);
-  if (tag == "as_int") return make_literal(held.get<int64_t>());
-  if (tag == "as_ints") return make_literal(held.get<std::vector<int64_t>>());
+  if (tag == "as_int") return make_literal(read_int(held));
+  if (tag == "as_ints") return make_literal(read_ints(held));
   if (tag == "as_int_lists") return read_int_lists(held);
   if (tag == "as_float") return make_literal(read_float(held));
   if (tag == "as_floats") return read_floats(held);

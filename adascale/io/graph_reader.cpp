@@ -205,14 +205,14 @@ ValueId GraphReader::add_value(Value value, const std::string& name, Frame& fram
 
 Dim GraphReader::read_dim(const json& size) {
   const auto [tag, held] = read_union(size, "size");
-  if (tag == "as_int") return {held.get<int64_t>(), {}};
+  if (tag == "as_int") return {read_int(held), {}};
   const std::string srepr = held.at("expr_str").get<std::string>();
   const auto known = dims_.find(srepr);
   Dim dim = known == dims_.end() ? symbolic_dim(srepr, document_.at("range_constraints")) : known->second;
   dims_[srepr] = dim;
   const auto hint = held.find("hint");
   if (hint != held.end() && hint->is_object() && hint->contains("as_int"))
-    dim.size = hint->at("as_int").get<int64_t>();
+    dim.size = read_int(hint->at("as_int"));
   return dim;
 }
 

@@ -3,6 +3,7 @@
 
 #include <nlohmann/json.hpp>
 #include <string>
+#include <vector>
 
 namespace adascale {
 
@@ -15,8 +16,15 @@ struct Union {
 /// Throws Error naming `what` unless `json` is an object with exactly one member.
 Union read_union(const nlohmann::json& json, const char* what);
 
+/// Throws Error naming `what` where the text is nested deeper than any file we read: later code recurses.
+void check_nesting(const std::string& text, const std::string& what);
+
 /// A float of the export schema: a number, or "Infinity", "-Infinity", "NaN".
 double read_float(const nlohmann::json& json);
+
+/// An integer. The library would convert a float, which is undefined where it is too large.
+int64_t read_int(const nlohmann::json& json);
+std::vector<int64_t> read_ints(const nlohmann::json& list);
 
 /// A fixed size of the export schema, `{"as_int": 3}`; an Error naming `what` for a symbolic one.
 int64_t read_fixed_int(const nlohmann::json& json, const char* what);

@@ -2,6 +2,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/io/graph_reader.h"
+#include "adascale/io/json_fields.h"
 #include "adascale/io/program_checks.h"
 #include "adascale/io/pt2.h"
 
@@ -13,7 +14,7 @@ using nlohmann::json;
 constexpr int kSchemaMajor = 8;  // torch/_export/serde/schema.py of PyTorch 2.13
 
 void check_schema(const json& document) {
-  const int major = document.at("schema_version").at("major").get<int>();
+  const int64_t major = read_int(document.at("schema_version").at("major"));
   ADA_CHECK(major == kSchemaMajor,
             "the export schema's version is {}, expected {}; export the model again with PyTorch 2.13", major,
             kSchemaMajor);
@@ -33,6 +34,7 @@ void read_graph(Program& program) {
 }
 
 std::shared_ptr<const json> parse_document(const std::string& text) {
+  check_nesting(text, "the program");
   try {
     auto document = std::make_shared<json>(json::parse(text));
     check_schema(*document);

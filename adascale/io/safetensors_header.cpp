@@ -5,6 +5,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/io/json_fields.h"
 
 namespace adascale {
 namespace {
@@ -102,6 +103,7 @@ void check_overlaps(const std::string& path, const std::vector<TensorEntry>& ent
 std::vector<TensorEntry> parse_safetensors_header(const std::string& path, const std::string& text,
                                                   uint64_t data_size) {
   std::vector<TensorEntry> entries;
+  check_nesting(text, path);
   try {
     const json header = parse_without_duplicates(path, text);
     for (const auto& [name, described] : header.items()) {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "adascale/graph/size_expression.h"
+#include "adascale/io/json_fields.h"
 
 namespace adascale {
 namespace {
@@ -12,7 +13,7 @@ constexpr int64_t kUnbounded = std::numeric_limits<int64_t>::max();
 
 int64_t bound_or(const nlohmann::json& constraint, const char* field, int64_t otherwise) {
   const auto found = constraint.find(field);
-  return found == constraint.end() || found->is_null() ? otherwise : found->get<int64_t>();
+  return found == constraint.end() || found->is_null() ? otherwise : read_int(*found);
 }
 
 }  // namespace

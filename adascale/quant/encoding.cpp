@@ -10,6 +10,7 @@
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/finite.h"
 #include "adascale/quant/forms/form.h"
+#include "adascale/quant/stored_scales.h"
 
 namespace adascale {
 namespace {
@@ -49,18 +50,23 @@ at::Tensor as_kept(const at::Tensor& floats, const Grid& grid) {
   return grid.scale_dtype == c10::ScalarType::Double ? floats : floats.to(c10::ScalarType::Float);
 }
 
-Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
-                       const Affine& affine, const Grid& grid) {
+Encoding stored_scales(const std::string& name, const Affine& affine, const Grid& grid) {
   Encoding encoding;
   encoding.name = name;
   encoding.grid = grid;
-  encoding.codes =
-      join_groups(grid.form->to_codes(nearest_codes(values, affine, grid), grid), source.sizes());
   encoding.scale = as_kept(affine.scale, grid);
   if (affine.minimum.defined()) encoding.minimum = as_kept(affine.minimum, grid);
   grid.form->keep(affine, encoding);
   encoding.offset =
       (affine.offset.defined() ? affine.offset : at::zeros_like(affine.scale)).to(c10::ScalarType::Int);
+  return encoding;
+}
+
+Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
+                       const Affine& affine, const Grid& grid) {
+  Encoding encoding = stored_scales(name, affine, grid);
+  encoding.codes =
+      join_groups(grid.form->to_codes(nearest_codes(values, affine, grid), grid), source.sizes());
   encoding.source_dtype = source.scalar_type();
   encoding.sqnr_db = sqnr_db(source, dequantize(encoding));
   return on(encoding, at::kCPU);

@@ -1,15 +1,23 @@
 #include "adascale/tune/saved_block.h"
 
+#include <ATen/OpMathType.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 #include <fmt/ranges.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <map>
+#include <stdexcept>
 
 #include "adascale/core/error.h"
 #include "adascale/io/digest.h"
 #include "adascale/io/safetensors.h"
+#include "adascale/quant/forms/form.h"
+#include "adascale/quant/stored_scales.h"
 #include "adascale/sim/json_reader.h"
 
 namespace adascale {
@@ -31,6 +39,12 @@ std::string text_of(const at::Tensor& bytes) {
 OrderedJson number(double value) {
   if (std::isfinite(value)) return value;
   return std::isnan(value) ? "nan" : value > 0 ? "inf" : "-inf";
+}
+
+/// The library would convert a float, which is undefined where it is too large.
+int64_t integer(const OrderedJson& json) {
+  if (!json.is_number_integer()) throw std::invalid_argument(json.dump() + " is no integer");
+  return json.get<int64_t>();
 }
 
 double number(const OrderedJson& json) {
@@ -84,7 +98,7 @@ BlockReport report_from(const OrderedJson& json) {
                     .loss_after = number(json.at("loss_after")),
                     .held_out_before = optional_number(json.at("held_out_before")),
                     .held_out_after = optional_number(json.at("held_out_after")),
-                    .iterations = json.at("iterations"),
+                    .iterations = integer(json.at("iterations")),
                     .seconds = number(json.at("seconds")),
                     .step_length = number(json.at("step_length")),
                     .kept = json.at("kept"),
@@ -129,19 +143,50 @@ std::string digest_of(const std::vector<NamedTensor>& tensors) {
 
 using Tensors = std::map<std::string, at::Tensor>;
 
+/// Scales and parts as a weight on that grid has them. Their values mean nothing.
+Encoding pattern_of(const ExpectedWeight& weight) {
+  const at::Tensor most = at::ones(scale_sizes(weight.sizes, weight.grid), at::toOpMathType(weight.dtype));
+  return stored_scales(weight.name, affine_of({-most, most}, weight.grid, weight.name), weight.grid);
+}
+
+bool is_like(const at::Tensor& tensor, const at::Tensor& pattern) {
+  const bool is_same_kind =
+      tensor.sizes() == pattern.sizes() && tensor.scalar_type() == pattern.scalar_type();
+  return is_same_kind && tensor.isfinite().all().item<bool>();
+}
+
+bool has_parts_like(const Encoding& encoding, const Encoding& pattern) {
+  if (encoding.parts.size() != pattern.parts.size()) return false;
+  return std::all_of(pattern.parts.begin(), pattern.parts.end(), [&](const auto& part) {
+    const auto found = encoding.parts.find(part.first);
+    return found != encoding.parts.end() && is_like(found->second, part.second);
+  });
+}
+
+bool lies_within(const at::Tensor& integers, int64_t least, int64_t most) {
+  return integers.ge(least).logical_and(integers.le(most)).all().item<bool>();
+}
+
+bool has_codes_of(const Encoding& encoding, const Grid& grid) {
+  const at::ScalarType dtype = grid.form->to_codes(at::zeros({1}), grid).scalar_type();
+  // Codes of a form that are no integers are bit patterns.
+  const int64_t least = grid.form->has_integer_codes() ? grid.qmin() : 0;
+  return encoding.codes.scalar_type() == dtype && lies_within(encoding.codes, least, least + grid.steps());
+}
+
 /// A digest is no proof of who wrote the file.
 void check_encoding(const std::string& path, const Encoding& encoding, const ExpectedWeight& weight) {
-  const std::vector<int64_t> scales = scale_sizes(weight.sizes, weight.grid);
-  const auto fits = [&](const at::Tensor& tensor, bool is_float) {
-    return tensor.sizes() == scales && tensor.is_floating_point() == is_float;
-  };
   ADA_CHECK(encoding.name == weight.name && encoding.codes.sizes() == weight.sizes,
             "{}: has {} [{}], expected {} [{}]", path, encoding.name, fmt::join(encoding.codes.sizes(), ", "),
             weight.name, fmt::join(weight.sizes, ", "));
-  ADA_CHECK(c10::isIntegralType(encoding.codes.scalar_type(), /*includeBool=*/false) &&
-                fits(encoding.scale, true) && fits(encoding.offset, false) &&
-                (!encoding.minimum || fits(*encoding.minimum, true)) &&
-                encoding.scale.isfinite().all().item<bool>() && encoding.source_dtype == weight.dtype,
+  const Encoding pattern = pattern_of(weight);
+  const bool has_offset = !weight.grid.symmetric && !pattern.minimum;
+  ADA_CHECK(has_codes_of(encoding, weight.grid) && is_like(encoding.scale, pattern.scale) &&
+                is_like(encoding.offset, pattern.offset) &&
+                lies_within(encoding.offset, has_offset ? -weight.grid.steps() : 0, 0) &&
+                encoding.minimum.has_value() == pattern.minimum.has_value() &&
+                (!pattern.minimum || is_like(*encoding.minimum, *pattern.minimum)) &&
+                has_parts_like(encoding, pattern) && encoding.source_dtype == weight.dtype,
             "{}: {}: has codes, scales or offsets of another kind than its grid, {}", path, weight.name,
             to_string(weight.grid));
 }
@@ -154,7 +199,7 @@ Encoding encoding_from(const std::string& path, size_t index, const OrderedJson&
                     .codes = tensors.at(own + "codes").clone(),
                     .scale = tensors.at(own + "scale").clone(),
                     .offset = tensors.at(own + "offset").clone(),
-                    .source_dtype = static_cast<c10::ScalarType>(json.at("dtype").get<int>()),
+                    .source_dtype = static_cast<c10::ScalarType>(integer(json.at("dtype"))),
                     .sqnr_db = number(json.at("sqnr_db"))};
   if (const auto minimum = tensors.find(own + "minimum"); minimum != tensors.end())
     encoding.minimum = minimum->second.clone();

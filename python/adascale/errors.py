@@ -1,5 +1,7 @@
 """The package's one exception."""
 
+import reprlib
+
 
 class Error(RuntimeError):
     """The caller's fault, or a bug of ours, named as such; one line: where, what, got, expected, cure.
@@ -14,3 +16,10 @@ def first_line(error: BaseException) -> str:
     if isinstance(error, RuntimeError) and text:
         return text
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+def shown(value: object) -> str:
+    """A value from a file, for a message: the beginning of its repr, which is one line at any depth."""
+    longest = 80
+    text = reprlib.repr(value)
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -1,23 +1,14 @@
 #include "adascale/formats/encodings/load.h"
-#include "adascale/io/pt2.h"
-#include "fuzz.h"
 
-using namespace adascale;
-
-namespace {
-
-// The state that load_encodings changes is reset for each input; reading the model again
-// would take most of the time.
-const Program& model() {
-  static const Program program = load_program(std::getenv("ADASCALE_FUZZ_MODEL"));
-  return program;
-}
-
-}  // namespace
+#include "fuzz/fuzz.h"
+#include "fuzz/models.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  using namespace adascale;
+  fuzz::silence_notes();
   const std::string text(reinterpret_cast<const char*>(data), size);
-  QuantizationSimModel sim(model(), {});
+  // load_encodings changes the state of a simulation: each input gets its own.
+  QuantizationSimModel sim(fuzz::sampled_model(), {});
   fuzz::expect_result_or_objection("e", [&] {
     load_encodings({{sim, ""}}, text, "e", {.strict = size % 2 == 0, .partial = size % 3 != 0});
   });

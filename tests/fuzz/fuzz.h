@@ -8,13 +8,14 @@
 #include <string>
 
 #include "adascale/core/error.h"
+#include "adascale/core/progress.h"
 
 namespace adascale::fuzz {
 
 /// A file in memory of the fuzzer's bytes, for readers that take a path.
 class File {
  public:
-  File(const uint8_t* data, size_t size) : descriptor_(memfd_create("fuzz", 0)) {
+  File(const void* data, size_t size) : descriptor_(memfd_create("fuzz", 0)) {
     if (descriptor_ < 0 || write(descriptor_, data, size) != static_cast<ssize_t>(size)) std::abort();
   }
   ~File() { close(descriptor_); }
@@ -43,6 +44,11 @@ void expect_result_or_objection(const std::string& origin, const Read& read) {
 inline void touch(const void* data, size_t size) {
   [[maybe_unused]] static volatile uint8_t sink;
   for (size_t i = 0; i < size; ++i) sink = static_cast<const uint8_t*>(data)[i];
+}
+
+/// A note for each of a million inputs would hide what matters.
+inline void silence_notes() {
+  set_log_sink([](const std::string&) {});
 }
 
 }  // namespace adascale::fuzz

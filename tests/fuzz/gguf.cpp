@@ -1,5 +1,5 @@
 #include "adascale/io/gguf.h"
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace adascale;

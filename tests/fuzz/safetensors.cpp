@@ -1,6 +1,6 @@
 #include "adascale/io/safetensors.h"
 
-#include "fuzz.h"
+#include "fuzz/fuzz.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace adascale;

@@ -64,6 +64,7 @@ TEST(SizeExpressions, shorten_to_names_and_numbers) {
   EXPECT_EQ(shorten_expression("Symbol('s77', positive=True, integer=True)"), "s77");
   EXPECT_EQ(shorten_expression("Add(Mul(Integer(-2), Symbol('s0', integer=True)), Integer(1))"),
             "Add(Mul(-2, s0), 1)");
+  EXPECT_EQ(shorten_expression("Symbol('s0)Symbol('s1')"), "s0)Symbol(") << "no text comes twice";
   EXPECT_EQ(symbols_of("Add(Mul(2, s0), s1, s0)"), (std::vector<std::string>{"s0", "s1"}));
 }
 
@@ -73,6 +74,9 @@ TEST(SizeExpressions, evaluate_and_solve) {
   EXPECT_EQ(evaluate_expression("FloorDiv(s0, 2)", {{"s0", 4}}), std::nullopt);
   EXPECT_EQ(evaluate_expression("Mul(9000000000000000000, s0)", {{"s0", 4}}), std::nullopt);
   EXPECT_EQ(evaluate_expression("Mul(2, s0", {{"s0", 4}}), std::nullopt);
+  std::string deep;
+  for (int i = 0; i < 1000000; ++i) deep += "Add(";
+  EXPECT_EQ(evaluate_expression(deep, {}), std::nullopt);
   EXPECT_EQ(solve_expression("Mul(16, s0)", {}, "s0", 48), 3);
   EXPECT_EQ(solve_expression("Mul(16, s0)", {}, "s0", 40), std::nullopt);
 }

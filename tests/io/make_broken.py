@@ -54,6 +54,17 @@ def set_meta(name, key, value):
     return edit
 
 
+def set_sizes(sizes):
+    """A view that repeats the first element."""
+
+    def edit(document):
+        meta = document["config"]["0.weight"]["tensor_meta"]
+        meta["sizes"] = [{"as_int": size} for size in sizes]
+        meta["strides"] = [{"as_int": 0} for _ in sizes]
+
+    return edit
+
+
 def main(folder):
     records = good_records()
     model = "models/model.json"
@@ -64,6 +75,8 @@ def main(folder):
     write(folder / "bad_json.pt2", records | {model: records[model][:-200]})
     write(folder / "old.pt2", {"serialized_exported_program.json": b"{}", "version": b"8.1"})
     write(folder / "big_endian.pt2", records | {"byteorder": b"big"})
+    write(folder / "bomb.pt2", records | {WEIGHTS: b" " * 2**24}, zipfile.ZIP_DEFLATED)
+    write(folder / "deep.pt2", records | {model: b"[" * 2**20})
     write(folder / "short_weight.pt2", records | {"data/weights/weight_0": b"\0" * 8})
     broken = {
         "schema": (model, lambda d: d["schema_version"].update(major=9)),
@@ -78,6 +91,9 @@ def main(folder):
         "pickled": (WEIGHTS, set_at("0.weight", "use_pickle", True)),
         "beyond": (WEIGHTS, set_meta("0.weight", "storage_offset", {"as_int": 1})),
         "huge": (WEIGHTS, set_meta("0.weight", "strides", [{"as_int": 2**62}, {"as_int": 2**62}])),
+        "overflowing": (WEIGHTS, set_sizes([2**40, 2**40, 0])),
+        "repeated": (WEIGHTS, set_sizes([2**36, 3])),
+        "float": (WEIGHTS, set_meta("0.weight", "dtype", 1e300)),
         "negative": (WEIGHTS, set_meta("0.weight", "storage_offset", {"as_int": -4})),
         "dtype": (WEIGHTS, set_meta("0.weight", "dtype", 99)),
         "missing": (WEIGHTS, lambda d: d["config"].pop("0.bias")),

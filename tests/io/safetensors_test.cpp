@@ -92,6 +92,7 @@ TEST_F(SafetensorsTest, hostile_headers_are_named) {
       objection("{\"t\":" + t + ",\"u\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[8,24]}}", 24),
       "tensors 't' and 'u' overlap");
   EXPECT_EQ(objection("{\"t\":", 0).rfind("the .safetensors header is not valid: ", 0), 0U);
+  EXPECT_EQ(objection("{\"t\":" + std::string(1000000, '['), 0), "JSON nested more than 200 levels deep");
   EXPECT_EQ(objection("[1,2]", 0).rfind("the .safetensors header is not valid: ", 0), 0U);
   EXPECT_EQ(objection("{\"t\":{\"shape\":[4]}}", 0).rfind("the .safetensors header is not valid: ", 0), 0U);
 }

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from .._C import option
-from ..errors import Error, first_line
+from ..errors import Error, first_line, shown
 from .door import DataRequest
 from .rows import DEFAULT_SAMPLES, TextModel
 from .text_data import Batches
@@ -97,7 +97,7 @@ def _part(part: Any, folder: Path, where: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, Mapping) else None
     if kind not in OURS or not isinstance(part.get(kind), str):
         raise Error(
-            f'{where}: a part of the content is {part!r}, expected {{"type": "text", "text": ...}} or '
+            f'{where}: a part of the content is {shown(part)}, expected {{"type": "text", "text": ...}} or '
             '{"type": "image", "image": "file.png"}'
         )
     return dict(part) if kind == "text" else {"type": "image", "image": _open(folder / part[kind], where)}

@@ -6,16 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ..errors import Error, first_line
+from ..errors import Error, first_line, shown
 from .given import FILE_SUFFIXES
 
 
 class Documents:
     """Records of one source, in a seeded order where the source allows one; they become strings when read."""
 
-    def __init__(self, name: str, records: Iterable[Any]) -> None:
+    def __init__(self, name: str, records: Iterable[Any], places: list[str] | None = None) -> None:
         self.name = name
         self._records = records
+        self._places = places  # of the records, for messages; without them they are counted
 
     def texts(self, tokenizer: Any, seed: int) -> Iterator[tuple[str, bool]]:
         """(text, whether the tokenizer's special tokens are still to be added)."""
@@ -30,13 +31,15 @@ class Documents:
     def _in_order(self, seed: int) -> Iterator[tuple[str, Any]]:
         if not (hasattr(self._records, "__len__") and hasattr(self._records, "__getitem__")):
             for index, record in enumerate(self._records):
-                yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+                yield self._where(index), _checked_record(record, self._where(index))
             return
         order = list(range(len(self._records)))
         random.Random(seed).shuffle(order)
         for index in order:
-            record = self._records[index]
-            yield f"{self.name}: record {index + 1}", _checked_record(record, self.name, index)
+            yield self._where(index), _checked_record(self._records[index], self._where(index))
+
+    def _where(self, index: int) -> str:
+        return self._places[index] if self._places else f"{self.name}: record {index + 1}"
 
 
 def read_documents(path: str, by_line: bool) -> Documents:
@@ -49,7 +52,8 @@ def read_documents(path: str, by_line: bool) -> Documents:
     if suffix not in FILE_SUFFIXES:
         raise Error(f"{path}: got {suffix or 'no extension'}, expected {', '.join(FILE_SUFFIXES)}")
     if suffix == ".jsonl":
-        return Documents(path, [record for _, record in read_records(path)])
+        records = read_records(path)
+        return Documents(path, [record for _, record in records], [place for place, _ in records])
     text = _read(path)
     return Documents(path, [line for _, line in _lines(text)] if by_line else [text])
 
@@ -75,22 +79,36 @@ def _lines(text: str) -> list[tuple[int, str]]:
 
 
 def _parse(path: str, number: int, line: str) -> Any:
+    where = f"{path}:{number}"
     try:
         record = json.loads(line)
+        if "\\u" in line:
+            _check_characters(record, where)
     except json.JSONDecodeError as error:
-        raise Error(f"{path}:{number}: not JSON: {error.msg}") from error
-    return _checked(record, f"{path}:{number}")
+        raise Error(f"{where}: not JSON: {error.msg}") from error
+    except (ValueError, RecursionError) as error:  # an integer of thousands of digits, deep nesting
+        raise Error(f"{where}: cannot be read as JSON: {first_line(error)}") from error
+    return _checked(record, where)
 
 
-def _checked_record(record: Any, name: str, index: int) -> Any:
-    return record if isinstance(record, str) else _checked(record, f"{name}: record {index + 1}")
+def _check_characters(record: Any, where: str) -> None:
+    """JSON can write half of a character, which no tokenizer takes."""
+    try:
+        json.dumps(record, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        half = ord(error.object[error.start])
+        raise Error(f"{where}: has \\u{half:04x}, half of a character; add the other half") from error
+
+
+def _checked_record(record: Any, where: str) -> Any:
+    return record if isinstance(record, str) else _checked(record, where)
 
 
 def _checked(record: Any, where: str) -> Mapping[str, Any]:
     if not isinstance(record, Mapping):
         raise Error(f'{where}: got {type(record).__name__}, expected an object with "text" or "messages"')
     if "text" not in record and "messages" not in record:
-        raise Error(f'{where}: got keys {", ".join(map(str, record))}, expected "text" or "messages"')
+        raise Error(f'{where}: got keys {shown(list(record))}, expected "text" or "messages"')
     if "messages" in record:
         _check_messages(record["messages"], where)
     else:
@@ -104,7 +122,9 @@ def _check_messages(messages: Any, where: str) -> None:
         raise Error(f'{where}: "messages" is {type(messages).__name__}, expected a list of messages')
     for message in messages:
         if not isinstance(message, Mapping) or "role" not in message or "content" not in message:
-            raise Error(f'{where}: a message is {message!r}, expected an object with "role" and "content"')
+            raise Error(
+                f'{where}: a message is {shown(message)}, expected an object with "role" and "content"'
+            )
 
 
 def _checked_text(text: Any, where: str) -> str:
