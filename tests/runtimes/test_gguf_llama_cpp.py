@@ -34,7 +34,8 @@ def our_logits(folder: Path, rows: list[Any]) -> list[Any]:
 def test_smollm2_has_our_perplexity(
     target: str, options: dict[str, Any], tmp_path: Path, add_row: AddRow
 ) -> None:
-    rows = list(np.load(DATA / "heldout.npy")[:4])
+    # On fewer rows the 8 bits to which llama.cpp rounds activations are not averaged out.
+    rows = list(np.load(DATA / "heldout.npy"))
     adascale.quantize(
         SMOLLM2,
         tmp_path,
