@@ -225,7 +225,7 @@ void read_back_packed_folder(const ExportRequest& request, const nlohmann::order
   const std::vector<PackedLayer> layers = packed_layers(request);
   const std::string& path = files.aside(kWeightsFile);
   expect_metadata(path, read_safetensors_metadata(path), metadata_of(request));
-  HeldTensors held(path, read_safetensors(path));
+  HeldTensors held(path, read_safetensors(path, Mapping::kReadOnly));
   for (const NamedTensor& tensor : source.tensors()) {
     const PackedLayer* layer = layer_of(tensor.name, layers);
     if (layer == nullptr)

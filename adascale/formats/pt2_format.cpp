@@ -101,12 +101,12 @@ void expect_ranges(const std::string& path, const Ranges& got, const Ranges& exp
 void read_back_pt2_file(const ExportRequest& request, const StagedFiles& files) {
   const std::string& path = files.aside(pt2_file_of(request));
   const QuantizationSimModel& sim = request.sim;
-  Archive archive(path);
+  Archive archive(path, Mapping::kReadOnly);
   ADA_CHECK(archive.text("models/model.json") == program_json(sim.program(), fake_quantize_nodes(sim)),
             "{}: got another graph than was written", path);
   ADA_CHECK(archive.text("extra/adascale.json") == nlohmann::json(producer_metadata(request)).dump(),
             "{}: got other metadata than was written", path);
-  const Program read = load_program(path);
+  const Program read = load_program(path, Mapping::kReadOnly);
   expect_ranges(path, ranges_in(read), ranges_of(sim));
   expect_state(path, read, sim);
 }

@@ -35,7 +35,7 @@ void read_back_safetensors_file(const ExportRequest& request, const StagedFiles&
   const std::string& path = files.aside(safetensors_file_of(request));
   const std::vector<SavedValue> state = saved_values(request.model);
   expect_metadata(path, read_safetensors_metadata(path), metadata_of(request, state));
-  HeldTensors held(path, read_safetensors(path));
+  HeldTensors held(path, read_safetensors(path, Mapping::kReadOnly));
   for (const SavedValue& saved : state) held.expect(saved.names.front(), saved.value());
   held.expect_no_more();
 }

@@ -71,7 +71,8 @@ std::optional<View> view_of(const std::vector<int64_t>& sizes, const std::vector
 
 }  // namespace
 
-Archive::Archive(const std::string& path) : file_(MappedFile::open(path)), reader_(open_zip(*file_)) {
+Archive::Archive(const std::string& path, Mapping mapping)
+    : file_(MappedFile::open(path, mapping)), reader_(open_zip(*file_)) {
   ADA_CHECK(!has("serialized_exported_program.json"),
             "{}: saved by an older PyTorch, with pickled weights; save it again with PyTorch 2.13", path);
   ADA_CHECK(has("models/model.json"),

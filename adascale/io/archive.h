@@ -15,7 +15,7 @@ namespace adascale {
 class Archive {
  public:
   /// Throws Error when the file is missing, not a zip, damaged, or not what `torch.export.save` writes today.
-  explicit Archive(const std::string& path);
+  explicit Archive(const std::string& path, Mapping mapping = Mapping::kPrivate);
 
   std::string text(const std::string& record);
   /// Tensors of one payload config record ("data/weights/model_weights_config.json") whose files lie in

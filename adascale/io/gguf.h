@@ -59,7 +59,7 @@ struct GgufFile {
 
 /// Reads a GGUF file of version 2 or 3, little-endian. Every size is checked against the file before use.
 /// Throws (user), beginning with `path`, for anything else.
-GgufFile read_gguf(const std::string& path);
+GgufFile read_gguf(const std::string& path, Mapping mapping = Mapping::kPrivate);
 
 /// A tensor for write_gguf; `bytes` is called when it is written.
 struct GgufEntry {

@@ -174,9 +174,9 @@ void place(const std::string& path, GgufFile& file, uint64_t data, uint64_t alig
 
 }  // namespace
 
-GgufFile read_gguf(const std::string& path) {
+GgufFile read_gguf(const std::string& path, Mapping mapping) {
   GgufFile gguf;
-  gguf.file = MappedFile::open(path);
+  gguf.file = MappedFile::open(path, mapping);
   Cursor cursor(*gguf.file);
   ADA_CHECK(cursor.left() >= 24 && cursor.number<uint32_t>() == kGgufMagic, "{}: is no GGUF file", path);
   check_version(cursor, cursor.number<uint32_t>());

@@ -4,8 +4,8 @@
 
 namespace adascale {
 
-Program load_program(const std::string& path) {
-  Archive archive(path);
+Program load_program(const std::string& path, Mapping mapping) {
+  Archive archive(path, mapping);
   std::unordered_map<std::string, at::Tensor> state;
   archive.read_tensors("data/weights/model_weights_config.json", "data/weights/", state);
   archive.read_tensors("data/constants/model_constants_config.json", "data/constants/", state);

@@ -25,13 +25,14 @@ int64_t file_size(int descriptor) {
 
 }  // namespace
 
-std::shared_ptr<MappedFile> MappedFile::open(const std::string& path) {
+std::shared_ptr<MappedFile> MappedFile::open(const std::string& path, Mapping mapping) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   ADA_CHECK(descriptor >= 0, "{}: cannot be read: {}", path, std::strerror(errno));
   const int64_t size = file_size(descriptor);
   // Writable pages are private copies: an in-place operator on a mapped weight cannot
   // crash or change the file.
-  void* data = size > 0 ? mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE, descriptor, 0) : nullptr;
+  const int access = mapping == Mapping::kPrivate ? PROT_READ | PROT_WRITE : PROT_READ;
+  void* data = size > 0 ? mmap(nullptr, size, access, MAP_PRIVATE, descriptor, 0) : nullptr;
   const int error = errno;
   ::close(descriptor);
   ADA_CHECK(size != 0, "{}: the file is empty", path);

@@ -8,12 +8,15 @@
 
 namespace adascale {
 
-/// A whole file in memory, paged in as it is read. The mapping is private: writing into
-/// it never reaches the file.
+/// kPrivate: writing into it never reaches the file; the system counts it as memory. kReadOnly: writing into it
+/// crashes; only pages that are read take memory, and can be dropped.
+enum class Mapping { kPrivate, kReadOnly };
+
+/// A whole file in memory, paged in as it is read.
 class MappedFile : public std::enable_shared_from_this<MappedFile> {
  public:
   /// Throws Error when the file is missing, a folder, empty or unreadable.
-  static std::shared_ptr<MappedFile> open(const std::string& path);
+  static std::shared_ptr<MappedFile> open(const std::string& path, Mapping mapping = Mapping::kPrivate);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
 

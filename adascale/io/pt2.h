@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "adascale/graph/program.h"
+#include "adascale/io/mapped_file.h"
 
 namespace adascale {
 
@@ -12,7 +13,7 @@ namespace adascale {
 /// ever unpickled. Errors name the file and the fault: missing, truncated, not a .pt2, schema
 /// version, pickled payload, training mode (a dropout or batch norm exported with train=True),
 /// unknown operator. NaN or Inf in weights is found by the sim.
-Program load_program(const std::string& path);
+Program load_program(const std::string& path, Mapping mapping = Mapping::kPrivate);
 
 /// The same from the schema's JSON (an ExportedProgram) and tensors given by reference; Python's
 /// capture uses it. `state` holds every parameter, buffer and constant that the signature names.

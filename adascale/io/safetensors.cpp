@@ -59,15 +59,15 @@ std::string read_header(const MappedFile& file) {
 
 std::map<std::string, std::string> read_safetensors_metadata(const std::string& path) {
   try {
-    const auto header = nlohmann::json::parse(read_header(*MappedFile::open(path)));
+    const auto header = nlohmann::json::parse(read_header(*MappedFile::open(path, Mapping::kReadOnly)));
     return header.value("__metadata__", std::map<std::string, std::string>());
   } catch (const nlohmann::json::exception& error) {  // boundary: the JSON library
     fail("{}: the .safetensors header is not valid: {}", path, error.what());
   }
 }
 
-std::vector<NamedTensor> read_safetensors(const std::string& path) {
-  const auto file = MappedFile::open(path);
+std::vector<NamedTensor> read_safetensors(const std::string& path, Mapping mapping) {
+  const auto file = MappedFile::open(path, mapping);
   const std::string header = read_header(*file);
   const uint64_t start = kLengthBytes + header.size();
   std::vector<NamedTensor> tensors;

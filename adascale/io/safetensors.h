@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "adascale/io/mapped_file.h"
+
 namespace adascale {
 
 struct NamedTensor {
@@ -14,7 +16,7 @@ struct NamedTensor {
 
 /// Reads a .safetensors file; tensors are views of the mapped file (read-only: never write into them), in
 /// file order. Every size is checked against the file before use. Errors name the file and the tensor.
-std::vector<NamedTensor> read_safetensors(const std::string& path);
+std::vector<NamedTensor> read_safetensors(const std::string& path, Mapping mapping = Mapping::kPrivate);
 
 /// The string metadata of a .safetensors file.
 std::map<std::string, std::string> read_safetensors_metadata(const std::string& path);

@@ -83,7 +83,7 @@ void read_back_gguf_file(const ExportRequest& request, const StagedFiles& files)
   const std::string& path = files.aside(gguf_file_of(request));
   const GgufSource source = open_gguf_source(request.options.source.path);
   const std::vector<GgufItem> items = items_of(request, source);
-  const GgufFile file = read_gguf(path);
+  const GgufFile file = read_gguf(path, Mapping::kReadOnly);
   expect_metadata(path, file.metadata, metadata_of(request, source, items));
   ADA_CHECK(file.tensors.size() == items.size(), "{}: got {} tensors, expected {}", path, file.tensors.size(),
             items.size());
