@@ -18,6 +18,9 @@ import time
 from collections import defaultdict
 from pathlib import Path
 from types import TracebackType
+from typing import Any
+
+from adascale.progress import ProgressEvent
 
 import adascale
 from adascale import quantize as door
@@ -39,19 +42,13 @@ class Watch:
     ) -> None:
         self._close("after the last pass: files written")
 
-    def __call__(
-        self,
-        stage: str,
-        name: str,
-        step: int,
-        _total: int,
-        _loss: float | None,
-        _left: float | None,
-        ends: bool,
-        _passing: bool,
-    ) -> None:
-        what = name or stage
-        self._close("after a block" if ends and not name else f"before {what}" if step == 0 else what)
+    def __call__(self, *fields: Any) -> None:
+        event = ProgressEvent(*fields)
+        what = event.name or event.stage
+        if event.ends_stage and not event.name:
+            self._close("after a block")
+        else:
+            self._close(f"before {what}" if event.step == 0 else what)
 
     def _close(self, where: str) -> None:
         now = time.monotonic()

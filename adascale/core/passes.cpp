@@ -1,5 +1,6 @@
 #include "adascale/core/passes.h"
 
+#include <chrono>
 #include <utility>
 
 #include "adascale/core/interrupt.h"
@@ -22,11 +23,18 @@ WatchPasses::~WatchPasses() {
 
 PassSink as_stages(ProgressSink sink, bool passing) {
   if (!sink) return {};
-  return [sink = std::move(sink), passing](const PassEvent& pass) {
+  using Clock = std::chrono::steady_clock;
+  return [sink = std::move(sink), passing, begin = Clock::now()](const PassEvent& pass) mutable {
+    if (pass.step == 0) begin = Clock::now();
+    const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
+    std::optional<double> left;
+    if (pass.step > 0)
+      left = spent * static_cast<double>(pass.total - pass.step) / static_cast<double>(pass.step);
     sink({.stage = pass.name,
           .step = pass.step,
           .total = pass.total,
           .loss = pass.loss,
+          .seconds_left = left,
           .ends_stage = pass.step == pass.total,
           .is_passing = passing});
   };

@@ -12,12 +12,13 @@ struct ProgressEvent {
   std::string stage;  ///< e.g. "block 3/6 encoder.layer.2"; a new stage begins a new bar
   std::string pass =
       {};  ///< "training": a loop of the stage, which fills the bar anew; empty: the stage is one loop
-  int64_t step = 0;                         ///< 0..total, of the pass
-  int64_t total = 0;                        ///< 0: not counted
-  std::optional<double> loss = {};          ///< the last one of the stage
-  std::optional<double> seconds_left = {};  ///< until all blocks are finished, as far as known
-  bool ends_stage = false;                  ///< the last event of the stage
-  bool is_passing = false;                  ///< the stage leaves nothing behind when it ends
+  int64_t step = 0;                 ///< 0..total, of the pass
+  int64_t total = 0;                ///< 0: not counted
+  std::optional<double> loss = {};  ///< the last one of the stage
+  std::optional<double> seconds_left =
+      {};                   ///< until the end of all blocks, or of a stage of one loop; none: not known
+  bool ends_stage = false;  ///< the last event of the stage
+  bool is_passing = false;  ///< the stage leaves nothing behind when it ends
 };
 
 /// Called from the thread that runs the work. Empty: no progress is shown.

@@ -5,13 +5,25 @@ import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from tqdm import tqdm
 
-# As C++'s ProgressEvent: stage, pass, step, total, loss, seconds left, whether the stage ends, and whether it
-# leaves nothing behind then.
-ShowProgress = Callable[[str, str, int, int, float | None, float | None, bool, bool], None]
+
+class ProgressEvent(NamedTuple):
+    """One moment of a long run: C++'s ``ProgressEvent``."""
+
+    stage: str
+    name: str  # of the stage's pass; empty: the stage is one loop
+    step: int
+    total: int
+    loss: float | None
+    seconds_left: float | None
+    ends_stage: bool
+    is_passing: bool
+
+
+ShowProgress = Callable[..., None]  # called with the fields of a ProgressEvent
 _SECONDS_BETWEEN_LINES, _SECONDS_BETWEEN_BARS = 10.0, 0.1
 
 
@@ -42,30 +54,22 @@ class _Bars:
         self._bar: Any = None
         self._shown = 0.0
 
-    def show(
-        self,
-        stage: str,
-        name: str,
-        step: int,
-        total: int,
-        loss: float | None,
-        left: float | None,
-        ends: bool,
-        passing: bool,
-    ) -> None:
-        if stage != self._stage:
+    def show(self, *fields: Any) -> None:
+        event = ProgressEvent(*fields)
+        if event.stage != self._stage:
             self.close()
             # Not tqdm's own size: it shows nothing on a terminal that does not tell its size.
             width, height = shutil.get_terminal_size()
             form = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} {elapsed}{postfix}"
-            size: dict[str, Any] = {"total": total or 1, "ncols": width, "nrows": height}
-            self._stage, self._bar = stage, tqdm(desc=stage, bar_format=form, leave=False, **size)
+            size: dict[str, Any] = {"total": event.total or 1, "ncols": width, "nrows": height}
+            self._stage, self._bar = event.stage, tqdm(desc=event.stage, bar_format=form, leave=False, **size)
         bar = self._bar
-        bar.set_description_str(f"{stage}: {name}" if name else stage, refresh=False)
-        bar.set_postfix_str(", ".join(_facts(loss, left)), refresh=False)
-        bar.total, bar.n, bar.leave = total or 1, step if total else 1, ends and not passing
+        bar.set_description_str(_title(event), refresh=False)
+        bar.set_postfix_str(", ".join([*_loss(event), *_left(event)]), refresh=False)
+        bar.total, bar.n = event.total or 1, event.step if event.total else 1
+        bar.leave = event.ends_stage and not event.is_passing
         now = time.monotonic()
-        if ends:
+        if event.ends_stage:
             self.close()
         elif now - self._shown >= _SECONDS_BETWEEN_BARS:
             self._shown = now
@@ -84,34 +88,30 @@ class _Lines:
         self._stage = ""
         self._began = self._said = 0.0
 
-    def show(
-        self,
-        stage: str,
-        name: str,
-        step: int,
-        total: int,
-        loss: float | None,
-        left: float | None,
-        ends: bool,
-        passing: bool,
-    ) -> None:
+    def show(self, *fields: Any) -> None:
+        event = ProgressEvent(*fields)
         now = time.monotonic()
-        if stage != self._stage:
-            self._stage, self._began, self._said = stage, now, now
-        is_last = ends and not passing
+        if event.stage != self._stage:
+            self._stage, self._began, self._said = event.stage, now, now
+        is_last = event.ends_stage and not event.is_passing
         if not is_last and now - self._said < _SECONDS_BETWEEN_LINES:
             return
         self._said = now
-        text = f"{stage}: {name}" if name else stage
-        if total:
-            text += f"  {step}/{total}"
-        facts = [*_facts(loss, None), f"{now - self._began:.0f} s", *_facts(None, left)]
-        print(f"{text}  {', '.join(facts)}", file=sys.stderr, flush=True)
+        count = f"  {event.step}/{event.total}" if event.total else ""
+        facts = [*_loss(event), f"{now - self._began:.0f} s", *_left(event)]
+        print(f"{_title(event)}{count}  {', '.join(facts)}", file=sys.stderr, flush=True)
 
     def close(self) -> None:
         sys.stderr.flush()
 
 
-def _facts(loss: float | None, left: float | None) -> list[str]:
-    facts = [] if loss is None else [f"loss {loss:.4g}"]
-    return facts if left is None else [*facts, f"{left:.0f} s left"]
+def _title(event: ProgressEvent) -> str:
+    return f"{event.stage}: {event.name}" if event.name else event.stage
+
+
+def _loss(event: ProgressEvent) -> list[str]:
+    return [] if event.loss is None else [f"loss {event.loss:.4g}"]
+
+
+def _left(event: ProgressEvent) -> list[str]:
+    return [] if event.seconds_left is None else [f"{event.seconds_left:.0f} s left"]

@@ -54,6 +54,7 @@ TEST(Passes, AsStagesTheyEnd) {
   const ProgressSink sink = [&](const ProgressEvent& event) {
     ends.push_back(event.ends_stage);
     passing.push_back(event.is_passing);
+    EXPECT_EQ(event.seconds_left.has_value(), event.step > 0);
   };
   for (const bool is_passing : {false, true}) {
     const WatchPasses watch(as_stages(sink, is_passing));
