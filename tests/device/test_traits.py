@@ -9,6 +9,7 @@ from typing import Any
 import fake_device  # noqa: F401
 import pytest
 import torch
+from adascale.progress import ProgressEvent
 from both_sides import to
 from layer_kinds import ROWS, batches
 from pairs import FAKE
@@ -196,13 +197,17 @@ def test_a_query_that_sees_nothing_is_the_same_in_bfloat16() -> None:
 @pytest.mark.parametrize("ahead", [False, True])
 def test_progress_tells_the_last_loss_that_was_read(ahead: bool) -> None:
     steps: list[int] = []
+
+    def see(*fields: Any) -> None:
+        event = ProgressEvent(*fields)
+        if event.name == "training" and event.step > 0:
+            steps.append(event.step)
+
     model, data = blocks()
     sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
     with traits(runs_ahead=ahead):
         options = {"num_iterations": 45, "blocks": ["linear_blocks.0"]}
-        sim._core.apply_adascale(
-            [[x] for x in data], _C.AdaScaleOptions(options), lambda _s, step, _t, _l: steps.append(step)
-        )
+        sim._core.apply_adascale([[x] for x in data], _C.AdaScaleOptions(options), see)
     assert steps == ([20, 40, 45] if ahead else list(range(1, 46)))
 
 
