@@ -2,6 +2,7 @@
 
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
@@ -10,6 +11,7 @@
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/finite.h"
 #include "adascale/quant/forms/form.h"
+#include "adascale/quant/slices.h"
 #include "adascale/quant/stored_scales.h"
 
 namespace adascale {
@@ -17,6 +19,10 @@ namespace {
 
 double sum_of_squares(const at::Tensor& x) {
   return x.square().sum(c10::ScalarType::Double).item<double>();
+}
+
+double decibels(double signal, double noise) {
+  return noise == 0 ? std::numeric_limits<double>::infinity() : 10 * std::log10(signal / noise);
 }
 
 }  // namespace
@@ -36,14 +42,29 @@ Encoding on(const Encoding& encoding, c10::Device device) {
   return moved;
 }
 
-at::Tensor dequantize(const Encoding& encoding) {
+namespace {
+
+at::Tensor dequantize_slice(const Encoding& encoding, const Slices& slices, size_t i) {
   const Grid& grid = encoding.grid;
+  const at::Tensor codes = slices.weight(encoding.codes, i);
   at::Tensor values =
-      grid.form->from_codes(split_groups(encoding.codes, grid), at::toOpMathType(encoding.source_dtype));
-  if (!grid.symmetric && !encoding.minimum) values.add_(encoding.offset);
-  values.mul_(encoding.scale);
-  if (encoding.minimum) values.add_(*encoding.minimum);
-  return join_groups(values, encoding.codes.sizes()).to(encoding.source_dtype);
+      grid.form->from_codes(split_groups(codes, grid), at::toOpMathType(encoding.source_dtype));
+  if (!grid.symmetric && !encoding.minimum) values.add_(slices.scales(encoding.offset, i));
+  values.mul_(slices.scales(encoding.scale, i));
+  if (encoding.minimum) values.add_(slices.scales(*encoding.minimum, i));
+  return join_groups(values, codes.sizes()).to(encoding.source_dtype);
+}
+
+}  // namespace
+
+at::Tensor dequantize(const Encoding& encoding) {
+  const Slices slices(encoding.codes.sizes(), encoding.grid);
+  if (slices.count() == 1) return dequantize_slice(encoding, slices, 0);
+  const at::Tensor values =
+      at::empty(encoding.codes.sizes(), encoding.scale.options().dtype(encoding.source_dtype));
+  for (size_t i = 0; i < slices.count(); ++i)
+    slices.weight(values, i).copy_(dequantize_slice(encoding, slices, i));
+  return values;
 }
 
 at::Tensor as_kept(const at::Tensor& floats, const Grid& grid) {
@@ -65,10 +86,24 @@ Encoding stored_scales(const std::string& name, const Affine& affine, const Grid
 Encoding encode_affine(const std::string& name, const at::Tensor& source, const at::Tensor& values,
                        const Affine& affine, const Grid& grid) {
   Encoding encoding = stored_scales(name, affine, grid);
-  encoding.codes =
-      join_groups(grid.form->to_codes(nearest_codes(values, affine, grid), grid), source.sizes());
   encoding.source_dtype = source.scalar_type();
-  encoding.sqnr_db = sqnr_db(source, dequantize(encoding));
+  const Slices slices(source.sizes(), grid);
+  for (size_t i = 0; i < slices.count(); ++i) {
+    const at::Tensor codes = nearest_codes(slices.split(values, i), slices.affine(affine, i), grid);
+    const at::Tensor slice = join_groups(grid.form->to_codes(codes, grid), slices.weight(source, i).sizes());
+    if (i == 0 && slices.count() > 1) encoding.codes = at::empty(source.sizes(), slice.options());
+    if (slices.count() > 1)
+      slices.weight(encoding.codes, i).copy_(slice);
+    else
+      encoding.codes = slice;
+  }
+  double signal = 0, noise = 0;
+  for (size_t i = 0; i < slices.count(); ++i) {
+    const at::Tensor x = slices.weight(source, i), exact = x.to(at::toOpMathType(x.scalar_type()));
+    signal += sum_of_squares(exact);
+    noise += sum_of_squares(exact - dequantize_slice(encoding, slices, i));
+  }
+  encoding.sqnr_db = decibels(signal, noise);
   return on(encoding, at::kCPU);
 }
 
@@ -80,9 +115,7 @@ Encoding encode_rtn(const std::string& name, const at::Tensor& w, const Grid& gr
 
 double sqnr_db(const at::Tensor& x, const at::Tensor& y) {
   const at::Tensor exact = x.to(at::toOpMathType(x.scalar_type()));
-  const double noise = sum_of_squares(exact - y);
-  if (noise == 0) return std::numeric_limits<double>::infinity();
-  return 10 * std::log10(sum_of_squares(exact) / noise);
+  return decibels(sum_of_squares(exact), sum_of_squares(exact - y));
 }
 
 }  // namespace adascale

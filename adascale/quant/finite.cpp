@@ -9,6 +9,12 @@
 
 namespace adascale {
 
+bool is_finite(const at::Tensor& x) {
+  if (x.numel() == 0) return true;
+  const auto [min, max] = at::aminmax(x.detach());
+  return std::isfinite(min.item<double>()) && std::isfinite(max.item<double>());
+}
+
 std::pair<double, double> finite_extremes(const std::string& name, const at::Tensor& x) {
   ADA_CHECK(x.is_floating_point(), "{}: values are {}; only floating-point tensors are quantized", name,
             c10::toString(x.scalar_type()));

@@ -6,6 +6,9 @@
 
 namespace adascale {
 
+/// Whether a floating tensor holds neither NaN nor infinity; without a copy of it.
+bool is_finite(const at::Tensor& x);
+
 /// Smallest and largest value of a floating tensor with at least one element. Throws
 /// (user) on NaN or infinity:
 /// "<name>: 3 of 96 values are NaN or infinite; ...".

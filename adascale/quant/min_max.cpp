@@ -38,10 +38,13 @@ std::unique_ptr<RangeAnalyzer> make_min_max_analyzer() {
 
 Range min_max_range(const at::Tensor& w, const Grid& grid) {
   check_finite("weight", w);
-  const at::Tensor split = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
+  const at::Tensor split = split_groups(w.detach(), grid);
   const std::vector<int64_t> axes = shared_axes(grid, split);
   const bool keep = grid.per_channel();
-  return range_around(split.amin(axes, keep), split.amax(axes, keep), grid);
+  const auto wide = [&](const at::Tensor& extremes) {
+    return extremes.to(at::toOpMathType(w.scalar_type()));
+  };
+  return range_around(wide(split.amin(axes, keep)), wide(split.amax(axes, keep)), grid);
 }
 
 }  // namespace adascale

@@ -6,6 +6,7 @@
 #include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/quant/affine.h"
+#include "adascale/quant/finite.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/sim/siblings.h"
@@ -108,7 +109,7 @@ bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& ob
         layer.name, c10::toString(dtype), how_to_exclude());
     return false;
   }
-  if (!weight.isfinite().all().item<bool>()) {
+  if (!is_finite(weight)) {
     objections.add("{}: the weight holds NaN or infinity; mend the model, or exclude the layer ({})",
                    layer.name, how_to_exclude());
     return false;
@@ -170,7 +171,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
   for (QuantizedWeight& weight : placement.quantized) {
     objected(objections, [&] {
       const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
-      weight.range = scheme.weight_range(w.to(at::kFloat), weight.grid);
+      weight.range = scheme.weight_range(w, weight.grid);
       affine_of(weight.range, weight.grid, weight.layer.name);
     });
     pass.step();

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "adascale/graph/interpreter.h"
+#include "adascale/quant/finite.h"
 
 namespace adascale {
 namespace {
@@ -11,7 +12,7 @@ constexpr size_t kMaxBadBatches = 3;  // named in the message; more would bury i
 
 bool is_finite(const c10::IValue& input) {
   if (!input.isTensor() || input.toTensor().is_meta() || !input.toTensor().is_floating_point()) return true;
-  return input.toTensor().isfinite().all().item<bool>();
+  return adascale::is_finite(input.toTensor());
 }
 
 /// Parts see only the batches that reach them.

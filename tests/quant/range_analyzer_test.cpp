@@ -6,6 +6,7 @@
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/quantile.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/rand_like.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
@@ -249,6 +250,37 @@ TEST(WeightedSqnr, KernelsFindWhatTensorOperatorsFind) {
     };
     EXPECT_GE(agreeing(fast.min, exact.min), 0.95);
     EXPECT_GE(agreeing(fast.max, exact.max), 0.95);
+  }
+}
+
+// In double there are no kernels, so rows alone make no difference there: floats show that both go by rows.
+TEST(WeightedSqnr, OfStacksAndTransposedWeightsIsThatOfTheirRows) {
+  const at::Tensor stack = random_weight({3, 1024, 2048});  // [experts, in, out], more than a slice
+  const at::Tensor importance = at::rand({1, 1024, 1}).add_(0.1), rows = stack.transpose(1, 2).contiguous();
+  const Grid of_stack{.bits = 3,
+                      .symmetric = false,
+                      .channel_axis = 2,
+                      .group_axis = 1,
+                      .group_size = 256,
+                      .stack_axes = {0}};
+  const Grid of_rows{.bits = 3, .symmetric = false, .channel_axis = 0, .group_axis = 1, .group_size = 256};
+  const Range found = weighted_sqnr_range(stack, of_stack, importance);
+  ASSERT_EQ(found.min.sizes(), at::IntArrayRef(scale_sizes(stack.sizes(), of_stack)));
+  for (int64_t i = 0; i < 3; ++i) {
+    const Range alone = weighted_sqnr_range(rows[i], of_rows, importance[0].t());
+    EXPECT_TRUE(found.min[i].squeeze(1).t().equal(alone.min.squeeze(2)));
+    EXPECT_TRUE(found.max[i].squeeze(1).t().equal(alone.max.squeeze(2)));
+  }
+}
+
+TEST(WeightedSqnr, HeedsAnImportancePerExpert) {
+  const at::Tensor stack = random_weight({4, 8, 32}).transpose(1, 2),
+                   importance = at::rand({4, 1, 32}).add_(0.1);
+  const Grid of_stack{.bits = 3, .channel_axis = 2, .stack_axes = {0}}, of_rows{.bits = 3, .channel_axis = 0};
+  const Range found = weighted_sqnr_range(stack, of_stack, importance.transpose(1, 2));
+  for (int64_t i = 0; i < 4; ++i) {
+    const Range alone = weighted_sqnr_range(stack[i].t().contiguous(), of_rows, importance[i]);
+    EXPECT_TRUE(found.max[i].t().equal(alone.max));
   }
 }
 
