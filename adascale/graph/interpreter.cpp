@@ -54,10 +54,11 @@ struct Stage {
 
 /// The actions of a run around each node, worked out once.
 struct Interpreter::Compiled {
-  Compiled(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
+  Compiled(const Program& program, const Dataflow& dataflow, std::vector<NodeId> nodes,
+           std::vector<ValueId> wanted);
 
   void classify();
-  void find_overwritten();
+  void find_overwritten(const Dataflow& dataflow);
   void check_shared_feeds(const Dataflow& dataflow, NodeId writer, ValueId root);
   void add_stage(size_t index);
   bool is_made(ValueId value) const { return made_.count(value) > 0; }
@@ -75,7 +76,8 @@ struct Interpreter::Compiled {
   std::vector<size_t> first_use_, last_use_;  // by value: index into nodes
 };
 
-Interpreter::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::vector<ValueId> w)
+Interpreter::Compiled::Compiled(const Program& p, const Dataflow& dataflow, std::vector<NodeId> n,
+                                std::vector<ValueId> w)
     : program(p),
       nodes(std::move(n)),
       wanted(std::move(w)),
@@ -84,12 +86,14 @@ Interpreter::Compiled::Compiled(const Program& p, std::vector<NodeId> n, std::ve
       last_use_(p.values.size(), 0) {
   ADA_ASSERT(std::is_sorted(nodes.begin(), nodes.end()), "an interpreter's nodes must be in execution order");
   classify();
-  find_overwritten();
+  find_overwritten(dataflow);
   stages.reserve(nodes.size());
   for (size_t index = 0; index < nodes.size(); ++index) add_stage(index);
   for (ValueId value : wanted) {
     if (state_.count(value) && first_use_[value] == nodes.size()) final_loads.push_back(state_load(value));
   }
+  // As long as the program's values, which many interpreters share.
+  first_use_ = {}, last_use_ = {};
 }
 
 /// Sorts the values into those made here, state, and feeds.
@@ -118,8 +122,7 @@ void Interpreter::Compiled::classify() {
 }
 
 /// Finds the fed and state tensors that a node writes into, through a view or directly.
-void Interpreter::Compiled::find_overwritten() {
-  const Dataflow dataflow(program);
+void Interpreter::Compiled::find_overwritten(const Dataflow& dataflow) {
   std::set<ValueId> roots;
   for (NodeId node : nodes) {
     for (ValueId value : dataflow.overwrites(node)) {
@@ -245,7 +248,11 @@ Interpreter::Interpreter(const Program& program)
     : Interpreter(program, all_nodes(program), output_values(program)) {}
 
 Interpreter::Interpreter(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted)
-    : compiled_(std::make_unique<Compiled>(program, std::move(nodes), std::move(wanted))) {}
+    : Interpreter(program, Dataflow(program), std::move(nodes), std::move(wanted)) {}
+
+Interpreter::Interpreter(const Program& program, const Dataflow& dataflow, std::vector<NodeId> nodes,
+                         std::vector<ValueId> wanted)
+    : compiled_(std::make_unique<Compiled>(program, dataflow, std::move(nodes), std::move(wanted))) {}
 
 Interpreter::~Interpreter() = default;
 Interpreter::Interpreter(Interpreter&&) noexcept = default;

@@ -38,6 +38,8 @@ struct RunHooks {
   std::function<std::optional<c10::ScalarType>(NodeId)> compute_type;
 };
 
+class Dataflow;
+
 /// Some nodes of a program, prepared to run many times: operators are resolved, arguments matched
 /// to their schemas, and it is known when each value can be dropped.
 ///
@@ -48,6 +50,9 @@ class Interpreter {
   explicit Interpreter(const Program& program);
   /// `nodes` in execution order; `wanted` stay in the environment after the run.
   Interpreter(const Program& program, std::vector<NodeId> nodes, std::vector<ValueId> wanted);
+  /// The same with the program's dataflow, for a caller that makes many.
+  Interpreter(const Program& program, const Dataflow& dataflow, std::vector<NodeId> nodes,
+              std::vector<ValueId> wanted);
   ~Interpreter();
   Interpreter(Interpreter&&) noexcept;
 

@@ -4,7 +4,10 @@ namespace adascale {
 namespace {
 
 void link_values(Program& program) {
-  for (Value& value : program.values) value.producer = kNone, value.users.clear();
+  for (Value& value : program.values) value.producer = kNone, value.input = kNone, value.users.clear();
+  for (size_t i = 0; i < program.inputs.size(); ++i)
+    if (program.inputs[i].value != kNone)
+      program.values[program.inputs[i].value].input = static_cast<int32_t>(i);
   for (NodeId id = 0; id < static_cast<NodeId>(program.nodes.size()); ++id) {
     for (ValueId value : program.nodes[id].reads()) program.values[value].users.push_back(id);
     for (ValueId value : program.nodes[id].writes()) program.values[value].producer = id;

@@ -60,7 +60,10 @@ std::vector<const ProgramInput*> Program::user_inputs() const {
 
 const ProgramInput* Program::input_of(ValueId value) const {
   if (value == kNone || values[value].producer != kNone) return nullptr;
-  const auto found = std::find_if(inputs.begin(), inputs.end(),
+  const int32_t known = values[value].input;
+  const bool is_linked = known != kNone && known < static_cast<int32_t>(inputs.size());
+  if (is_linked && inputs[known].value == value) return &inputs[known];
+  const auto found = std::find_if(inputs.begin(), inputs.end(),  // in the midst of an edit
                                   [&](const ProgramInput& input) { return input.value == value; });
   return found == inputs.end() ? nullptr : &*found;
 }

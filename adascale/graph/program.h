@@ -24,6 +24,7 @@ struct Dim {
   std::string symbol;  ///< empty when fixed; "s77", or an expression such as "Mul(16, s77)"
   int64_t min = 0, max = std::numeric_limits<int64_t>::max();
   bool is_fixed() const { return symbol.empty(); }
+  bool takes(int64_t given) const { return is_fixed() ? given == size : given >= min && given <= max; }
 };
 
 enum class ValueKind { kTensor, kSymbol, kOther };  ///< kSymbol: an int, bool or float computed in the graph
@@ -35,6 +36,7 @@ struct Value {
   c10::ScalarType dtype = c10::ScalarType::Undefined;
   std::vector<Dim> sizes;
   NodeId producer = kNone;    ///< kNone: an input of the program
+  int32_t input = kNone;      ///< then its index into Program::inputs
   std::vector<NodeId> users;  ///< in execution order, each once
   bool is_float_tensor() const { return kind == ValueKind::kTensor && c10::isFloatingType(dtype); }
 };
@@ -143,7 +145,7 @@ struct Program {
   std::string where(NodeId node) const;
 };
 
-/// Fills the derived fields from nodes, inputs and outputs: Value::producer and users,
+/// Fills the derived fields from nodes, inputs and outputs: Value::producer, input and users,
 /// ModuleCall::nodes and children.
 void link(Program& program);
 

@@ -20,29 +20,30 @@ std::string own_reason(const QuantizedWeight& weight) {
   return {};
 }
 
-bool is_inside(const Layer& layer, const std::set<NodeId>& nodes) {
+/// `nodes` in execution order.
+bool is_one_of(NodeId node, const std::vector<NodeId>& nodes) {
+  return std::binary_search(nodes.begin(), nodes.end(), node);
+}
+
+bool is_inside(const Layer& layer, const std::vector<NodeId>& nodes) {
   return std::any_of(layer.nodes.begin(), layer.nodes.end(),
-                     [&](NodeId node) { return nodes.contains(node); });
+                     [&](NodeId node) { return is_one_of(node, nodes); });
 }
 
 /// Whether a view of the weight is made before `inside` and read there: its gradient
 /// would end at the border.
-bool is_seen_from(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
+bool is_seen_from(const Program& program, const Layer& layer, const std::vector<NodeId>& inside) {
   const auto is_early = [&](ValueId value) {
     const NodeId producer = program.values[value].producer;
     return std::find(layer.views.begin(), layer.views.end(), producer) != layer.views.end() &&
-           !inside.contains(producer);
+           !is_one_of(producer, inside);
   };
   const auto reads_early = [&](NodeId node) {
     const auto reads = program.nodes[node].reads();
-    return inside.contains(node) && std::any_of(reads.begin(), reads.end(), is_early);
+    return is_one_of(node, inside) && std::any_of(reads.begin(), reads.end(), is_early);
   };
   return std::any_of(layer.nodes.begin(), layer.nodes.end(), reads_early) ||
          std::any_of(layer.views.begin(), layer.views.end(), reads_early);
-}
-
-std::set<NodeId> nodes_of(const Block& block) {
-  return {block.nodes.begin(), block.nodes.end()};
 }
 
 /// The first call of the layer, with those views of the weight inside that only it needs.
@@ -54,11 +55,10 @@ Block block_of(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
     if (view < layer) block.nodes.push_back(view);
   block.nodes.push_back(layer);
   std::sort(block.nodes.begin(), block.nodes.end());
-  const std::set<NodeId> inside = nodes_of(block);
   for (const ValueId value : program.nodes[layer].reads()) {
     const Value& read = program.values[value];
     const bool is_fed =
-        read.producer == kNone ? program.is_user_input(value) : !inside.contains(read.producer);
+        read.producer == kNone ? program.is_user_input(value) : !is_one_of(read.producer, block.nodes);
     if (read.is_float_tensor() && is_fed) block.activations_in.push_back(value);
   }
   for (const ValueId value : program.nodes[layer].writes())
@@ -75,9 +75,8 @@ bool is_trainable(const QuantizedWeight& weight) {
 std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                                const std::vector<Block>& blocks) {
   for (const Block& block : blocks) {
-    const std::set<NodeId> nodes = nodes_of(block);
-    if (!is_inside(weight.layer, nodes)) continue;
-    if (is_seen_from(sim.program(), weight.layer, nodes))
+    if (!is_inside(weight.layer, block.nodes)) continue;
+    if (is_seen_from(sim.program(), weight.layer, block.nodes))
       return fmt::format("round-to-nearest: {} reads a view of its weight that is made outside", block.name);
     return own_reason(weight);
   }
@@ -85,12 +84,12 @@ std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedW
 }
 
 std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Block& block) {
-  const std::set<NodeId> inside = nodes_of(block);
   std::vector<int32_t> found;
   for (size_t i = 0; i < sim.weights().size(); ++i) {
     const QuantizedWeight& weight = sim.weights()[i];
     const bool is_open = !weight.encoding && is_trainable(weight);
-    if (is_open && is_inside(weight.layer, inside) && !is_seen_from(sim.program(), weight.layer, inside))
+    if (is_open && is_inside(weight.layer, block.nodes) &&
+        !is_seen_from(sim.program(), weight.layer, block.nodes))
       found.push_back(static_cast<int32_t>(i));
   }
   return found;
@@ -98,8 +97,9 @@ std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Blo
 
 std::vector<Block> blocks_of_layers_outside(const QuantizationSimModel& sim,
                                             const std::vector<Block>& blocks) {
-  std::set<NodeId> inside;
-  for (const Block& block : blocks) inside.insert(block.nodes.begin(), block.nodes.end());
+  std::set<NodeId> all;
+  for (const Block& block : blocks) all.insert(block.nodes.begin(), block.nodes.end());
+  const std::vector<NodeId> inside(all.begin(), all.end());
   std::vector<Block> found;
   for (const QuantizedWeight& weight : sim.weights())
     if (!is_inside(weight.layer, inside)) found.push_back(block_of(sim, weight));
