@@ -1,12 +1,12 @@
 #include "adascale/run/batches.h"
 
-#include <ATen/ops/isfinite.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/finite.h"
 
 namespace adascale {
 namespace {
@@ -37,17 +37,13 @@ std::string describe(const Dim& dim) {
   return fmt::format("{} to {}", dim.min, dim.max);
 }
 
-bool accepts(const Dim& dim, int64_t size) {
-  return dim.is_fixed() ? size == dim.size : size >= dim.min && size <= dim.max;
-}
-
 void check_sizes(const TensorInput& input, const at::Tensor& tensor, Objections& objections) {
   const auto& sizes = input.value->sizes;
   if (tensor.dim() != static_cast<int64_t>(sizes.size()))
     return objections.add("'{}' has {} dimensions, expected {}, samples first", input.name, tensor.dim(),
                           sizes.size());
   for (size_t i = 1; i < sizes.size(); ++i)
-    if (!accepts(sizes[i], tensor.size(static_cast<int64_t>(i))))
+    if (!sizes[i].takes(tensor.size(static_cast<int64_t>(i))))
       objections.add("'{}' has size {} along dimension {}, expected {}", input.name,
                      tensor.size(static_cast<int64_t>(i)), i, describe(sizes[i]));
 }
@@ -58,7 +54,7 @@ void check_tensor(const TensorInput& input, const at::Tensor& tensor, Objections
                    c10::toString(input.value->dtype));
   check_sizes(input, tensor, objections);
   if (tensor.dim() > 0 && tensor.size(0) == 0) objections.add("'{}' has no samples", input.name);
-  if (tensor.is_floating_point() && !at::isfinite(tensor).all().item<bool>())
+  if (tensor.is_floating_point() && !is_finite(tensor))
     objections.add("'{}' holds NaN or infinity", input.name);
 }
 
@@ -98,10 +94,10 @@ void check_batch_size(const TensorInput& input, int64_t samples, int64_t batch_s
                       const std::string& path) {
   const Dim& dim = input.value->sizes[0];
   const int64_t first = std::min(batch_size, samples), last = samples % batch_size;
-  ADA_CHECK(accepts(dim, first),
+  ADA_CHECK(dim.takes(first),
             "{}: batches of {} samples, but the model takes {} along dimension 0 of '{}'; set {}", path,
             first, describe(dim), input.name, option("batch_size"));
-  ADA_CHECK(last == 0 || accepts(dim, last),
+  ADA_CHECK(last == 0 || dim.takes(last),
             "{}: {} samples in batches of {} leave a last batch of {}, "
             "but the model takes {} along dimension 0 of '{}'; "
             "use another {} or number of samples",
@@ -112,6 +108,15 @@ Inputs batch_at(const Program& program, const Samples& samples, int64_t start, i
   Samples batch;
   for (const auto& [name, tensor] : samples) batch[name] = tensor.narrow(0, start, count);
   return bind_inputs(program, batch);
+}
+
+bool takes_samples(const Program& program, int64_t count) {
+  const auto inputs = program.user_inputs();
+  return std::all_of(inputs.begin(), inputs.end(), [&](const ProgramInput* input) {
+    if (input->value == kNone) return true;
+    const std::vector<Dim>& sizes = program.values[input->value].sizes;
+    return !sizes.empty() && sizes[0].takes(count);
+  });
 }
 
 }  // namespace
@@ -137,6 +142,26 @@ Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
   }
   batches.count = static_cast<int64_t>(batches.inputs.size());
   return batches;
+}
+
+int64_t samples_in(const Inputs& inputs) {
+  const auto tensor = std::find_if(inputs.begin(), inputs.end(), [](const auto& x) { return x.isTensor(); });
+  return tensor == inputs.end() ? 0 : tensor->toTensor().size(0);
+}
+
+std::vector<Inputs> cut_batch(const Program& program, const Inputs& batch, int64_t at_most) {
+  const int64_t samples = samples_in(batch);
+  int64_t step = std::max<int64_t>(1, at_most);
+  while (step < samples && (samples % step != 0 || !takes_samples(program, step))) ++step;
+  if (step >= samples) return {batch};
+  const auto places = program.user_inputs();
+  std::vector<Inputs> pieces;
+  for (int64_t start = 0; start < samples; start += step) {
+    pieces.push_back(batch);
+    for (size_t i = 0; i < places.size(); ++i)
+      if (places[i]->value != kNone) pieces.back()[i] = batch[i].toTensor().narrow(0, start, step);
+  }
+  return pieces;
 }
 
 }  // namespace adascale

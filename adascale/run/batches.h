@@ -21,4 +21,10 @@ struct Batches {
 /// batch that the program does not take.
 Batches cut_batches(const OpenedModel& model, const DataRequest& data);
 
+/// The samples of a batch: the first size of its first tensor; 0 without one.
+int64_t samples_in(const Inputs& inputs);
+/// The batch in equal pieces, views of it, of `at_most` samples, or of the next number that divides it and that
+/// the program takes; whole, if there is none.
+std::vector<Inputs> cut_batch(const Program& program, const Inputs& batch, int64_t at_most);
+
 }  // namespace adascale

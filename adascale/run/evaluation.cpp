@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "adascale/core/error.h"
+#include "adascale/run/batches.h"
 #include "adascale/run/token_logits.h"
 
 namespace adascale {
@@ -35,12 +36,9 @@ std::vector<Watched> float_outputs(const Program& program, const std::vector<Run
   return watched;
 }
 
-/// The part of a batch that counts for an output; `select` drops the positions that the mask excludes.
+/// The part of a batch that counts for an output, where that is logits over tokens.
 struct Counted {
   at::Tensor ids, mask;
-  at::Tensor select(const at::Tensor& x) const {
-    return mask.defined() ? x.flatten(0, 1).index_select(0, mask.flatten().nonzero().squeeze(1)) : x;
-  }
 };
 
 Counted counted_in(const Watched& output, const at::Tensor& fp, const Inputs& inputs) {
@@ -61,7 +59,7 @@ void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Ten
     if (!comparison.tokens) comparison.tokens.emplace();
     comparison.tokens->add(fp, got, counted.ids, counted.mask);
   }
-  comparison.metrics.add(counted.select(fp), counted.select(got));
+  comparison.metrics.add(fp, got, counted.mask);
 }
 
 /// NaN, without a sign, once there is one; std::max would drop it.
@@ -69,13 +67,14 @@ double largest_of(double a, double b) {
   return std::isnan(a) || a > b ? a : std::abs(b);
 }
 
-void add_difference(Watched& output, const at::Tensor& first, const at::Tensor& last) {
-  if (first.numel() == 0) return;
-  output.has_difference = true;
+void add_difference(Watched& output, const at::Tensor& first, const at::Tensor& last,
+                    const at::Tensor& mask) {
   OutputDifference& difference = output.difference;
-  const at::Tensor a = first.to(at::kDouble), b = last.to(at::kDouble);
-  difference.largest = largest_of(difference.largest, (a - b).abs().max().item<double>());
-  difference.largest_value = largest_of(difference.largest_value, a.abs().max().item<double>());
+  visit_vectors(first, last, mask, [&](const at::Tensor& a, const at::Tensor& b) {
+    output.has_difference = true;
+    difference.largest = largest_of(difference.largest, (a - b).abs().max().item<double>());
+    difference.largest_value = largest_of(difference.largest_value, a.abs().max().item<double>());
+  });
 }
 
 /// One run of a batch, and its time.
@@ -84,11 +83,6 @@ std::vector<at::Tensor> timed(const Runner& runner, const Inputs& inputs, double
   std::vector<at::Tensor> outputs = runner.run(inputs);
   seconds += std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return outputs;
-}
-
-int64_t samples_in(const Inputs& inputs) {
-  const auto tensor = std::find_if(inputs.begin(), inputs.end(), [](const auto& x) { return x.isTensor(); });
-  return tensor == inputs.end() ? 0 : tensor->toTensor().size(0);
 }
 
 int64_t tokens_in(const std::vector<Watched>& watched, const Inputs& inputs,
@@ -100,18 +94,17 @@ int64_t tokens_in(const std::vector<Watched>& watched, const Inputs& inputs,
   return 0;
 }
 
-void compare_batch(std::vector<Watched>& watched, const std::vector<std::vector<at::Tensor>>& runs,
-                   const Inputs& inputs) {
-  for (Watched& output : watched) {
-    const at::Tensor& fp = runs[0][output.index];
-    const Counted counted = counted_in(output, fp, inputs);
-    for (size_t i = 1; i < runs.size(); ++i)
-      if (runs[i][output.index].defined())
-        add_batch(output.comparisons[i - 1], fp, runs[i][output.index].to(fp.device()), counted);
-    if (runs.size() > 2 && runs[1][output.index].defined() && runs.back()[output.index].defined())
-      add_difference(output, counted.select(runs[1][output.index]),
-                     counted.select(runs.back()[output.index].to(fp.device())));
+/// Of the logits that are computed at once, unless those of one sample are more.
+constexpr int64_t kLogitsAtOnce = 1 << 26;
+
+int64_t samples_at_once(const Program& program, const std::vector<Watched>& watched, const Inputs& inputs) {
+  int64_t largest = 1;
+  for (const Watched& output : watched) {
+    if (!output.tokens) continue;
+    const int64_t tokens = inputs[output.tokens->ids.front()].toTensor().size(1);
+    largest = std::max(largest, tokens * program.values[program.outputs[output.index].value].sizes[2].size);
   }
+  return kLogitsAtOnce / largest;
 }
 
 void check_gives_outputs(const std::vector<Watched>& watched, size_t runner) {
@@ -125,31 +118,72 @@ void check_gives_outputs(const std::vector<Watched>& watched, size_t runner) {
 
 }  // namespace
 
+namespace {
+
+/// Runs the model and all runners on some samples, and compares.
+class Comparing {
+ public:
+  Comparing(const Program& fp, const std::vector<Runner>& runners, Evaluation& evaluation)
+      : runners_(runners), evaluation_(evaluation), model_(program_runner("model", fp)) {
+    evaluation_.seconds.resize(1 + runners.size());
+  }
+
+  void add(std::vector<Watched>& watched, const Inputs& inputs, bool is_timed) {
+    const std::vector<at::Tensor> fp = run(0, model_, inputs, is_timed);
+    if (is_timed) count(watched, inputs, fp);
+    std::vector<at::Tensor> first;
+    for (size_t i = 0; i < runners_.size(); ++i) {
+      const std::vector<at::Tensor> got = run(i + 1, runners_[i], inputs, is_timed);
+      ADA_CHECK(got.size() == fp.size(), "the {} has {} outputs, the model {}: not made from this model",
+                runners_[i].name, got.size(), fp.size());
+      const bool is_compared = i > 0 && i + 1 == runners_.size();
+      for (Watched& output : watched)
+        if (got[output.index].defined())
+          compare(output, i, fp[output.index], got[output.index], inputs,
+                  is_compared ? first[output.index] : at::Tensor());
+      if (i == 0 && runners_.size() > 1) first = got;
+    }
+  }
+
+ private:
+  std::vector<at::Tensor> run(size_t place, const Runner& runner, const Inputs& inputs, bool is_timed) {
+    double seconds = 0;
+    std::vector<at::Tensor> outputs = timed(runner, inputs, seconds);
+    if (is_timed) evaluation_.seconds[place] += seconds;
+    return outputs;
+  }
+
+  void count(const std::vector<Watched>& watched, const Inputs& inputs, const std::vector<at::Tensor>& fp) {
+    const int64_t tokens = tokens_in(watched, inputs, fp);
+    evaluation_.are_tokens = tokens > 0;
+    evaluation_.counted += tokens > 0 ? tokens : samples_in(inputs);
+  }
+
+  static void compare(Watched& output, size_t runner, const at::Tensor& fp, const at::Tensor& got,
+                      const Inputs& inputs, const at::Tensor& first) {
+    const Counted counted = counted_in(output, fp, inputs);
+    const at::Tensor here = got.to(fp.device());
+    add_batch(output.comparisons[runner], fp, here, counted);
+    if (first.defined()) add_difference(output, first, here, counted.mask);
+  }
+
+  const std::vector<Runner>& runners_;
+  Evaluation& evaluation_;
+  Runner model_;
+};
+
+}  // namespace
+
 Evaluation evaluate_runners(const Program& fp, const std::vector<Runner>& runners,
                             const std::vector<Inputs>& batches) {
   const at::NoGradGuard no_grad;
-  std::vector<Runner> all = {program_runner("model", fp)};
-  all.insert(all.end(), runners.begin(), runners.end());
   std::vector<Watched> watched = float_outputs(fp, runners);
   Evaluation evaluation;
-  evaluation.seconds.resize(all.size());
+  Comparing comparing(fp, runners, evaluation);
   for (size_t batch = 0; batch < batches.size(); ++batch) {
     const bool is_timed = batch > 0 || batches.size() == 1;
-    std::vector<std::vector<at::Tensor>> runs;
-    for (size_t i = 0; i < all.size(); ++i) {
-      double seconds = 0;
-      runs.push_back(timed(all[i], batches[batch], seconds));
-      ADA_CHECK(runs[i].size() == runs[0].size(),
-                "the {} has {} outputs, the model {}: not made from this model", all[i].name, runs[i].size(),
-                runs[0].size());
-      if (is_timed) evaluation.seconds[i] += seconds;
-    }
-    if (is_timed) {
-      const int64_t tokens = tokens_in(watched, batches[batch], runs[0]);
-      evaluation.are_tokens = tokens > 0;
-      evaluation.counted += tokens > 0 ? tokens : samples_in(batches[batch]);
-    }
-    compare_batch(watched, runs, batches[batch]);
+    for (const Inputs& piece : cut_batch(fp, batches[batch], samples_at_once(fp, watched, batches[batch])))
+      comparing.add(watched, piece, is_timed);
   }
   for (size_t i = 0; i < runners.size(); ++i) check_gives_outputs(watched, i);
   for (Watched& output : watched) {

@@ -4,15 +4,25 @@
 #include <ATen/ops/ones_like.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <cmath>
 
 namespace adascale {
 namespace {
 
-/// [vectors, d] in fp32 (fp64 stays).
+constexpr int64_t kElementsAtOnce = 1 << 22;
+
+int64_t rows_at_once(int64_t width) {
+  return std::max<int64_t>(1, kElementsAtOnce / std::max<int64_t>(1, width));
+}
+
 at::Tensor as_vectors(const at::Tensor& x) {
-  const at::Tensor wide = x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
-  return wide.reshape({-1, x.dim() == 0 ? 1 : x.size(-1)});
+  return x.reshape({-1, x.dim() == 0 ? 1 : x.size(-1)});
+}
+
+/// fp32; fp64 stays.
+at::Tensor widened(const at::Tensor& x) {
+  return x.scalar_type() == at::kDouble ? x : x.to(at::kFloat);
 }
 
 double sum_of_squares(const at::Tensor& x) {
@@ -35,8 +45,26 @@ double negative_log_likelihood(const at::Tensor& log_probabilities, const at::Te
 
 }  // namespace
 
-void OutputMetrics::add(const at::Tensor& fp, const at::Tensor& quant) {
-  const at::Tensor x = as_vectors(fp), y = as_vectors(quant);
+void visit_vectors(const at::Tensor& a, const at::Tensor& b, const at::Tensor& keep,
+                   const VectorsVisitor& visit) {
+  const at::Tensor x = as_vectors(a), y = as_vectors(b), kept = keep.defined() ? keep.flatten() : keep;
+  const int64_t step = rows_at_once(x.size(1));
+  for (int64_t start = 0; start < x.size(0); start += step) {
+    const int64_t count = std::min(step, x.size(0) - start);
+    at::Tensor some = x.narrow(0, start, count), others = y.narrow(0, start, count);
+    if (kept.defined()) {
+      const at::Tensor rows = kept.narrow(0, start, count).nonzero().squeeze(1);
+      some = some.index_select(0, rows), others = others.index_select(0, rows);
+    }
+    if (some.numel() > 0) visit(widened(some), widened(others));
+  }
+}
+
+void OutputMetrics::add(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep) {
+  visit_vectors(fp, quant, keep, [this](const at::Tensor& x, const at::Tensor& y) { add_vectors(x, y); });
+}
+
+void OutputMetrics::add_vectors(const at::Tensor& x, const at::Tensor& y) {
   signal_ += sum_of_squares(x);
   noise_ += sum_of_squares(x - y);
   cosine_ += cosines(x, y).sum(at::kDouble).item<double>();
@@ -61,18 +89,27 @@ std::optional<double> OutputMetrics::top1_agreement() const {
 void TokenMetrics::add(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids,
                        const at::Tensor& keep) {
   const at::Tensor kept = keep.defined() ? keep : at::ones_like(ids, at::kBool);
-  const int64_t seq = ids.size(1);
-  // One sample at a time: logits over a large vocabulary are the largest tensors of a run.
-  for (int64_t i = 0; i < ids.size(0); ++i) {
-    const at::Tensor p = fp[i].to(at::kFloat).log_softmax(-1), q = quant[i].to(at::kFloat).log_softmax(-1);
-    kl_ += (p.exp() * (p - q)).sum(-1).masked_select(kept[i]).sum(at::kDouble).item<double>();
-    tokens_ += kept[i].sum().item<int64_t>();
-    const at::Tensor pair = kept[i].narrow(0, 0, seq - 1).logical_and(kept[i].narrow(0, 1, seq - 1));
-    const at::Tensor next = ids[i].narrow(0, 1, seq - 1);
-    fp_nll_ += negative_log_likelihood(p.narrow(0, 0, seq - 1), next, pair);
-    quant_nll_ += negative_log_likelihood(q.narrow(0, 0, seq - 1), next, pair);
-    pairs_ += pair.sum().item<int64_t>();
-  }
+  const int64_t seq = ids.size(1), step = rows_at_once(fp.size(2));
+  for (int64_t i = 0; i < ids.size(0); ++i)
+    for (int64_t start = 0; start < seq; start += step)
+      add_tokens(fp[i], quant[i], ids[i], kept[i], start, std::min(step, seq - start));
+}
+
+void TokenMetrics::add_tokens(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids,
+                              const at::Tensor& kept, int64_t start, int64_t count) {
+  const auto log_probabilities = [&](const at::Tensor& logits) {
+    return logits.narrow(0, start, count).to(at::kFloat).log_softmax(-1);
+  };
+  const at::Tensor p = log_probabilities(fp), q = log_probabilities(quant);
+  const at::Tensor counts = kept.narrow(0, start, count);
+  kl_ += (p.exp() * (p - q)).sum(-1).masked_select(counts).sum(at::kDouble).item<double>();
+  tokens_ += counts.sum().item<int64_t>();
+  const int64_t followed = std::min(count, ids.size(0) - 1 - start);  // the last token has none after it
+  const at::Tensor pair = counts.narrow(0, 0, followed).logical_and(kept.narrow(0, start + 1, followed));
+  const at::Tensor next = ids.narrow(0, start + 1, followed);
+  fp_nll_ += negative_log_likelihood(p.narrow(0, 0, followed), next, pair);
+  quant_nll_ += negative_log_likelihood(q.narrow(0, 0, followed), next, pair);
+  pairs_ += pair.sum().item<int64_t>();
 }
 
 std::optional<double> TokenMetrics::perplexity(double nll) const {

@@ -2,15 +2,25 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 
 namespace adascale {
 
+/// Vectors [n, d] of two tensors, fp32 or fp64.
+using VectorsVisitor = std::function<void(const at::Tensor&, const at::Tensor&)>;
+
+/// Calls `visit` with the vectors of two tensors of one shape [..., d], some at a time: logits over a large vocabulary
+/// are the largest tensors of a run, and metrics copy what they look at. `keep` is bool of the shape [...]; where it is
+/// false, vectors are left out; undefined, none is.
+void visit_vectors(const at::Tensor& a, const at::Tensor& b, const at::Tensor& keep,
+                   const VectorsVisitor& visit);
+
 /// How far a quantized output is from the float one, over any number of batches; sums are kept in fp64.
 class OutputMetrics {
  public:
-  /// Floating tensors of one shape [..., d]; a vector is the last dimension.
-  void add(const at::Tensor& fp, const at::Tensor& quant);
+  /// Floating tensors of one shape [..., d]; a vector is the last dimension. `keep` as in visit_vectors().
+  void add(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep = {});
 
   bool is_used() const { return vectors_ > 0; }  ///< whether anything was added
   /// 10 log10(sum fp^2 / sum (fp - quant)^2); +inf when equal.
@@ -21,6 +31,8 @@ class OutputMetrics {
   std::optional<double> top1_agreement() const;
 
  private:
+  void add_vectors(const at::Tensor& x, const at::Tensor& y);
+
   double signal_ = 0, noise_ = 0, cosine_ = 0;
   int64_t vectors_ = 0, agreements_ = 0;
   bool has_choice_ = false;
@@ -41,6 +53,9 @@ class TokenMetrics {
   std::optional<double> quant_perplexity() const { return perplexity(quant_nll_); }
 
  private:
+  /// Of one sample's logits [seq, vocab], `count` positions from `start` on.
+  void add_tokens(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids,
+                  const at::Tensor& kept, int64_t start, int64_t count);
   std::optional<double> perplexity(double nll) const;
 
   double kl_ = 0, fp_nll_ = 0, quant_nll_ = 0;

@@ -2,6 +2,7 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/log.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/tensor.h>
@@ -64,6 +65,31 @@ TEST(TokenMetrics, KnownNumbers) {
   EXPECT_NEAR(metrics.kl_divergence(), 0.25 * std::log(0.5) + 0.75 * std::log(1.5), 1e-6);
   EXPECT_NEAR(*metrics.fp_perplexity(), 4, 1e-5);
   EXPECT_NEAR(*metrics.quant_perplexity(), 2, 1e-5);
+}
+
+// Logits are looked at two rows at a time.
+TEST(TokenMetrics, OfAWideVocabularyAreThoseOfTheFormulas) {
+  const int64_t vocabulary = (1 << 21) - 5;
+  const at::Tensor fp = at::randn({2, 5, vocabulary}), quant = fp + 0.3 * at::randn({2, 5, vocabulary});
+  const at::Tensor ids = at::randint(vocabulary, {2, 5}, at::kLong), keep = at::ones({2, 5}, at::kBool);
+  keep[1][3].fill_(false);
+  TokenMetrics metrics;
+  metrics.add(fp, quant, ids, keep);
+  double kl = 0, nll = 0, choices = 0;
+  for (int64_t i = 0; i < 2; ++i)
+    for (int64_t t = 0; t < 5; ++t) {
+      if (!keep[i][t].item<bool>()) continue;
+      const at::Tensor p = fp[i][t].to(at::kDouble).log_softmax(0),
+                       q = quant[i][t].to(at::kDouble).log_softmax(0);
+      kl += (p.exp() * (p - q)).sum().item<double>() / 9;
+      choices += fp[i][t].argmax().equal(quant[i][t].argmax()) ? 1 : 0;
+      if (t < 4 && keep[i][t + 1].item<bool>()) nll -= q[ids[i][t + 1].item<int64_t>()].item<double>() / 6;
+    }
+  EXPECT_NEAR(metrics.kl_divergence(), kl, 1e-6);
+  EXPECT_NEAR(*metrics.quant_perplexity() / std::exp(nll), 1, 1e-5);
+  OutputMetrics outputs;
+  outputs.add(fp, quant, keep);
+  EXPECT_NEAR(*outputs.top1_agreement(), choices / 9, 1e-12);
 }
 
 TEST(TokenMetrics, TheNextTokenIsPredicted) {
