@@ -10,6 +10,7 @@ from adascale.doors.door import DataRequest
 from adascale.doors.given import GivenData, sort_data
 from adascale.doors.rows import TextModel
 from adascale.doors.text_data import read_text
+from adascale.doors.texts import read_documents
 from small_folders import CHAT_TEMPLATE, TEXT, tiny_tokenizer, write_jsonl, write_text
 
 import adascale
@@ -53,6 +54,38 @@ def test_padded_rows_are_a_line_each(tmp_path: Path) -> None:
     assert texts == {"the fox", "a lazy dog in the rain"}
     assert ids.shape == mask.shape and (ids[mask == 0] == TOKENIZER.pad_token_id).all()
     assert not (mask.diff(dim=1) > 0).any()  # padding at the end only
+
+
+@pytest.mark.parametrize("separator", [" ", "\n", ""])
+def test_of_a_large_file_only_windows_are_read(separator: str, tmp_path: Path) -> None:
+    """Numbered words: a row shows where it came from."""
+    words = separator.join(f"w{i:07}ü" for i in range(1_200_000))
+    path = write_text(tmp_path / "large.txt", words)
+    found = rows(path, samples=6, seq_len=64, seed=3)["input_ids"]
+    assert found.equal(rows(path, samples=6, seq_len=64, seed=3)["input_ids"])
+    texts = [TOKENIZER.decode(row) for row in found]
+    assert not found.equal(rows(path, samples=6, seq_len=64, seed=4)["input_ids"])
+    assert "\ufffd" not in "".join(text[3:-3] for text in texts)
+
+
+def test_lines_of_a_large_file_come_from_all_over(tmp_path: Path) -> None:
+    records = [{"text": f"line {i:06} " + "x" * 120} for i in range(60_000)]
+    records[30_000]["text"] *= 2000  # a line longer than many windows
+    path = write_jsonl(tmp_path / "large.jsonl", records)
+    (source,) = [read_documents(path, by_line=False)]
+    lines = [text.split()[1] for (text, _), _ in zip(source.texts(TOKENIZER, 5), range(200), strict=False)]
+    numbers = [int(line) for line in lines]
+    assert len(set(numbers)) == 200
+    tenths = {number // 6000 for number in numbers}
+    assert len(tenths) == 10, tenths
+    everything = [text.split()[1] for text, _ in source.texts(TOKENIZER, 5)]
+    assert sorted(everything) == [f"{i:06}" for i in range(60_000)]
+
+
+def test_a_large_file_that_is_not_text_names_the_place(tmp_path: Path) -> None:
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"word \xff\xfe " * 1_200_000)
+    assert "large.txt: bytes " in error(str(path)) and "UTF-8" in error(str(path))
 
 
 def test_padded_rows_are_cut(tmp_path: Path) -> None:

@@ -8,12 +8,15 @@ from typing import Any
 
 from ..errors import Error, first_line, shown
 from .given import FILE_SUFFIXES
+from .large_text import LargeText, is_large
 
 
 class Documents:
     """Records of one source, in a seeded order where the source allows one; they become strings when read."""
 
-    def __init__(self, name: str, records: Iterable[Any], places: list[str] | None = None) -> None:
+    def __init__(
+        self, name: str, records: Iterable[Any] | LargeText, places: list[str] | None = None
+    ) -> None:
         self.name = name
         self._records = records
         self._places = places  # of the records, for messages; without them they are counted
@@ -29,6 +32,9 @@ class Documents:
                 yield _checked_text(record.get("text"), where), True
 
     def _in_order(self, seed: int) -> Iterator[tuple[str, Any]]:
+        if isinstance(self._records, LargeText):
+            yield from self._records.in_order(seed)
+            return
         if not (hasattr(self._records, "__len__") and hasattr(self._records, "__getitem__")):
             for index, record in enumerate(self._records):
                 yield self._where(index), _checked_record(record, self._where(index))
@@ -45,13 +51,17 @@ class Documents:
 def read_documents(path: str, by_line: bool) -> Documents:
     """A ``.txt`` is one document, or one per line that is not blank; a ``.jsonl`` has one per line.
 
+    Of a file above 8 MiB only what is needed is read and checked, from all over it (large_text.py).
     Errors: unknown extension, not UTF-8, an empty file, and each line that is not an object with text or
     messages.
     """
     suffix = Path(path).suffix
     if suffix not in FILE_SUFFIXES:
         raise Error(f"{path}: got {suffix or 'no extension'}, expected {', '.join(FILE_SUFFIXES)}")
-    if suffix == ".jsonl":
+    is_jsonl = suffix == ".jsonl"
+    if _is_large(path):
+        return Documents(path, LargeText(path, is_jsonl or by_line, _parse if is_jsonl else _as_text))
+    if is_jsonl:
         records = read_records(path)
         return Documents(path, [record for _, record in records], [place for place, _ in records])
     text = _read(path)
@@ -60,7 +70,15 @@ def read_documents(path: str, by_line: bool) -> Documents:
 
 def read_records(path: str) -> list[tuple[str, Mapping[str, Any]]]:
     """The objects of a ``.jsonl``, each with its place: ``chat.jsonl:3``. Errors as above."""
-    return [(f"{path}:{number}", _parse(path, number, line)) for number, line in _lines(_read(path))]
+    lines = [(f"{path}:{number}", line) for number, line in _lines(_read(path))]
+    return [(where, _parse(line, where)) for where, line in lines]
+
+
+def _is_large(path: str) -> bool:
+    try:
+        return is_large(path)
+    except OSError as error:
+        raise Error(f"{path}: cannot be read as UTF-8 text: {first_line(error)}") from error
 
 
 def _read(path: str) -> str:
@@ -78,8 +96,11 @@ def _lines(text: str) -> list[tuple[int, str]]:
     return [(number, line) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
 
 
-def _parse(path: str, number: int, line: str) -> Any:
-    where = f"{path}:{number}"
+def _as_text(text: str, where: str) -> str:
+    return text
+
+
+def _parse(line: str, where: str) -> Any:
     try:
         record = json.loads(line)
         if "\\u" in line:
