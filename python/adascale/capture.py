@@ -8,7 +8,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,8 @@ from torch.utils import _pytree as pytree
 from .devices import device_of, moved
 from .errors import Error, first_line
 from .recurrent import open_lengths
+from .repeated_graph import write_out
+from .repeated_layers import NotAsItsPattern, NotRepeated, all_tensors, find_stacks, shortened
 from .signature import SIM_WORDS, Call, CallSignature, Words, call_of
 
 if TYPE_CHECKING:
@@ -73,7 +75,33 @@ def capture_call(
     args, kwargs = moved((args, kwargs), device_of(model))
     signature = CallSignature(model.forward, args, kwargs, words)
     with _eval_mode(model), _no_cache(model, signature), _spelled_out(model, signature), torch.no_grad():
-        program = _export_any_batch(model, signature)
+        return _capture_repeated(model, signature) or _capture_now(model, signature)
+
+
+def _capture_repeated(model: nn.Module, signature: CallSignature) -> Capture | None:
+    """What :func:`_capture_now` gives, of a deep model in less time; None where its layers are not alike."""
+    for occurrence in (1, 2):
+        stacks = find_stacks(model, occurrence)
+        if not stacks:
+            return None
+        try:
+            with shortened(model, stacks):
+                captured = _capture_now(model, signature)
+            graph = write_out(captured.graph, stacks)
+            tensors = captured.tensors
+            for stack in stacks:
+                tensors = all_tensors(tensors, stack)
+            return replace(captured, graph=graph, tensors=tensors)
+        except NotAsItsPattern as reason:
+            log.info("captured with more layers: %s", reason)
+        except (ExportError, NotRepeated) as reason:
+            log.info("captured with all its layers: %s", reason)
+            return None
+    return None
+
+
+def _capture_now(model: nn.Module, signature: CallSignature) -> Capture:
+    program = _export_any_batch(model, signature)
     return Capture(
         graph=_serialize(program),
         tensors=_tensors_of(program),
