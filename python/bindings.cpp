@@ -4,6 +4,7 @@
 
 #include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
+#include "adascale/io/safetensors.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
 #include "callbacks.h"
@@ -35,6 +36,17 @@ std::pair<std::vector<std::string>, std::vector<std::string>> model_files(const 
   return {std::move(files.companions), std::move(files.weights)};
 }
 
+/// Tensors: a name, a tensor like it, and a function that makes it.
+void write_in_turn(const std::string& path,
+                   const std::vector<std::tuple<std::string, at::Tensor, py::function>>& tensors,
+                   const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorToWrite> in_turn;
+  for (const auto& [name, like, make] : tensors)
+    in_turn.push_back(
+        {name, like.scalar_type(), like.sizes().vec(), [make = make] { return make().cast<at::Tensor>(); }});
+  write_safetensors_in_turn(path, in_turn, metadata);
+}
+
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
                 const std::vector<py::object>& python_runtimes) {
   Doors doors = {pt2_door()};
@@ -59,6 +71,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("sim_keywords", &sim_keywords);
   module.def("adascale_keywords", &adascale_keywords);
   module.def("list_model_files", &model_files);
+  module.def("write_safetensors", &write_in_turn);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
              py::arg("runtimes") = std::vector<py::object>());

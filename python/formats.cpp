@@ -107,21 +107,22 @@ py::object encode(const ModelToWrite& model, size_t weight) {
   return quantized_class("Encoding")(encoding.codes, encoding.scale, encoding.offset);
 }
 
-/// Names of the tensors that changed, tied ones together, with their values if asked for: the
-/// quantized weights, and the weights and norms of folded batch norms.
+/// Names of the tensors that changed, tied ones together, with functions that make their values if asked for:
+/// the quantized weights, and the weights and norms of folded batch norms.
 py::list changed_tensors(const ModelToWrite& model, bool with_values) {
   py::list tensors;
   std::set<std::string> seen;
-  const auto add = [&](const std::vector<std::string>& names, const at::Tensor& value) {
-    tensors.append(with_values ? py::object(py::make_tuple(names, value)) : py::object(py::cast(names)));
+  const auto add = [&](const std::vector<std::string>& names, const std::function<at::Tensor()>& value) {
+    tensors.append(with_values ? py::object(py::make_tuple(names, py::cpp_function(value)))
+                               : py::object(py::cast(names)));
     seen.insert(names.begin(), names.end());
   };
   for (const SavedValue& saved : saved_values(model))
-    if (saved.is_quantized) add(saved.names, with_values ? saved.value() : at::Tensor());
+    if (saved.is_quantized) add(saved.names, saved.value);
   for (const QuantizationSimModel* sim : model.sims)
     for (const FoldedBatchNorm& folded : sim->program().folded_batch_norms)
       for (const auto& [name, value] : folded.source_state)
-        if (!seen.contains(name)) add({name}, value.detach());
+        if (!seen.contains(name)) add({name}, [value] { return value.detach(); });
   return tensors;
 }
 

@@ -200,20 +200,55 @@ void expect_packed(HeldTensors& held, const PackedLayer& layer, const Quantizati
 
 }  // namespace
 
+namespace {
+
+/// A layer's packed tensors, of which only one layer's are in memory: they are announced, dropped, and made again when
+/// the first of them is written.
+class PackedInTurn {
+ public:
+  PackedInTurn(const QuantizationSimModel& sim, const Packing& packing) : sim_(sim), packing_(packing) {}
+
+  void announce(const PackedLayer& layer, std::vector<TensorToWrite>& tensors) {
+    const std::vector<NamedTensor>& parts = parts_of(layer.weight);
+    for (size_t i = 0; i < parts.size(); ++i)
+      tensors.push_back({layer.stored + "." + parts[i].name, parts[i].tensor.scalar_type(),
+                         parts[i].tensor.sizes().vec(),
+                         [this, weight = layer.weight, i] { return parts_of(weight)[i].tensor; }});
+  }
+
+ private:
+  const std::vector<NamedTensor>& parts_of(int32_t weight) {
+    if (weight != present_) {
+      parts_.clear();
+      parts_ = packing_.pack(sim_.weight_encoding(weight));
+      present_ = weight;
+    }
+    return parts_;
+  }
+
+  const QuantizationSimModel& sim_;
+  const Packing& packing_;
+  int32_t present_ = kNone;
+  std::vector<NamedTensor> parts_;
+};
+
+}  // namespace
+
 void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_json& quantization_config,
                          const Packing& packing, StagedFiles& files) {
   const SourceFolder source(request.options.source.path);
   const std::vector<PackedLayer> layers = packed_layers(request);
-  std::vector<NamedTensor> tensors;
-  for (const NamedTensor& tensor : source.tensors()) {
-    const PackedLayer* layer = layer_of(tensor.name, layers);
-    if (layer == nullptr)
-      tensors.push_back(tensor);
+  PackedInTurn packed(request.sim, packing);
+  std::vector<TensorToWrite> tensors;
+  for (const NamedTensor& named : source.tensors()) {
+    const PackedLayer* layer = layer_of(named.name, layers);
+    if (layer != nullptr)
+      packed.announce(*layer, tensors);
     else
-      for (NamedTensor& part : packing.pack(request.sim.weight_encoding(layer->weight)))
-        tensors.push_back({layer->stored + "." + part.name, part.tensor.contiguous()});
+      tensors.push_back({named.name, named.tensor.scalar_type(), named.tensor.sizes().vec(),
+                         [tensor = named.tensor] { return tensor; }});
   }
-  write_safetensors(files.path(kWeightsFile), tensors, metadata_of(request));
+  write_safetensors_in_turn(files.path(kWeightsFile), tensors, metadata_of(request));
   write_json(files.path(kConfigFile), config_of(source, quantization_config));
   for (const std::string& name : source.companions())
     copy_file((fs::path(source.path()) / name).string(), files.path(name));

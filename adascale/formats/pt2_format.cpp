@@ -13,12 +13,12 @@
 namespace adascale {
 namespace {
 
-std::unordered_map<std::string, at::Tensor> weights_on_grid(const QuantizationSimModel& sim) {
-  std::unordered_map<std::string, at::Tensor> weights;
+NewTensors weights_on_grid(const QuantizationSimModel& sim) {
+  NewTensors weights;
   for (const SavedTensor& saved : saved_state(sim)) {
     if (saved.weight == kNone) continue;
-    const at::Tensor values = values_of(sim, saved);
-    for (const std::string& name : saved.names) weights.emplace(name, values);
+    for (const std::string& name : saved.names)
+      weights.emplace(name, [&sim, saved] { return values_of(sim, saved); });
   }
   return weights;
 }

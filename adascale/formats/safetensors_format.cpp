@@ -26,9 +26,10 @@ std::string safetensors_file_of(const ExportRequest& request) {
 
 void write_safetensors_file(const ExportRequest& request, StagedFiles& files) {
   const std::vector<SavedValue> state = saved_values(request.model);
-  std::vector<NamedTensor> tensors;
-  for (const SavedValue& saved : state) tensors.push_back({saved.names.front(), saved.value().contiguous()});
-  write_safetensors(files.path(safetensors_file_of(request)), tensors, metadata_of(request, state));
+  std::vector<TensorToWrite> tensors;
+  for (const SavedValue& saved : state)
+    tensors.push_back({saved.names.front(), saved.dtype, saved.sizes, saved.value});
+  write_safetensors_in_turn(files.path(safetensors_file_of(request)), tensors, metadata_of(request, state));
 }
 
 void read_back_safetensors_file(const ExportRequest& request, const StagedFiles& files) {

@@ -38,8 +38,11 @@ std::map<Identity, int32_t> weights_by_identity(const QuantizationSimModel& sim)
 
 std::vector<SavedValue> saved_values_of(const QuantizationSimModel& sim) {
   std::vector<SavedValue> values;
-  for (const SavedTensor& saved : saved_state(sim))
-    values.push_back({saved.names, saved.weight != kNone, [&sim, saved] { return values_of(sim, saved); }});
+  for (const SavedTensor& saved : saved_state(sim)) {
+    const at::Tensor& own = sim.program().state.at(saved.names.front());
+    values.push_back({saved.names, saved.weight != kNone, own.scalar_type(), own.sizes().vec(),
+                      [&sim, saved] { return values_of(sim, saved); }});
+  }
   return values;
 }
 
@@ -58,8 +61,9 @@ SavedValue live_value(std::vector<std::string> names, const at::Tensor& shown,
                       const std::map<std::string, SavedValue>& quantized) {
   for (const std::string& name : names)
     if (const auto found = quantized.find(name); found != quantized.end())
-      return {std::move(names), true, found->second.value};
-  return {std::move(names), false, [shown] { return shown.detach().cpu(); }};
+      return {std::move(names), true, shown.scalar_type(), shown.sizes().vec(), found->second.value};
+  return {std::move(names), false, shown.scalar_type(), shown.sizes().vec(),
+          [shown] { return shown.detach().cpu(); }};
 }
 
 bool is_saved(const ProgramInput& input, const std::set<std::string>& passing) {

@@ -30,6 +30,8 @@ at::Tensor values_of(const QuantizationSimModel& sim, const SavedTensor& saved);
 struct SavedValue {
   std::vector<std::string> names;
   bool is_quantized;
+  c10::ScalarType dtype;
+  std::vector<int64_t> sizes;
   std::function<at::Tensor()> value;  ///< on the host; refers to the model's simulations
 };
 std::vector<SavedValue> saved_values(const ModelToWrite& model);

@@ -70,10 +70,10 @@ void ArchiveWriter::write_text(const std::string& record, const std::string& tex
 }
 
 json ArchiveWriter::write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
-                                 bool is_parameter) {
+                                 const void* identity, bool is_parameter) {
   const at::Tensor stored = storable(tensor);
   const std::string place =
-      fmt::format("{} {} {}", folder, fmt::ptr(tensor.const_data_ptr()), c10::toString(tensor.scalar_type()));
+      fmt::format("{} {} {}", folder, fmt::ptr(identity), c10::toString(tensor.scalar_type()));
   const std::string key = place + describe(tensor, false).dump();
   std::string& name = written_[key];
   if (name.empty()) {

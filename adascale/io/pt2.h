@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <map>
 #include <string>
 #include <unordered_map>
@@ -27,18 +28,19 @@ struct InsertedNode {
   std::vector<std::pair<std::string, c10::IValue>> arguments;  ///< after the tensor: int64 or double literals
 };
 
+/// Tensors by name that take the place of a program's own, made when they are written: one at a time is in memory.
+using NewTensors = std::unordered_map<std::string, std::function<at::Tensor()>>;
+
 /// The tensor that save_program writes under a name: the one given for it or for a weight tied to it, else the
 /// program's own.
-at::Tensor tensor_to_save(const Program& program, const std::unordered_map<std::string, at::Tensor>& state,
-                          const std::string& name);
+at::Tensor tensor_to_save(const Program& program, const NewTensors& state, const std::string& name);
 
 /// Writes `program` to `path` with replaced tensors and inserted nodes, so that `torch.export.load`
 /// and `load_program` read it. Tensors are given by name; a name without one takes that of a weight
 /// tied to it, else the program's own. Several nodes on one value apply in order. Writes exactly
 /// `path`; staging is the caller's task. `metadata` becomes "adascale.json", which `torch.export.load` gives
 /// as one of its `extra_files`.
-void save_program(const Program& program, const std::string& path,
-                  const std::unordered_map<std::string, at::Tensor>& state,
+void save_program(const Program& program, const std::string& path, const NewTensors& state,
                   const std::vector<InsertedNode>& inserted,
                   const std::map<std::string, std::string>& metadata = {});
 

@@ -17,16 +17,16 @@ constexpr uint64_t kLengthBytes = 8;            // the header's length, little-e
 constexpr uint64_t kLongestHeader = 100000000;  // the limit of the format's reference implementation
 
 /// The JSON header with the tensors' places, in the order of writing.
-std::string make_header(const std::vector<NamedTensor>& tensors,
+std::string make_header(const std::vector<TensorToWrite>& tensors,
                         const std::map<std::string, std::string>& metadata) {
   nlohmann::ordered_json header;
   if (!metadata.empty()) header["__metadata__"] = metadata;
   uint64_t offset = 0;
-  for (const auto& [name, tensor] : tensors) {
-    const uint64_t end = offset + tensor.nbytes();
-    header[name] = {{"dtype", safetensors_dtype(tensor.scalar_type())},
-                    {"shape", tensor.sizes().vec()},
-                    {"data_offsets", {offset, end}}};
+  for (const TensorToWrite& tensor : tensors) {
+    const uint64_t elements = c10::multiply_integers(tensor.sizes);
+    const uint64_t end = offset + elements * c10::elementSize(tensor.dtype);
+    header[tensor.name] = {
+        {"dtype", safetensors_dtype(tensor.dtype)}, {"shape", tensor.sizes}, {"data_offsets", {offset, end}}};
     offset = end;
   }
   std::string text = header.dump();
@@ -35,14 +35,11 @@ std::string make_header(const std::vector<NamedTensor>& tensors,
   return text;
 }
 
-void check_tensors(const std::string& path, const std::vector<NamedTensor>& tensors) {
+void check_names(const std::string& path, const std::vector<TensorToWrite>& tensors) {
   std::set<std::string> names;
-  for (const auto& [name, tensor] : tensors) {
-    ADA_CHECK(names.insert(name).second && name != "__metadata__",
-              "{}: tensor name '{}' cannot be written twice", path, name);
-    ADA_ASSERT(tensor.defined() && tensor.is_contiguous() && tensor.is_cpu(),
-               "tensor '" + name + "' must be contiguous and on the CPU to be written");
-  }
+  for (const TensorToWrite& tensor : tensors)
+    ADA_CHECK(names.insert(tensor.name).second && tensor.name != "__metadata__",
+              "{}: tensor name '{}' cannot be written twice", path, tensor.name);
 }
 
 std::string read_header(const MappedFile& file) {
@@ -77,20 +74,35 @@ std::vector<NamedTensor> read_safetensors(const std::string& path, Mapping mappi
   return tensors;
 }
 
-void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
-                       const std::map<std::string, std::string>& metadata) {
-  check_tensors(path, tensors);
+void write_safetensors_in_turn(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  check_names(path, tensors);
   const std::string header = make_header(tensors, metadata);
   const uint64_t length = header.size();
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
   file.write(header.data(), static_cast<std::streamsize>(length));
-  for (const auto& [name, tensor] : tensors) {
-    file.write(static_cast<const char*>(tensor.const_data_ptr()),
-               static_cast<std::streamsize>(tensor.nbytes()));
+  for (const TensorToWrite& tensor : tensors) {
+    if (!file.good()) break;  // a full disk: the rest need not be made
+    const at::Tensor made = tensor.make().detach().cpu().contiguous();
+    ADA_ASSERT(made.scalar_type() == tensor.dtype && made.sizes() == at::IntArrayRef(tensor.sizes),
+               "tensor '" + tensor.name + "' is not as announced");
+    file.write(static_cast<const char*>(made.const_data_ptr()), static_cast<std::streamsize>(made.nbytes()));
   }
   file.close();
   ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
+                       const std::map<std::string, std::string>& metadata) {
+  std::vector<TensorToWrite> in_turn;
+  for (const NamedTensor& named : tensors) {
+    const at::Tensor& tensor = named.tensor;
+    ADA_ASSERT(tensor.defined() && tensor.is_contiguous() && tensor.is_cpu(),
+               "tensor '" + named.name + "' must be contiguous and on the CPU to be written");
+    in_turn.push_back({named.name, tensor.scalar_type(), tensor.sizes().vec(), [&tensor] { return tensor; }});
+  }
+  write_safetensors_in_turn(path, in_turn, metadata);
 }
 
 }  // namespace adascale

@@ -1,6 +1,7 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -21,7 +22,18 @@ std::vector<NamedTensor> read_safetensors(const std::string& path, Mapping mappi
 /// The string metadata of a .safetensors file.
 std::map<std::string, std::string> read_safetensors_metadata(const std::string& path);
 
-/// Writes contiguous tensors with string metadata. Writes exactly `path`; staging is the caller's task.
+/// A tensor that is made when it is its turn to be written, so that one at a time is in memory.
+struct TensorToWrite {
+  std::string name;
+  c10::ScalarType dtype;
+  std::vector<int64_t> sizes;
+  std::function<at::Tensor()> make;  ///< of that dtype and these sizes, on any device
+};
+
+/// Writes tensors with string metadata. Writes exactly `path`; staging is the caller's task.
+void write_safetensors_in_turn(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                               const std::map<std::string, std::string>& metadata);
+/// The same of contiguous tensors on the host.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

@@ -11,7 +11,6 @@ namespace adascale {
 namespace {
 
 using nlohmann::json;
-using State = std::unordered_map<std::string, at::Tensor>;
 
 bool is_same_tensor(const at::Tensor& a, const at::Tensor& b) {
   return a.const_data_ptr() == b.const_data_ptr() && a.sizes() == b.sizes() && a.strides() == b.strides() &&
@@ -34,7 +33,7 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
 }
 
 /// Writes the tensors; buffers outside the state dict go with the constants, as torch.export does.
-void write_state(const Program& program, const State& given, ArchiveWriter& archive) {
+void write_state(const Program& program, const NewTensors& given, ArchiveWriter& archive) {
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
   for (const ProgramInput& input : program.inputs) {
@@ -42,10 +41,12 @@ void write_state(const Program& program, const State& given, ArchiveWriter& arch
     if (input.kind == Kind::kUser) continue;
     const at::Tensor tensor = tensor_to_save(program, given, input.name);
     const bool is_parameter = input.kind == Kind::kParameter;
+    const void* identity = program.state.at(input.name).const_data_ptr();
     if (input.kind == Kind::kConstant || temporary.count(input.name)) {
-      constants[input.name] = archive.write_tensor("data/constants/", "tensor", tensor, is_parameter);
+      constants[input.name] =
+          archive.write_tensor("data/constants/", "tensor", tensor, identity, is_parameter);
     } else {
-      weights[input.name] = archive.write_tensor("data/weights/", "weight", tensor, is_parameter);
+      weights[input.name] = archive.write_tensor("data/weights/", "weight", tensor, identity, is_parameter);
     }
   }
   archive.write_text("data/weights/model_weights_config.json", json{{"config", weights}}.dump());
@@ -77,18 +78,20 @@ json complete(json document) {
 
 }  // namespace
 
-at::Tensor tensor_to_save(const Program& program, const State& given, const std::string& name) {
+at::Tensor tensor_to_save(const Program& program, const NewTensors& given, const std::string& name) {
   const at::Tensor& own = program.state.at(name);
   const auto found = given.find(name);
   if (found != given.end()) {
-    check_replacement(name, own, found->second);
-    return found->second.detach().set_requires_grad(own.requires_grad());
+    const at::Tensor made = found->second();
+    check_replacement(name, own, made);
+    return made.detach().set_requires_grad(own.requires_grad());
   }
-  for (const auto& [other, tensor] : given) {
+  for (const auto& [other, make] : given) {
     const auto tied = program.state.find(other);
     if (tied == program.state.end() || !is_same_tensor(tied->second, own)) continue;
-    check_replacement(other, own, tensor);
-    return tensor.detach().set_requires_grad(own.requires_grad());
+    const at::Tensor made = make();
+    check_replacement(other, own, made);
+    return made.detach().set_requires_grad(own.requires_grad());
   }
   return own;
 }
@@ -99,7 +102,7 @@ std::string program_json(const Program& program, const std::vector<InsertedNode>
   return complete(inserter.document()).dump();
 }
 
-void save_program(const Program& program, const std::string& path, const State& state,
+void save_program(const Program& program, const std::string& path, const NewTensors& state,
                   const std::vector<InsertedNode>& inserted,
                   const std::map<std::string, std::string>& metadata) {
   const std::string document = program_json(program, inserted);

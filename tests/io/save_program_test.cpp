@@ -112,7 +112,7 @@ struct SavedMlp : ::testing::Test {
 
 TEST_F(SavedMlp, takes_the_tensors_given_and_its_own_for_the_rest) {
   const at::Tensor weight = at::full_like(program.state.at("body.0.weight"), 0.5).detach();
-  save_program(program, path, {{"body.0.weight", weight}}, {});
+  save_program(program, path, {{"body.0.weight", [&] { return weight; }}}, {});
   const Program loaded = load_program(path);
   EXPECT_TRUE(at::equal(loaded.state.at("body.0.weight"), weight));
   EXPECT_TRUE(loaded.state.at("body.0.weight").requires_grad());
@@ -152,7 +152,7 @@ TEST(SaveTied, one_name_given_serves_both_and_is_stored_once) {
   const Program program = load_named("tied");
   const std::string path = fs::path(ADASCALE_TEST_SCRATCH) / "saved_tied.pt2";
   const at::Tensor weight = at::ones_like(program.state.at("embed.weight")).detach();
-  save_program(program, path, {{"embed.weight", weight}}, {});
+  save_program(program, path, {{"embed.weight", [&] { return weight; }}}, {});
   const Program loaded = load_program(path);
   EXPECT_TRUE(at::equal(loaded.state.at("head.weight"), weight));
   EXPECT_TRUE(loaded.state.at("head.weight").is_same(loaded.state.at("embed.weight")));

@@ -2,13 +2,14 @@
 
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from .._C import list_model_files, option
+from .._C import list_model_files, option, write_safetensors
 from ..errors import Error, first_line
 from .hf_saved import own_folder, stale_weights
 from .quantized import Prepared, QuantizedModel
@@ -68,10 +69,20 @@ class FolderWriter:
         for name in self._copies:
             expect_bytes(path(name), (self._source / name).read_bytes())
 
-    def _changed(self, model: QuantizedModel) -> dict[str, Tensor]:
-        """The tensors of the source that get other values, by their names there."""
-        values = {name: value for names, value in model.changed_values() for name in names}
-        return SourceNames(self._model, self._stored_names()).rename(values)
+    def _changed(self, model: QuantizedModel) -> dict[str, Callable[[], Tensor]]:
+        """The new values of tensors of the source, by their names there. Only those that the source holds in
+        other pieces are made now."""
+        source = SourceNames(self._model, self._stored_names())
+        whole = source.whole()
+        makers: dict[str, Callable[[], Tensor]] = {}
+        in_pieces: dict[str, Tensor] = {}
+        for names, make in model.changed_values():
+            stored = [whole[name] for name in names if name in whole]
+            makers |= dict.fromkeys(stored, make)
+            if not stored:
+                in_pieces |= dict.fromkeys(names, make())
+        renamed = source.rename(in_pieces) if in_pieces else {}
+        return makers | {name: partial(Tensor.detach, tensor) for name, tensor in renamed.items()}
 
     def stored_names(self) -> dict[str, str]:
         """Each parameter that the folder holds as one tensor of its shape -> the folder's name for it."""
@@ -150,19 +161,25 @@ def _names_in(path: Path) -> list[str]:
         return list(shard.keys())
 
 
-def _rewrite(source: Path, target: str, changed: dict[str, Tensor]) -> None:
+def _rewrite(source: Path, target: str, changed: dict[str, Callable[[], Tensor]]) -> None:
+    """One tensor after the other, in the package's order, which keeps each aligned."""
     from safetensors import safe_open
-    from safetensors.torch import save_file
 
     with safe_open(source, "pt") as shard:
         metadata = _metadata_to_keep(shard)
         tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
-    for name in tensors.keys() & changed.keys():
-        old, new = tensors[name], changed[name]
+
+    def made(name: str) -> Tensor:
+        old = tensors[name]
+        if name not in changed:
+            return old
+        new = changed[name]()
         if old.shape != new.shape:
             raise Error(f"hf: {name} is {tuple(old.shape)} in {source}, but {tuple(new.shape)} in the model")
-        tensors[name] = new.to(old.dtype).contiguous()
-    save_file(tensors, target, metadata=metadata or None)
+        return new.to(old.dtype)
+
+    order = sorted(tensors, key=lambda name: (-tensors[name].element_size(), name))
+    write_safetensors(target, [(name, tensors[name], partial(made, name)) for name in order], metadata)
 
 
 def _metadata_to_keep(shard: Any) -> dict[str, str]:
@@ -174,7 +191,7 @@ def _metadata_to_keep(shard: Any) -> dict[str, str]:
     return {key: value for key, value in stored if not key.startswith("adascale.")}
 
 
-def _compare(source: Path, written: str, changed: dict[str, Tensor]) -> None:
+def _compare(source: Path, written: str, changed: dict[str, Callable[[], Tensor]]) -> None:
     from safetensors import safe_open
 
     with safe_open(source, "pt") as shard, safe_open(written, "pt") as file:
@@ -183,5 +200,5 @@ def _compare(source: Path, written: str, changed: dict[str, Tensor]) -> None:
             raise Error(f"{written}: got other metadata than was written")
         for name in file.keys():  # noqa: SIM118  not a dict
             old = shard.get_tensor(name)
-            expected = changed[name].to(old.dtype) if name in changed else old
+            expected = changed[name]().to(old.dtype) if name in changed else old
             expect_same(written, name, file.get_tensor(name), expected)

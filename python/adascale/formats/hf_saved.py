@@ -76,7 +76,8 @@ class SavedWriter:
     def _state(self, model: QuantizedModel) -> dict[str, Tensor]:
         """What is given to be saved."""
         state = dict(self._model.state_dict())
-        state.update((name, value) for names, value in model.changed_values() for name in names)
+        for names, make in model.changed_values():
+            state.update(dict.fromkeys(names, make()))
         for name in self._model._keys_to_ignore_on_save or ():
             state.pop(name, None)
         return state

@@ -68,7 +68,8 @@ class QuantizedModel:
     tensors: Callable[[], dict[str, Tensor]]
     encode: Callable[[int], Encoding]  # of the weight with that index
     changed: list[list[str]]  # names of the tensors that differ from the model's, tied ones together
-    changed_values: Callable[[], list[tuple[list[str], Tensor]]]
+    # The same with functions that make their values: those of a large model do not fit in memory together.
+    changed_values: Callable[[], list[tuple[list[str], Callable[[], Tensor]]]]
 
 
 # Of the model and of the place of each file, by its name in the folder.
