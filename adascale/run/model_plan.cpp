@@ -26,20 +26,20 @@ std::vector<std::string> layers_outside_blocks(const Program& program, const std
   return names;
 }
 
-SimOptions sim_options_of(const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
+SimOptions sim_options_of(const QuantizeRequest& request, FitGrid fit_grid) {
   SimOptions options = request.sim;
   options.quant_scheme = quant_scheme_from(request.scheme);
-  options.in_place = in_place;
   options.fit_grid = std::move(fit_grid);
   return options;
 }
 
 }  // namespace
 
-ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid) {
-  SimOptions options = sim_options_of(request, in_place, std::move(fit_grid));
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid) {
+  SimOptions options = sim_options_of(request, std::move(fit_grid));
+  options.on_demand = true;
   // Before ids are taken; the sim finds those that stay once more and keeps the list.
-  if (options.fold_batch_norms) fold_batch_norms(program, in_place);
+  if (options.fold_batch_norms) fold_batch_norms(program, /*in_place=*/!is_shared);
   std::vector<Block> blocks = blocks_to_train(program, request.training);
   std::vector<std::string> outside = layers_outside_blocks(program, blocks);
   LayerConfig& settings = options.layer_config;
@@ -52,7 +52,7 @@ ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_pl
 
 ModelPlan plan_part(Program program, const std::string& path, const QuantizeRequest& request,
                     FitGrid fit_grid) {
-  SimOptions options = sim_options_of(request, /*in_place=*/false, std::move(fit_grid));
+  SimOptions options = sim_options_of(request, std::move(fit_grid));
   options.is_part = true;
   QuantizationSimModel sim(std::move(program), std::move(options));
   std::vector<Block> blocks = blocks_matching(sim.program(), {glob_of(path)});

@@ -17,9 +17,9 @@ struct ModelPlan {
 };
 
 /// Finds the blocks, sets the layers outside them to `outside_bw` bits (the user's layer settings come
-/// later and win) and places the quantizers. `in_place`: nobody else has the program, so that its weights
-/// may be overwritten instead of copied. Throws as QuantizationSimModel does.
-ModelPlan plan_model(Program program, const QuantizeRequest& request, bool in_place, FitGrid fit_grid = {});
+/// later and win) and places the quantizers, whose weights are dequantized on demand. `is_shared`: somebody else
+/// has the program's tensors too, so that batch norms are folded into copies. Throws as QuantizationSimModel does.
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid = {});
 /// The same for the program of one module, which is its block. Patterns of layer settings may match nothing.
 ModelPlan plan_part(Program program, const std::string& path, const QuantizeRequest& request,
                     FitGrid fit_grid);

@@ -16,7 +16,7 @@ struct QuantizeRequest {
   QuantizeRequest();
   std::string model;  ///< what a door opens: a path or a name
   DataRequest data;
-  SimOptions sim;  ///< but for quant_scheme (see scheme), fit_grid, in_place and is_part
+  SimOptions sim;  ///< but for quant_scheme (see scheme), fit_grid, in_place, on_demand and is_part
   std::string scheme;
   int64_t outside_bw = kOffBits;
   AdaScaleOptions training;          ///< without epochs and iterations: the recipe's own budget

@@ -111,7 +111,7 @@ void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<C
   plan.batches = cut_batches(opened, data);
   plan.request = settled(std::move(plan.request), opened);
   plan.parts.push_back(
-      plan_model(std::move(opened.program), plan.request, !opened.is_shared, fit_grids(formats)));
+      plan_model(std::move(opened.program), plan.request, opened.is_shared, fit_grids(formats)));
   const ModelPlan& model = plan.parts.front();
   check_has_blocks(model, plan.request.model);
   plan.training = plan_training(model.sim, model.blocks, plan.batches.inputs, plan.request.training);

@@ -32,9 +32,22 @@ ActivationEncoding encoding_of(const Range& range, int bits, bool symmetric) {
 
 }  // namespace
 
-Calibration::Calibration(const Program& program, size_t quantizers, const MakeAnalyzer& make_analyzer)
-    : program_(program), seen_(quantizers), off_reasons_(quantizers) {
+Calibration::Calibration(const Program& program, size_t quantizers, const MakeAnalyzer& make_analyzer,
+                         int64_t kept_bytes)
+    : program_(program), kept_bytes_(kept_bytes), seen_(quantizers), off_reasons_(quantizers) {
   for (size_t i = 0; i < quantizers; ++i) analyzers_.push_back(make_analyzer());
+}
+
+at::Tensor Calibration::weight(int32_t index, const std::function<at::Tensor()>& find) {
+  const auto kept = weights_.find(index);
+  if (kept != weights_.end()) return kept->second;
+  at::Tensor found = find();
+  const auto bytes = static_cast<int64_t>(found.nbytes());
+  if (bytes <= kept_bytes_) {
+    kept_bytes_ -= bytes;
+    weights_.emplace(index, found);
+  }
+  return found;
 }
 
 void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, const at::Tensor& x) {

@@ -8,6 +8,17 @@
 
 namespace adascale {
 
+namespace {
+
+/// A copy of the model's weights is what the end makes, unless it folds in place or on demand: then some of them.
+int64_t bytes_to_keep(const Program& program, const SimOptions& options) {
+  int64_t bytes = 0;
+  for (const auto& [name, tensor] : program.state) bytes += static_cast<int64_t>(tensor.nbytes());
+  return options.in_place || options.on_demand ? bytes / 4 : bytes;
+}
+
+}  // namespace
+
 CalibrationSteps::CalibrationSteps(QuantizationSimModel& sim) : sim_(sim) {}
 
 void CalibrationSteps::begin() {
@@ -15,8 +26,8 @@ void CalibrationSteps::begin() {
   ADA_CHECK(!body.recorded, "compute_encodings: called while a forward function is being recorded");
   ADA_CHECK(!body.calibration, "compute_encodings: called within another compute_encodings");
   const RangeScheme& scheme = range_scheme(to_string(body.options.quant_scheme));
-  body.calibration =
-      std::make_unique<Calibration>(body.program, body.activations.size(), scheme.make_analyzer);
+  body.calibration = std::make_unique<Calibration>(
+      body.program, body.activations.size(), scheme.make_analyzer, bytes_to_keep(body.program, body.options));
 }
 
 int64_t CalibrationSteps::calls() const {
@@ -32,11 +43,13 @@ void CalibrationSteps::end() {
   QuantizationSimModel::Body& body = *sim_.body_;
   ADA_CHECK(body.calibration, "compute_encodings: end without begin");
   std::vector<ActivationQuantizer> activations = body.calibration->finish(body.activations);
+  body.calibration->forget_weights();
   std::vector<Folding> rest;
   for (int32_t i = 0; i < static_cast<int32_t>(body.weights.size()); ++i) {
     if (body.weights[i].encoding) continue;
     rest.push_back({i, sim_.weight_encoding(i), {}});
-    if (!body.options.in_place) rest.back().values = body.values_of(i, rest.back().encoding);
+    if (!body.options.in_place && !body.options.on_demand)
+      rest.back().values = body.values_of(i, rest.back().encoding);
   }
   for (Folding& folding : rest) {
     if (body.options.in_place) folding.values = body.values_of(folding.weight, folding.encoding);

@@ -69,6 +69,8 @@ struct SimOptions {
   bool is_part = false;         ///< of a model captured in parts: layer_config may name layers of other parts
   std::string device = "auto";  ///< of the computation: auto (where the parameters are), or a torch device
   bool in_place = false;        ///< fold into the program's own tensors instead of new ones
+  /// Fold into no tensor: a folded weight is dequantized from its codes each time it is read.
+  bool on_demand = false;
 };
 
 /// One line per option: flag, JSON key, Python keyword, help and limits.

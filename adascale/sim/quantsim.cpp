@@ -2,11 +2,13 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/empty.h>
 
 #include <algorithm>
 
 #include "adascale/core/error.h"
 #include "adascale/quant/fake_quantize.h"
+#include "adascale/quant/slices.h"
 #include "adascale/sim/calibration_steps.h"
 #include "adascale/sim/describe.h"
 #include "adascale/sim/quantsim_body.h"
@@ -74,7 +76,16 @@ Outputs QuantizationSimModel::call(const Inputs& inputs) {
   if (!body.calibration) return run(inputs);
   body.calibration->count_call();
   RunHooks hooks;
-  hooks.load_state = [this](ValueId value) { return load_state(value, SimMode::kWeightsOnly); };
+  hooks.load_state = [this, &body](ValueId value) {
+    const int32_t weight = body.weight_by_value[value];
+    const bool is_held = weight != kNone && body.weights[weight].encoding && !body.options.on_demand;
+    if (weight == kNone || is_held) return load_state(value, SimMode::kWeightsOnly);
+    // Where the parameter is: a device may have no room for all of them.
+    return body.calibration->weight(weight, [&] {
+      const auto device = state(body.weights[weight].layer.parameters.front()).device();
+      return dequantized_weight(weight).to(device);
+    });
+  };
   hooks.transform = [&body](ValueId value, const at::Tensor& x) {
     const int32_t index = body.activation_by_value[value];
     if (index != kNone) body.calibration->observe(index, body.activations[index], x);
@@ -106,6 +117,10 @@ void QuantizationSimModel::compute_encodings(const std::function<void(Quantizati
 }
 
 at::Tensor QuantizationSimModel::state(const std::string& name) const {
+  if (const auto found = body_->on_demand.find(name); found != body_->on_demand.end()) {
+    const at::NoGradGuard no_grad;
+    return body_->values_of(found->second, *body_->weights[found->second].encoding);
+  }
   const auto folded = body_->folded.find(name);
   return folded == body_->folded.end() ? body_->program.state.at(name) : folded->second;
 }
@@ -124,8 +139,14 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   const at::NoGradGuard no_grad;
   const at::Tensor w = state(name).detach().to(program().device);
   const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
-  const at::Tensor split = split_groups(w.to(at::kFloat), weight.grid);
-  return join_groups(fake_quantize(split, affine, weight.grid), w.sizes()).to(w.scalar_type());
+  const Slices slices(w.sizes(), weight.grid);
+  const at::Tensor values = at::empty(w.sizes(), w.options());
+  for (size_t i = 0; i < slices.count(); ++i) {
+    const at::Tensor slice = slices.weight(w, i), split = split_groups(slice.to(at::kFloat), weight.grid);
+    slices.weight(values, i).copy_(
+        join_groups(fake_quantize(split, slices.affine(affine, i), weight.grid), slice.sizes()));
+  }
+  return values;
 }
 
 Encoding QuantizationSimModel::weight_encoding(int32_t index) const {

@@ -63,7 +63,7 @@ void QuantizationSimModel::Body::index_quantizers() {
 
 void QuantizationSimModel::Body::check_versions() const {
   for (const auto& [name, tensor] : program.state) {
-    if (folded.contains(name)) continue;  // the sim has its own tensor
+    if (folded.contains(name) || on_demand.contains(name)) continue;  // the sim has values of its own
     ADA_CHECK(version_of(tensor) == versions.at(name),
               "{}: the tensor was changed after the simulation was made, and they share it; make a new one",
               name);
@@ -103,6 +103,8 @@ void QuantizationSimModel::Body::put(Folding folding, bool trained) {
     if (tensor.const_data_ptr() != own.const_data_ptr() || tensor.sizes() != own.sizes()) continue;
     if (options.in_place)
       versions[name] = version_of(tensor);
+    else if (options.on_demand)
+      on_demand[name] = folding.weight;
     else
       folded[name] = folding.values;
   }

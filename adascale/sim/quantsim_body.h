@@ -26,6 +26,7 @@ struct QuantizationSimModel::Body {
   std::vector<ActivationQuantizer> activations;
   std::vector<int32_t> weight_by_value, activation_by_value;  // kNone where there is no quantizer
   std::unordered_map<std::string, at::Tensor> folded;         // the present parameters, where they differ
+  std::unordered_map<std::string, int32_t> on_demand;         // or the weights that they are dequantized from
   std::unordered_map<std::string, int64_t> versions;  // of each of the program's tensors when last seen
   std::unique_ptr<Interpreter> interpreter;
   std::unique_ptr<Calibration> calibration;

@@ -12,8 +12,15 @@ SimEditor::SimEditor(QuantizationSimModel& sim) : sim_(sim) {}
 
 void SimEditor::fold(int32_t index, Encoding encoding, bool trained) {
   const at::NoGradGuard no_grad;
-  const at::Tensor values = sim_.body_->values_of(index, encoding);
-  sim_.body_->put({index, std::move(encoding), values}, trained);
+  at::Tensor values;
+  if (!sim_.options().on_demand) values = sim_.body_->values_of(index, encoding);
+  sim_.body_->put({index, std::move(encoding), std::move(values)}, trained);
+}
+
+void SimEditor::move_encoding(int32_t index, Encoding same) {
+  QuantizedWeight& weight = sim_.body_->weights[index];
+  ADA_ASSERT(weight.encoding && weight.encoding->codes.sizes() == same.codes.sizes(), "another encoding");
+  weight.encoding = std::move(same);
 }
 
 void SimEditor::set_training(std::map<std::string, std::string> training) {
@@ -60,6 +67,7 @@ void SimEditor::turn_off_weight(int32_t index) {
   ADA_ASSERT(!sim_.body_->weights[index].encoding, "a decided weight cannot be left out");
   sim_.body_->unquantized.excluded.push_back(sim_.body_->weights[index].layer);
   sim_.body_->weights.erase(sim_.body_->weights.begin() + index);
+  for (auto& [name, weight] : sim_.body_->on_demand) weight -= weight > index ? 1 : 0;
   sim_.body_->index_weights();
 }
 

@@ -13,8 +13,11 @@ class SimEditor {
   /// `sim` must outlive it.
   explicit SimEditor(QuantizationSimModel& sim);
 
-  /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter.
+  /// Decides a layer: keeps the encoding and puts its dequantized values into the parameter, unless they are
+  /// made on demand.
   void fold(int32_t weight, Encoding encoding, bool trained);
+  /// Replaces a decided layer's encoding by an equal one whose tensors are elsewhere: in a mapped file.
+  void move_encoding(int32_t weight, Encoding same);
   void set_training(std::map<std::string, std::string> training);
 
   /// The original weight. Throws (user) if it is gone: folding in place overwrites it.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <bit>
 
+#include "adascale/core/kept_memory.h"
 #include "adascale/device/traits.h"
 
 namespace adascale {
@@ -23,6 +24,13 @@ int64_t pinned_bytes(const at::Tensor& tensor) {
 at::Tensor on_host(const at::Tensor& tensor, bool pinned) {
   const auto options = tensor.options().device(at::kCPU).pinned_memory(pinned);
   return at::empty_strided(tensor.sizes(), tensor.strides(), options).copy_(tensor);
+}
+
+/// Without what an expanded tensor repeats; dense.
+at::Tensor dense_base(at::Tensor tensor) {
+  for (int64_t dim = 0; dim < tensor.dim(); ++dim)
+    if (tensor.stride(dim) == 0 && tensor.size(dim) > 1) tensor = tensor.narrow(dim, 0, 1);
+  return tensor.is_non_overlapping_and_dense() ? tensor : tensor.contiguous();
 }
 
 }  // namespace
@@ -63,9 +71,25 @@ at::Tensor ActivationStore::bring(const at::Tensor& tensor, c10::Device device) 
   return comes ? count(device_, tensor.to(device), bytes) : tensor;
 }
 
+/// glibc cannot use a freed chunk again for an aligned one of the same size: what activations leave is given back.
+void ActivationStore::return_holes(int64_t bytes) {
+  constexpr int64_t kOften = 64 << 20;
+  seen_ += bytes;
+  if (seen_ < kOften) return;
+  seen_ = 0;
+  KeptMemory::give_back();
+}
+
 at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return tensor;
+  const at::Tensor base = dense_base(tensor);
+  const at::Tensor kept = keep_dense(base);
+  return base.sizes() == tensor.sizes() ? kept : kept.expand(tensor.sizes());
+}
+
+at::Tensor ActivationStore::keep_dense(const at::Tensor& tensor) {
   const int64_t bytes = bytes_of(tensor);
-  if (bytes == 0 || !tensor.is_non_overlapping_and_dense()) return tensor;
+  if (tensor.is_cpu()) return_holes(bytes);
   if (!tensor.is_cpu() && has_room(device_, bytes)) return count(device_, tensor, bytes);
   const bool pins = traits_of(tensor.device()).pins_memory;
   const int64_t taken = pins ? pinned_bytes(tensor) : bytes;

@@ -18,7 +18,7 @@ class ActivationStore {
   explicit ActivationStore(int64_t host_bytes, int64_t device_bytes = 0);
 
   /// The same values, kept by the store: the tensor's own memory or a copy in the next place with
-  /// room. Views that repeat memory stay unchanged and do not count.
+  /// room. What an expanded tensor repeats is kept once.
   at::Tensor keep(const at::Tensor& tensor);
   /// A tensor that waits elsewhere, moved to the device if its budget has room; otherwise unchanged.
   at::Tensor bring(const at::Tensor& tensor, c10::Device device);
@@ -34,7 +34,11 @@ class ActivationStore {
   static bool has_room(const SharedBudget& budget, int64_t bytes);
   static at::Tensor count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes);
 
+  at::Tensor keep_dense(const at::Tensor& tensor);
+  void return_holes(int64_t bytes);
+
   SharedBudget host_, device_;
+  int64_t seen_ = 0;  ///< bytes, since memory was given back
   std::shared_ptr<ScratchFile> file_;
 };
 

@@ -88,6 +88,7 @@ struct Run {
   AdaScaleReport report;
   RunProgress progress;
   std::vector<Step> steps = {};
+  std::vector<bool> trains = {};         ///< by step: whether it has weights to train
   std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
 
   void train();
@@ -99,7 +100,7 @@ struct Run {
   std::optional<SavedBlock> finished(size_t index);
   BlockReport repeat(size_t index, SavedBlock saved);
   void freeze(size_t index, const SavedBlock& decided);
-  static bool has_weights(const Step& step);
+  void move_to_checkpoint(const BlockJob& job);
   int64_t blocks_to_train_after(size_t index) const;
   RunProgress::Steps planned_steps() const;
 };
@@ -138,6 +139,7 @@ AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSou
 }
 
 void Run::train() {
+  for (const Step& step : steps) trains.push_back(!weights_to_train(step.sim, step.block).empty());
   size_t index = 0;
   try {
     for (; index < steps.size(); ++index) visit(index);
@@ -153,7 +155,7 @@ void Run::visit(size_t index) {
   bool is_new = false;
   if (is_reached(index)) {
     std::optional<SavedBlock> saved = finished(index);
-    is_new = !saved && has_weights(steps[index]);
+    is_new = !saved && trains[index];
     report.blocks.push_back(saved ? repeat(index, std::move(*saved)) : decide(prepare(index)));
   }
   source.leave(index);
@@ -161,13 +163,9 @@ void Run::visit(size_t index) {
   progress.end(is_new);
 }
 
-bool Run::has_weights(const Step& step) {
-  return !weights_to_train(step.sim, step.block).empty();
-}
-
 /// Others take no time beside them.
 int64_t Run::blocks_to_train_after(size_t index) const {
-  return std::count_if(steps.begin() + static_cast<int64_t>(index) + 1, steps.end(), has_weights);
+  return std::count(trains.begin() + static_cast<int64_t>(index) + 1, trains.end(), true);
 }
 
 /// Of a block, before one is finished.
@@ -229,7 +227,18 @@ BlockReport Run::decide(const BlockJob& job) {
   if (!decided.ran_in_training) source.run_quant(job.index, {});
   decided.report.seconds = seconds_since(begin);
   checkpoint.write(job.index, decided);
+  if (checkpoint.is_kept() && job.sim.options().on_demand) move_to_checkpoint(job);
   return std::move(decided.report);
+}
+
+/// The codes leave memory: from now on they are read from the file that was just written.
+void Run::move_to_checkpoint(const BlockJob& job) {
+  std::vector<ExpectedWeight> expected;
+  for (const int32_t weight : job.weights) expected.push_back(expected_weight(job.sim, weight));
+  SavedBlock written = checkpoint.written(job.index, expected);
+  SimEditor editor(steps[job.index].sim);
+  for (size_t i = 0; i < job.weights.size(); ++i)
+    editor.move_encoding(job.weights[i], std::move(written.encodings[i]));
 }
 
 /// The block as an interrupted run left it.

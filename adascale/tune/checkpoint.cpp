@@ -222,6 +222,10 @@ void Checkpoint::write(size_t block, const SavedBlock& saved) {
   folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
 }
 
+SavedBlock Checkpoint::written(size_t block, const std::vector<ExpectedWeight>& weights) const {
+  return read_block(folder_->file(name_of(block)), weights);
+}
+
 bool keeps_blocks(const AdaScaleOptions& options) {
   return !options.checkpoint_dir.empty() && options.checkpoint_dir != "none";
 }

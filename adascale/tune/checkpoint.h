@@ -29,6 +29,9 @@ class Checkpoint {
   std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
+  bool is_kept() const { return folder_ != nullptr; }
+  /// What was written, its codes in the mapped file. Throws (user) where it cannot be read.
+  SavedBlock written(size_t block, const std::vector<ExpectedWeight>& weights) const;
 
  private:
   struct Folder;

@@ -9,7 +9,7 @@ at::Tensor LoadedState::get(ValueId value) {
   // No other owner: it was computed, or copied to the device.
   const bool is_own = there.storage().use_count() == 1;
   const auto bytes = is_own ? static_cast<int64_t>(there.nbytes()) : 0;
-  if (used_ + bytes > budget_) return there;
+  if (used_ > 0 && used_ + bytes > budget_) return there;
   used_ += bytes;
   return kept_[value] = there;
 }

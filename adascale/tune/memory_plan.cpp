@@ -16,7 +16,7 @@ constexpr int64_t kCaution = 2;
 
 /// Bytes of the weights that a run folds: new tensors beside the model's own, on its device.
 int64_t folded_bytes(const QuantizationSimModel& sim) {
-  if (sim.options().in_place) return 0;
+  if (sim.options().in_place || sim.options().on_demand) return 0;
   int64_t bytes = 0;
   for (const QuantizedWeight& weight : sim.weights()) {
     const at::Tensor own = sim.state(weight.layer.parameters.front());

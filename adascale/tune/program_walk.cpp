@@ -3,6 +3,7 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "adascale/core/passes.h"
@@ -13,8 +14,18 @@
 namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                         const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
+    : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes, /*has_one_input=*/true) {}
+
+ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                          const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
                          ActivationStore store, int64_t state_bytes)
+    : ProgramWalk(sim, blocks, fp_batches, quant_batches, std::move(store), state_bytes,
+                  /*has_one_input=*/false) {}
+
+ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                         const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
+                         ActivationStore store, int64_t state_bytes, bool has_one_input)
     : sim_(sim),
       blocks_(blocks),
       store_(std::move(store)),
@@ -23,7 +34,7 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
                    [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
   fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
   quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
-  cut_stages();
+  cut_stages(has_one_input);
   if (sim.options().in_place)
     for (const QuantizedWeight& weight : sim.weights())
       folded_storages_.insert(sim.program().state.at(weight.layer.parameters.front()).storage().data());
@@ -73,25 +84,61 @@ std::vector<ValueId> needs_of(const Program& program, const Dataflow& flow, cons
   return needs;
 }
 
-/// The nodes of each stage: those that a block needs and no earlier stage ran, then the block's.
-std::vector<std::vector<NodeId>> stages_of(const Program& program, const std::vector<Block>& blocks) {
-  const Dataflow flow(program);
+/// By node: whether both streams may have one result of it. No quantized weight reaches it, nor an input that they
+/// have each of their own, and nothing writes in place into what it reads or makes.
+std::vector<bool> shared_nodes(const QuantizationSimModel& sim, const Dataflow& flow, bool has_one_input) {
+  const Program& program = sim.program();
+  std::vector<bool> is_own(program.values.size()), is_overwritten(program.values.size());
+  std::unordered_set<const void*> weights;  // a buffer may show one under another name
+  for (const QuantizedWeight& weight : sim.weights())
+    weights.insert(program.state.at(weight.layer.parameters.front()).storage().data());
+  for (const ProgramInput& input : program.inputs) {
+    const auto state = program.state.find(input.name);
+    if (input.kind != ProgramInput::Kind::kUser && state != program.state.end() &&
+        weights.contains(state->second.storage().data()))
+      is_own[input.value] = true;
+  }
+  for (const ProgramInput* input : program.user_inputs())
+    if (input->value != kNone && !has_one_input) is_own[input->value] = true;
+  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node)
+    for (const ValueId value : flow.overwrites(node)) is_overwritten[flow.storage_root(value)] = true;
+  std::vector<bool> is_shared(program.nodes.size());
+  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node) {
+    std::vector<ValueId> touched = program.nodes[node].reads();
+    const std::vector<ValueId> made = program.nodes[node].writes();
+    touched.insert(touched.end(), made.begin(), made.end());
+    is_shared[node] = std::none_of(touched.begin(), touched.end(), [&](ValueId value) {
+      return is_own[value] || is_overwritten[flow.storage_root(value)];
+    });
+    for (const ValueId value : made) is_own[value] = !is_shared[node];
+  }
+  return is_shared;
+}
+
+/// The nodes of each stage: those that a block needs and no earlier stage ran, shared ones first, then the block's.
+std::vector<std::vector<NodeId>> stages_of(const Program& program, const Dataflow& flow,
+                                           const std::vector<Block>& blocks,
+                                           const std::vector<bool>& is_shared) {
   std::vector<std::vector<NodeId>> stages;
   std::set<NodeId> done;
   for (const Block& block : blocks) {
     done.insert(block.nodes.begin(), block.nodes.end());
-    stages.push_back(flow.ancestors(needs_of(program, flow, block), done));
-    done.insert(stages.back().begin(), stages.back().end());
-    stages.push_back(block.nodes);
+    std::vector<NodeId> needs = flow.ancestors(needs_of(program, flow, block), done), own;
+    done.insert(needs.begin(), needs.end());
+    std::copy_if(needs.begin(), needs.end(), std::back_inserter(own),
+                 [&](NodeId node) { return !is_shared[node]; });
+    std::erase_if(needs, [&](NodeId node) { return !is_shared[node]; });
+    stages.insert(stages.end(), {std::move(needs), std::move(own), block.nodes});
   }
   return stages;
 }
 
 }  // namespace
 
-void ProgramWalk::cut_stages() {
+void ProgramWalk::cut_stages(bool has_one_input) {
   const Program& program = sim_.program();
-  const auto stages = stages_of(program, blocks_);
+  const Dataflow flow(program);
+  const auto stages = stages_of(program, flow, blocks_, shared_nodes(sim_, flow, has_one_input));
   const int count = static_cast<int>(stages.size());
   std::vector<int> last_stage(program.values.size(), -1), made_in(program.values.size(), -1);
   for (int stage = 0; stage < count; ++stage) {
@@ -103,7 +150,7 @@ void ProgramWalk::cut_stages() {
   // The loss compares a block's outputs, whether or not a later stage reads them.
   for (int block = 0; block < static_cast<int>(blocks_.size()); ++block)
     for (const ValueId value : blocks_[block].activations_out)
-      last_stage[value] = std::max(last_stage[value], 2 * block + 2);
+      last_stage[value] = std::max(last_stage[value], kPlaces * (block + 1));
 
   for (int stage = 0; stage < count; ++stage) {
     std::vector<ValueId> wanted, last_read;
@@ -111,7 +158,7 @@ void ProgramWalk::cut_stages() {
       if (made_in[value] == stage && last_stage[value] > stage) wanted.push_back(value);
       if (made_in[value] < stage && last_stage[value] == stage) last_read.push_back(value);
     }
-    stages_.push_back({Interpreter(program, stages[stage], wanted), last_read});
+    stages_.push_back({Interpreter(program, flow, stages[stage], wanted), last_read});
   }
 }
 
@@ -142,6 +189,7 @@ class Borrowed {
 
 void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
                             const char* name, const Watch& watch) {
+  if (stage.interpreter.nodes().empty()) return;
   const at::NoGradGuard no_grad;
   const std::vector<ValueId>& feeds = stage.interpreter.feeds();
   CopyAhead ahead(sim_.program().device, [&](int64_t batch) { return tensors_of(feeds, stream[batch]); });
@@ -186,8 +234,16 @@ void ProgramWalk::drop_dead(const Stage& stage) {
       for (const ValueId value : stage.last_read) environment.erase(value);
 }
 
+void ProgramWalk::run_shared(const Stage& stage) {
+  run_stage(stage, fp_, fp_hooks_, kBetweenBlocks);
+  for (size_t batch = 0; batch < fp_.size(); ++batch)
+    for (const ValueId value : stage.interpreter.wanted()) quant_[batch].set(value, fp_[batch].get(value));
+  drop_dead(stage);
+}
+
 void ProgramWalk::reach(size_t block) {
-  const Stage& stage = stages_[2 * block];
+  run_shared(stage_of(block, kShared));
+  const Stage& stage = stage_of(block, kNeeds);
   run_stage(stage, fp_, fp_hooks_, kBetweenBlocks);
   fp_state_.forget();
   run_stage(stage, quant_, quant_hooks_, kBetweenBlocks);
@@ -195,28 +251,23 @@ void ProgramWalk::reach(size_t block) {
 }
 
 void ProgramWalk::run_fp(size_t block, const Watch& watch) {
-  run_stage(stages_[2 * block + 1], fp_, fp_hooks_, kFloatOutputs, watch);
+  run_stage(stage_of(block, kBlock), fp_, fp_hooks_, kFloatOutputs, watch);
   fp_state_.forget();
   if (sim_.options().in_place) keep_float_weights(block);
 }
 
 void ProgramWalk::leave(size_t block) {
-  drop_dead(stages_[2 * block + 1]);
+  drop_dead(stage_of(block, kBlock));
 }
 
 namespace {
 
 /// By any node: a norm or a matmul that shares a layer's weight needs the FP weight as a layer does.
 bool is_read_outside(const Program& program, const Layer& layer, const std::set<NodeId>& inside) {
-  const auto reads = [&](NodeId node) {
-    const auto read = program.nodes[node].reads();
-    return std::any_of(layer.weights.begin(), layer.weights.end(), [&](ValueId weight) {
-      return std::find(read.begin(), read.end(), weight) != read.end();
-    });
-  };
-  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node)
-    if (!inside.contains(node) && reads(node)) return true;
-  return false;
+  return std::any_of(layer.weights.begin(), layer.weights.end(), [&](ValueId weight) {
+    const std::vector<NodeId>& users = program.values[weight].users;
+    return std::any_of(users.begin(), users.end(), [&](NodeId node) { return !inside.contains(node); });
+  });
 }
 
 }  // namespace
@@ -236,7 +287,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
   if (!hooks.load_state) quant_state_.forget();  // weights were folded since
-  run_stage(stages_[2 * block + 1], quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs);
+  run_stage(stage_of(block, kBlock), quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs);
 }
 
 }  // namespace adascale

@@ -13,15 +13,15 @@
 namespace adascale {
 
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the
-/// further nodes the second one needs, and so on. Per batch and stream, `store` only keeps the
+/// further nodes the second one needs, and so on. Needs that no quantized weight reaches (masks, rotary
+/// tables) are a stage of their own, which runs once for both streams. Per batch and stream, `store` only keeps the
 /// values that a later stage reads; they and the state are moved to the program's device when a
 /// stage reads them. Up to `state_bytes` of the state stay there until the stage ends.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
-      : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes) {}
+              const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes);
   /// With separate inputs for the two streams, equally many: a program that is a part
   /// of a model.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
@@ -33,7 +33,7 @@ class ProgramWalk : public InputSource {
   void run_fp(size_t block, const Watch& watch = {}) override;
   void run_quant(size_t block, const RunHooks& hooks = {}) override;
   void leave(size_t block) override;
-  const Interpreter& interpreter(size_t block) const override { return stages_[2 * block + 1].interpreter; }
+  const Interpreter& interpreter(size_t block) const override { return stage_of(block, kBlock).interpreter; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }
   at::Tensor quant_state(ValueId value) override { return quant_state_.get(value); }
@@ -44,7 +44,13 @@ class ProgramWalk : public InputSource {
     std::vector<ValueId> last_read;  ///< no later stage reads them
   };
 
-  void cut_stages();
+  ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+              const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
+              ActivationStore store, int64_t state_bytes, bool has_one_input);
+  enum Place { kShared, kNeeds, kBlock, kPlaces };
+  const Stage& stage_of(size_t block, Place place) const { return stages_[kPlaces * block + place]; }
+  void cut_stages(bool has_one_input);
+  void run_shared(const Stage& stage);
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
   at::Tensor load_fp(ValueId value) const;
   void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
@@ -55,7 +61,7 @@ class ProgramWalk : public InputSource {
 
   const QuantizationSimModel& sim_;
   const std::vector<Block>& blocks_;
-  std::vector<Stage> stages_;  ///< 2 i: the needs of block i; 2 i + 1: block i
+  std::vector<Stage> stages_;  ///< for each block one of each place
   ActivationStore store_;
   std::vector<Environment> fp_, quant_;
   RunHooks fp_hooks_, quant_hooks_;

@@ -196,7 +196,7 @@ Encoding encoding_from(const std::string& path, size_t index, const OrderedJson&
   const std::string own = fmt::format("{}.", index), part = own + "part.";
   Encoding encoding{.name = json.at("name"),
                     .grid = weight.grid,
-                    .codes = tensors.at(own + "codes").clone(),
+                    .codes = tensors.at(own + "codes"),
                     .scale = tensors.at(own + "scale").clone(),
                     .offset = tensors.at(own + "offset").clone(),
                     .source_dtype = static_cast<c10::ScalarType>(integer(json.at("dtype"))),
@@ -211,7 +211,7 @@ Encoding encoding_from(const std::string& path, size_t index, const OrderedJson&
 
 /// The file's tensors once its digest is right: what follows may trust them.
 Tensors read_whole(const std::string& path) {
-  std::vector<NamedTensor> tensors = read_safetensors(path);
+  std::vector<NamedTensor> tensors = read_safetensors(path, Mapping::kReadOnly);
   ADA_CHECK(
       !tensors.empty() && tensors.back().name == kDigest && tensors.back().tensor.scalar_type() == at::kByte,
       "{}: has no digest: it is no block of a checkpoint", path);

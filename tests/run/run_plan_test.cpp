@@ -113,7 +113,7 @@ TEST_F(RunPlanTest, WhatTheRunDecidesItselfIsRefused) {
   asked.sim.in_place = true;
   const std::string error = error_of([&] { plan_run(asked, kDoors); });
   EXPECT_HAS(error, "sim.quant_scheme: is not used; set scheme");
-  EXPECT_HAS(error, "sim.in_place, fit_grid, is_part: a run decides them");
+  EXPECT_HAS(error, "sim.in_place, on_demand, fit_grid, is_part: a run decides them");
   asked = request();
   asked.output_dir.clear();
   EXPECT_EQ(error_of([&] { plan_run(asked, kDoors); }), "output_dir: got nothing, expected a folder");

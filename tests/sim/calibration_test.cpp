@@ -24,7 +24,7 @@ class CalibrationOfTwo : public ::testing::Test {
   Program program_ = load_program(model_file("masked"));
   std::vector<ActivationQuantizer> quantizers_ = {{.value = 0, .module = "fc", .port = "input"},
                                                   {.value = 1, .module = "fc", .port = "output", .index = 1}};
-  Calibration calibration_{program_, 2, range_scheme("post_training_tf").make_analyzer};
+  Calibration calibration_{program_, 2, range_scheme("post_training_tf").make_analyzer, 0};
   std::vector<std::string> lines_;
 };
 

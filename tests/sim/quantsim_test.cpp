@@ -156,6 +156,29 @@ TEST(QuantSim, FoldInPlaceWritesTheProgramsTensor) {
   EXPECT_NO_THROW(run(sim, example_input("seed")));
 }
 
+TEST(QuantSim, OnDemandGivesTheSameAndKeepsNoValues) {
+  SimOptions options = kWeights4;
+  options.on_demand = true;
+  QuantizationSimModel sim(load_program(model_file("seed")), options),
+      kept(load_program(model_file("seed")), kWeights4);
+  const std::string name = sim.weights()[0].layer.parameters.front();
+  for (QuantizationSimModel* each : {&sim, &kept}) SimEditor(*each).fold(0, each->weight_encoding(0), false);
+  EXPECT_TRUE(sim.state(name).equal(kept.state(name)));
+  const at::Tensor once = sim.state(name);
+  EXPECT_FALSE(once.is_alias_of(sim.state(name))) << "made for each read";
+  EXPECT_EQ(distance(run(sim, example_input("seed")), run(kept, example_input("seed"))), 0);
+  Encoding elsewhere = *sim.weights()[0].encoding;
+  elsewhere.codes = elsewhere.codes.clone();
+  SimEditor(sim).move_encoding(0, elsewhere);
+  EXPECT_TRUE(sim.dequantized_weight(0).equal(kept.dequantized_weight(0)));
+  sim.compute_encodings([](QuantizationSimModel& model) { model(example_input("seed")); });
+  kept.compute_encodings([](QuantizationSimModel& model) { model(example_input("seed")); });
+  for (const QuantizedWeight& weight : sim.weights()) {
+    const std::string& parameter = weight.layer.parameters.front();
+    EXPECT_TRUE(sim.state(parameter).equal(kept.state(parameter))) << parameter;
+  }
+}
+
 TEST(QuantSim, ARefusalInPlaceLeavesTheBatchNormsUnfolded) {
   const Program given =
       load_program(testing::made_by("graph/make_batch_norms.py", "batch_norms") / "resnet.pt2");
