@@ -1,0 +1,268 @@
+"""Runs of models that do not fit: peak memory of the command's own, and its time.
+
+Weights are random, the same in each layer, in bf16 shards as transformers writes them. Peak memory is
+RssAnon + RssShmem of the process, sampled: what the system cannot drop. Mapped weights are not in it.
+
+    python bench/large.py flat              # 8, 16 and 32 layers of hidden size 1,024
+    python bench/large.py whole             # 32 layers of hidden size 4,096: 16 GB on the disk
+    python bench/large.py plan --layers 80  # --dry-run and inspect alone
+    python bench/large.py experts           # two layers of Qwen3-30B-A3B's shape, 1.2 G weights
+    python bench/large.py evaluate          # 8 x 512 tokens of a vocabulary of 128,256
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from machine import describe_commit, describe_machine
+from safetensors.torch import save_file
+
+SHARD_BYTES = 4 << 30
+
+
+@dataclass(frozen=True)
+class Shape:
+    hidden: int
+    intermediate: int
+    heads: int
+    kv_heads: int
+    vocabulary: int
+    head: int = 128
+    experts: int = 0  # of which each token takes 8
+
+    def layer(self) -> dict[str, torch.Tensor]:
+        """The weights of a layer, by their names in it."""
+        weights = {
+            "self_attn.q_proj": random(self.heads * self.head, self.hidden),
+            "self_attn.k_proj": random(self.kv_heads * self.head, self.hidden),
+            "self_attn.v_proj": random(self.kv_heads * self.head, self.hidden),
+            "self_attn.o_proj": random(self.hidden, self.heads * self.head),
+        }
+        mlp = {
+            "gate_proj": random(self.intermediate, self.hidden),
+            "up_proj": random(self.intermediate, self.hidden),
+            "down_proj": random(self.hidden, self.intermediate),
+        }
+        ones = torch.ones(self.hidden, dtype=torch.bfloat16)
+        norms = {"input_layernorm": ones, "post_attention_layernorm": ones}
+        if not self.experts:
+            return weights | {f"mlp.{name}": weight for name, weight in mlp.items()} | norms
+        weights["mlp.gate"] = random(self.experts, self.hidden)
+        for name in ("q_norm", "k_norm"):
+            norms[f"self_attn.{name}"] = torch.ones(self.head, dtype=torch.bfloat16)
+        for expert in range(self.experts):
+            weights |= {f"mlp.experts.{expert}.{name}": weight for name, weight in mlp.items()}
+        return weights | norms
+
+    def config(self, layers: int) -> dict[str, object]:
+        config: dict[str, object] = {
+            "architectures": ["LlamaForCausalLM"],
+            "model_type": "llama",
+            "hidden_size": self.hidden,
+            "intermediate_size": self.intermediate,
+            "num_attention_heads": self.heads,
+            "num_key_value_heads": self.kv_heads,
+            "head_dim": self.head,
+            "num_hidden_layers": layers,
+            "vocab_size": self.vocabulary,
+            "max_position_embeddings": 8192,
+            "rms_norm_eps": 1e-5,
+            "rope_theta": 500000.0,
+            "tie_word_embeddings": False,
+            "torch_dtype": "bfloat16",
+        }
+        if self.experts:
+            config |= {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"}
+            config |= {"num_experts": self.experts, "num_experts_per_tok": 8}
+            config |= {"moe_intermediate_size": self.intermediate, "norm_topk_prob": True}
+        return config
+
+
+def random(*sizes: int) -> torch.Tensor:
+    return torch.empty(sizes, dtype=torch.bfloat16).normal_(std=0.02)
+
+
+LLAMA_8B = Shape(4096, 14336, 32, 8, 128256)
+LLAMA_70B = Shape(8192, 28672, 64, 8, 128256)
+SMALL = Shape(1024, 3584, 16, 8, 8192, head=64)
+WIDE = Shape(256, 512, 4, 4, 128256, head=64)
+QWEN3_30B = Shape(2048, 768, 32, 4, 8192, experts=128)
+
+
+def make_folder(folder: Path, shape: Shape, layers: int) -> Path:
+    """A model of random weights, made once."""
+    stamp = folder / "made.json"
+    wanted = {"shape": vars(shape), "layers": layers}
+    if stamp.exists() and json.loads(stamp.read_text()) == wanted:
+        return folder
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(0)
+    layer = shape.layer()
+    tensors = {"model.embed_tokens.weight": random(shape.vocabulary, shape.hidden)}
+    for index in range(layers):
+        tensors |= {f"model.layers.{index}.{name}.weight": weight for name, weight in layer.items()}
+    tensors["model.norm.weight"] = torch.ones(shape.hidden, dtype=torch.bfloat16)
+    tensors["lm_head.weight"] = random(shape.vocabulary, shape.hidden)
+    _write_shards(folder, tensors)
+    (folder / "config.json").write_text(json.dumps(shape.config(layers), indent=1))
+    stamp.write_text(json.dumps(wanted))
+    return folder
+
+
+def _write_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
+    shards: list[dict[str, torch.Tensor]] = [{}]
+    size = 0
+    for name, tensor in tensors.items():
+        if shards[-1] and size + tensor.nbytes > SHARD_BYTES:
+            shards.append({})
+            size = 0
+        shards[-1][name] = tensor
+        size += tensor.nbytes
+    places = {}
+    for index, shard in enumerate(shards, 1):
+        file = f"model-{index:05}-of-{len(shards):05}.safetensors"
+        # Layers share their tensors here, which save_file refuses.
+        seen: set[int] = set()
+        own = {}
+        for name, tensor in shard.items():
+            own[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
+            seen.add(tensor.data_ptr())
+        save_file(own, folder / file, metadata={"format": "pt"})
+        places |= dict.fromkeys(shard, file)
+    total = sum(tensor.nbytes for tensor in tensors.values())
+    index = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+
+
+def tokens(path: Path, samples: int, length: int, vocabulary: int) -> Path:
+    torch.manual_seed(1)
+    save_file({"input_ids": torch.randint(vocabulary, (samples, length))}, path)
+    return path
+
+
+def run(*arguments: str) -> tuple[float, float, str]:
+    """Seconds, peak in GiB, and what the command printed."""
+    start = time.monotonic()
+    command = [sys.executable, "-m", "adascale", *arguments]
+    with tempfile.TemporaryFile("w+") as said:
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        peak = 0
+        while process.poll() is None:
+            peak = max(peak, _own_kib(process.pid))
+            time.sleep(0.02)
+        said.seek(0)
+        text = said.read()
+    if process.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: exit status {process.returncode}\n{text}")
+    return time.monotonic() - start, peak / 2**20, text
+
+
+def _own_kib(process: int) -> int:
+    try:
+        lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    except OSError:
+        return 0
+    return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+
+
+def show(name: str, seconds: float, gib: float) -> None:
+    print(f"{name:40} {seconds:8.1f} s {gib:7.2f} GiB", flush=True)
+
+
+def quantize(model: Path, work: Path, vocabulary: int, *more: str) -> tuple[float, float, str]:
+    data = tokens(work / "tokens.safetensors", 2, 256, vocabulary)
+    arguments = [
+        "quantize",
+        str(model),
+        "--data",
+        str(data),
+        "--output-dir",
+        str(work / "out"),
+        "--batch-size",
+        "1",
+    ]
+    arguments += ["--param-bw", "4", "--group-size", "128", "--format", "compressed-tensors"]
+    return run(*arguments, "--iterations", "2", *more)
+
+
+def flat(work: Path, _layers: int) -> None:
+    for layers in (8, 16, 32):
+        model = make_folder(work / f"small-{layers}", SMALL, layers)
+        show(f"{layers} layers of {SMALL.hidden}", *quantize(model, work, SMALL.vocabulary)[:2])
+
+
+def whole(work: Path, layers: int) -> None:
+    model = make_folder(work / f"llama-8b-{layers}", LLAMA_8B, layers)
+    seconds, gib, text = quantize(model, work, LLAMA_8B.vocabulary)
+    print(text[-3000:])
+    show(f"Llama 3 8B's shape, {layers} layers", seconds, gib)
+
+
+def plan(work: Path, layers: int) -> None:
+    model = make_folder(work / f"small-{layers}", SMALL, layers)
+    imports = run("--version")[0]
+    seconds, gib, _ = quantize(model, work, SMALL.vocabulary, "--dry-run")
+    show(f"--dry-run, {layers} layers", seconds, gib)
+    show(f"inspect, {layers} layers", *run("inspect", str(model))[:2])
+    print(f"of these, the program's own start took {imports:.1f} s")
+
+
+def experts(work: Path, _layers: int) -> None:
+    model = make_folder(work / "experts", QWEN3_30B, 2)
+    data = tokens(work / "tokens.safetensors", 2, 512, QWEN3_30B.vocabulary)
+    arguments = [
+        "quantize",
+        str(model),
+        "--data",
+        str(data),
+        "--output-dir",
+        str(work / "out"),
+        "--batch-size",
+        "1",
+    ]
+    arguments += ["--param-bw", "4", "--group-size", "128", "--format", "hf", "--iterations", "2"]
+    seconds, gib, text = run(*arguments)
+    print(text)
+    show("two layers of 128 experts, 1 x 512 tokens", seconds, gib)
+
+
+def evaluate(work: Path, _layers: int) -> None:
+    model = make_folder(work / "wide", WIDE, 2)
+    quantize(model, work, WIDE.vocabulary, "--format", "hf", "--recipe", "rtn")
+    data = tokens(work / "wide.safetensors", 8, 512, WIDE.vocabulary)
+    seconds, gib, text = run("evaluate", str(model), str(work / "out"), "--data", str(data))
+    print(text)
+    show("evaluate, 8 x 512 tokens of 128,256", seconds, gib)
+
+
+ROWS = {"flat": flat, "whole": whole, "plan": plan, "experts": experts, "evaluate": evaluate}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("rows", nargs="+", choices=ROWS)
+    parser.add_argument("--layers", type=int, default=32)
+    parser.add_argument(
+        "--work", type=Path, default=Path("build/large"), help="where folders are made and kept"
+    )
+    arguments = parser.parse_args()
+    arguments.work.mkdir(parents=True, exist_ok=True)
+    print(json.dumps({"commit": describe_commit(Path(__file__).parent), **describe_machine()}))
+    os.environ.setdefault("OMP_NUM_THREADS", "2")
+    for row in arguments.rows:
+        ROWS[row](arguments.work, arguments.layers)
+
+
+if __name__ == "__main__":
+    main()
