@@ -18,6 +18,7 @@ from torch.utils import _pytree as pytree
 
 from .devices import device_of, moved
 from .errors import Error, first_line
+from .layer_traces import check_traces
 from .recurrent import open_lengths
 from .repeated_graph import write_out
 from .repeated_layers import NotAsItsPattern, NotRepeated, all_tensors, find_stacks, shortened
@@ -85,6 +86,8 @@ def _capture_repeated(model: nn.Module, signature: CallSignature) -> Capture | N
         if not stacks:
             return None
         try:
+            if occurrence == 1:
+                check_traces(model, (signature.args, signature.kwargs), stacks)
             with shortened(model, stacks):
                 captured = _capture_now(model, signature)
             graph = write_out(captured.graph, stacks)

@@ -1,8 +1,8 @@
 """Captures a few layers of a deep model in place of all: those of a transformer are alike.
 
 ``torch.export`` takes its time for every layer. A model of 80 is shortened to three while it is captured; the
-graph is then written out for all (repeated_graph.py). A model whose layers are not exactly repeated is
-captured whole.
+graph is then written out for all (repeated_graph.py). A model that does not compute exactly that
+(layer_traces.py) is captured whole.
 """
 
 from collections import Counter
@@ -79,8 +79,8 @@ def _stack_of(path: str, layers: list[nn.Module], occurrence: int) -> Stack | No
 
 
 def _structures(layers: list[nn.Module]) -> list[Any]:
-    """What decides a layer's graph: its modules, their numbers and texts, the shapes of their tensors. A
-    number that counts the layers does not."""
+    """What tells layers of different kinds apart: their modules, these modules' numbers and texts, their
+    tensors' layouts. A number that counts the layers does not."""
     facts = [_facts(layer) for layer in layers]
     counting = {
         place
@@ -98,7 +98,14 @@ def _facts(layer: nn.Module) -> dict[str, Any]:
             if not name.startswith("_") and isinstance(value, int | float | str | torch.dtype | None):
                 facts[f"{path}.{name}"] = value
         for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-            facts[f"{path}.{name}"] = tensor if tensor is None else (tensor.shape, tensor.dtype)
+            is_saved = name not in module._non_persistent_buffers_set
+            facts[f"{path}.{name}"] = tensor is not None and (
+                tensor.shape,
+                tensor.stride(),
+                tensor.dtype,
+                tensor.requires_grad,
+                is_saved,
+            )
     return facts
 
 

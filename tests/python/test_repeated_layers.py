@@ -163,12 +163,66 @@ class AllStates(Model):
         return (self.head(h), *states)
 
 
-class Counts(Model):
-    def forward(self, x: Tensor) -> Tensor:
-        h, mask = self.embed(x), x.sum(-1, keepdim=True) > 0
-        for i in range(9):
-            h = self.layers[i](h, mask)
-        return self.head(h)
+class ByNumber(Model):
+    """A loop that counts; ``numbered`` is one of the cases below."""
+
+    def __init__(self, numbered: str) -> None:
+        super().__init__([Layer(i) for i in range(9)])
+        self.numbered = numbered
+        self.norms = nn.ModuleList(nn.LayerNorm(8) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Any:
+        h, mask, states = self.embed(x), x.sum(-1, keepdim=True) > 0, []
+        other = x.mean(-1, keepdim=True) > 0.5
+        layers = list(self.layers)[:4] if self.numbered == "early exit" else self.layers
+        for i, layer in enumerate(layers):
+            is_fifth = i == 5
+            h = layer(h, other if self.numbered == "mask" and i % 4 == 3 else mask)
+            if is_fifth and self.numbered == "twice":
+                h = layer(h, mask)
+            if is_fifth and self.numbered == "tanh":
+                h = torch.tanh(h)
+            if is_fifth and self.numbered == "output":
+                states.append(h)
+            if self.numbered == "norms" and i < len(self.norms):
+                h = self.norms[i](h)
+        out = self.head(h / len(self.layers) if self.numbered == "length" else h)
+        return (out, *states) if self.numbered == "output" else out
+
+
+class Dilated(nn.Module):
+    def __init__(self, index: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(5, 5, 3, padding="same", dilation=1 + index % 2)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return x + self.conv(x)
+
+
+class Parity(Layer):
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return super().forward(-x if self.layer_idx % 2 else x, mask)
+
+
+def with_function() -> Model:
+    model = Model([Layer(i) for i in range(9)])
+    for index, layer in enumerate(model.layers):
+        layer._act = torch.tanh if index == 4 else torch.relu
+        layer.forward = lambda x, mask, own=layer: own._act(Layer.forward(own, x, mask))
+    return model
+
+
+def tied_inside() -> Model:
+    layers = [Layer(i) for i in range(9)]
+    for index in (1, 8):
+        layers[index].down.weight = layers[index].up.weight
+    return Model(layers)
+
+
+def hooked() -> Model:
+    model = Model([Layer(i) for i in range(9)])
+    model.layers[4].register_forward_hook(lambda module, given, output: output * 2)
+    return model
 
 
 def shared() -> Model:
@@ -177,26 +231,47 @@ def shared() -> Model:
     return Model(layers)
 
 
-@pytest.mark.parametrize(
-    ("model", "attempts"),
-    [
-        (lambda: Model([ByIndex(i) for i in range(9)]), [3, 9]),
-        (lambda: Model([LateChange(i) for i in range(9)]), [3, 9]),
-        (lambda: Between([Layer(i) for i in range(9)]), [3, 9]),
-        (lambda: Skips([Layer(i) for i in range(9)]), [3, 9]),
-        (lambda: Backwards([Layer(i) for i in range(9)]), [3, 9]),
-        (lambda: AllStates([Layer(i) for i in range(9)]), [3, 9]),
-        (lambda: Counts([Layer(i) for i in range(9)]), [3, 9]),
-        (shared, [9]),
-    ],
-)
-def test_layers_that_are_not_alike_are_captured_whole(
-    model: Callable[[], Model], attempts: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = model().eval()
+def layers_of(kind: Callable[[int], nn.Module]) -> list[nn.Module]:
+    return [kind(i) for i in range(9)]
+
+
+NOT_ALIKE: dict[str, Callable[[], nn.Module]] = {
+    "scaled by index": lambda: Model(layers_of(ByIndex)),
+    "late change": lambda: Model(layers_of(LateChange)),
+    "parity": lambda: Model(layers_of(Parity)),
+    "dilation": lambda: Model(layers_of(Dilated)),
+    "between": lambda: Between(layers_of(Layer)),
+    "skip": lambda: Skips(layers_of(Layer)),
+    "backwards": lambda: Backwards(layers_of(Layer)),
+    "all states": lambda: AllStates(layers_of(Layer)),
+    "function": with_function,
+    "tied inside": tied_inside,
+    "hook": hooked,
+    "shared": shared,
+    **{
+        name: lambda name=name: ByNumber(name)
+        for name in ("early exit", "mask", "twice", "tanh", "output", "norms", "length")
+    },
+}
+
+
+@pytest.mark.parametrize("name", NOT_ALIKE)
+def test_layers_that_are_not_alike_are_captured_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = NOT_ALIKE[name]().eval()
     found, exported = exports(made, EXAMPLE, monkeypatch)
-    assert exported[0] == attempts[0] and exported[-1] == attempts[-1]
+    assert exported == ([3, 9] if name == "skip" else [9])  # only the graph shows who reads a layer's output
     assert comparable(found) == comparable(whole(made, EXAMPLE, monkeypatch))
+
+
+def test_a_backbone_that_returns_some_layers(monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers import Dinov2Backbone, Dinov2Config
+
+    size = {"hidden_size": 16, "num_attention_heads": 2, "image_size": 16, "patch_size": 8}
+    config = Dinov2Config(num_hidden_layers=8, out_indices=[3, 6, 8], **size)
+    model, example = Dinov2Backbone(config).eval(), {"pixel_values": torch.rand(2, 3, 16, 16)}
+    found, exported = exports(model, example, monkeypatch)
+    assert exported == [8]
+    assert comparable(found) == comparable(whole(model, example, monkeypatch))
 
 
 SMALL = {"hidden_size": 32, "intermediate_size": 64, "num_attention_heads": 4, "vocab_size": 50}
