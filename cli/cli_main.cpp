@@ -3,6 +3,7 @@
 #include <c10/util/Exception.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/core/version.h"
 #include "adascale/device/threads.h"
+#include "adascale/sim/near_names.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 
@@ -31,6 +33,19 @@ void check_command_name(const std::vector<std::string>& args, const CLI::App& ap
     known += (known.empty() ? "" : ", ") + command->get_name();
   }
   fail("no command is called '{}'; there are {}", args[0], known);
+}
+
+// CLI11 lists all that it could not place, last first.
+[[noreturn]] void refuse_rest(const CLI::App& command) {
+  const std::vector<std::string> rest = command.remaining();
+  const auto flag =
+      std::find_if(rest.begin(), rest.end(), [](const std::string& word) { return word.starts_with("-"); });
+  ADA_CHECK(flag != rest.end(), "{}: is one argument too many; adascale {} --help shows what it takes",
+            fmt::join(rest, " "), command.get_name());
+  std::vector<std::string> known;
+  for (const CLI::Option* option : command.get_options())
+    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
+  fail("{}: is no option of adascale {}{}", *flag, command.get_name(), did_you_mean(*flag, known));
 }
 
 void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
@@ -56,6 +71,10 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   } catch (const CLI::CallForVersion& version) {
     fmt::print("{}\n", version.what());
     return;
+  } catch (const CLI::ExtrasError&) {
+    for (const Command& command : commands)
+      if (command.app->parsed()) refuse_rest(*command.app);
+    throw;
   }
   for (const Command& command : commands)
     if (command.app->parsed()) command.run();

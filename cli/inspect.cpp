@@ -15,7 +15,7 @@ void inspect(const QuantizeRequest& request, const Doors& doors) {
   OpenedModel opened = door_of(request, doors).open(request.model, request.data);
   check_is_whole(opened, "adascale quantize --dry-run shows a model block by block");
   std::vector<ModelPlan> parts;
-  parts.push_back(plan_model(std::move(opened.program), request, /*in_place=*/true));
+  parts.push_back(plan_model(std::move(opened.program), request, opened.is_shared));
   const ModelPlan& plan = parts.front();
   fmt::print("{}: {}\n", request.model, summarize(parts));
   fmt::print("\ninputs\n{}", describe_inputs(plan.sim.program()));

@@ -65,7 +65,7 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
   say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
   for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - plan.started;
-  say(fmt::format("took      {:.1f} s, peak memory {}\n", seconds.count(),
+  say(fmt::format("took      {:.1f} s, peak memory {}, with what is mapped\n", seconds.count(),
                   format_bytes(peak_memory_bytes())));
   return report;
 }

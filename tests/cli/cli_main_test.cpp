@@ -82,7 +82,12 @@ INSTANTIATE_TEST_SUITE_P(
     CliMain, WrongLines,
     ::testing::Values(
         WrongLine{{}, "subcommand is required"}, WrongLine{{"quantise"}, "no command is called 'quantise'"},
-        WrongLine{{"inspect"}, "MODEL is required"}, WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong"},
+        WrongLine{{"inspect"}, "MODEL is required"},
+        WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong: is no option of adascale inspect\n"},
+        WrongLine{{"quantize", "m.pt2", "--formats", "hf"},
+                  "--formats: is no option of adascale quantize; did you mean --format?"},
+        WrongLine{{"inspect", "m.pt2", "other.pt2"},
+                  "other.pt2: is one argument too many; adascale inspect --help"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "four"}, "--param-bw"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"}, "--param-bw"},
         WrongLine{{"inspect", "m.h5"}, "m.h5: not a model this command opens; expected a .pt2 file"},
