@@ -135,7 +135,7 @@ void check_weights(const ExportRequest& request, Objections& objections) {
   if (request.sim.weights().empty()) objections.add("gptq: no weight is quantized; give the layers bits");
   for (const QuantizedWeight& weight : request.sim.weights()) {
     const std::string& name = weight.layer.name;
-    const at::Tensor values = request.sim.state(weight.layer.parameters.front());
+    const at::Tensor values = request.sim.program().state.at(weight.layer.parameters.front());
     if (values.dim() != 2) continue;
     if (is_v1(request) && !weight.grid.symmetric)
       objections.add(

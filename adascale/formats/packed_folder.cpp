@@ -94,10 +94,6 @@ bool is_inside(const std::string& folder, const std::string& source) {
   return !relative.empty() && *relative.begin() != "..";
 }
 
-}  // namespace
-
-namespace {
-
 void check_packed_folder(const PackedFolder& kind, const ExportRequest& request, Objections& objections) {
   const ModelSource& source = request.options.source;
   for (const QuantizedWeight& weight : request.sim.weights())
@@ -197,10 +193,6 @@ void expect_packed(HeldTensors& held, const PackedLayer& layer, const Quantizati
   };
   expect_rows(held.path(), layer.stored, rows, expected);
 }
-
-}  // namespace
-
-namespace {
 
 /// A layer's packed tensors, of which only one layer's are in memory: they are announced, dropped, and made again when
 /// the first of them is written.

@@ -70,11 +70,11 @@ void ArchiveWriter::write_text(const std::string& record, const std::string& tex
 }
 
 json ArchiveWriter::write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
-                                 const void* identity, bool is_parameter) {
+                                 const at::Tensor& original, bool is_parameter) {
   const at::Tensor stored = storable(tensor);
-  const std::string place =
-      fmt::format("{} {} {}", folder, fmt::ptr(identity), c10::toString(tensor.scalar_type()));
-  const std::string key = place + describe(tensor, false).dump();
+  const std::string place = fmt::format("{} {} {}", folder, fmt::ptr(original.const_data_ptr()),
+                                        c10::toString(original.scalar_type()));
+  const std::string key = place + describe(original, false).dump();
   std::string& name = written_[key];
   if (name.empty()) {
     name = fmt::format("{}_{}", stem, counts_[folder]++);

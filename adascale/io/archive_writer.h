@@ -15,10 +15,10 @@ class ArchiveWriter {
   explicit ArchiveWriter(const std::string& path);
 
   void write_text(const std::string& record, const std::string& text);
-  /// Stores the tensor as `folder/stem_N` and returns its entry of the payload config. Tensors of one `identity`,
-  /// the memory of what they stand for, and of one shape share a record.
+  /// Stores the tensor as `folder/stem_N` and returns its entry of the payload config. Tensors share a record that
+  /// stand for the same elements: `original` has the same memory and layout.
   nlohmann::json write_tensor(const std::string& folder, const std::string& stem, const at::Tensor& tensor,
-                              const void* identity, bool is_parameter);
+                              const at::Tensor& original, bool is_parameter);
   /// Call it once, last.
   void finish();
 

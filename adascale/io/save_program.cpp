@@ -41,12 +41,12 @@ void write_state(const Program& program, const NewTensors& given, ArchiveWriter&
     if (input.kind == Kind::kUser) continue;
     const at::Tensor tensor = tensor_to_save(program, given, input.name);
     const bool is_parameter = input.kind == Kind::kParameter;
-    const void* identity = program.state.at(input.name).const_data_ptr();
+    const at::Tensor& original = program.state.at(input.name);
     if (input.kind == Kind::kConstant || temporary.count(input.name)) {
       constants[input.name] =
-          archive.write_tensor("data/constants/", "tensor", tensor, identity, is_parameter);
+          archive.write_tensor("data/constants/", "tensor", tensor, original, is_parameter);
     } else {
-      weights[input.name] = archive.write_tensor("data/weights/", "weight", tensor, identity, is_parameter);
+      weights[input.name] = archive.write_tensor("data/weights/", "weight", tensor, original, is_parameter);
     }
   }
   archive.write_text("data/weights/model_weights_config.json", json{{"config", weights}}.dump());

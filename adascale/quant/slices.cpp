@@ -31,10 +31,6 @@ at::Tensor Slices::scales(const at::Tensor& t, size_t slice) const {
   return has_scales_ ? cut(t, split_axis_, slice) : t;
 }
 
-Range Slices::range(const Range& range, size_t slice) const {
-  return {scales(range.min, slice), scales(range.max, slice)};
-}
-
 Affine Slices::affine(const Affine& affine, size_t slice) const {
   return {.scale = scales(affine.scale, slice),
           .offset = scales(affine.offset, slice),

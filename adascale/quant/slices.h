@@ -19,7 +19,6 @@ class Slices {
   at::Tensor weight(const at::Tensor& t, size_t slice) const { return cut(t, axis_, slice); }
   at::Tensor split(const at::Tensor& t, size_t slice) const { return cut(t, split_axis_, slice); }
   at::Tensor scales(const at::Tensor& t, size_t slice) const;
-  Range range(const Range& range, size_t slice) const;
   /// Without its parts, which are not needed to compute with.
   Affine affine(const Affine& affine, size_t slice) const;
   /// The inverse of scales().

@@ -116,10 +116,6 @@ void check_gives_outputs(const std::vector<Watched>& watched, size_t runner) {
             watched.front().comparisons[runner].runner, watched.front().name);
 }
 
-}  // namespace
-
-namespace {
-
 /// Runs the model and all runners on some samples, and compares.
 class Comparing {
  public:

@@ -78,13 +78,10 @@ Outputs QuantizationSimModel::call(const Inputs& inputs) {
   RunHooks hooks;
   hooks.load_state = [this, &body](ValueId value) {
     const int32_t weight = body.weight_by_value[value];
-    const bool is_held = weight != kNone && body.weights[weight].encoding && !body.options.on_demand;
-    if (weight == kNone || is_held) return load_state(value, SimMode::kWeightsOnly);
-    // Where the parameter is: a device may have no room for all of them.
-    return body.calibration->weight(weight, [&] {
-      const auto device = state(body.weights[weight].layer.parameters.front()).device();
-      return dequantized_weight(weight).to(device);
-    });
+    if (weight == kNone || body.weights[weight].encoding) return load_state(value, SimMode::kWeightsOnly);
+    // Kept where the parameter is: there is room for it there.
+    const c10::Device device = body.program.state.at(body.weights[weight].layer.parameters.front()).device();
+    return body.calibration->weight(weight, [&] { return dequantized_weight(weight).to(device); });
   };
   hooks.transform = [&body](ValueId value, const at::Tensor& x) {
     const int32_t index = body.activation_by_value[value];
@@ -135,8 +132,9 @@ at::Tensor QuantizationSimModel::load_state(ValueId value, SimMode mode) const {
 at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   const QuantizedWeight& weight = body_->weights[index];
   const std::string& name = weight.layer.parameters.front();
-  if (weight.encoding) return state(name).detach();
   const at::NoGradGuard no_grad;
+  if (body_->on_demand.contains(name)) return dequantize(on(*weight.encoding, program().device));
+  if (weight.encoding) return state(name).detach();
   const at::Tensor w = state(name).detach().to(program().device);
   const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
   const Slices slices(w.sizes(), weight.grid);

@@ -38,8 +38,9 @@ struct Unquantized {
 /// compute_encodings. Runs on the device of the options: inputs are moved to it, outputs stay on
 /// it, and tensors elsewhere are moved when they are read. Tensors are shared with the Program
 /// given until a layer is folded; then the layer's parameter becomes the dequantized weight, in a
-/// new tensor or, with `in_place`, in the program's own; with `on_demand` it is dequantized at each read. SimEditor decides layers, CalibrationSteps
-/// finds activations' encodings for a caller that runs the model itself, Recorder catches inputs.
+/// new tensor or, with `in_place`, in the program's own; with `on_demand` it is dequantized at each read.
+/// SimEditor decides layers, CalibrationSteps finds activations' encodings for a caller that runs the model
+/// itself, Recorder catches inputs.
 class QuantizationSimModel {
  public:
   /// Checks everything and throws one Error with all objections: bits, groups, patterns that match nothing,

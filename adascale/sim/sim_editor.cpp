@@ -68,6 +68,7 @@ void SimEditor::turn_off_weight(int32_t index) {
   sim_.body_->unquantized.excluded.push_back(sim_.body_->weights[index].layer);
   sim_.body_->weights.erase(sim_.body_->weights.begin() + index);
   for (auto& [name, weight] : sim_.body_->on_demand) weight -= weight > index ? 1 : 0;
+  if (sim_.body_->calibration) sim_.body_->calibration->forget_weights();
   sim_.body_->index_weights();
 }
 

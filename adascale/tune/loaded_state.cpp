@@ -9,7 +9,8 @@ at::Tensor LoadedState::get(ValueId value) {
   // No other owner: it was computed, or copied to the device.
   const bool is_own = there.storage().use_count() == 1;
   const auto bytes = is_own ? static_cast<int64_t>(there.nbytes()) : 0;
-  if (used_ > 0 && used_ + bytes > budget_) return there;
+  const bool is_first = used_ == 0 && device_.is_cpu();  // a device's memory is planned to the byte
+  if (!is_first && used_ + bytes > budget_) return there;
   used_ += bytes;
   return kept_[value] = there;
 }

@@ -10,8 +10,8 @@
 namespace adascale {
 
 /// The tensors of one stream's state on the device while a stage runs, each moved or
-/// computed once. Tensors that take memory of their own are kept up to a budget, one at least: a stage that
-/// reads a large table alone has it in memory anyway. Beyond it they are made anew at each use.
+/// computed once. Tensors that take memory of their own are kept up to a budget, on a CPU one at least, such as
+/// an embedding's table. Beyond it they are made anew at each use.
 class LoadedState {
  public:
   /// `load`: a parameter, buffer or constant, wherever it is.

@@ -46,7 +46,7 @@ std::string describe_precision(c10::ScalarType compute_type,
   std::set<std::string> types;
   for (const QuantizationSimModel* sim : sims) {
     for (const QuantizedWeight& weight : sim->weights()) {
-      const auto type = sim->state(weight.layer.parameters.front()).scalar_type();
+      const auto type = sim->program().state.at(weight.layer.parameters.front()).scalar_type();
       types.insert(type == at::kBFloat16 ? "bfloat16" : type == at::kHalf ? "float16" : "float32");
     }
   }
@@ -54,7 +54,7 @@ std::string describe_precision(c10::ScalarType compute_type,
 }
 
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
-  const at::Tensor w = sim.state(weight.layer.parameters.front());
+  const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
   return w.scalar_type() == at::kFloat && weight.grid.bits <= kMostBits &&
          !weight.layer.kind->input.empty() && only_its_nodes_read(sim.program(), weight.layer);
 }

@@ -82,6 +82,13 @@ def test_lines_of_a_large_file_come_from_all_over(tmp_path: Path) -> None:
     assert sorted(everything) == [f"{i:06}" for i in range(60_000)]
 
 
+def test_line_ends_of_a_large_file_are_those_of_a_small_one(tmp_path: Path) -> None:
+    path = tmp_path / "large.txt"
+    path.write_bytes(b"one line\r\n" * 1_000_000)
+    texts = {text for text, _ in read_documents(str(path), by_line=True).texts(TOKENIZER, 0)}
+    assert texts == {"one line"}
+
+
 def test_a_large_file_that_is_not_text_names_the_place(tmp_path: Path) -> None:
     path = tmp_path / "large.txt"
     path.write_bytes(b"word \xff\xfe " * 1_200_000)

@@ -48,7 +48,7 @@ class LargeText:
         where = f"{self.path}: bytes {start} to {end}"
         file.seek(start)
         try:
-            text = file.read(end - start).decode("utf-8")
+            text = file.read(end - start).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
             raise Error(f"{where}: cannot be read as UTF-8 text: {error.reason}") from error
         texts = [part for part in (text.split("\n") if self.by_line else [text]) if part.strip()]
