@@ -84,7 +84,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{}, "subcommand is required"}, WrongLine{{"quantise"}, "no command is called 'quantise'"},
         WrongLine{{"inspect"}, "MODEL is required"},
         WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong: is no option of adascale inspect\n"},
-        WrongLine{{"quantize", "m.pt2", "--formats", "hf"},
+        WrongLine{{"quantize", "m.pt2", "--data", "d.txt", "--output-dir", "o", "--formats", "hf"},
                   "--formats: is no option of adascale quantize; did you mean --format?"},
         WrongLine{{"inspect", "m.pt2", "other.pt2"},
                   "other.pt2: is one argument too many; adascale inspect --help"},

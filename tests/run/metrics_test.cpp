@@ -85,7 +85,8 @@ TEST(TokenMetrics, OfAWideVocabularyAreThoseOfTheFormulas) {
       choices += fp[i][t].argmax().equal(quant[i][t].argmax()) ? 1 : 0;
       if (t < 4 && keep[i][t + 1].item<bool>()) nll -= q[ids[i][t + 1].item<int64_t>()].item<double>() / 6;
     }
-  EXPECT_NEAR(metrics.kl_divergence(), kl, 1e-6);
+  // Log probabilities around -15 in fp32 are off by up to 1e-6, and a sum of exponentials by the same for all.
+  EXPECT_NEAR(metrics.kl_divergence(), kl, 1e-5);
   EXPECT_NEAR(*metrics.quant_perplexity() / std::exp(nll), 1, 1e-5);
   OutputMetrics outputs;
   outputs.add(fp, quant, keep);
