@@ -237,9 +237,10 @@ def experts(work: Path, _layers: int) -> None:
 
 def evaluate(work: Path, _layers: int) -> None:
     model = make_folder(work / "wide", WIDE, 2)
-    quantize(model, work, WIDE.vocabulary, "--format", "hf", "--recipe", "rtn")
     data = tokens(work / "wide.safetensors", 8, 512, WIDE.vocabulary)
-    seconds, gib, text = run("evaluate", str(model), str(work / "out"), "--data", str(data))
+    made = ["--output-dir", str(work / "wide-out"), "--param-bw", "4", "--format", "hf", "--recipe", "rtn"]
+    run("quantize", str(model), "--data", str(data), "--batch-size", "1", *made)
+    seconds, gib, text = run("evaluate", str(model), str(work / "wide-out"), "--data", str(data))
     print(text)
     show("evaluate, 8 x 512 tokens of 128,256", seconds, gib)
 
