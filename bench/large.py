@@ -178,8 +178,10 @@ def show(name: str, seconds: float, gib: float) -> None:
     print(f"{name:40} {seconds:8.1f} s {gib:7.2f} GiB", flush=True)
 
 
-def quantize(model: Path, work: Path, vocabulary: int, *more: str) -> tuple[float, float, str]:
-    data = tokens(work / "tokens.safetensors", 2, 256, vocabulary)
+def quantize(
+    model: Path, work: Path, vocabulary: int, *more: str, length: int = 256, to: str = "compressed-tensors"
+) -> tuple[float, float, str]:
+    data = tokens(work / "tokens.safetensors", 2, length, vocabulary)
     arguments = [
         "quantize",
         str(model),
@@ -190,7 +192,7 @@ def quantize(model: Path, work: Path, vocabulary: int, *more: str) -> tuple[floa
         "--batch-size",
         "1",
     ]
-    arguments += ["--param-bw", "4", "--group-size", "128", "--format", "compressed-tensors"]
+    arguments += ["--param-bw", "4", "--group-size", "128", "--format", to]
     return run(*arguments, "--iterations", "2", *more)
 
 
@@ -218,19 +220,7 @@ def plan(work: Path, layers: int) -> None:
 
 def experts(work: Path, _layers: int) -> None:
     model = make_folder(work / "experts", QWEN3_30B, 2)
-    data = tokens(work / "tokens.safetensors", 2, 512, QWEN3_30B.vocabulary)
-    arguments = [
-        "quantize",
-        str(model),
-        "--data",
-        str(data),
-        "--output-dir",
-        str(work / "out"),
-        "--batch-size",
-        "1",
-    ]
-    arguments += ["--param-bw", "4", "--group-size", "128", "--format", "hf", "--iterations", "2"]
-    seconds, gib, text = run(*arguments)
+    seconds, gib, text = quantize(model, work, QWEN3_30B.vocabulary, length=512, to="hf")
     print(text)
     show("two layers of 128 experts, 1 x 512 tokens", seconds, gib)
 

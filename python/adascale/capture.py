@@ -86,8 +86,9 @@ def _capture_repeated(model: nn.Module, signature: CallSignature) -> Capture | N
         if not stacks:
             return None
         try:
-            if occurrence == 1:
-                check_traces(model, (signature.args, signature.kwargs), stacks)
+            if occurrence == 1:  # a later pattern is equal to the first, by the same comparison
+                with _attributes_kept(model):
+                    check_traces(model, (signature.args, signature.kwargs), stacks)
             with shortened(model, stacks):
                 captured = _capture_now(model, signature)
             graph = write_out(captured.graph, stacks)
@@ -273,7 +274,8 @@ def _eval_mode(model: nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _attributes_kept(model: nn.Module) -> Iterator[None]:
-    """Puts back what forward assigns: where torch.export fails it leaves its fake tensors in the model."""
+    """Puts back what forward assigns: a run without values leaves its fake tensors in the model, as does
+    torch.export where it fails."""
     own = [module for module in model.modules() if not isinstance(module, torch.jit.ScriptModule)]
     before = [(m, dict(m.__dict__), dict(m._buffers), dict(m._parameters)) for m in own]
     try:

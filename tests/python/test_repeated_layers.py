@@ -263,6 +263,22 @@ def test_layers_that_are_not_alike_are_captured_whole(name: str, monkeypatch: py
     assert comparable(found) == comparable(whole(made, EXAMPLE, monkeypatch))
 
 
+def test_what_forward_keeps_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run without values must leave none of its tensors in the user's model."""
+
+    class Keeps(Layer):
+        kept = None
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            self.kept = x.sum() if self.kept is None else self.kept
+            return super().forward(x, mask)
+
+    made = Model(layers_of(Keeps)).eval()
+    exports(made, EXAMPLE, monkeypatch)
+    assert all("kept" not in vars(layer) for layer in made.layers)
+    assert len(made.layers) == 9 and torch.isfinite(made(EXAMPLE)).all()
+
+
 def test_a_backbone_that_returns_some_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import Dinov2Backbone, Dinov2Config
 

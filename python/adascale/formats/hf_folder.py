@@ -55,10 +55,7 @@ class FolderWriter:
                 shutil.copyfile(self._source / name, places[name])
             for shard in self._shards:
                 _rewrite(self._source / shard, places[shard], changed)
-                shutil.copymode(
-                    places["config.json"], places[shard]
-                )  # the package makes files for the owner alone
-        except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
+        except (OSError, SafetensorError) as error:  # a shard of the source that cannot be read
             raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
 
     def _read_back(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
