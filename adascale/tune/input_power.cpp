@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/exact_division.h"
 
 namespace adascale {
 namespace {
@@ -67,7 +68,7 @@ std::vector<at::Tensor> InputPower::mean_squares() const {
       found.push_back(at::ones({}));
       continue;
     }
-    found.push_back(against_weight(seen.sum.div(static_cast<double>(seen.count)),
+    found.push_back(against_weight(divide_exactly(seen.sum, static_cast<double>(seen.count)),
                                    sim_.state(layer.parameters.front()), layer.axes));
   }
   return found;

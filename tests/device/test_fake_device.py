@@ -288,3 +288,15 @@ def test_memory_is_used_again() -> None:
             kept[i % 2] = None
             kept[i % 2] = torch.full((1 << 20,), float(i), device=FAKE)
         assert [k[-1].item() for k in kept] == [18, 19]
+
+
+def test_a_number_divides_as_on_cuda() -> None:
+    """By its reciprocal; a tensor on the device divides as on the CPU."""
+    x = torch.linspace(0.1, 7, 1000)
+    on_device = x.to(FAKE)
+    by_number, by_tensor = on_device / 15, on_device / torch.full((), 15.0, device=FAKE)
+    assert torch.equal(by_number.cpu(), x * torch.tensor(1 / 15))
+    assert not torch.equal(by_number.cpu(), x / 15)
+    assert torch.equal(by_tensor.cpu(), x / 15)
+    assert torch.equal((on_device.clone().div_(15)).cpu(), by_number.cpu())
+    assert torch.equal((on_device.double() / 15).cpu(), x.double() / 15)

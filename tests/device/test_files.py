@@ -16,7 +16,7 @@ from both_sides import (
     ReadsItsDevice,
     assert_same_default_export,
     assert_same_encodings_files,
-    bytes_in,
+    assert_same_files,
     command,
     save_data,
     save_program,
@@ -65,7 +65,7 @@ def test_a_folder_quantized_on_a_device(name: str, tmp_path: Path) -> None:
     with tensor_operators():
         for device in ("cpu", "fake"):
             adascale.quantize(folder, tmp_path / device, text, formats=[name], device=device, **options)
-    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / "fake")
+    assert_same_files(tmp_path / "fake", tmp_path / "cpu")
 
 
 def test_a_transformers_model_that_is_on_the_device(tmp_path: Path) -> None:
@@ -77,7 +77,7 @@ def test_a_transformers_model_that_is_on_the_device(tmp_path: Path) -> None:
                 tokenizer=tiny_tokenizer(), precision="float32", **QUICK,
             )  # fmt: skip
             assert report.device == str(device)
-    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / "fake")
+    assert_same_files(tmp_path / "fake", tmp_path / "cpu")
 
 
 def test_data_in_memory_may_be_on_any_device(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_data_in_memory_may_be_on_any_device(tmp_path: Path) -> None:
     with tensor_operators():
         for name, device, data in (("cpu", CPU, here), ("fake", FAKE, mixed)):
             adascale.quantize(copy.deepcopy(model).to(device), tmp_path / name, data, **options)
-    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / "fake")
+    assert_same_files(tmp_path / "fake", tmp_path / "cpu")
 
 
 def test_the_command_takes_a_device(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from both_sides import (
     PACKED,
     assert_same_default_export,
     assert_same_encodings_files,
-    bytes_in,
+    assert_same_files,
     command,
     save_data,
     save_program,
@@ -70,7 +70,7 @@ def test_a_folder_quantized_on_a_device(device: torch.device, name: str, tmp_pat
     for where in ("cpu", device.type):
         options = {**ROUND_TO_NEAREST, **PACKED[name], "device": where}
         adascale.quantize(folder, tmp_path / where, text, formats=[name], **options)
-    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / device.type)
+    assert_same_files(tmp_path / device.type, tmp_path / "cpu")
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
@@ -97,7 +97,7 @@ def test_a_transformers_model_that_is_on_the_device(device: torch.device, tmp_pa
             tokenizer=small_folders.tiny_tokenizer(), **ROUND_TO_NEAREST,
         )  # fmt: skip
         assert report.device == str(where)
-    assert bytes_in(tmp_path / "cpu") == bytes_in(tmp_path / device.type)
+    assert_same_files(tmp_path / device.type, tmp_path / "cpu")
 
 
 def test_the_command(device: torch.device, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

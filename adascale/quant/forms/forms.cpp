@@ -6,6 +6,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/exact_division.h"
 
 namespace adascale {
 
@@ -59,7 +60,9 @@ at::Tensor GridForm::from_codes(const at::Tensor& codes, c10::ScalarType dtype) 
 }
 
 at::Tensor GridForm::symmetric_scale(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const {
-  return (max / highest(grid)).maximum(min / lowest(grid)).clamp_min(smallest_scale(grid.scale_dtype));
+  return divide_exactly(max, highest(grid))
+      .maximum(divide_exactly(min, lowest(grid)))
+      .clamp_min(smallest_scale(grid.scale_dtype));
 }
 
 Range GridForm::search(const Range& widest, const Grid& grid, const RangeSearch& weight) const {

@@ -6,6 +6,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/quant/encoding.h"
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 
 namespace adascale {
@@ -42,10 +43,10 @@ class LpbqForm final : public GridForm {
 
   // Not through the clamp of the blocks' integers.
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / grid.steps();
+    const at::Tensor ideal = divide_exactly(max - min, grid.steps());
     const auto [per_block, per_channel] = block_scales(ideal.detach(), grid);
     const at::Tensor channel = straight_through(
-        ideal.amax({grid.group_axis}, /*keepdim=*/true) / largest_integer(grid), per_channel);
+        divide_exactly(ideal.amax({grid.group_axis}, /*keepdim=*/true), largest_integer(grid)), per_channel);
     const at::Tensor clamped = (ideal / channel).clamp(1, largest_integer(grid));
     return {.scale = straight_through(clamped, per_block) * channel};
   }
@@ -80,7 +81,7 @@ class LpbqForm final : public GridForm {
 
 BlockScales block_scales(const at::Tensor& scale, const Grid& grid) {
   const at::Tensor largest = scale.amax({grid.group_axis}, /*keepdim=*/true);
-  const at::Tensor per_channel = as_stored(largest / largest_integer(grid), grid);
+  const at::Tensor per_channel = as_stored(divide_exactly(largest, largest_integer(grid)), grid);
   return {(scale / per_channel).round_().clamp_(1, largest_integer(grid)), per_channel};
 }
 

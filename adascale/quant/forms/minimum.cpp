@@ -2,6 +2,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/refine.h"
@@ -27,7 +28,7 @@ class MinimumForm final : public GridForm {
   }
 
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / grid.steps();
+    const at::Tensor ideal = divide_exactly(max - min, grid.steps());
     const at::Tensor lowest = min.detach().clamp_max(0).to(grid.scale_dtype).to(min.scalar_type());
     return {.scale = straight_through(ideal, as_stored(ideal.detach(), grid)),
             .offset = {},

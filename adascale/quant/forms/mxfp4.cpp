@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/e2m1.h"
 #include "adascale/quant/forms/minifloat.h"
@@ -25,7 +26,7 @@ class Mxfp4Form final : public E2m1Form {
 
   // OCP 6.3 takes floor(log2(largest |w|)) - 2 as the exponent. The largest is 6 times the ideal scale.
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / 12;
+    const at::Tensor ideal = divide_exactly(max - min, 12);
     const at::Tensor scale =
         power_of_two_below(ideal.detach() * 1.5).clamp_(smallest_scale(grid.scale_dtype), kLargest);
     // The exponent bits of NaN and infinity would be a number.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/e2m1.h"
 #include "adascale/quant/forms/minifloat.h"
@@ -30,8 +31,8 @@ class Nvfp4Form final : public E2m1Form {
   }
 
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / 12;
-    at::Tensor block = ideal.detach() / grid.shared_scale;
+    const at::Tensor ideal = divide_exactly(max - min, 12);
+    at::Tensor block = divide_exactly(ideal.detach(), grid.shared_scale);
     round_to(block, block, kE4M3).clamp_(kSmallestBlockScale, kE4M3.largest);
     const at::Tensor scale = (block * grid.shared_scale).to(at::kFloat).to(ideal.scalar_type());
     return {.scale = straight_through(ideal, scale)};

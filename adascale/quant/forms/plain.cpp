@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "adascale/core/spelling.h"
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
 
@@ -24,7 +25,7 @@ class PlainForm final : public GridForm {
   }
 
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / grid.steps();
+    const at::Tensor ideal = divide_exactly(max - min, grid.steps());
     Affine affine{.scale = straight_through(ideal, as_stored(ideal.detach(), grid))};
     if (grid.symmetric) return affine;
     const at::Tensor position = min / affine.scale;

@@ -8,6 +8,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/quant/encoding.h"
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/refine.h"
 
@@ -37,7 +38,7 @@ at::Tensor repeated(const at::Tensor& floats, const Grid& grid) {
 SuperblockParts unsigned_parts(const at::Tensor& values, int64_t least, const Grid& grid) {
   const int64_t most = (int64_t{1} << grid.block_scale_bits) - 1;
   const at::Tensor largest = split_superblocks(values, grid).amax({grid.group_axis + 1});
-  const at::Tensor floats = as_stored(largest / most, grid);
+  const at::Tensor floats = as_stored(divide_exactly(largest, static_cast<double>(most)), grid);
   return {(values / repeated(floats, grid)).round_().clamp_(least, most), floats};
 }
 
@@ -72,8 +73,10 @@ at::Tensor product(const SuperblockParts& parts, const Grid& grid) {
 /// more below.
 at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid) {
   const double floor = smallest_scale(grid.scale_dtype);
-  const at::Tensor upright = (max / grid.qmax()).maximum(min / grid.qmin()).clamp_min(floor);
-  const at::Tensor reversed = (min / -grid.qmax()).maximum(max / -grid.qmin()).clamp_min(floor);
+  const at::Tensor upright =
+      divide_exactly(max, grid.qmax()).maximum(divide_exactly(min, grid.qmin())).clamp_min(floor);
+  const at::Tensor reversed =
+      divide_exactly(min, -grid.qmax()).maximum(divide_exactly(max, -grid.qmin())).clamp_min(floor);
   return at::where(reversed < upright, -reversed, upright);
 }
 
@@ -103,7 +106,7 @@ class SuperblockForm final : public GridForm {
   }
 
   Affine affine(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
-    const at::Tensor ideal = (max - min) / grid.steps();
+    const at::Tensor ideal = divide_exactly(max - min, grid.steps());
     const SuperblockParts scales = scale_parts(ideal.detach(), grid);
     Affine affine{.scale = straight_through(ideal, product(scales, grid)),
                   .parts = {{kScaleInt, scales.integers}, {kScaleFloat, scales.floats}}};
