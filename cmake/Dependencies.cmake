@@ -31,6 +31,15 @@ message(STATUS "torch ${TORCH_VERSION} in ${TORCH_ROOT}")
 add_torch("${TORCH_ROOT}")
 set(TORCH_PYTHON_LIBRARY "${TORCH_ROOT}/lib/libtorch_python.so")
 
+# torch's libraries use the shared libstdc++. A compiler that has the static one alone would put a second into ours, whose
+# streams crash on the first one's locales.
+execute_process(COMMAND ${CMAKE_CXX_COMPILER} -print-file-name=libstdc++.so OUTPUT_VARIABLE shared_libstdcxx
+                OUTPUT_STRIP_TRAILING_WHITESPACE)
+if(NOT IS_ABSOLUTE "${shared_libstdcxx}")
+  message(FATAL_ERROR "${CMAKE_CXX_COMPILER}: no shared libstdc++, which torch's libraries use; name another compiler, "
+                      "for example CXX=/usr/bin/g++")
+endif()
+
 # at::parallel_for compiled without OpenMP runs on one thread, silently.
 use_openmp_of_torch("${TORCH_ROOT}")
 find_package(OpenMP REQUIRED COMPONENTS CXX)
