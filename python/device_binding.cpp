@@ -13,9 +13,9 @@ namespace adascale::python {
 namespace {
 
 void set_traits_of(const std::string& device, bool multiplies_bfloat16, bool fuses_attention, bool has_tf32,
-                   bool runs_ahead, bool pins_memory) {
+                   bool runs_ahead, bool pins_memory, bool compiles_kernels) {
   set_traits(c10::Device(device).type(),
-             {multiplies_bfloat16, fuses_attention, has_tf32, runs_ahead, pins_memory});
+             {multiplies_bfloat16, fuses_attention, has_tf32, runs_ahead, pins_memory, compiles_kernels});
 }
 
 }  // namespace
@@ -28,7 +28,8 @@ void bind_device(py::module_& module) {
       py::arg("device"));
   module.def("set_traits", &set_traits_of, py::arg("device"), py::kw_only(),
              py::arg("multiplies_bfloat16") = false, py::arg("fuses_attention") = false,
-             py::arg("has_tf32") = false, py::arg("runs_ahead") = false, py::arg("pins_memory") = false);
+             py::arg("has_tf32") = false, py::arg("runs_ahead") = false, py::arg("pins_memory") = false,
+             py::arg("compiles_kernels") = false);
   module.def("switch_kernels", &switch_kernels, py::arg("on"));
   module.def(
       "uniform_noise",

@@ -18,7 +18,7 @@ BELOW = {
     "core": [],
     "kernels": ["core"],
     "device": ["core"],
-    "quant": ["kernels"],
+    "quant": ["device", "kernels"],
     "graph": ["device"],
     "io": ["graph"],
     "sim": ["graph", "quant"],

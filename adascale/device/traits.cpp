@@ -39,7 +39,8 @@ DeviceTraits look_up(c10::Device device) {
           .fuses_attention = true,
           .has_tf32 = is_sm80,
           .runs_ahead = true,
-          .pins_memory = true};
+          .pins_memory = true,
+          .compiles_kernels = true};
 }
 
 }  // namespace

@@ -11,6 +11,7 @@ struct DeviceTraits {
   bool has_tf32 = false;             ///< fp32 products may run on 10 bits of mantissa
   bool runs_ahead = false;           ///< work is queued, and reading a number waits for all of it
   bool pins_memory = false;          ///< copies of page-locked host memory run beside computation
+  bool compiles_kernels = false;     ///< runs our own kernels for GPUs (device/gpu_program.h)
 };
 
 /// CPUs: bf16 by AMX, AVX-512 or Arm's instructions. CUDA: bf16 and TF32 from compute capability

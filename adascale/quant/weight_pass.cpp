@@ -6,10 +6,8 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "adascale/core/error.h"
 #include "adascale/kernels/kernel_switch.h"
@@ -51,12 +49,12 @@ struct WeightPass::Rows {
   RowView view;
   AffineTensors next_affine;
   at::Tensor weight, start_scale, gradient;
-  std::vector<at::Tensor> moments;
+  Moments moments;
   RowLearnable s4;
   int64_t steps = 0;
 
   Rows(const AdaScaleState& of, const StepRule& how, c10::ScalarType output_type)
-      : state(of), rule(how), view(of), next_affine(view.min) {
+      : state(of), rule(how), view(of), next_affine(view.min), moments(how.update) {
     weight = at::empty(state.weight_sizes, view.w.options().dtype(output_type));
     view.write_to(weight);
     view.quantize();
@@ -65,29 +63,9 @@ struct WeightPass::Rows {
     view.rows.start_scale = data_of(start_scale);
     if (view.rows.one_scale) view.rows.next = next_affine.pointers();
     if (state.s4.defined()) s4.value = data_of(state.s4);
-    if (rule.update == UpdateRule::kAdam) add_moments();
-  }
-
-  void add_moments() {
-    const auto add = [&](RowLearnable& learnable, const at::Tensor& like) {
-      for (float** moment : {&learnable.first, &learnable.second}) {
-        moments.push_back(at::zeros_like(like.detach()));
-        *moment = data_of(moments.back());
-      }
-    };
-    add(view.rows.s2, state.s2), add(view.rows.s3, state.s3);
-    add(view.rows.beta, state.beta), add(view.rows.gamma, state.gamma);
-    if (state.s4.defined()) add(s4, state.s4);
-  }
-
-  RowRule rule_at(double decay) const {
-    if (rule.update != UpdateRule::kAdam)
-      return {rule.update, static_cast<float>(rule.scale_rate * decay),
-              static_cast<float>(rule.rounding_rate * decay), 1};
-    const double first = 1 - std::pow(0.9, steps), second = 1 - std::pow(0.999, steps);
-    return {rule.update, static_cast<float>(rule.scale_rate * decay / first),
-            static_cast<float>(rule.rounding_rate * decay / first),
-            static_cast<float>(1 / std::sqrt(second))};
+    moments.add(view.rows.s2, state.s2), moments.add(view.rows.s3, state.s3);
+    moments.add(view.rows.beta, state.beta), moments.add(view.rows.gamma, state.gamma);
+    if (state.s4.defined()) moments.add(s4, state.s4);
   }
 
   /// Gradients of the learnables shared by all rows, then their step; the result goes to `next`.
@@ -119,7 +97,7 @@ struct WeightPass::Rows {
     gradient = weight.grad().to(weight.scalar_type()).contiguous();
     view.rows.gradient = gradient.const_data_ptr();
     ++steps;
-    const RowRule at_rates = rule_at(decay);
+    const RowRule at_rates = rule_at(rule, decay, steps);
     const bool shared = view.rows.one_scale || s4.value != nullptr;
     if (shared) step_shared(at_rates);
     at::parallel_for(0, view.rows.rows, view.rows_per_task(),

@@ -3,18 +3,10 @@
 
 #include <memory>
 
-#include "adascale/kernels/update_rule.h"
 #include "adascale/quant/adascale_quantizer.h"
+#include "adascale/quant/step_rule.h"
 
 namespace adascale {
-
-/// How the learnables of a weight move in one iteration; rates before decay. The lengths of signed
-/// steps are AdaScaleQuantizer::code_steps().
-struct StepRule {
-  UpdateRule update = UpdateRule::kStay;
-  double scale_rate = 0;     ///< of beta and gamma
-  double rounding_rate = 0;  ///< of s2, s3, s4
-};
 
 /// Whether the fused kernels can train this weight: on a CPU, with fp32 learnables, the channel
 /// axis first or missing, on a grid without minima and superblocks.

@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/group_pass.h"
 #include "adascale/tune/adam.h"
 #include "adascale/tune/signed_steps.h"
 
@@ -13,19 +14,19 @@ namespace {
 
 constexpr int64_t kFewestSteps = 64;  // among which a budget's rates are shared
 
+/// `Pass`: WeightPass or GroupPass.
+template <class Pass>
 class FusedWeight : public LearnedWeight {
  public:
-  FusedWeight(const AdaScaleQuantizer& quantizer, const StepRule& rule, c10::ScalarType type)
-      : quantizer_(quantizer),
-        type_(type),
-        pass_(quantizer.state(), rule, type == at::kBFloat16 ? at::kBFloat16 : at::kFloat) {}
+  FusedWeight(const AdaScaleQuantizer& quantizer, c10::ScalarType type, Pass pass)
+      : quantizer_(quantizer), type_(type), pass_(std::move(pass)) {}
   at::Tensor weight() override { return quantizer_.in_source_layout(pass_.weight()).to(type_); }
   void step(double decay) override { pass_.step(decay); }
 
  private:
   const AdaScaleQuantizer& quantizer_;
   c10::ScalarType type_;
-  WeightPass pass_;
+  Pass pass_;
 };
 
 /// `Mover`: Adam or SignedSteps.
@@ -58,9 +59,17 @@ StepRule step_rule(const Recipe& recipe, int64_t iterations) {
 
 std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quantizer, const StepRule& rule,
                                                    c10::ScalarType compute_type) {
-  if (!kernels_take(quantizer.state())) return make_autograd_weight(quantizer, rule);
-  const c10::ScalarType source = quantizer.state().source_dtype;
-  return std::make_unique<FusedWeight>(quantizer, rule, source == at::kFloat ? compute_type : source);
+  const AdaScaleState& state = quantizer.state();
+  const c10::ScalarType type = state.source_dtype == at::kFloat ? compute_type : state.source_dtype;
+  const c10::ScalarType output = type == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  if (kernels_take(state))
+    return std::make_unique<FusedWeight<WeightPass>>(quantizer, type, WeightPass(state, rule, output));
+  if (group_kernels_are_on(state.s2.device()) && GroupPass::takes(state))
+    if (auto kernels =
+            find_group_kernels(state.s2.device(), GroupPass::variant_of(state, rule.update, output)))
+      return std::make_unique<FusedWeight<GroupPass>>(quantizer, type,
+                                                      GroupPass(state, rule, output, std::move(kernels)));
+  return make_autograd_weight(quantizer, rule);
 }
 
 std::unique_ptr<LearnedWeight> make_autograd_weight(const AdaScaleQuantizer& quantizer,

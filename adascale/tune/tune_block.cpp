@@ -58,7 +58,7 @@ std::string explain_choice(const TunedBlock& tuned) {
 }
 
 LayerReport report_layer(const QuantizedWeight& weight, const Encoding& rtn, const Encoding& kept) {
-  const double moved = rtn.codes.ne(kept.codes).to(at::kDouble).mean().item<double>();
+  const double moved = rtn.codes.ne(kept.codes).sum().item<double>() / static_cast<double>(rtn.codes.numel());
   return {weight.layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
 }
 

@@ -221,3 +221,16 @@ def test_running_ahead_changes_no_result() -> None:
             adascale.apply_adascale(sim, data, num_iterations=25, progress=False, device_activation_memory=0)
         codes.append(_C.encodings_of(sim._core))
     assert all(torch.equal(codes[0][name][0], codes[1][name][0]) for name in codes[0])
+
+
+def test_a_device_whose_kernels_do_not_compile_says_so_and_trains(caplog: pytest.LogCaptureFixture) -> None:
+    codes = []
+    for given in ({}, {"compiles_kernels": True}):
+        torch.manual_seed(0)
+        model, data = blocks()
+        sim = adascale.QuantizationSimModel(model, data[0], default_param_bw=4, default_output_bw=32)
+        with traits(**given):
+            adascale.apply_adascale(sim, data, num_iterations=5, progress=False)
+        codes.append(_C.encodings_of(sim._core))
+    assert caplog.text.count("fake:0 is no CUDA device; weights on fake:0 train by tensor operators") == 1
+    assert all(torch.equal(codes[0][name][0], codes[1][name][0]) for name in codes[0])

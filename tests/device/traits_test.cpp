@@ -12,7 +12,7 @@ const c10::Device kMeta(c10::DeviceType::Meta);
 TEST(Traits, NothingIsAssumedOfADeviceThatIsNotKnown) {
   const DeviceTraits traits = traits_of(kMeta);
   EXPECT_FALSE(traits.multiplies_bfloat16 || traits.fuses_attention || traits.has_tf32 || traits.runs_ahead ||
-               traits.pins_memory);
+               traits.pins_memory || traits.compiles_kernels);
 }
 
 TEST(Traits, ATestCanGiveThem) {
@@ -24,7 +24,8 @@ TEST(Traits, ATestCanGiveThem) {
 
 TEST(Traits, TheCpuNeitherRunsAheadNorPins) {
   const DeviceTraits traits = traits_of(c10::Device(c10::DeviceType::CPU));
-  EXPECT_FALSE(traits.fuses_attention || traits.has_tf32 || traits.runs_ahead || traits.pins_memory);
+  EXPECT_FALSE(traits.fuses_attention || traits.has_tf32 || traits.runs_ahead || traits.pins_memory ||
+               traits.compiles_kernels);
 }
 
 struct Switches {

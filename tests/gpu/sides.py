@@ -7,6 +7,7 @@ codes move.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -87,11 +88,15 @@ def train(
     device: torch.device,
     *,
     sim_options: dict[str, Any] | None = None,
+    kernels: bool = False,
     **training: Any,
 ) -> Run:
-    """Simulates and trains a copy of the model that was moved to the device with its data."""
+    """Simulates and trains a copy of the model that was moved to the device with its data.
+
+    By tensor operators, or by our kernels.
+    """
     moved, batches = copy.deepcopy(model).to(device), to(list(data), device)
-    with operators_of_torch(), ieee():
+    with contextlib.nullcontext() if kernels else operators_of_torch(), ieee():
         sim = simulate(moved, batches[0], **(sim_options or {}))
         report = adascale.apply_adascale(
             sim, batches, **{"num_iterations": 6, "progress": False, "precision": "float32", **training}
