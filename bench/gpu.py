@@ -8,7 +8,9 @@ is not measured again.
     ms/it    of one more iteration: from two counts, so that all else drops out
     bare     transformers' layer in bf16 on the same batch: forward, squared error, gradients of its weights
     ratio    ms/it over bare
-    GB/s     14 bytes a weight, which one visit of the learnables would need, over ms/it less bare
+    visit    ms in which the kernels visit all weights once (quant/group_pass.h)
+    GB/s     the bytes of that visit, each of its tensors read and written once, over its time
+    tensors  ms/it by tensor operators over ms/it
     det.     ms/it with deterministic=True over ms/it
     peak     MiB of the device while a block trains, beyond model and data
     said     what the preflight takes a block for
@@ -38,9 +40,9 @@ from machine import describe_commit
 from torch import nn
 
 import adascale
+from adascale import _C
 
 ROOT = Path(__file__).parents[1]
-BYTES_OF_A_VISIT = 14
 DTYPES = ["bfloat16", "float32"]  # of the model
 MIB = 1 << 20
 
@@ -80,6 +82,9 @@ class Measured:
     ms: float
     deterministic_ms: float
     bare_ms: float
+    operators_ms: float
+    visit_ms: float
+    visit_bytes: int
     peak_mib: float | None
     said_mib: int
     precision: str
@@ -87,8 +92,7 @@ class Measured:
 
     @property
     def gb_per_s(self) -> float | None:
-        learnables = self.ms - self.bare_ms
-        return BYTES_OF_A_VISIT * self.weights / learnables / 1e6 if learnables > 0 else None
+        return self.visit_bytes / self.visit_ms / 1e6 if self.visit_ms > 0 else None
 
 
 class Device:
@@ -208,20 +212,45 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
     report, many = train(fresh, data, args.iterations)
     peak = device.peak_mib(before)
     _, fewer = train(fresh, data, few)
+    visit = visit_ms(lambda: train(fresh, data, few))
     _, many_same = train(fresh, data, args.iterations, deterministic=True)
     _, fewer_same = train(fresh, data, few, deterministic=True)
+    _C.switch_kernels(False)
+    try:
+        _, many_by_operators = train(fresh, data, args.iterations)
+        _, fewer_by_operators = train(fresh, data, few)
+    finally:
+        _C.switch_kernels(True)
+    weights = sum(p.numel() for p in model.model.layers[0].parameters() if p.dim() == 2)
+    stored = 2 if row.dtype == "bfloat16" else 4
     return Measured(
-        weights=sum(p.numel() for p in model.model.layers[0].parameters() if p.dim() == 2),
+        weights=weights,
         capture_s=capture_s,
         block_s=many.seconds,
         ms=ms_of_an_iteration(fewer, many),
         deterministic_ms=ms_of_an_iteration(fewer_same, many_same),
+        operators_ms=ms_of_an_iteration(fewer_by_operators, many_by_operators),
+        visit_ms=visit,
+        # W; s2, read and written; the gradient and w_dq, which are in bf16 where layers compute in it.
+        visit_bytes=weights * (stored + 8 + 2 * (2 if "bfloat16" in report.precision or stored == 2 else 4)),
         bare_ms=bare_ms(row, model, device, args.repeats),
         peak_mib=peak,
         said_mib=report.block_bytes >> 20,
         precision=report.precision,
         note=many.note,
     )
+
+
+def visit_ms(work: Callable[[], Any]) -> float:
+    """Of one block: kernels run 7 times an iteration, once for each of a Llama layer's weights."""
+    if not torch.cuda.is_available():
+        return 0
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
+        work()
+        torch.cuda.synchronize()
+    steps = [event for event in profile.key_averages() if event.key == "step_groups"]
+    weights = 7
+    return sum(weights * event.device_time_total / event.count / 1e3 for event in steps)
 
 
 def make_sim(model: nn.Module, example: Any) -> Any:
@@ -232,8 +261,21 @@ def make_sim(model: nn.Module, example: Any) -> Any:
     )
 
 
-HEADER = ("row", "block s", "ms/it", "tokens/s", "bare ms", "ratio", "GB/s", "det.", "peak MiB", "said MiB")
-WIDTHS = (22, 8, 9, 10, 9, 7, 7, 6, 9, 9)
+HEADER = (
+    "row",
+    "block s",
+    "ms/it",
+    "tokens/s",
+    "bare ms",
+    "ratio",
+    "visit",
+    "GB/s",
+    "tensors",
+    "det.",
+    "peak MiB",
+    "said MiB",
+)
+WIDTHS = (22, 8, 9, 10, 9, 7, 7, 9, 8, 6, 9, 9)
 
 
 def shown_as(cell: Any) -> str:
@@ -259,7 +301,9 @@ def cells_of(row: Row, found: Measured) -> tuple[Any, ...]:
         round(row.samples * row.tokens / found.ms * 1e3),
         found.bare_ms,
         found.ms / found.bare_ms,
+        found.visit_ms,
         found.gb_per_s,
+        found.operators_ms / found.ms,
         found.deterministic_ms / found.ms,
         None if found.peak_mib is None else round(found.peak_mib),
         found.said_mib,

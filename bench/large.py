@@ -5,6 +5,7 @@ RssAnon + RssShmem of the process, sampled: what the system cannot drop. Mapped 
 
     python bench/large.py flat              # 8, 16 and 32 layers of hidden size 1,024
     python bench/large.py whole             # 32 layers of hidden size 4,096: 16 GB on the disk
+    python bench/large.py budget            # the same for a whole budget on a GPU: 128 x 2,048 tokens
     python bench/large.py plan --layers 80  # --dry-run and inspect alone
     python bench/large.py experts           # two layers of Qwen3-30B-A3B's shape, 1.2 G weights
     python bench/large.py evaluate          # 8 x 512 tokens of a vocabulary of 128,256
@@ -179,9 +180,16 @@ def show(name: str, seconds: float, gib: float) -> None:
 
 
 def quantize(
-    model: Path, work: Path, vocabulary: int, *more: str, length: int = 256, to: str = "compressed-tensors"
+    model: Path,
+    work: Path,
+    vocabulary: int,
+    *more: str,
+    samples: int = 2,
+    length: int = 256,
+    iterations: int = 2,
+    to: str = "compressed-tensors",
 ) -> tuple[float, float, str]:
-    data = tokens(work / "tokens.safetensors", 2, length, vocabulary)
+    data = tokens(work / "tokens.safetensors", samples, length, vocabulary)
     arguments = [
         "quantize",
         str(model),
@@ -193,7 +201,7 @@ def quantize(
         "1",
     ]
     arguments += ["--param-bw", "4", "--group-size", "128", "--format", to]
-    return run(*arguments, "--iterations", "2", *more)
+    return run(*arguments, "--iterations", str(iterations), *more)
 
 
 def flat(work: Path, _layers: int) -> None:
@@ -207,6 +215,16 @@ def whole(work: Path, layers: int) -> None:
     seconds, gib, text = quantize(model, work, LLAMA_8B.vocabulary)
     print(text[-3000:])
     show(f"Llama 3 8B's shape, {layers} layers", seconds, gib)
+
+
+def budget(work: Path, layers: int) -> None:
+    """One sample an iteration, 200 iterations; the stages' times are in the report."""
+    model = make_folder(work / f"llama-8b-{layers}", LLAMA_8B, layers)
+    seconds, gib, text = quantize(
+        model, work, LLAMA_8B.vocabulary, "--device", "cuda", samples=128, length=2048, iterations=200
+    )
+    print(text[-3000:])
+    show(f"Llama 3 8B's shape, {layers} layers, 200 x 2,048", seconds, gib)
 
 
 def plan(work: Path, layers: int) -> None:
@@ -235,7 +253,14 @@ def evaluate(work: Path, _layers: int) -> None:
     show("evaluate, 8 x 512 tokens of 128,256", seconds, gib)
 
 
-ROWS = {"flat": flat, "whole": whole, "plan": plan, "experts": experts, "evaluate": evaluate}
+ROWS = {
+    "flat": flat,
+    "whole": whole,
+    "budget": budget,
+    "plan": plan,
+    "experts": experts,
+    "evaluate": evaluate,
+}
 
 
 def main() -> None:
