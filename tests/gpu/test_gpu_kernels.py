@@ -23,8 +23,6 @@ GRIDS: dict[str, dict[str, Any]] = {
 }
 # Row lengths by how threads share them: lanes of a warp or a block, eight elements at a time or one.
 COLUMNS = [2, 8, 33, 96, 130, 1000, 1024, 2000, 4096, 5001, 14336, 16392]
-# A weight of 24 rows: one code on a border is a larger share of the loss before training.
-ROWS = Spread(codes=0.03, after=0.05, before=4e-3)
 KERNELS = {"quantize_groups", "step_groups"}
 
 
@@ -56,7 +54,7 @@ def test_grids(device: torch.device, grid: str, recipe: str) -> None:
 def test_rows_of_any_length(device: torch.device, columns: int, recipe: str) -> None:
     model = nn.Sequential(nn.Linear(columns, 24), nn.Linear(24, 8)).eval()
     data = [torch.randn(8, columns) for _ in range(3)]
-    check(model, data, device, ROWS, recipe=recipe, blocks=["0", "1"])
+    check(model, data, device, CHAINS, recipe=recipe, blocks=["0", "1"])
 
 
 def test_long_training(device: torch.device) -> None:
