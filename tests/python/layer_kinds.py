@@ -40,11 +40,13 @@ class Experts(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
+        # Registers the operator. Not in forward: transformers registers no output class that is
+        # imported while torch exports.
+        import transformers.integrations.moe  # noqa: F401
+
         self.weight = nn.Parameter(torch.randn(STACK) / WIDTH**0.5)
 
     def forward(self, x: Tensor) -> Tensor:
-        import transformers.integrations.moe  # noqa: F401  (registers the operator)
-
         ends = (torch.arange(1, 4, device=x.device) * x.shape[0] // 3).to(torch.int32)
         return torch.ops.transformers.grouped_mm_fallback(x, self.weight, ends)
 
