@@ -7,6 +7,7 @@ RssAnon + RssShmem of the process, sampled: what the system cannot drop. Mapped 
     python bench/large.py whole             # 32 layers of hidden size 4,096: 16 GB on the disk
     python bench/large.py budget            # the same for a whole budget on a GPU: 128 x 2,048 tokens
     python bench/large.py plan --layers 80  # --dry-run and inspect alone
+    python bench/large.py team              # 4 layers of hidden size 1,024 by one process and by two
     python bench/large.py experts           # two layers of Qwen3-30B-A3B's shape, 1.2 G weights
     python bench/large.py evaluate          # 8 x 512 tokens of a vocabulary of 128,256
 """
@@ -22,6 +23,7 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from machine import describe_commit, describe_machine
@@ -150,12 +152,15 @@ def tokens(path: Path, samples: int, length: int, vocabulary: int) -> Path:
     return path
 
 
-def run(*arguments: str) -> tuple[float, float, str]:
-    """Seconds, peak in GiB, and what the command printed."""
+def run(
+    *arguments: str, launcher: tuple[str, ...] = (), threads: str | None = None
+) -> tuple[float, float, str]:
+    """Seconds, peak in GiB of the process started, and what the command printed."""
     start = time.monotonic()
-    command = [sys.executable, "-m", "adascale", *arguments]
+    command = [sys.executable, *launcher, "-m", "adascale", *arguments]
+    environment = {**os.environ, **({"OMP_NUM_THREADS": threads} if threads else {})}
     with tempfile.TemporaryFile("w+") as said:
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, env=environment)
         peak = 0
         while process.poll() is None:
             peak = max(peak, _own_kib(process.pid))
@@ -188,6 +193,7 @@ def quantize(
     length: int = 256,
     iterations: int = 2,
     to: str = "compressed-tensors",
+    **launch: Any,
 ) -> tuple[float, float, str]:
     data = tokens(work / "tokens.safetensors", samples, length, vocabulary)
     arguments = [
@@ -201,7 +207,7 @@ def quantize(
         "1",
     ]
     arguments += ["--param-bw", "4", "--group-size", "128", "--format", to]
-    return run(*arguments, "--iterations", str(iterations), *more)
+    return run(*arguments, "--iterations", str(iterations), *more, **launch)
 
 
 def flat(work: Path, _layers: int) -> None:
@@ -225,6 +231,23 @@ def budget(work: Path, layers: int) -> None:
     )
     print(text[-3000:])
     show(f"Llama 3 8B's shape, {layers} layers, 200 x 2,048", seconds, gib)
+
+
+def team(work: Path, _layers: int) -> None:
+    """The same steps of two batches by one process of two threads and by two of one."""
+    model = make_folder(work / "small-4", SMALL, 4)
+    size: dict[str, Any] = {"samples": 8, "iterations": 40}
+    common = (model, work, SMALL.vocabulary, "--accumulate", "2")
+    launcher = ("-m", "torch.distributed.run", "--nproc-per-node", "2")
+    _, gib, text = quantize(*common, **size, threads="2")
+    show("one process of two threads", _training_seconds(text), gib)
+    _, _, text = quantize(*common, **size, threads="1", launcher=launcher)
+    print(next(line for line in text.splitlines() if "train together" in line))
+    print(f"{'two processes of one thread':40} {_training_seconds(text):8.1f} s")
+
+
+def _training_seconds(text: str) -> float:
+    return sum(float(line.split()[-2]) for line in text.splitlines() if " iterations, " in line)
 
 
 def plan(work: Path, layers: int) -> None:
@@ -258,6 +281,7 @@ ROWS = {
     "whole": whole,
     "budget": budget,
     "plan": plan,
+    "team": team,
     "experts": experts,
     "evaluate": evaluate,
 }

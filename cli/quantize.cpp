@@ -47,7 +47,7 @@ void run_quantize(const RunFlags& flags, const Doors& doors) {
   QuantizeRequest request = flags.quantize.read();
   request.training.progress = stderr_progress();
   RunPlan plan = plan_run(request, doors);
-  say(describe(plan));
+  say_plan(plan, say);
   if (flags.dry_run) return;
   const Interruption scope(how_to_go_on(plan));
   run(plan, say);

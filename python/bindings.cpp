@@ -76,5 +76,6 @@ PYBIND11_MODULE(_C, module) {
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
              py::arg("runtimes") = std::vector<py::object>());
   bind_quantize(module);
+  bind_team(module);
   bind_device(module);
 }

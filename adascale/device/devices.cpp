@@ -7,6 +7,7 @@
 #include <dlfcn.h>
 #include <fmt/ranges.h>
 
+#include <cstdlib>
 #include <filesystem>
 
 #include "adascale/core/error.h"
@@ -94,6 +95,16 @@ c10::Device parse(const std::string& name) {
 
 }  // namespace
 
+namespace {
+
+/// Of this process among those that torchrun started on this machine: each takes a device of its own.
+int number_on_this_machine() {
+  const char* number = std::getenv("LOCAL_RANK");
+  return number == nullptr ? 0 : std::atoi(number);
+}
+
+}  // namespace
+
 std::vector<std::string> present_devices() {
   std::vector<std::string> names{"cpu"};
   for (int number = 0; number < c10::COMPILE_TIME_MAX_DEVICE_TYPES; ++number) {
@@ -119,7 +130,7 @@ c10::Device find_device(const std::string& name) {
 c10::Device preferred_device() {
   if (count_devices(DeviceType::CUDA) == 0) return c10::Device(DeviceType::CPU);
   try {
-    return find_device("cuda:0");
+    return find_device(fmt::format("cuda:{}", number_on_this_machine()));
   } catch (const Error& error) {  // boundary: nobody asked for CUDA
     log_line(fmt::format("{}; the CPU is used", error.what()));
     return c10::Device(DeviceType::CPU);

@@ -16,7 +16,7 @@ c10::Device find_device(const std::string& name);
 /// was built for them.
 std::vector<std::string> present_devices();
 
-/// For models that come from a file: cuda:0 where torch can use it, else the CPU, with a line in
+/// For models that come from a file: cuda:0 where torch can use it (of torchrun's processes on a machine each its own number), else the CPU, with a line in
 /// the log where the driver does not answer.
 c10::Device preferred_device();
 

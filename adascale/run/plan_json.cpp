@@ -85,6 +85,7 @@ json training_json(const TrainingPlan& plan) {
           {"scale_rate", plan.recipe.scale_rate},
           {"rounding_rate", plan.recipe.rounding_rate},
           {"iterations", plan.iterations},
+          {"accumulate", plan.options.accumulate},
           {"held_out_batches", plan.options.held_out_batches},
           {"keep_better", plan.options.keep_better},
           {"precision", c10::toString(plan.compute_type)},

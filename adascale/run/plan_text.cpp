@@ -104,15 +104,23 @@ std::string describe_checkpoint(const AdaScaleOptions& options) {
   return finished == 0 ? kept : fmt::format("{}; goes on behind {} of them", kept, finished);
 }
 
+/// " of 4 batches, shared among 2 processes"
+std::string describe_step(const TrainingPlan& training) {
+  if (training.options.accumulate == 1) return "";
+  const std::string batches = fmt::format(" of {} batches", training.options.accumulate);
+  const int64_t processes = training.team->size();
+  return processes == 1 ? batches : fmt::format("{}, shared among {} processes", batches, processes);
+}
+
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
   const c10::Device device = plan.sims().front()->program().device;
   std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.parts));
   text += fmt::format("data      {}: {}\n", plan.request.data.where(), describe_batches(plan.batches));
-  text += fmt::format("training  recipe {}, {} iterations per block, seed {}, {} threads\n",
-                      plan.training.recipe.name, plan.training.iterations, plan.training.options.seed,
-                      at::get_num_threads());
+  text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {} threads\n",
+                      plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),
+                      plan.training.options.seed, at::get_num_threads());
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));

@@ -49,14 +49,19 @@ int64_t peak_memory_bytes() {
 
 }  // namespace
 
+void say_plan(const RunPlan& plan, const Say& say) {
+  if (say && plan.training.team->leads()) say(describe(plan));
+}
+
 AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, const Say& say) {
   RunPlan plan = plan_run(request, doors);
-  if (say) say(describe(plan));
+  say_plan(plan, say);
   return run(plan, say);
 }
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {
   const AdaScaleReport report = train_model(plan);
+  if (!plan.training.team->leads()) return report;  // the first process of a team writes
   if (has_activations(plan)) find_activation_ranges(plan);
   const std::vector<std::string> paths =
       write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});

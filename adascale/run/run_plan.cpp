@@ -73,7 +73,7 @@ void check_no_unfinished(const QuantizeRequest& request) {
   ADA_CHECK(!training.resume || keeps_blocks(training),
             "{}: nothing is kept, with {} or recipe {}; leave it out", option("resume"),
             option("checkpoint_dir", "none"), training.recipe);
-  if (!keeps_blocks(training)) return;
+  if (!keeps_blocks(training) || !present_team()->leads()) return;
   const bool is_new = !std::filesystem::exists(training.checkpoint_dir);
   check_checkpoint_folder(training.checkpoint_dir);
   if (!is_new) count_finished(training.checkpoint_dir, training.resume);
@@ -153,8 +153,10 @@ void plan_files(const std::string& stem, const ModelSource& source, const std::v
   sources.push_back(plan.request.model);
   sources.push_back(source.path);  // e.g. the .gguf in the folder
   check_no_overwritten(plan.files.paths(), sources, objections);
-  check_no_leftovers(plan.files, objections);
-  check_places(plan.files, objections);
+  if (present_team()->leads()) {  // who writes
+    check_no_leftovers(plan.files, objections);
+    check_places(plan.files, objections);
+  }
   objections.raise();
   for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
 }
@@ -182,13 +184,15 @@ const Door& door_of(const QuantizeRequest& request, const Doors& doors) {
   return *door;
 }
 
-RunPlan plan_run(const QuantizeRequest& asked, const Doors& doors) {
+RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
   const auto started = std::chrono::steady_clock::now();
+  QuantizeRequest asked = request;
+  if (!present_team()->leads()) asked.training.progress = {};
   const WatchPasses watch(as_stages(asked.training.progress, /*passing=*/true));
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
-  check_writable(asked.output_dir);
+  if (present_team()->leads()) check_writable(asked.output_dir);
   check_no_unfinished(asked);
   const DataRequest data = data_of(asked);
   OpenedModel opened = door.open(asked.model, data);

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
+#include "adascale/core/progress.h"
 #include "adascale/core/seed.h"
 #include "adascale/device/flags.h"
 #include "adascale/device/memory.h"
@@ -57,7 +59,7 @@ AdaScaleReport apply_adascale(const PartedModel& model, const std::vector<std::v
 AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
                      const std::vector<Inputs>& batches) {
   const KeptMemory memory;
-  ProgramWalk walk(sim, plan.parts.front().blocks, batches,
+  ProgramWalk walk(sim, plan.parts.front().blocks, plan.team->share_of(batches),
                    ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
                    plan.memory.largest_block);
   return train_blocks(plan, {&sim}, walk);
@@ -88,6 +90,7 @@ struct Run {
   AdaScaleReport report;
   RunProgress progress;
   std::vector<Step> steps = {};
+  bool told_exchange = false;
   std::vector<bool> trains = {};         ///< by step: whether it has weights to train
   std::vector<std::string> folded = {};  ///< blocks whose weights are decided, for a failure's message
 
@@ -102,13 +105,15 @@ struct Run {
   void freeze(size_t index, const SavedBlock& decided);
   void move_to_checkpoint(const BlockJob& job);
   int64_t blocks_to_train_after(size_t index) const;
+  int64_t all_batches() const { return source.batches() * plan.team->size(); }
   RunProgress::Steps planned_steps() const;
 };
 
 Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
   const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options)) return {};
-  return {options.checkpoint_dir, options.resume, fingerprint_of(plan, {sims.begin(), sims.end()})};
+  return {options.checkpoint_dir, options.resume, fingerprint_of(plan, {sims.begin(), sims.end()}),
+          *plan.team};
 }
 
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
@@ -174,12 +179,12 @@ RunProgress::Steps Run::planned_steps() const {
   const bool searches = plan.recipe.start != StartRange::kScheme, trains = plan.recipe.trains();
   return {{kFloatOutputs, batches},
           {kQuantizedOutputs, batches * (searches && trains ? 3 : 2)},
-          {kTraining, trains ? static_cast<double>(plan.iterations_over(source.batches())) : 0}};
+          {kTraining, trains ? static_cast<double>(plan.iterations_over(all_batches())) : 0}};
 }
 
 /// Quantized blocks before it may turn a model that decides by its data onto another path.
 bool Run::is_reached(size_t index) {
-  const int64_t batches = source.batches();
+  const int64_t batches = all_batches();
   if (plan.training_batches(batches) > 0) return true;
   const std::string left = batches == 0 ? "no batch reaches it"
                                         : fmt::format("all {} batches that reach it are held out", batches);
@@ -191,7 +196,7 @@ bool Run::is_reached(size_t index) {
 /// Runs the block in the FP stream, whose outputs are the targets.
 BlockJob Run::prepare(size_t index) {
   BlockJob job = job_of(index);
-  job.start = run_fp_for_start_ranges(job.sim, plan.recipe, source, index, job.training_batches, job.weights);
+  job.start = run_fp_for_start_ranges(job);
   return job;
 }
 
@@ -202,11 +207,13 @@ BlockJob Run::job_of(size_t index) const {
           .block = block,
           .index = index,
           .source = source,
+          .team = *plan.team,
           .weights = weights_to_train(sim, block),
           .recipe = plan.recipe,
           .compute_type = plan.compute_type,
-          .iterations = plan.iterations_over(source.batches()),
-          .training_batches = plan.training_batches(source.batches()),
+          .iterations = plan.iterations_over(all_batches()),
+          .accumulate = plan.options.accumulate / plan.team->size(),
+          .training_batches = plan.training_batches(all_batches()) / plan.team->size(),
           .deterministic = plan.options.deterministic,
           .seed = derive_seed(static_cast<uint64_t>(plan.options.seed), index)};
 }
@@ -219,6 +226,10 @@ BlockReport Run::decide(const BlockJob& job) {
     return {.name = job.block.name, .note = "nothing to train"};
   }
   const TunedBlock tuned = tune_block(job, plan.options.keep_better);
+  if (tuned.exchanged > 0 && plan.team->leads() && !std::exchange(told_exchange, true))
+    log_line(
+        fmt::format("{} processes train together; {:.3f} MB of gradients are added over all in an iteration",
+                    plan.team->size(), static_cast<double>(tuned.exchanged) / 1e6));
   SavedBlock decided{.encodings = tuned.kept().encodings,
                      .trained = tuned.keeps_trained && plan.recipe.trains(),
                      .ran_in_training = tuned.kept_ran_last(),
@@ -268,7 +279,7 @@ void Run::freeze(size_t index, const SavedBlock& decided) {
     // Not before there is something to keep: a run that failed earlier may be repeated.
     if (sim.training().empty())
       editor.set_training({{"recipe", plan.recipe.name},
-                           {"iterations", std::to_string(plan.iterations_over(source.batches()))},
+                           {"iterations", std::to_string(plan.iterations_over(all_batches()))},
                            {"seed", std::to_string(plan.options.seed)}});
     if (i == 0) folded.push_back(block.name);
   }

@@ -18,6 +18,7 @@ namespace adascale {
 struct AdaScaleOptions {
   std::optional<int64_t> num_epochs;      ///< one epoch: every batch once; neither given: one epoch
   std::optional<int64_t> num_iterations;  ///< per block; not together with num_epochs
+  int64_t accumulate = 1;                 ///< batches whose gradients are added for one iteration's step
   std::vector<std::string> blocks;        ///< globs over module calls instead of the rule
   bool train_outside = false;             ///< each quantized layer outside the blocks as a block of its own
   std::string recipe = "fast";
@@ -41,9 +42,11 @@ template <class Visitor, class Options>
 void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("epochs", options.num_epochs, "passes over the calibration batches, per block",
         OptionRule{.min = 1, .alias = "num_epochs"});
-  visit("iterations", options.num_iterations,
-        "training iterations per block, one batch each; not with epochs",
+  visit("iterations", options.num_iterations, "training iterations per block, one step each; not with epochs",
         OptionRule{.min = 1, .alias = "num_iterations"});
+  visit("accumulate", options.accumulate,
+        "batches whose gradients are added for one step: a larger batch in the memory of a small one",
+        OptionRule{.min = 1});
   visit("blocks", options.blocks, "globs over module names: train these instead of the blocks found",
         OptionRule{});
   visit("train_outside", options.train_outside,

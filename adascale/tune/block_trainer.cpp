@@ -1,8 +1,10 @@
 #include "adascale/tune/block_trainer.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/where.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <set>
@@ -15,7 +17,6 @@
 #include "adascale/device/traits.h"
 #include "adascale/graph/attention.h"
 #include "adascale/sim/layer_kind.h"
-#include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
 #include "adascale/tune/precision.h"
@@ -83,22 +84,57 @@ void BlockTrainer::train(const std::string& name) {
   CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch); });
   Pass pass(name, job_.iterations);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
-    const int64_t batch = iteration % job_.training_batches, next = iteration + 1;
-    const Sample sample = sample_from(ahead.get(batch));
-    Environment environment(job_.sim.program());
-    feed(sample, batch, iteration, environment);
-    job_.source.interpreter(job_.index).run(environment, hooks);
-    Values outputs;
-    for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
-    const at::Tensor error = loss(outputs, sample.targets);
-    ADA_CHECK(error.requires_grad(),
-              "{}: no gradient of its output reaches its weights; leave it out with {}", job_.block.name,
-              option("blocks"));
-    error.backward();
+    at::Tensor error;
+    for (int64_t turn = iteration * job_.accumulate; turn < (iteration + 1) * job_.accumulate; ++turn) {
+      const at::Tensor here = run_backward(turn, hooks, sample_from(ahead.get(turn % job_.training_batches)));
+      error = error.defined() ? error.add(here) : here;
+      if (turn + 1 < (iteration + 1) * job_.accumulate) ahead.start((turn + 1) % job_.training_batches);
+    }
+    share_gradients(learned);
     for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
-    if (next < job_.iterations) ahead.start(next % job_.training_batches);
-    if (next % looks == 0 || next == job_.iterations) pass.reach(next, error.item<double>());
+    const int64_t next = iteration + 1;
+    if (next < job_.iterations) ahead.start(next * job_.accumulate % job_.training_batches);
+    if (next % looks == 0 || next == job_.iterations)
+      pass.reach(next,
+                 error.item<double>() * static_cast<double>(job_.team.size()));  // of this process's batches
   }
+}
+
+void BlockTrainer::share_gradients(const std::vector<std::unique_ptr<LearnedWeight>>& learned) {
+  if (job_.team.size() == 1) return;
+  std::vector<at::Tensor> leaves, gradients;
+  for (const auto& weight : learned)
+    for (const at::Tensor& leaf : weight->leaves()) leaves.push_back(leaf);
+  // Experts that no token of this process reached have none here, but may have some in another process.
+  const at::Tensor reached = at::ones({static_cast<int64_t>(leaves.size())}, at::TensorOptions(device()));
+  for (size_t i = 0; i < leaves.size(); ++i) {
+    const at::Tensor& own = leaves[i].grad();
+    if (!own.defined()) reached[static_cast<int64_t>(i)].zero_();
+    gradients.push_back(own.defined() ? own.contiguous() : at::zeros_like(leaves[i].detach()));
+  }
+  std::vector<at::Tensor> shared = gradients;
+  shared.push_back(reached);
+  job_.team.add(shared);
+  exchanged_ = 0;
+  for (const at::Tensor& tensor : shared) exchanged_ += static_cast<int64_t>(tensor.nbytes());
+  for (size_t i = 0; i < leaves.size(); ++i)
+    if (leaves[i].grad().defined() || reached[static_cast<int64_t>(i)].item<float>() > 0)
+      leaves[i].mutable_grad() = gradients[i];
+}
+
+at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const {
+  Environment environment(job_.sim.program());
+  feed(sample, turn % job_.training_batches, turn, environment);
+  job_.source.interpreter(job_.index).run(environment, hooks);
+  Values outputs;
+  for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
+  at::Tensor error = loss(outputs, sample.targets);
+  ADA_CHECK(error.requires_grad(), "{}: no gradient of its output reaches its weights; leave it out with {}",
+            job_.block.name, option("blocks"));
+  if (const int64_t batches = job_.accumulate * job_.team.size(); batches > 1)
+    error = error.mul(1.0 / static_cast<double>(batches));
+  error.backward();
+  return error.detach();
 }
 
 std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights) {
@@ -123,7 +159,7 @@ std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights
     losses.push_back(loss(outputs, targets));
     if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
   }
-  return as_doubles(losses);
+  return job_.team.join(as_doubles(losses));
 }
 
 std::vector<at::Tensor> BlockTrainer::quantized_weights() const {
@@ -194,11 +230,15 @@ BlockTrainer::Sample BlockTrainer::sample_from(const std::vector<at::Tensor>& te
   return sample;
 }
 
-void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t iteration,
-                        Environment& environment) const {
+/// The number that the turn would have if this process took all of them.
+uint64_t BlockTrainer::number_over_all(int64_t turn) const {
+  return static_cast<uint64_t>(turn * job_.team.size() + job_.team.rank());
+}
+
+void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const {
   for (const auto& [value, tensor] : sample.quant_inputs)
     environment.set(value, tensor.defined() ? tensor : job_.source.quant(batch).get(value));
-  uint64_t place = static_cast<uint64_t>(iteration) * sample.fp_inputs.size();
+  uint64_t place = number_over_all(turn) * sample.fp_inputs.size();
   for (const ValueId value : job_.block.activations_in)
     if (mixes())
       environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));

@@ -11,7 +11,9 @@
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
+#include "adascale/tune/learned_weight.h"
 #include "adascale/tune/recipe.h"
+#include "adascale/tune/team.h"
 
 namespace adascale {
 
@@ -20,13 +22,15 @@ struct BlockJob {
   const QuantizationSimModel& sim;
   const Block& block;
   size_t index = 0;              ///< of the block in the source
-  InputSource& source;           ///< at the block, after run_fp
+  InputSource& source;           ///< at the block, after run_fp; has this process's batches
+  Team& team;                    ///< that trains the block
   std::vector<int32_t> weights;  ///< indices of the sim's weights to train
   std::vector<Range> start;      ///< by weight: the range it is trained from
   Recipe recipe;
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers whose codes bf16 can hold
   int64_t iterations = 0;
-  int64_t training_batches = 0;  ///< the first ones; the others only measure
+  int64_t accumulate = 1;  ///< batches of this process whose gradients are added for an iteration's step
+  int64_t training_batches = 0;  ///< the first ones of this process; the others only measure
   bool deterministic = false;    ///< where the device's fast algorithms are not
   uint64_t seed = 0;
 };
@@ -42,12 +46,14 @@ class BlockTrainer {
   /// for the device, every 20th and the last. Does nothing when the recipe does not train.
   void train(const std::string& name);
   /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's;
-  /// the outputs stay there. Returns the mean loss of each batch.
+  /// the outputs stay there. Returns the mean loss of each batch, of all processes.
   std::vector<double> measure(const std::vector<at::Tensor>& weights);
   /// The quantizers' present weights in the order of the job, and their codes.
   std::vector<at::Tensor> quantized_weights() const;
   std::vector<Encoding> encode() const;
   const std::vector<AdaScaleQuantizer>& quantizers() const { return quantizers_; }
+  /// The gradients added over the team in an iteration, in bytes.
+  int64_t exchanged() const { return exchanged_; }
 
  private:
   using Values = std::map<ValueId, at::Tensor>;
@@ -67,12 +73,19 @@ class BlockTrainer {
   c10::ScalarType type_of(size_t position) const;
   std::vector<at::Tensor> waiting(int64_t batch) const;
   Sample sample_from(const std::vector<at::Tensor>& tensors) const;
-  void feed(const Sample& sample, int64_t batch, int64_t iteration, Environment& environment) const;
+  uint64_t number_over_all(int64_t turn) const;
+  /// `turn`: the number of the batch among all that this process trains on, iteration after iteration.
+  void feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const;
+  /// Adds gradients over the team.
+  void share_gradients(const std::vector<std::unique_ptr<LearnedWeight>>& learned);
+  /// The loss of that turn, whose gradients are added to those of the weights.
+  at::Tensor run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const;
   at::Tensor mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const;
   at::Tensor loss(const Values& outputs, const Values& targets) const;
   at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
 
   BlockJob job_;
+  int64_t exchanged_ = 0;
   std::vector<AdaScaleQuantizer> quantizers_;
   std::unordered_map<NodeId, c10::ScalarType> lowered_;  ///< nodes that compute in less than fp32
 };

@@ -15,7 +15,7 @@ double mean(const std::vector<double>& values, size_t first, size_t last) {
 
 Losses measure(BlockTrainer& trainer, const BlockJob& job, const std::vector<at::Tensor>& weights) {
   const std::vector<double> losses = trainer.measure(weights);
-  const auto training = static_cast<size_t>(job.training_batches), all = losses.size();
+  const auto training = static_cast<size_t>(job.training_batches * job.team.size()), all = losses.size();
   Losses found{mean(losses, 0, training), mean(losses, 0, all), std::nullopt};
   if (all > training) found.held_out = mean(losses, training, all);
   return found;

@@ -1,6 +1,7 @@
 #include "adascale/tune/checkpoint.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/ops/full.h>
 #include <fcntl.h>
 #include <fmt/ranges.h>
 #include <sys/file.h>
@@ -124,7 +125,9 @@ struct Checkpoint::Folder {
   bool goes_on = false;            // blocks of the interrupted run may still be read
   std::optional<int> own_threads;  // of the process, where the interrupted run had another number
 
-  explicit Folder(const std::string& folder) : path(folder) {
+  /// Of a team the first process makes it and keeps others out.
+  Folder(const std::string& folder, bool leads) : path(folder) {
+    if (!leads) return;
     check_checkpoint_folder(path);
     std::error_code error;
     fs::create_directories(path, error);  // the check leaves none
@@ -135,6 +138,7 @@ struct Checkpoint::Folder {
     if (is_taken) ::close(std::exchange(lock, -1));
     ADA_CHECK(!is_taken, "{}: another run works in this folder; wait for it, or give another {}", path,
               option("checkpoint_dir"));
+    remove_leftovers();
   }
   ~Folder() {
     if (own_threads) at::set_num_threads(*own_threads);
@@ -185,33 +189,44 @@ Checkpoint::Checkpoint() = default;
 Checkpoint::~Checkpoint() = default;
 Checkpoint::Checkpoint(Checkpoint&&) noexcept = default;
 
-Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint)
-    : folder_(std::make_unique<Folder>(folder)) {
-  const int64_t finished = finished_in(folder, resume);
-  folder_->remove_leftovers();
+Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint, Team& team)
+    : team_(&team) {
+  if (!team.leads()) team.wait();  // until it is there
+  folder_ = std::make_unique<Folder>(folder, team.leads());
+  const int64_t finished = finished_in(folder, resume || !team.leads());
   if (finished > 0) {
     const Fingerprint saved = read_fingerprint(folder_->file(kRun));
     check_same(folder, saved, fingerprint);
     folder_->take_over_bits(saved, fingerprint);
     folder_->goes_on = true;
     log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(finished)));
-    return;
+  } else if (team.leads()) {
+    if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
+    folder_->put(kRun, [&](const std::string& path) {
+      std::ofstream file(path);
+      file << to_json(fingerprint).dump(1) << "\n";
+      ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
+    });
   }
-  if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
-  folder_->put(kRun, [&](const std::string& path) {
-    std::ofstream file(path);
-    file << to_json(fingerprint).dump(1) << "\n";
-    ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
-  });
+  if (team.leads()) team.wait();
 }
 
 std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<ExpectedWeight>& weights) {
-  if (!folder_ || !folder_->goes_on || !fs::exists(folder_->file(name_of(block)))) return std::nullopt;
+  if (!folder_) return std::nullopt;
+  std::optional<SavedBlock> saved = read_here(block, weights);
+  const at::Tensor found = at::full({1}, saved ? 1.0 : 0.0);
+  team_->add({found});
+  if (found.item<double>() == static_cast<double>(team_->size())) return saved;
+  folder_->goes_on = false;
+  return std::nullopt;
+}
+
+std::optional<SavedBlock> Checkpoint::read_here(size_t block, const std::vector<ExpectedWeight>& weights) {
+  if (!folder_->goes_on || !fs::exists(folder_->file(name_of(block)))) return std::nullopt;
   try {
     return read_block(folder_->file(name_of(block)), weights);
   } catch (const Error& error) {  // boundary: the block is trained again
     log_line(fmt::format("{}; trained again from this block on", error.what()));
-    folder_->goes_on = false;
     return std::nullopt;
   }
 }
@@ -219,7 +234,9 @@ std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<Expec
 void Checkpoint::write(size_t block, const SavedBlock& saved) {
   if (!folder_) return;
   folder_->goes_on = false;  // later ones are as good, but of another run's making: they are written over
-  folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
+  if (team_->leads())
+    folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
+  team_->wait();
 }
 
 SavedBlock Checkpoint::written(size_t block, const std::vector<ExpectedWeight>& weights) const {

@@ -6,13 +6,15 @@
 
 #include "adascale/tune/fingerprint.h"
 #include "adascale/tune/saved_block.h"
+#include "adascale/tune/team.h"
 
 namespace adascale {
 
 /// The finished blocks of a training in a folder, so that a run that was killed goes on behind them.
 ///
 /// A block is a file of its own, written aside, synced and renamed: at any moment the folder holds whole
-/// blocks. `run.json` says what they were made from.
+/// blocks. `run.json` says what they were made from. Of a team the first process writes, and all read: they must see
+/// the same folder.
 class Checkpoint {
  public:
   /// Keeps nothing.
@@ -20,12 +22,12 @@ class Checkpoint {
   /// Makes the folder, or goes on with what is in it. Throws (user): another run works there; it holds
   /// blocks and `resume` is off; it holds those of another model, data, option or version, with all fields that
   /// differ; files that are not ours.
-  Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint);
+  Checkpoint(const std::string& folder, bool resume, const Fingerprint& fingerprint, Team& team);
   ~Checkpoint();
   Checkpoint(Checkpoint&&) noexcept;
 
   /// The block of that number, if the interrupted run finished it. Where a file cannot be read or is damaged, it and
-  /// all after it count as not there, and the log says so.
+  /// all after it count as not there, and the log says so. So it is for all of a team where it is for one.
   std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
@@ -35,7 +37,10 @@ class Checkpoint {
 
  private:
   struct Folder;
+  std::optional<SavedBlock> read_here(size_t block, const std::vector<ExpectedWeight>& weights);
+
   std::unique_ptr<Folder> folder_;
+  Team* team_ = nullptr;
 };
 
 /// Whether the options ask for a checkpoint.

@@ -2,6 +2,7 @@
 
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numeric>
@@ -35,16 +36,17 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 
 }  // namespace
 
-InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights) : sim_(sim) {
+InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums)
+    : sim_(sim) {
   for (const int32_t weight : weights) {
     const auto& layer = sim.weights()[weight].layer;
     if (!layer.kind->input.empty())
       for (const NodeId node : layer.alike) layer_of_[node] = layers_.size();
-    layers_.push_back({.weight = weight});
+    layers_.push_back({.weight = weight, .sums = std::vector<at::Tensor>(sums)});
   }
 }
 
-void InputPower::watch(NodeId node, const Environment& environment) {
+void InputPower::watch(int64_t batch, NodeId node, const Environment& environment) {
   const auto found = layer_of_.find(node);
   if (found == layer_of_.end()) return;
   const at::NoGradGuard no_grad;
@@ -56,8 +58,28 @@ void InputPower::watch(NodeId node, const Environment& environment) {
                    x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
   const at::Tensor rows = x.reshape({-1, x.size(-1)});
   const at::Tensor squares = rows.square().sum(0);
-  layer.sum = layer.sum.defined() ? layer.sum.add(squares) : squares;
-  layer.count += rows.size(0);
+  at::Tensor& sum = layer.sums[batch % static_cast<int64_t>(layer.sums.size())];
+  sum = sum.defined() ? sum.add(squares) : squares;
+  layer.count += static_cast<double>(rows.size(0));
+}
+
+/// A layer that is watched is watched in every batch, so the processes have the same sums.
+void InputPower::add_over(Team& team) {
+  std::vector<at::Tensor> totals;
+  at::Tensor counts = at::zeros({static_cast<int64_t>(layers_.size())}, at::kDouble);
+  auto* count = counts.mutable_data_ptr<double>();
+  for (size_t i = 0; i < layers_.size(); ++i) {
+    Layer& layer = layers_[i];
+    count[i] = layer.count;
+    at::Tensor total;
+    for (const at::Tensor& sum : layer.sums)
+      if (sum.defined()) total = total.defined() ? total.add(sum) : sum;
+    layer.sums = {total};
+    if (total.defined()) totals.push_back(total);
+  }
+  totals.push_back(counts);
+  team.add(totals);
+  for (size_t i = 0; i < layers_.size(); ++i) layers_[i].count = count[i];
 }
 
 std::vector<at::Tensor> InputPower::mean_squares() const {
@@ -68,7 +90,7 @@ std::vector<at::Tensor> InputPower::mean_squares() const {
       found.push_back(at::ones({}));
       continue;
     }
-    found.push_back(against_weight(divide_exactly(seen.sum, static_cast<double>(seen.count)),
+    found.push_back(against_weight(divide_exactly(seen.sums.front(), seen.count),
                                    sim_.state(layer.parameters.front()), layer.axes));
   }
   return found;

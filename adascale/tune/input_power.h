@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "adascale/sim/quantsim.h"
+#include "adascale/tune/team.h"
 
 namespace adascale {
 
@@ -10,10 +11,13 @@ namespace adascale {
 /// a weight's error in the layer's output grows with it. A layer called twice counts both calls.
 class InputPower {
  public:
-  /// `weights`: indices of the sim's, which must outlive it.
-  InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
+  /// `weights`: indices of the sim's, which must outlive it. `sums`: batches are added in turn to so many sums, and these
+  /// then: one for each batch of a step, so that a team's processes add as one would.
+  InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums);
   /// Before each node of the FP model.
-  void watch(NodeId node, const Environment& environment);
+  void watch(int64_t batch, NodeId node, const Environment& environment);
+  /// Behind the last batch.
+  void add_over(Team& team);
   /// For each of the weights, fp32, of a shape that broadcasts to the weight's; ones
   /// where no input was seen.
   std::vector<at::Tensor> mean_squares() const;
@@ -21,8 +25,8 @@ class InputPower {
  private:
   struct Layer {
     int32_t weight;
-    at::Tensor sum;  ///< of squares, [channels]
-    int64_t count = 0;
+    std::vector<at::Tensor> sums;  ///< of squares, [channels]; one after add_over
+    double count = 0;
   };
   const QuantizationSimModel& sim_;
   std::vector<Layer> layers_;

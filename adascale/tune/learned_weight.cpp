@@ -21,6 +21,7 @@ class FusedWeight : public LearnedWeight {
   FusedWeight(const AdaScaleQuantizer& quantizer, c10::ScalarType type, Pass pass)
       : quantizer_(quantizer), type_(type), pass_(std::move(pass)) {}
   at::Tensor weight() override { return quantizer_.in_source_layout(pass_.weight()).to(type_); }
+  std::vector<at::Tensor> leaves() const override { return {pass_.weight()}; }
   void step(double decay) override { pass_.step(decay); }
 
  private:
@@ -36,6 +37,7 @@ class AutogradWeight : public LearnedWeight {
   AutogradWeight(const AdaScaleQuantizer& quantizer, Mover scales, Mover rounding)
       : quantizer_(quantizer), scales_(std::move(scales)), rounding_(std::move(rounding)) {}
   at::Tensor weight() override { return quantizer_.quantized_weight(); }
+  std::vector<at::Tensor> leaves() const override { return quantizer_.learnables(); }
   void step(double decay) override {
     scales_.step(decay);
     rounding_.step(decay);

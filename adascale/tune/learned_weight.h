@@ -14,6 +14,8 @@ class LearnedWeight {
   virtual ~LearnedWeight() = default;
   /// The quantized weight, of the weight's shape; the loss's gradient reaches the learnables through it.
   virtual at::Tensor weight() = 0;
+  /// The tensors that collect gradients.
+  virtual std::vector<at::Tensor> leaves() const = 0;
   /// One step from the gradients, which are cleared; the rates are the rule's times `decay`.
   virtual void step(double decay) = 0;
 };

@@ -90,7 +90,8 @@ MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan
   int64_t folded = 0;
   for (const PartPlan& own : training.parts) {
     const PartToTrain& part = parts[own.part];
-    const int64_t activations = estimate_activation_bytes(part.sim.program(), own.blocks, part.batches);
+    const int64_t activations =
+        estimate_activation_bytes(part.sim.program(), own.blocks, part.batches) / training.team->size();
     if (activations > plan.activations) widest = &part;
     plan.activations = std::max(plan.activations, activations);
     plan.largest_block = std::max(

@@ -30,18 +30,17 @@ std::vector<Range> weighted_ranges(const QuantizationSimModel& sim, const std::v
 
 }  // namespace
 
-std::vector<Range> run_fp_for_start_ranges(const QuantizationSimModel& sim, const Recipe& recipe,
-                                           InputSource& source, size_t block, int64_t training_batches,
-                                           const std::vector<int32_t>& weights) {
-  if (recipe.start == StartRange::kScheme || weights.empty()) {
-    source.run_fp(block, {});
-    return scheme_ranges(sim, weights);
+std::vector<Range> run_fp_for_start_ranges(const BlockJob& job) {
+  if (job.recipe.start == StartRange::kScheme || job.weights.empty()) {
+    job.source.run_fp(job.index, {});
+    return scheme_ranges(job.sim, job.weights);
   }
-  InputPower power(sim, weights);
-  source.run_fp(block, [&](int64_t batch, NodeId node, const Environment& environment) {
-    if (batch < training_batches) power.watch(node, environment);
+  InputPower power(job.sim, job.weights, job.accumulate);
+  job.source.run_fp(job.index, [&](int64_t batch, NodeId node, const Environment& environment) {
+    if (batch < job.training_batches) power.watch(batch, node, environment);
   });
-  return weighted_ranges(sim, weights, power);
+  power.add_over(job.team);
+  return weighted_ranges(job.sim, job.weights, power);
 }
 
 }  // namespace adascale

@@ -63,6 +63,34 @@ void check_held_out(const PartToTrain& part, int64_t held_out, Objections& objec
                    option("held_out_batches"), held_out, batches, batches - 1);
 }
 
+/// A batch twice in a step would count twice.
+void check_accumulated(const PartToTrain& part, const AdaScaleOptions& options, Objections& objections) {
+  const int64_t trained = static_cast<int64_t>(part.batches.size()) - options.held_out_batches;
+  if (part.is_whole() && trained > 0 && options.accumulate > trained)
+    objections.add("{}: got {}, but {} batches are trained on; give smaller batches or more data",
+                   option("accumulate"), options.accumulate, trained);
+}
+
+/// Each process takes the same number of batches, in each step too.
+void check_shares(const PartToTrain& part, const AdaScaleOptions& options, Objections& objections) {
+  const int64_t processes = present_team()->size();
+  if (processes == 1) return;
+  if (!part.is_whole()) {
+    objections.add(
+        "a model simulated block by block is trained by one process, got {}; start it without torchrun",
+        processes);
+    return;
+  }
+  const auto check = [&](const std::string& what, int64_t count) {
+    if (count % processes != 0)
+      objections.add("{}: got {} for {} processes, expected a multiple of {}", what, count, processes,
+                     processes);
+  };
+  check(option("accumulate"), options.accumulate);
+  check(option("held_out_batches"), options.held_out_batches);
+  check("the number of calibration batches", static_cast<int64_t>(part.batches.size()));
+}
+
 void check_budget(const AdaScaleOptions& options, const Recipe& recipe, Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
     objections.add("apply_adascale: recipe {} trains nothing; leave out {} and {}", recipe.name,
@@ -83,6 +111,8 @@ void check_batch_counts(const Parts& parts, const AdaScaleOptions& options, cons
       objections.add("apply_adascale: the data gave no batch; a generator can be read only once");
     if (part.is_whole() || reason_idle(part, part.blocks, recipe).empty())
       check_held_out(part, options.held_out_batches, objections);
+    if (recipe.trains()) check_accumulated(part, options, objections);
+    check_shares(part, options, objections);
   }
 }
 
@@ -184,7 +214,8 @@ Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objection
 }
 
 TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
-  TrainingPlan plan{.options = options, .recipe = check_start(parts, options, objections)};
+  TrainingPlan plan{
+      .options = options, .team = present_team(), .recipe = check_start(parts, options, objections)};
   check_batch_counts(parts, options, plan.recipe, objections);
   for (const PartToTrain& part : parts)
     check_batches(part.sim.program(), part.path, part.batches, objections);
@@ -243,7 +274,8 @@ Parts parts_of(const PartedModel& model, const std::vector<std::vector<Inputs>>&
 
 int64_t TrainingPlan::iterations_over(int64_t batches) const {
   if (!recipe.trains()) return 0;
-  return options.num_iterations.value_or(options.num_epochs.value_or(1) * training_batches(batches));
+  const int64_t steps = (training_batches(batches) + options.accumulate - 1) / options.accumulate;
+  return options.num_iterations.value_or(options.num_epochs.value_or(1) * steps);
 }
 
 std::vector<Block> blocks_to_train(const Program& program, const AdaScaleOptions& options) {

@@ -6,6 +6,7 @@
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/memory_plan.h"
 #include "adascale/tune/recipe.h"
+#include "adascale/tune/team.h"
 
 namespace adascale {
 
@@ -30,6 +31,7 @@ struct PartPlan {
 /// All decisions of a training before it works.
 struct TrainingPlan {
   AdaScaleOptions options;
+  std::shared_ptr<Team> team;   ///< that trains
   std::vector<PartPlan> parts;  ///< in the order of training; those with nothing to train are left out
   Recipe recipe;                ///< with the rates that the options scale
   int64_t iterations = 0;       ///< of a block that every batch reaches
@@ -42,7 +44,7 @@ struct TrainingPlan {
   /// One line per layer that keeps round-to-nearest or full precision, with the reason.
   std::vector<std::string> not_trained;
 
-  /// For a block that so many batches reach: the number of those trained on, and of its iterations.
+  /// For a block that so many batches reach in all processes: the number of those trained on, and of its iterations.
   int64_t training_batches(int64_t batches) const { return batches - options.held_out_batches; }
   int64_t iterations_over(int64_t batches) const;
 };

@@ -29,6 +29,7 @@ void train(std::optional<BlockTrainer>& trainer, BlockJob job, TunedBlock& tuned
   constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     trainer->train(name_of_pass(tuned.step_length));
+    tuned.exchanged = trainer->exchanged();
     Candidate now = measure_present("trained", *trainer, job);
     tuned.trained_ran_last = attempt == 0 || (now.is_finite() && now.better_than(tuned.trained));
     if (tuned.trained_ran_last) tuned.trained = std::move(now);

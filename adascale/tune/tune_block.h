@@ -13,6 +13,7 @@ struct TunedBlock {
   Candidate before;               ///< the better one of `rtn` and the start of the training
   Candidate trained;              ///< the best attempt at training
   double step_length = 1;         ///< of the last attempt, as a share of the recipe's
+  int64_t exchanged = 0;          ///< bytes of gradients that an iteration adds over the team
   bool keeps_trained = false;     ///< else `before` stays
   bool trained_ran_last = false;  ///< no other weights ran in the quantized stream since
 

@@ -6,13 +6,15 @@ import sys
 from . import _C
 from .doors import python_doors
 from .runtimes import python_runtimes
+from .team import team
 
 
 def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
     # C++ runs without the interpreter, whose own handler would delay Ctrl-C until the end.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    return _C.run_command(sys.argv[1:], python_doors(), python_runtimes())
+    with team(starts=True):
+        return _C.run_command(sys.argv[1:], python_doors(), python_runtimes())
 
 
 if __name__ == "__main__":

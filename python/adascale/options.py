@@ -48,6 +48,7 @@ class AdaScaleKeywords(TypedDict, total=False):
     epochs: int | None
     iterations: int | None
     num_iterations: int | None
+    accumulate: int
     blocks: list[str] | None
     train_outside: bool
     recipe: str
