@@ -332,7 +332,7 @@ TEST_F(Checkpoints, ResumeNeedsAFolder) {
 }
 
 TEST_F(Checkpoints, TwoRunsDoNotShareAFolder) {
-  const Checkpoint other(options_.checkpoint_dir, false, {});
+  const Checkpoint other(options_.checkpoint_dir, false, {}, *present_team());
   EXPECT_NE(error_of([&] { resume(); }).find("another run works in this folder"), std::string::npos);
 }
 

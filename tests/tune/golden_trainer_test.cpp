@@ -50,6 +50,7 @@ TEST_P(GoldenTrainer, ReproducesAimet) {
                           .block = blocks[i],
                           .index = i,
                           .source = walk,
+                          .team = *present_team(),
                           .weights = {first, first + 1},
                           .start = {sim.weights()[first].range, sim.weights()[first + 1].range},
                           .recipe = recipe,

@@ -21,11 +21,12 @@ struct AtFirstBlock {
         walk(sim, blocks, batches, ActivationStore(int64_t{1} << 30), /*state_bytes=*/0) {
     walk.reach(0);
   }
-  std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches) {
-    InputPower seen(sim, weights);
+  std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches, int64_t sums = 1) {
+    InputPower seen(sim, weights, sums);
     walk.run_fp(0, [&](int64_t batch, NodeId node, const Environment& environment) {
-      if (batch < batches) seen.watch(node, environment);
+      if (batch < batches) seen.watch(batch, node, environment);
     });
+    seen.add_over(*present_team());
     return seen.mean_squares();
   }
   QuantizationSimModel sim;
@@ -44,6 +45,16 @@ TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
       at::linear(both, at.sim.state("linear_blocks.0.fc1.weight"), at.sim.state("linear_blocks.0.fc1.bias"))
           .relu();
   EXPECT_TRUE(power[1].allclose(hidden.square().mean({0, 1, 2, 3}).view({1, 32})));
+}
+
+TEST(InputPower, InSeveralSumsIsTheSameButForItsOrder) {
+  const at::Tensor x = example_input("seed");
+  AtFirstBlock at("seed", {{x}, {x * 2}, {x * 3}});
+  const auto one = at.power({0, 1}, 3), two = at.power({0, 1}, 3, 2), many = at.power({0, 1}, 3, 5);
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_TRUE(two[i].allclose(one[i]));
+    EXPECT_TRUE(many[i].equal(one[i])) << "each batch is a sum, added in turn";
+  }
 }
 
 TEST(InputPower, OfConvolutionsLooksBeforeAnInPlaceOperatorWrites) {
