@@ -62,8 +62,8 @@ TEST(LoadEncodings, WhatIsMissingIsKeptRefusedOrTurnedOff) {
   EXPECT_EQ(kept.weights().size(), 2U);
   QuantizationSimModel refused = fresh("sampled", w4a16());
   EXPECT_EQ(error_of([&] { load(refused, file.dump(), {.partial = false}); }),
-            "2.weight: the encodings file has no entry for it; load with partial; "
-            "1 output 0: the encodings file has no entry for it; load with partial");
+            "e: has no entry for 2.weight; load with partial; "
+            "e: has no entry for 1 output 0; load with partial");
   QuantizationSimModel off = fresh("sampled", w4a16());
   load(off, file.dump(), {.strict = false, .partial = false});
   EXPECT_TRUE(off.is_calibrated());
@@ -78,7 +78,7 @@ TEST(LoadEncodings, NamesThatTheFileLacksAreRefused) {
   EXPECT_EQ(error_of([&] {
               load(sim, sample().dump(), {.names = {{"outptu", "linear_1"}}});
             }),
-            "load_encodings: names: the file has no 'outptu'; leave it out");
+            "e: names: the file has no 'outptu'; leave it out");
 }
 
 TEST(LoadEncodings, TwoEncodingsOfOneQuantizerMustBeEqual) {

@@ -72,14 +72,14 @@ class Part {
     return *activation == kNone ? Taken::kHasNoQuantizer : take_activation(*activation, entry);
   }
 
-  /// Objects to quantizers without an entry.
-  void check_missing(Objections& objections) const {
+  /// Objects to quantizers without an entry in the file.
+  void check_missing(const std::string& file, Objections& objections) const {
     for (const int32_t weight : missing_weights())
-      objections.add("{}: {}; load with partial", parameter(weight), kMissing);
+      objections.add("{}: has no entry for {}; load with partial", file, parameter(weight));
     for (const int32_t index : missing_activations()) {
       const ActivationQuantizer& quantizer = sim_.activations()[index];
-      objections.add("{} {} {}: {}; load with partial", quantizer.module, quantizer.port, quantizer.index,
-                     kMissing);
+      objections.add("{}: has no entry for {} {} {}; load with partial", file, quantizer.module,
+                     quantizer.port, quantizer.index);
     }
   }
 
@@ -208,12 +208,12 @@ class Loader {
     }
   }
 
-  void check_whole(Objections& objections) const {
+  void check_whole(const std::string& file, Objections& objections) const {
     for (const auto& [name, ours] : options_.names)
       if (!used_names_.contains(name))
-        objections.add("load_encodings: names: the file has no '{}'; leave it out", name);
+        objections.add("{}: names: the file has no '{}'; leave it out", file, name);
     if (options_.partial || !options_.strict) return;
-    for (const Part& part : parts_) part.check_missing(objections);
+    for (const Part& part : parts_) part.check_missing(file, objections);
   }
 
   void apply() {
@@ -260,7 +260,7 @@ std::vector<std::string> load_encodings(const std::vector<SimPart>& targets, con
   Objections objections;
   Loader loader(targets, options);
   for (FileEntry& entry : read_encodings(text, origin, objections)) loader.take(std::move(entry), objections);
-  loader.check_whole(objections);
+  loader.check_whole(origin, objections);
   objections.raise();
   loader.apply();
   return loader.take_passed_over();
