@@ -131,7 +131,8 @@ c10::Device preferred_device() {
   if (count_devices(DeviceType::CUDA) == 0) return c10::Device(DeviceType::CPU);
   try {
     return find_device(fmt::format("cuda:{}", number_on_this_machine()));
-  } catch (const Error& error) {  // boundary: nobody asked for CUDA
+  } catch (const Error& error) {                      // boundary: nobody asked for CUDA
+    if (std::getenv("LOCAL_RANK") != nullptr) throw;  // torchrun's other processes may have theirs
     log_line(fmt::format("{}; the CPU is used", error.what()));
     return c10::Device(DeviceType::CPU);
   }

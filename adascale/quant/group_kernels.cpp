@@ -20,7 +20,7 @@ namespace {
 
 constexpr int64_t kWarp = 32, kThreads = 128, kMostThreads = 512;
 // Chunks in a thread's registers: four of eight elements are what 128 registers hold.
-constexpr int64_t kMostHeldByLanes = 4, kHeldByBlocks = 2;
+constexpr int64_t kMostHeldByLanes = 4, kHeldByBlocks = 2, kMostHeld = 16;
 
 int64_t ceil_divide(int64_t x, int64_t by) {
   return (x + by - 1) / by;
@@ -95,7 +95,12 @@ class CompiledKernels : public GroupKernels {
 }  // namespace
 
 bool group_kernels_are_on(c10::Device device) {
-  return kernels_are_on() && traits_of(device).compiles_kernels;
+  return kernels_are_on() && traits_of(device).compiles_kernels &&
+         find_group_kernels(device, {.cols = 8, .group = 8}) != nullptr;
+}
+
+bool fits_kernels(const GroupVariant& variant) {
+  return Team(variant).held <= kMostHeld;
 }
 
 int64_t chunk_of(const GroupVariant& variant) {

@@ -25,8 +25,10 @@ class GroupKernels {
   virtual void step(const GroupVisit& weight) const = 0;
 };
 
-/// Whether weights on the device are trained by these kernels, where their grid allows it.
+/// Whether weights on the device are trained by these kernels, where their grid allows it: tries to compile some.
 bool group_kernels_are_on(c10::Device device);
+/// Whether a thread can hold its part of a group: of rows up to 65,536 elements, or 8,192 where these are not eights.
+bool fits_kernels(const GroupVariant& variant);
 
 /// Of such a device. They are compiled once a process and variant: 0.5 s, first use
 /// included. Null, with a line in the log, where torch's compiler or the driver refuses: tensor operators do the same.

@@ -61,11 +61,16 @@ AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, cons
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {
   const AdaScaleReport report = train_model(plan);
-  if (!plan.training.team->leads()) return report;  // the first process of a team writes
+  Team& team = *plan.training.team;
+  if (!team.leads()) {  // the first process writes
+    team.wait();
+    return report;
+  }
   if (has_activations(plan)) find_activation_ranges(plan);
   const std::vector<std::string> paths =
       write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
   if (keeps_blocks(plan.training.options)) remove_checkpoint(plan.training.options.checkpoint_dir);
+  team.wait();
   if (!say) return report;
   say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
   for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));

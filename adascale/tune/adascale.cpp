@@ -109,11 +109,18 @@ struct Run {
   RunProgress::Steps planned_steps() const;
 };
 
+/// Of a team, all processes must train the same; else their weights would part silently.
 Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
   const AdaScaleOptions& options = plan.options;
+  if (!keeps_blocks(options) && plan.team->size() == 1) return {};
+  const Fingerprint fingerprint = fingerprint_of(plan, {sims.begin(), sims.end()});
+  Fingerprint::Fields facts = fingerprint.result;
+  facts.insert(fingerprint.bits.begin(), fingerprint.bits.end());
+  facts["checkpoint_dir"] = options.checkpoint_dir;
+  facts["resume"] = options.resume ? "true" : "false";
+  plan.team->check_same(facts);
   if (!keeps_blocks(options)) return {};
-  return {options.checkpoint_dir, options.resume, fingerprint_of(plan, {sims.begin(), sims.end()}),
-          *plan.team};
+  return {options.checkpoint_dir, options.resume, fingerprint, *plan.team};
 }
 
 AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
@@ -128,7 +135,7 @@ AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSou
            .precision = describe_precision(plan.compute_type, {sims.begin(), sims.end()}),
            .not_trained = plan.not_trained,
            .block_bytes = plan.memory.largest_block},
-          RunProgress(plan.options.progress)};
+          RunProgress(plan.team->leads() ? plan.options.progress : ProgressSink())};
   for (const PartPlan& part : plan.parts)
     for (const Block& block : part.blocks) run.steps.push_back({*sims[part.part], block});
   note_threads();

@@ -167,10 +167,11 @@ struct Checkpoint::Folder {
 /// nothing but comparisons.
 void Checkpoint::Folder::take_over_bits(const Fingerprint& saved, const Fingerprint& now) {
   std::vector<std::string> others;
+  const bool same_processes = value_in(saved.bits, "processes") == value_in(now.bits, "processes");
   for (const auto& [name, value] : now.bits) {
     const std::string before = value_in(saved.bits, name);
     if (before == value) continue;
-    const int threads = name == "threads" ? std::atoi(before.c_str()) : 0;
+    const int threads = name == "threads" && same_processes ? std::atoi(before.c_str()) : 0;
     if (threads > 0 && threads <= static_cast<int>(std::thread::hardware_concurrency())) {
       own_threads = at::get_num_threads();
       at::set_num_threads(threads);
@@ -193,6 +194,10 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
     : team_(&team) {
   if (!team.leads()) team.wait();  // until it is there
   folder_ = std::make_unique<Folder>(folder, team.leads());
+  ADA_CHECK(team.leads() || fs::exists(folder_->file(kRun)),
+            "{}: process {} of {} does not see what the first one has there; give {} in a folder that all "
+            "see, or {}",
+            folder, team.rank(), team.size(), option("checkpoint_dir"), option("checkpoint_dir", "none"));
   const int64_t finished = finished_in(folder, resume || !team.leads());
   if (finished > 0) {
     const Fingerprint saved = read_fingerprint(folder_->file(kRun));
@@ -216,8 +221,9 @@ std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<Expec
   std::optional<SavedBlock> saved = read_here(block, weights);
   const at::Tensor found = at::full({1}, saved ? 1.0 : 0.0);
   team_->add({found});
-  if (found.item<double>() == static_cast<double>(team_->size())) return saved;
-  folder_->goes_on = false;
+  const auto ranks = static_cast<int64_t>(found.item<double>());
+  if (ranks == team_->size()) return saved;
+  if (ranks > 0) folder_->goes_on = false;  // one alone could not read it
   return std::nullopt;
 }
 
@@ -227,6 +233,7 @@ std::optional<SavedBlock> Checkpoint::read_here(size_t block, const std::vector<
     return read_block(folder_->file(name_of(block)), weights);
   } catch (const Error& error) {  // boundary: the block is trained again
     log_line(fmt::format("{}; trained again from this block on", error.what()));
+    folder_->goes_on = false;
     return std::nullopt;
   }
 }

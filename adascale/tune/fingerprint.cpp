@@ -88,6 +88,15 @@ std::string digest_of(const std::vector<Inputs>& batches) {
   return digest.hex();
 }
 
+namespace {
+
+/// Processes of a team have devices of different numbers.
+std::string name_of(c10::Device device, const Team& team) {
+  return team.size() == 1 ? device.str() : c10::DeviceTypeName(device.type(), /*lower_case=*/true);
+}
+
+}  // namespace
+
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims) {
   const AdaScaleOptions& options = plan.options;
   const auto add_model = [](Digest& digest, const QuantizationSimModel& sim) { add(digest, sim.program()); };
@@ -113,7 +122,7 @@ Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const Qua
                    {"threads", fmt::format("{}", at::get_num_threads())},
                    {"instructions", kernel_target()},
                    {"torch_patch", fmt::format("{}", TORCH_VERSION_PATCH)},
-                   {"device", sims.front()->program().device.str()},
+                   {"device", name_of(sims.front()->program().device, *plan.team)},
                    {"deterministic", fmt::format("{}", options.deterministic)}},
           .data_is_rounded = plan.data_is_rounded};
 }

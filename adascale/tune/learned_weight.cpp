@@ -66,11 +66,12 @@ std::unique_ptr<LearnedWeight> make_learned_weight(const AdaScaleQuantizer& quan
   const c10::ScalarType output = type == at::kBFloat16 ? at::kBFloat16 : at::kFloat;
   if (kernels_take(state))
     return std::make_unique<FusedWeight<WeightPass>>(quantizer, type, WeightPass(state, rule, output));
-  if (group_kernels_are_on(state.s2.device()) && GroupPass::takes(state))
-    if (auto kernels =
-            find_group_kernels(state.s2.device(), GroupPass::variant_of(state, rule.update, output)))
+  if (group_kernels_are_on(state.s2.device()) && GroupPass::takes(state)) {
+    const GroupVariant variant = GroupPass::variant_of(state, rule.update, output);
+    if (auto kernels = fits_kernels(variant) ? find_group_kernels(state.s2.device(), variant) : nullptr)
       return std::make_unique<FusedWeight<GroupPass>>(quantizer, type,
                                                       GroupPass(state, rule, output, std::move(kernels)));
+  }
   return make_autograd_weight(quantizer, rule);
 }
 

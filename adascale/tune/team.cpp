@@ -3,7 +3,13 @@
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
 
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <functional>
 #include <utility>
+
+#include "adascale/core/error.h"
 
 namespace adascale {
 namespace {
@@ -31,6 +37,27 @@ std::vector<double> Team::join(const std::vector<double>& own) {
     all[i * static_cast<size_t>(size_) + static_cast<size_t>(rank_)] = own[i];
   add({at::from_blob(all.data(), {static_cast<int64_t>(all.size())}, at::kDouble)});
   return all;
+}
+
+void Team::check_same(const std::map<std::string, std::string>& facts) {
+  if (size_ == 1) return;
+  std::vector<double> own;
+  for (const auto& [name, value] : facts)
+    own.push_back(
+        static_cast<double>(std::hash<std::string>()(value) >> 12));  // as many bits as a double holds
+  const std::vector<double> all = join(own);
+  std::vector<std::string> different;
+  size_t at = 0;
+  for (const auto& [name, value] : facts) {
+    const auto first = all.begin() + static_cast<int64_t>(at), last = first + size_;
+    if (std::any_of(first, last, [&](double hash) { return hash != *first; })) different.push_back(name);
+    at += static_cast<size_t>(size_);
+  }
+  ADA_CHECK(different.empty(),
+            "the {} processes differ in: {}; give all the same model, all of the data and the same options, "
+            "on like "
+            "machines",
+            size_, fmt::join(different, ", "));
 }
 
 void set_team(std::shared_ptr<Team> present) {

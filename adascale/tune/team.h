@@ -2,7 +2,9 @@
 #include <ATen/core/Tensor.h>
 
 #include <cstdint>
+#include <map>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace adascale {
@@ -34,6 +36,8 @@ class Team {
   }
   /// The reverse, of numbers: exact.
   std::vector<double> join(const std::vector<double>& own);
+  /// Throws (user), in every process, naming the facts in which one differs from the first.
+  void check_same(const std::map<std::string, std::string>& facts);
 
  private:
   int64_t rank_, size_;

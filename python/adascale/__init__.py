@@ -18,6 +18,7 @@ from .apply import apply_adascale, default_forward_fn
 from .errors import Error
 from .formats import python_formats
 from .options import QuantScheme
+from .processes import together
 from .quantize import quantize
 from .sim import QuantizationSimModel
 
@@ -31,6 +32,7 @@ __all__ = [
     "cmake_prefix_path",
     "default_forward_fn",
     "quantize",
+    "together",
 ]
 
 __version__: str = version("adascale")

@@ -12,7 +12,6 @@ from .options import AdaScaleKeywords, document, keywords_of
 from .progress import Progress
 from .sim import QuantizationSimModel
 from .simulated_model import StopForward, recording
-from .team import team
 
 ForwardFn = Callable[[Any, Any], Any]
 
@@ -62,7 +61,7 @@ def apply_adascale(
         keywords["num_epochs"] = num_epochs
     training = _C.AdaScaleOptions(keywords)  # before the loader, which may take long
     batches = _record(qsim.model, data_loader, forward_fn or default_forward_fn)
-    with Progress(progress) as show, torch.inference_mode(False), team():
+    with Progress(progress) as show, torch.inference_mode(False):
         try:
             return qsim._core.apply_adascale(batches, training, show)
         finally:

@@ -15,7 +15,6 @@ from .doors.given import GivenData, sort_data
 from .errors import Error
 from .options import QuantizeKeywords, document, keywords_of
 from .progress import Progress
-from .team import team
 
 
 def quantize(
@@ -65,7 +64,7 @@ def quantize(
             "data files"
         )
     name, doors = _doors(model, given, tokenizer)
-    with Progress(progress) as show, torch.inference_mode(False), team():
+    with Progress(progress) as show, torch.inference_mode(False):
         return _C.quantize(request, doors, name, files, _say, show)
 
 

@@ -34,5 +34,6 @@ def run(folder: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
-    run(Path(sys.argv[1]), Path(sys.argv[2]))
+    with adascale.together():
+        run(Path(sys.argv[1]), Path(sys.argv[2]))
     distributed.destroy_process_group()

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <set>
 
 #include "adascale/core/progress.h"
 #include "adascale/tune/recipe.h"
@@ -320,6 +321,22 @@ TEST_F(Checkpoints, AForgedBlockIsTrainedAgain) {
   expect_same(resume(), whole);
   EXPECT_NE(log_.find("has codes, scales or offsets of another kind than its grid"), std::string::npos)
       << log_;
+}
+
+TEST_F(Checkpoints, ABlockWithNothingToTrainDoesNotEndTheReading) {
+  const auto make = [] {
+    SimOptions options = w4a16();
+    options.layer_config = {{"linear_blocks.0.*", {.param_bw = 32}}};
+    return QuantizationSimModel(load_program(model_file("seed")), options);
+  };
+  EXPECT_THROW(train(make, options_, 4), Interrupted);
+  std::set<std::string> trained;
+  options_.resume = true;
+  options_.progress = [&](const ProgressEvent& event) {
+    if (event.loss) trained.insert(event.stage);
+  };
+  resume(make);
+  EXPECT_EQ(trained.size(), 2U) << "the blocks behind those that were finished";
 }
 
 TEST_F(Checkpoints, ResumeNeedsAFolder) {

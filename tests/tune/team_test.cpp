@@ -3,6 +3,8 @@
 #include <ATen/ops/ones.h>
 #include <gtest/gtest.h>
 
+#include "error_text.h"
+
 namespace adascale {
 namespace {
 
@@ -29,6 +31,29 @@ TEST(Team, JoinPutsNumbersWhereTheyWere) {
   EXPECT_EQ(second.join({1, 2}), (std::vector<double>{0, 2, 0, 4})) << "doubled by this twin's add";
   EXPECT_EQ(present_team()->join({1, 2}), (std::vector<double>{1, 2}));
   EXPECT_EQ(second.calls, 1);
+}
+
+/// Gives the first process's items to the other one, but for one of them.
+class WithAStranger : public Team {
+ public:
+  explicit WithAStranger(int64_t different) : Team(0, 2), different_(different) {}
+  void add(const std::vector<at::Tensor>& tensors) override {
+    auto* items = tensors.front().mutable_data_ptr<double>();
+    for (int64_t i = 0; i + 1 < tensors.front().numel(); i += 2) items[i + 1] = items[i];
+    if (different_ >= 0) items[2 * different_ + 1] += 1;
+  }
+
+ private:
+  int64_t different_;
+};
+
+TEST(Team, ProcessesThatDifferAreRefusedByTheFact) {
+  const std::map<std::string, std::string> facts{{"data", "d"}, {"model", "m"}, {"seed", "0"}};
+  WithAStranger(-1).check_same(facts);
+  EXPECT_EQ(
+      testing::error_of([&] { WithAStranger(1).check_same(facts); }),
+      "the 2 processes differ in: model; give all the same model, all of the data and the same options, on "
+      "like machines");
 }
 
 TEST(Team, OneProcessAddsNothing) {
