@@ -67,19 +67,17 @@ class FolderWriter:
             expect_bytes(path(name), (self._source / name).read_bytes())
 
     def _changed(self, model: QuantizedModel) -> dict[str, Callable[[], Tensor]]:
-        """The new values of tensors of the source, by their names there. Only those that the source holds in
-        other pieces are made now."""
+        """The new values of tensors of the source, by their names there; each is made when it is called."""
         source = SourceNames(self._model, self._stored_names())
         whole = source.whole()
         makers: dict[str, Callable[[], Tensor]] = {}
-        in_pieces: dict[str, Tensor] = {}
+        in_pieces: list[dict[str, Callable[[], Tensor]]] = []
         for names, make in model.changed_values():
             stored = [whole[name] for name in names if name in whole]
             makers |= dict.fromkeys(stored, make)
             if not stored:
-                in_pieces |= dict.fromkeys(names, make())
-        renamed = source.rename(in_pieces) if in_pieces else {}
-        return makers | {name: partial(Tensor.detach, tensor) for name, tensor in renamed.items()}
+                in_pieces.append(dict.fromkeys(names, make))
+        return makers | Pieces(source, in_pieces).makers()
 
     def stored_names(self) -> dict[str, str]:
         """Each parameter that the folder holds as one tensor of its shape -> the folder's name for it."""
@@ -103,15 +101,20 @@ class SourceNames:
         touched = self._touched({name for tied in names for name in tied})
         return sorted(name for name in touched - stored_twins if self._stored_name(name) is None)
 
-    def rename(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``values`` by stored name, without tensors that are missing in the files (tied names)."""
-        renamed: dict[str, Tensor] = {}
-        touched = self._touched(set(values))
-        for name, tensor in self._reverse({**self._state(), **values}).items():
-            stored = self._stored_name(name)
-            if name in touched and stored is not None:
-                renamed[stored] = tensor
-        return renamed
+    def pieces(self, names: set[str]) -> set[str]:
+        """The stored tensors that hold elements of ``names``, without those missing in the files (tied)."""
+        return {stored for name in self._touched(names) if (stored := self._stored_name(name)) is not None}
+
+    def split(self, values: dict[str, Tensor], pieces: set[str]) -> dict[str, Tensor]:
+        """``values`` in these pieces, which may hold elements of other tensors of the model, too."""
+        split = self._by_stored_name(values)
+        if not pieces <= split.keys():
+            split = self._by_stored_name({**self._state(), **values})
+        return {piece: split[piece] for piece in pieces}
+
+    def _by_stored_name(self, values: dict[str, Tensor]) -> dict[str, Tensor]:
+        named = {self._stored_name(name): tensor for name, tensor in self._reverse(dict(values)).items()}
+        return {stored: tensor for stored, tensor in named.items() if stored is not None}
 
     def whole(self) -> dict[str, str]:
         """Each parameter that the files hold as one tensor of its shape -> the files' name for it."""
@@ -149,6 +152,45 @@ class SourceNames:
             if candidate in self._stored:
                 return candidate
         return None
+
+
+class Pieces:
+    """The new values of parameters that files hold in pieces, such as the matrices of a layer's experts.
+
+    A parameter is made when one of its pieces is asked for. The last two stay: the experts of a layer are two
+    parameters, and in a shard their pieces lie among each other.
+    """
+
+    _KEPT = 2
+
+    def __init__(self, source: SourceNames, parameters: list[dict[str, Callable[[], Tensor]]]) -> None:
+        self._source = source
+        self._groups: list[tuple[set[str], dict[str, Callable[[], Tensor]]]] = []
+        for makers in parameters:
+            pieces, together = source.pieces(set(makers)), dict(makers)
+            for shared in [group for group in self._groups if group[0] & pieces]:
+                self._groups.remove(shared)
+                pieces, together = pieces | shared[0], together | shared[1]
+            self._groups.append((pieces, together))
+        self._recent: dict[int, dict[str, Tensor]] = {}
+
+    def makers(self) -> dict[str, Callable[[], Tensor]]:
+        """By stored name."""
+        return {
+            piece: partial(self._make, number, piece)
+            for number, (pieces, _) in enumerate(self._groups)
+            for piece in pieces
+        }
+
+    def _make(self, number: int, piece: str) -> Tensor:
+        if number not in self._recent:
+            while len(self._recent) >= self._KEPT:
+                del self._recent[next(iter(self._recent))]
+            pieces, makers = self._groups[number]
+            made = {make: make() for make in makers.values()}  # tied names share theirs
+            values = {name: made[make] for name, make in makers.items()}
+            self._recent[number] = self._source.split(values, pieces)
+        return self._recent[number][piece]
 
 
 def _names_in(path: Path) -> list[str]:
