@@ -44,8 +44,8 @@ def test_the_arrows_are_those_of_the_design():
 def test_upward_include_names_the_line_and_what_is_allowed(tmp_path):
     found = faults(tmp_path, "adascale/quant/a.cpp", "", '#include "adascale/graph/program.h"')
     assert found == [
-        'adascale/quant/a.cpp:2: quant/ may include only "adascale/<folder>/..." of core, kernels, quant, '
-        'but includes "adascale/graph/program.h"'
+        'adascale/quant/a.cpp:2: quant/ may include only "adascale/<folder>/..." of core, device, kernels, '
+        'quant, but includes "adascale/graph/program.h"'
     ]
 
 
