@@ -26,6 +26,7 @@ class PythonTeam : public Team {
 }  // namespace
 
 void bind_team(py::module_& module) {
+  module.def("has_team", [] { return present_team()->size() > 1; });
   module.def(
       "set_team",
       [](int64_t rank, int64_t size, const py::object& add) {

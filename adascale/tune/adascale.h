@@ -45,7 +45,8 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("iterations", options.num_iterations, "training iterations per block, one step each; not with epochs",
         OptionRule{.min = 1, .alias = "num_iterations"});
   visit("accumulate", options.accumulate,
-        "batches whose gradients are added for one step: a larger batch in the memory of a small one",
+        "batches whose gradients are added for one step: a larger batch in the memory of a small one; "
+        "processes of torchrun share them, so that it is a multiple of their number",
         OptionRule{.min = 1});
   visit("blocks", options.blocks, "globs over module names: train these instead of the blocks found",
         OptionRule{});

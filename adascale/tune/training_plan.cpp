@@ -81,14 +81,15 @@ void check_shares(const PartToTrain& part, const AdaScaleOptions& options, Objec
         processes);
     return;
   }
-  const auto check = [&](const std::string& what, int64_t count) {
+  const auto check = [&](const std::string& what, int64_t count, const std::string& cure = "") {
     if (count % processes != 0)
-      objections.add("{}: got {} for {} processes, expected a multiple of {}", what, count, processes,
-                     processes);
+      objections.add("{}: got {} for {} processes, expected a multiple of {}{}", what, count, processes,
+                     processes, cure);
   };
   check(option("accumulate"), options.accumulate);
   check(option("held_out_batches"), options.held_out_batches);
-  check("the number of calibration batches", static_cast<int64_t>(part.batches.size()));
+  check("the number of calibration batches", static_cast<int64_t>(part.batches.size()),
+        "; give other data, or smaller batches");
 }
 
 void check_budget(const AdaScaleOptions& options, const Recipe& recipe, Objections& objections) {

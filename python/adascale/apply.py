@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from . import _C
 from .errors import Error
 from .options import AdaScaleKeywords, document, keywords_of
+from .processes import note_alone
 from .progress import Progress
 from .sim import QuantizationSimModel
 from .simulated_model import StopForward, recording
@@ -56,6 +57,7 @@ def apply_adascale(
             f"apply_adascale: qsim: got {type(qsim).__name__}, expected a QuantizationSimModel; "
             "make one of the model first"
         )
+    note_alone()
     keywords = keywords_of(options)
     if num_epochs is not None:
         keywords["num_epochs"] = num_epochs

@@ -64,6 +64,18 @@ def launched() -> Iterator[None]:
         torch.distributed.destroy_process_group()
 
 
+def note_alone() -> None:
+    """Says that a process of a group works alone outside ``together()``, as may be meant."""
+    distributed = torch.distributed
+    if not distributed.is_available() or not distributed.is_initialized() or _C.has_team():
+        return
+    if (size := distributed.get_world_size()) > 1:
+        logging.getLogger("adascale").warning(
+            "torch.distributed has a group of %d processes; outside adascale.together() each works alone",
+            size,
+        )
+
+
 class _Exchange:
     """Adds the host's tensors by Gloo, a GPU's in the default group."""
 

@@ -14,6 +14,7 @@ from .doors.door import Door
 from .doors.given import GivenData, sort_data
 from .errors import Error
 from .options import QuantizeKeywords, document, keywords_of
+from .processes import note_alone
 from .progress import Progress
 
 
@@ -51,6 +52,7 @@ def quantize(
     them bits; what is left is printed, with the plan and the report. Returns the report.
     Raises :class:`adascale.Error` before any training, and then writes nothing.
     """
+    note_alone()
     if isinstance(formats, str):
         raise Error(f"quantize: formats: got the string {formats!r}, expected a list such as [{formats!r}]")
     keywords = keywords_of(options)
