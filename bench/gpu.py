@@ -212,7 +212,8 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
     report, many = train(fresh, data, args.iterations)
     peak = device.peak_mib(before)
     _, fewer = train(fresh, data, few)
-    visit = visit_ms(lambda: train(fresh, data, few))
+    matrices = [p.numel() for p in model.model.layers[0].parameters() if p.dim() == 2]
+    visit = visit_ms(lambda: train(fresh, data, few), len(matrices))
     _, many_same = train(fresh, data, args.iterations, deterministic=True)
     _, fewer_same = train(fresh, data, few, deterministic=True)
     _C.switch_kernels(False)
@@ -221,7 +222,7 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
         _, fewer_by_operators = train(fresh, data, few)
     finally:
         _C.switch_kernels(True)
-    weights = sum(p.numel() for p in model.model.layers[0].parameters() if p.dim() == 2)
+    weights = sum(matrices)
     stored = 2 if row.dtype == "bfloat16" else 4
     return Measured(
         weights=weights,
@@ -241,15 +242,14 @@ def measure(row: Row, device: Device, args: argparse.Namespace) -> Measured:
     )
 
 
-def visit_ms(work: Callable[[], Any]) -> float:
-    """Of one block: kernels run 7 times an iteration, once for each of a Llama layer's weights."""
+def visit_ms(work: Callable[[], Any], weights: int) -> float:
+    """Of one block, whose weights take a launch each."""
     if not torch.cuda.is_available():
         return 0
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CUDA]) as profile:
         work()
         torch.cuda.synchronize()
     steps = [event for event in profile.key_averages() if event.key == "step_groups"]
-    weights = 7
     return sum(weights * event.device_time_total / event.count / 1e3 for event in steps)
 
 

@@ -2,10 +2,10 @@
 #include "adascale/kernels/row_terms.h"
 
 // The visit of a weight in training on a GPU: backward of the fake-quantizer, the step of its learnables, the next w_dq.
-// A team of threads takes a group of elements that share a scale and holds them in registers meanwhile: of a bf16 weight
+// Some threads take a group of elements that share a scale and hold them in registers meanwhile: of a bf16 weight
 // 14 bytes an element pass through memory, each once. The algorithm is that of weight_rows.cpp.
 //
-// Two compilers read this file: the GPU's, when a program runs (quant/group_kernels.cpp), and the host's, with a team of
+// Two compilers read this file: the GPU's, when a program runs (quant/group_kernels.cpp), and the host's, with
 // one thread, so that tests need no GPU.
 
 #ifdef __CUDACC_RTC__
@@ -210,10 +210,10 @@ struct Group {
   long long begin, count, scale;
 };
 
-/// The team's group; without elements where there is none left.
-template <class Team>
-Group group_of(const GroupVisit& t, const Team& team) {
-  const long long groups = t.groups(), scale = team.group();
+/// The threads' group; without elements where there is none left.
+template <class Threads>
+Group group_of(const GroupVisit& t, const Threads& threads) {
+  const long long groups = t.groups(), scale = threads.group();
   if (scale >= t.rows * groups) return {0, 0, 0};
   const long long row = scale / groups, column = (scale - row * groups) * t.group;
   return {row * t.cols + column, t.group < t.cols - column ? t.group : t.cols - column, scale};
@@ -228,16 +228,16 @@ void put_chunk(const Chunk<T, kChunk>& chunk, T* p, long long i) {
   *reinterpret_cast<Chunk<T, kChunk>*>(p + i) = chunk;
 }
 
-/// The affine and w_dq of the team's group, from the learnables. Divides where step_group multiplies: at the start this
+/// The affine and w_dq of the threads' group, from the learnables. Divides where step_group multiplies: at the start this
 /// is round-to-nearest to the last bit.
-template <class W, class Out, int kChunk, class Team>
-void quantize_group(const GroupVisit& t, const Team& team) {
-  const Group group = group_of(t, team);
+template <class W, class Out, int kChunk, class Threads>
+void quantize_group(const GroupVisit& t, const Threads& threads) {
+  const Group group = group_of(t, threads);
   Affine now{};
-  if (team.leads() && group.count > 0) now = find_affine(t, group.scale);
-  now = team.share(now);
+  if (threads.leads() && group.count > 0) now = find_affine(t, group.scale);
+  now = threads.share(now);
   const Span span(t.grid, now);
-  for (long long i = team.rank() * kChunk; i < group.count; i += team.size() * kChunk) {
+  for (long long i = threads.rank() * kChunk; i < group.count; i += threads.size() * kChunk) {
     const auto w = chunk_at<W, kChunk>(static_cast<const W*>(t.w), group.begin + i);
     const auto s2 = chunk_at<float, kChunk>(t.s2.value, group.begin + i);
     Chunk<Out, kChunk> out;
@@ -249,16 +249,16 @@ void quantize_group(const GroupVisit& t, const Team& team) {
   }
 }
 
-/// One step of the team's group, of which each thread holds up to `kHeld` chunks.
-template <class W, class Out, class Step, int kChunk, int kHeld, class Team>
-void step_group(const GroupVisit& t, const Team& team) {
-  const Group group = group_of(t, team);
+/// One step of the threads' group, of which each thread holds up to `kHeld` chunks.
+template <class W, class Out, class Step, int kChunk, int kHeld, class Threads>
+void step_group(const GroupVisit& t, const Threads& threads) {
+  const Group group = group_of(t, threads);
   Chunk<W, kChunk> w[kHeld];
   Chunk<Out, kChunk> gradient[kHeld];
   Chunk<float, kChunk> s2[kHeld];
   const auto for_held = [&](const auto& body) {
     ADASCALE_UNROLL for (int held = 0; held < kHeld; ++held) {
-      const long long i = (held * team.size() + team.rank()) * kChunk;
+      const long long i = (held * threads.size() + threads.rank()) * kChunk;
       if (i < group.count) body(held, group.begin + i);
     }
   };
@@ -283,11 +283,11 @@ void step_group(const GroupVisit& t, const Team& team) {
       sums.outside += g - inside;
     }
   });
-  sums = team.sum(sums);
+  sums = threads.sum(sums);
 
   Affine next{};
-  if (team.leads() && group.count > 0) next = step_scale<Step>(t, group.scale, now, sums);
-  next = team.share(next);
+  if (threads.leads() && group.count > 0) next = step_scale<Step>(t, group.scale, now, sums);
+  next = threads.share(next);
   const float next_per_unit = next.shrink / next.scale;
   const Span next_span(t.grid, next);
   const Step rounding(t.rule, t.rule.rounding_rate);
@@ -311,7 +311,7 @@ void step_group(const GroupVisit& t, const Team& team) {
 
 /// Lanes of a warp, a power of two.
 template <int kLanes>
-struct LaneTeam {
+struct Lanes {
   long long group() const { return (static_cast<long long>(blockIdx.x) * blockDim.x + threadIdx.x) / kLanes; }
   long long rank() const { return threadIdx.x % kLanes; }
   long long size() const { return kLanes; }
@@ -327,14 +327,14 @@ struct LaneTeam {
 
 /// A block of threads, a multiple of a warp.
 template <int kThreads>
-struct BlockTeam {
+struct WholeBlock {
   long long group() const { return blockIdx.x; }
   long long rank() const { return threadIdx.x; }
   long long size() const { return kThreads; }
   bool leads() const { return threadIdx.x == 0; }
   Sums sum(const Sums& s) const {
     __shared__ Sums of_warps[kThreads / 32];
-    const Sums here = LaneTeam<32>().sum(s);
+    const Sums here = Lanes<32>().sum(s);
     if (threadIdx.x % 32 == 0) of_warps[threadIdx.x / 32] = here;
     __syncthreads();
     Sums all{};
@@ -364,12 +364,12 @@ struct BlockTeam {
 namespace here = adascale::visit;
 
 extern "C" __global__ void __launch_bounds__(ADASCALE_THREADS) quantize_groups(const adascale::GroupVisit t) {
-  here::quantize_group<here::ADASCALE_WEIGHT, here::ADASCALE_OUTPUT, ADASCALE_CHUNK>(t,
-                                                                                     here::ADASCALE_TEAM());
+  here::quantize_group<here::ADASCALE_WEIGHT, here::ADASCALE_OUTPUT, ADASCALE_CHUNK>(
+      t, here::ADASCALE_SHARERS());
 }
 extern "C" __global__ void __launch_bounds__(ADASCALE_THREADS) step_groups(const adascale::GroupVisit t) {
   here::step_group<here::ADASCALE_WEIGHT, here::ADASCALE_OUTPUT, here::ADASCALE_STEP, ADASCALE_CHUNK,
-                   ADASCALE_HELD>(t, here::ADASCALE_TEAM());
+                   ADASCALE_HELD>(t, here::ADASCALE_SHARERS());
 }
 
 #endif

@@ -27,11 +27,11 @@ int64_t ceil_divide(int64_t x, int64_t by) {
 }
 
 /// How threads share a group: some lanes of a warp, or a block.
-struct Team {
+struct Sharing {
   bool is_block = false;
   int64_t threads = 0, chunk = 1, held = 1;
 
-  explicit Team(const GroupVariant& variant) : chunk(chunk_of(variant)) {
+  explicit Sharing(const GroupVariant& variant) : chunk(chunk_of(variant)) {
     const int64_t chunks = ceil_divide(variant.group, chunk);
     is_block = chunks > kWarp * kMostHeldByLanes;
     if (is_block)
@@ -43,7 +43,6 @@ struct Team {
 
   int64_t threads_of_a_block() const { return is_block ? threads : kThreads; }
   int64_t blocks(int64_t groups) const { return is_block ? groups : ceil_divide(groups * threads, kThreads); }
-  auto operator<=>(const Team&) const = default;
 };
 
 const char* name_of(c10::ScalarType type) {
@@ -64,31 +63,32 @@ GpuSource source_text() {
   return source;
 }
 
-std::vector<std::string> options_of(const GroupVariant& variant, const Team& team) {
-  return {"-std=c++17",
-          "-default-device",
-          fmt::format("-DADASCALE_WEIGHT={}", name_of(variant.weight)),
-          fmt::format("-DADASCALE_OUTPUT={}", name_of(variant.output)),
-          fmt::format("-DADASCALE_STEP={}", step_of(variant.update)),
-          fmt::format("-DADASCALE_TEAM={}<{}>", team.is_block ? "BlockTeam" : "LaneTeam", team.threads),
-          fmt::format("-DADASCALE_THREADS={}", team.threads_of_a_block()),
-          fmt::format("-DADASCALE_CHUNK={}", team.chunk),
-          fmt::format("-DADASCALE_HELD={}", team.held)};
+std::vector<std::string> options_of(const GroupVariant& variant, const Sharing& sharing) {
+  return {
+      "-std=c++17",
+      "-default-device",
+      fmt::format("-DADASCALE_WEIGHT={}", name_of(variant.weight)),
+      fmt::format("-DADASCALE_OUTPUT={}", name_of(variant.output)),
+      fmt::format("-DADASCALE_STEP={}", step_of(variant.update)),
+      fmt::format("-DADASCALE_SHARERS={}<{}>", sharing.is_block ? "WholeBlock" : "Lanes", sharing.threads),
+      fmt::format("-DADASCALE_THREADS={}", sharing.threads_of_a_block()),
+      fmt::format("-DADASCALE_CHUNK={}", sharing.chunk),
+      fmt::format("-DADASCALE_HELD={}", sharing.held)};
 }
 
 class CompiledKernels : public GroupKernels {
  public:
   CompiledKernels(c10::Device device, const GroupVariant& variant)
-      : team_(variant), program_(device, source_text(), options_of(variant, team_)) {}
+      : sharing_(variant), program_(device, source_text(), options_of(variant, sharing_)) {}
   void quantize(const GroupVisit& weight) const override { launch("quantize_groups", weight); }
   void step(const GroupVisit& weight) const override { launch("step_groups", weight); }
 
  private:
   void launch(const char* kernel, const GroupVisit& weight) const {
-    program_.launch(kernel, static_cast<unsigned>(team_.blocks(weight.rows * weight.groups())),
-                    static_cast<unsigned>(team_.threads_of_a_block()), &weight);
+    program_.launch(kernel, static_cast<unsigned>(sharing_.blocks(weight.rows * weight.groups())),
+                    static_cast<unsigned>(sharing_.threads_of_a_block()), &weight);
   }
-  Team team_;
+  Sharing sharing_;
   GpuProgram program_;
 };
 
@@ -100,7 +100,7 @@ bool group_kernels_are_on(c10::Device device) {
 }
 
 bool fits_kernels(const GroupVariant& variant) {
-  return Team(variant).held <= kMostHeld;
+  return Sharing(variant).held <= kMostHeld;
 }
 
 int64_t chunk_of(const GroupVariant& variant) {
@@ -113,7 +113,7 @@ std::shared_ptr<const GroupKernels> find_group_kernels(c10::Device device, const
   static std::map<std::string, std::shared_ptr<const GroupKernels>> compiled;
   static std::set<std::string> said;
   std::string key = device.str();
-  for (const std::string& option : options_of(variant, Team(variant))) key += " " + option;
+  for (const std::string& option : options_of(variant, Sharing(variant))) key += " " + option;
   const std::lock_guard lock(mutex);
   if (const auto known = compiled.find(key); known != compiled.end()) return known->second;
   std::shared_ptr<const GroupKernels> kernels;

@@ -30,8 +30,7 @@ bool group_kernels_are_on(c10::Device device);
 /// Whether a thread can hold its part of a group: of rows up to 65,536 elements, or 8,192 where these are not eights.
 bool fits_kernels(const GroupVariant& variant);
 
-/// Of such a device. They are compiled once a process and variant: 0.5 s, first use
-/// included. Null, with a line in the log, where torch's compiler or the driver refuses: tensor operators do the same.
+/// Of such a device. They are compiled once a process and variant. Null, with a line in the log, where torch's compiler or the driver refuses: tensor operators do the same.
 std::shared_ptr<const GroupKernels> find_group_kernels(c10::Device device, const GroupVariant& variant);
 
 /// The number of neighbours that a thread takes at a time: 8 where every group is cut in eights, else 1.

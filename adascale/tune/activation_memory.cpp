@@ -62,7 +62,8 @@ int64_t border_bytes(const Program& program, const Block& block, const SymbolSiz
 // lengths, and their temporaries while one weight moves. Measured: tests/device/test_memory.py.
 constexpr int64_t kBytesPerWeight = 48, kBytesOfMoments = 8;
 // By a GPU's kernels: s2, the quantized weight and its gradient, and the temporaries of one weight while it is encoded.
-// Measured on an H100: 16 of an fp32 weight and 11 of a bf16 one, its block's activations included.
+// Measured on an H100: 16 of an fp32 weight (tests/gpu/test_gpu_memory.py), 11 of a bf16 one with its block's
+// activations (bench/gpu.py).
 constexpr int64_t kBytesByGroupKernels = 24;
 constexpr int64_t kCopiesOfActivations = 2;  // themselves and their gradients
 // Inputs: this batch's and the next one's in both streams. Outputs: likewise the targets,

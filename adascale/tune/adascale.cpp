@@ -11,6 +11,7 @@
 #include "adascale/device/flags.h"
 #include "adascale/device/memory.h"
 #include "adascale/device/threads.h"
+#include "adascale/quant/group_kernels.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/checkpoint.h"
 #include "adascale/tune/failure.h"
@@ -117,6 +118,7 @@ Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
   Fingerprint::Fields facts = fingerprint.result;
   facts.insert(fingerprint.bits.begin(), fingerprint.bits.end());
   facts["checkpoint_dir"] = options.checkpoint_dir;
+  facts["kernels of the device"] = group_kernels_are_on(sims.front()->program().device) ? "on" : "off";
   facts["resume"] = options.resume ? "true" : "false";
   plan.team->check_same(facts);
   if (!keeps_blocks(options)) return {};

@@ -12,15 +12,10 @@
 #include "adascale/kernels/embedded_texts.h"
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/quant/weight_pass.h"
-#include "quant_cases.h"
+#include "weight_steps.h"
 
 namespace adascale {
 namespace {
-
-const std::vector<StepRule> kRules = {
-    {.update = UpdateRule::kAdam, .scale_rate = 1e-2, .rounding_rate = 2e-2},
-    {.update = UpdateRule::kSigned, .scale_rate = 1e-3, .rounding_rate = 0.1}};
-constexpr int kSteps = 5;
 
 /// One thread for a group.
 struct Alone {
@@ -38,18 +33,18 @@ template <class W, class Out, class Step, int kChunk>
 class KernelsHere : public GroupKernels {
  public:
   void quantize(const GroupVisit& t) const override {
-    for_teams(t, [&](const Alone& team) { visit::quantize_group<W, Out, kChunk>(t, team); });
+    for_groups(t, [&](const Alone& thread) { visit::quantize_group<W, Out, kChunk>(t, thread); });
   }
   void step(const GroupVisit& t) const override {
     constexpr int kHeld = 256 / kChunk;
     ASSERT_LE(t.group, 256);
-    for_teams(t, [&](const Alone& team) { visit::step_group<W, Out, Step, kChunk, kHeld>(t, team); });
+    for_groups(t, [&](const Alone& thread) { visit::step_group<W, Out, Step, kChunk, kHeld>(t, thread); });
   }
 
  private:
   /// One more than there are groups, as the last block of a GPU has.
   template <class Body>
-  void for_teams(const GroupVisit& t, const Body& body) const {
+  void for_groups(const GroupVisit& t, const Body& body) const {
     for (long long number = 0; number <= t.rows * t.groups(); ++number) body(Alone{number});
   }
 };
@@ -73,14 +68,10 @@ std::shared_ptr<const GroupKernels> kernels_here(const GroupVariant& variant) {
   return variant.weight == at::kBFloat16 ? writing<visit::BFloat16>(variant) : writing<visit::Float>(variant);
 }
 
-/// A quantizer away from its start, clipping some weights.
-AdaScaleQuantizer moved_quantizer(const at::Tensor& w, const Grid& grid) {
-  AdaScaleQuantizer quantizer(w, grid, min_max_range(w, grid));
-  const at::NoGradGuard no_grad;
-  at::manual_seed(7);
-  for (const at::Tensor& p : quantizer.learnables()) p.add_(at::randn_like(p), 0.1);
-  for (const at::Tensor& p : quantizer.scale_learnables()) p.sub_(0.3);
-  return quantizer;
+GroupPass pass_here(const AdaScaleQuantizer& quantizer, const StepRule& rule,
+                    c10::ScalarType output = at::kFloat) {
+  return {quantizer.state(), rule, output,
+          kernels_here(GroupPass::variant_of(quantizer.state(), rule.update, output))};
 }
 
 /// Steps with made-up gradients of w_dq; returns w_dq after each.
@@ -95,16 +86,6 @@ std::vector<at::Tensor> run(Pass& pass) {
   }
   seen.push_back(pass.weight().detach().clone());
   return seen;
-}
-
-double distance(const at::Tensor& x, const at::Tensor& y) {
-  return (x.detach().to(kDouble) - y.detach().to(kDouble)).abs().max().item<double>();
-}
-
-/// The share of values further apart than rounding errors: a code at a border may fall either way.
-double share_apart(const at::Tensor& x, const at::Tensor& y, double tolerance) {
-  const at::Tensor apart = (x.detach().to(kDouble) - y.detach().to(kDouble)).abs().gt(tolerance);
-  return apart.to(kDouble).mean().item<double>();
 }
 
 /// What the last bit of a stored number may change in a weight of up to 0.5.
@@ -146,8 +127,7 @@ TEST(GroupPass, DoesWhatTheCpusKernelsDo) {
       const at::Tensor w = random_weight(c.sizes, c.weight);
       const AdaScaleQuantizer ours = moved_quantizer(w, c.grid), theirs = moved_quantizer(w, c.grid);
       ASSERT_TRUE(GroupPass::takes(ours.state()));
-      GroupPass pass(ours.state(), rule, c.output,
-                     kernels_here(GroupPass::variant_of(ours.state(), rule.update, c.output)));
+      GroupPass pass = pass_here(ours, rule, c.output);
       WeightPass other(theirs.state(), rule, c.output);
       const auto got = run(pass), expected = run(other);
       const double tolerance = std::max(rounding_of(c.output), rounding_of(c.grid.scale_dtype));
@@ -164,8 +144,7 @@ TEST(GroupPass, StartsAtRoundToNearest) {
     SCOPED_TRACE(to_string(c.grid));
     const at::Tensor w = random_weight(c.sizes, c.weight);
     const AdaScaleQuantizer quantizer(w, c.grid, min_max_range(w, c.grid));
-    const GroupPass pass(quantizer.state(), kRules[1], c.output,
-                         kernels_here(GroupPass::variant_of(quantizer.state(), kRules[1].update, c.output)));
+    const GroupPass pass = pass_here(quantizer, kRules[1], c.output);
     const at::NoGradGuard no_grad;
     const at::Tensor start = pass.weight().to(c.weight);  // as the model stores it
     EXPECT_TRUE(same_bits(start.to(c.output), dequantize(quantizer.encode("w")).to(c.output)));
@@ -176,8 +155,7 @@ TEST(GroupPass, AGradientThatIsNotFiniteShows) {
   const at::Tensor w = random_weight({2, 16});
   const Grid grid{.bits = 4, .channel_axis = 0};
   const AdaScaleQuantizer quantizer(w, grid, min_max_range(w, grid));
-  GroupPass pass(quantizer.state(), kRules[1], at::kFloat,
-                 kernels_here(GroupPass::variant_of(quantizer.state(), kRules[1].update, at::kFloat)));
+  GroupPass pass = pass_here(quantizer, kRules[1], at::kFloat);
   at::Tensor gradient = at::randn({2, 16});
   gradient.mutable_data_ptr<float>()[3] = std::numeric_limits<float>::quiet_NaN();
   pass.weight().mutable_grad() = gradient;
@@ -190,8 +168,7 @@ TEST(GroupPass, StaysWithoutAGradient) {
   const at::Tensor w = random_weight({4, 8});
   const Grid grid{.bits = 4, .channel_axis = 0};
   const AdaScaleQuantizer quantizer(w, grid, min_max_range(w, grid));
-  GroupPass pass(quantizer.state(), kRules[1], at::kFloat,
-                 kernels_here(GroupPass::variant_of(quantizer.state(), kRules[1].update, at::kFloat)));
+  GroupPass pass = pass_here(quantizer, kRules[1], at::kFloat);
   pass.step(1);
   EXPECT_EQ(quantizer.state().s2.abs().max().item<float>(), 0);
 }

@@ -9,25 +9,10 @@
 
 #include "adascale/kernels/weight_rows.h"
 #include "adascale/quant/range_analyzer.h"
-#include "quant/quant_cases.h"
+#include "quant/weight_steps.h"
 
 namespace adascale {
 namespace {
-
-const std::vector<StepRule> kRules = {
-    {.update = UpdateRule::kAdam, .scale_rate = 1e-2, .rounding_rate = 2e-2},
-    {.update = UpdateRule::kSigned, .scale_rate = 1e-3, .rounding_rate = 0.1}};
-constexpr int kSteps = 5;
-
-/// A quantizer away from its start, clipping some weights.
-AdaScaleQuantizer moved_quantizer(const QuantCase& c, const at::Tensor& w) {
-  AdaScaleQuantizer quantizer(w, c.grid(), min_max_range(w, c.grid()), c.input_axis());
-  const at::NoGradGuard no_grad;
-  at::manual_seed(7);
-  for (const at::Tensor& p : quantizer.learnables()) p.add_(at::randn_like(p), 0.1);
-  for (const at::Tensor& p : quantizer.scale_learnables()) p.sub_(0.3);
-  return quantizer;
-}
 
 /// Steps with made-up gradients of w_dq; returns w_dq after each.
 std::vector<at::Tensor> run(LearnedWeight& weight, const at::Tensor& like) {
@@ -43,20 +28,6 @@ std::vector<at::Tensor> run(LearnedWeight& weight, const at::Tensor& like) {
   return seen;
 }
 
-double distance(const at::Tensor& x, const at::Tensor& y) {
-  return (x.detach().to(kDouble) - y.detach().to(kDouble)).abs().max().item<double>();
-}
-
-/// The share of values further apart than rounding errors: a code at a border may fall either way.
-double share_apart(const at::Tensor& x, const at::Tensor& y, double tolerance) {
-  return (x.detach().to(kDouble) - y.detach().to(kDouble))
-      .abs()
-      .gt(tolerance)
-      .to(kDouble)
-      .mean()
-      .item<double>();
-}
-
 #ifdef ADASCALE_TEST_TARGET
 TEST(LearnedWeight, RunsTheKernelsAskedFor) {
   EXPECT_STREQ(kernel_target(), ADASCALE_TEST_TARGET);
@@ -68,7 +39,8 @@ TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
     for (const StepRule& rule : kRules) {
       SCOPED_TRACE(c.name() + (rule.update == UpdateRule::kAdam ? " adam" : " signed"));
       const at::Tensor w = c.weight();
-      const AdaScaleQuantizer fused = moved_quantizer(c, w), plain = moved_quantizer(c, w);
+      const AdaScaleQuantizer fused = moved_quantizer(w, c.grid(), c.input_axis()),
+                              plain = moved_quantizer(w, c.grid(), c.input_axis());
       ASSERT_TRUE(kernels_take(fused.state()));
       const auto got = run(*make_learned_weight(fused, rule), w),
                  expected = run(*make_autograd_weight(plain, rule), w);
@@ -124,7 +96,7 @@ TEST(LearnedWeight, EncodesWhatItTrainedWith) {
   for (const QuantCase& c : quant_cases()) {
     SCOPED_TRACE(c.name());
     const at::Tensor w = c.weight();
-    const AdaScaleQuantizer quantizer = moved_quantizer(c, w);
+    const AdaScaleQuantizer quantizer = moved_quantizer(w, c.grid(), c.input_axis());
     const auto weight = make_learned_weight(quantizer, kRules[1]);
     run(*weight, w);
     const at::NoGradGuard no_grad;
