@@ -30,6 +30,10 @@ add_library(adascale_settings INTERFACE)
 target_compile_definitions(adascale_settings INTERFACE AT_PER_OPERATOR_HEADERS)
 target_compile_options(adascale_settings INTERFACE -Wall -Wextra -Wshadow -Wno-unused-parameter
                                                    -Wno-missing-field-initializers)
+if(ADASCALE_SANITIZE MATCHES fuzzer AND NOT CMAKE_CXX_COMPILER_ID MATCHES Clang)
+  message(FATAL_ERROR "ADASCALE_SANITIZE: ${ADASCALE_SANITIZE} needs clang, got ${CMAKE_CXX_COMPILER_ID}; run "
+                      "scripts/sanitize address, or add -DCMAKE_CXX_COMPILER=clang++")
+endif()
 if(ADASCALE_SANITIZE)
   target_compile_options(adascale_settings INTERFACE -fsanitize=${ADASCALE_SANITIZE}
                                                      -fno-omit-frame-pointer -g1)

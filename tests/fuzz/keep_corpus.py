@@ -16,7 +16,7 @@ MOST_FILES, MOST_BYTES = 90, 180_000  # leaves room for inputs that are kept any
 
 
 def program(target: str) -> str:
-    own = "fuzz_jsonl.py" if target == "jsonl" else f"../../build/fuzz/tests/fuzz/fuzz_{target}"
+    own = "fuzz_jsonl.py" if target == "jsonl" else f"../../build/asan/tests/fuzz/fuzz_{target}"
     return str(HERE / own)
 
 
