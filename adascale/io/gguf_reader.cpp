@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <set>
 #include <type_traits>
@@ -110,9 +111,14 @@ std::vector<int64_t> read_sizes(Cursor& cursor, const std::string& name) {
 
 uint64_t checked_bytes(const std::string& path, const GgufTensor& tensor) {
   int64_t count = 1;
-  for (const int64_t size : tensor.sizes)
-    ADA_CHECK(!__builtin_mul_overflow(count, size, &count), "{}: tensor '{}' has an impossible shape", path,
-              tensor.name);
+  bool is_empty = false;
+  for (const int64_t size : tensor.sizes) {
+    // Strides are products of the other sizes, of a tensor without elements too.
+    ADA_CHECK(!__builtin_mul_overflow(count, std::max<int64_t>(size, 1), &count),
+              "{}: tensor '{}' has an impossible shape", path, tensor.name);
+    is_empty = is_empty || size == 0;
+  }
+  if (is_empty) count = 0;
   const int64_t row = tensor.sizes.empty() ? 1 : tensor.sizes.back();
   ADA_CHECK(row % tensor.type->block == 0,
             "{}: tensor '{}' is {}, whose blocks of {} do not divide rows of {}", path, tensor.name,

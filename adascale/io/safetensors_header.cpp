@@ -58,14 +58,17 @@ ScalarType read_dtype(const std::string& path, const std::string& name, const st
   fail("{}: tensor '{}' has dtype '{}', which is not known", path, name, dtype);
 }
 
-/// Bytes of a tensor of that shape; an Error when a size is negative or the product overflows.
+/// Bytes of a tensor of that shape; an Error when a size is negative or the product overflows, that of the strides too
+/// of a tensor without elements.
 uint64_t byte_count(const std::string& path, const TensorEntry& entry) {
   int64_t bytes = static_cast<int64_t>(c10::elementSize(entry.dtype));
+  bool is_empty = false;
   for (int64_t size : entry.sizes) {
-    ADA_CHECK(size >= 0 && !__builtin_mul_overflow(bytes, size, &bytes),
+    ADA_CHECK(size >= 0 && !__builtin_mul_overflow(bytes, std::max<int64_t>(size, 1), &bytes),
               "{}: tensor '{}' has an impossible shape", path, entry.name);
+    is_empty = is_empty || size == 0;
   }
-  return static_cast<uint64_t>(bytes);
+  return is_empty ? 0 : static_cast<uint64_t>(bytes);
 }
 
 TensorEntry read_entry(const std::string& path, const std::string& name, const json& described,

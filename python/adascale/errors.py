@@ -18,6 +18,14 @@ def first_line(error: BaseException) -> str:
     return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
+def shown_path(path: object) -> str:
+    """A path from a file, for a message: one line, however it is named."""
+    longest = 300
+    text = str(path)
+    text = text if len(text) <= longest else f"{text[:longest]}..."
+    return text if text.isprintable() else repr(text)
+
+
 def shown(value: object) -> str:
     """A value from a file, for a message: the beginning of its repr, which is one line at any depth."""
     longest = 80

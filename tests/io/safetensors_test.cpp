@@ -82,6 +82,9 @@ TEST_F(SafetensorsTest, hostile_headers_are_named) {
             "tensor 't' has an impossible shape");
   EXPECT_EQ(objection("{\"t\":{\"dtype\":\"F32\",\"shape\":[-4]" + tail + "}", 16),
             "tensor 't' has an impossible shape");
+  EXPECT_EQ(
+      objection("{\"t\":{\"dtype\":\"F32\",\"shape\":[0,4294967296,4294967296],\"data_offsets\":[0,0]}}", 0),
+      "tensor 't' has an impossible shape");
   EXPECT_EQ(objection("{\"t\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[16,0]}}", 16),
             "tensor 't' lies at 16 to 0, outside the file's 16 bytes of data: truncated?");
   EXPECT_EQ(objection("{\"t\":{\"dtype\":\"F32\",\"shape\":[4],\"data_offsets\":[-1,15]}}", 16),

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from .._C import option
-from ..errors import Error, first_line, shown
+from ..errors import Error, first_line, shown, shown_path
 from .door import DataRequest
 from .rows import DEFAULT_SAMPLES, TextModel
 from .text_data import Batches
@@ -110,4 +110,7 @@ def _open(path: Path, where: str) -> Any:
         with Image.open(path) as image:
             return image.convert("RGB")
     except Exception as error:  # boundary: files of any kind
-        raise Error(f"{where}: {path}: not a readable image file: {first_line(error)}") from error
+        # An OSError's own text has the path once more, as it is.
+        told = getattr(error, "strerror", None)
+        reason = f"{type(error).__name__}: {told}" if told else first_line(error)
+        raise Error(f"{where}: {shown_path(path)}: not a readable image file: {reason}") from error
