@@ -38,6 +38,7 @@ Command inspect_command(CLI::App& app, const Doors& doors) {
       ->description(
           "not needed, but for a model whose inputs cannot be guessed: what it would be quantized on");
   add_grid_flags(*command, *flags);
+  flags->request.dry_run = true;
   return {command, [flags, &doors] { inspect(flags->read(), doors); }};
 }
 

@@ -20,7 +20,6 @@ namespace {
 struct RunFlags {
   QuantizeFlags quantize;
   std::optional<int64_t> threads;
-  bool dry_run = false;
 };
 
 void set_threads(std::optional<int64_t> threads) {
@@ -48,7 +47,7 @@ void run_quantize(const RunFlags& flags, const Doors& doors) {
   request.training.progress = stderr_progress();
   RunPlan plan = plan_run(request, doors);
   say_plan(plan, say);
-  if (flags.dry_run) return;
+  if (request.dry_run) return;
   const Interruption scope(how_to_go_on(plan));
   run(plan, say);
 }
@@ -70,7 +69,8 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
                   "made if missing; files appear in it all or none")
       ->type_name("DIR")
       ->required();
-  command.add_flag("--dry-run", flags.dry_run, "check everything, say what would happen, write nothing");
+  command.add_flag("--dry-run", flags.quantize.request.dry_run,
+                   "check all but the weights' numbers, say what would happen and how long, write nothing");
 }
 
 }  // namespace

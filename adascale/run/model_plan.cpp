@@ -30,6 +30,7 @@ SimOptions sim_options_of(const QuantizeRequest& request, FitGrid fit_grid) {
   SimOptions options = request.sim;
   options.quant_scheme = quant_scheme_from(request.scheme);
   options.fit_grid = std::move(fit_grid);
+  options.reads_weights = !request.dry_run;
   return options;
 }
 

@@ -56,7 +56,7 @@ void say_plan(const RunPlan& plan, const Say& say) {
 AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, const Say& say) {
   RunPlan plan = plan_run(request, doors);
   say_plan(plan, say);
-  return run(plan, say);
+  return request.dry_run ? AdaScaleReport() : run(plan, say);
 }
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {

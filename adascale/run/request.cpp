@@ -24,8 +24,11 @@ void check_options(const QuantizeRequest& request, Objections& objections) {
     objections.add("{} and {}: both are given, expected one of them", option("epochs"), option("iterations"));
   if (request.sim.quant_scheme != SimOptions().quant_scheme)
     objections.add("sim.quant_scheme: is not used; set scheme");
-  if (request.sim.in_place || request.sim.on_demand || request.sim.fit_grid || request.sim.is_part)
-    objections.add("sim.in_place, on_demand, fit_grid, is_part: a run decides them itself; leave them out");
+  if (request.sim.in_place || request.sim.on_demand || request.sim.fit_grid || request.sim.is_part ||
+      !request.sim.reads_weights)
+    objections.add(
+        "sim.in_place, on_demand, fit_grid, is_part, reads_weights: a run decides them itself; leave them "
+        "out");
   if (!request.formats.empty()) choose_formats(request.formats, objections);
   objections.gather([&] { recipe_named(request.training.recipe); });
   objections.gather([&] { quant_scheme_from(request.scheme, option("scheme")); });

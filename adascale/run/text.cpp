@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace adascale {
 namespace {
@@ -45,6 +46,15 @@ std::string format_bytes(int64_t bytes) {
   size_t unit = 0;
   for (; value >= 999.95 && unit + 1 < std::size(units); ++unit) value /= 1000;
   return fmt::format("{:.1f} {}", value, units[unit]);
+}
+
+std::string format_seconds(double seconds) {
+  if (seconds < 9.95) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 119.5) return fmt::format("{:.0f} s", seconds);
+  const auto minutes = static_cast<int64_t>(std::lround(seconds / 60));
+  if (minutes < 120) return fmt::format("{} min", minutes);
+  if (minutes < 24 * 60) return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+  return fmt::format("{:.0f} h", seconds / 3600);
 }
 
 }  // namespace adascale

@@ -13,4 +13,7 @@ std::string format_table(const std::vector<Row>& rows);
 /// "812 B", "3.4 kB", "90.9 MB": powers of 1000.
 std::string format_bytes(int64_t bytes);
 
+/// "0.4 s", "45 s", "12 min", "3 h 20 min", "52 h".
+std::string format_seconds(double seconds);
+
 }  // namespace adascale

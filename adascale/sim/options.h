@@ -71,6 +71,8 @@ struct SimOptions {
   bool in_place = false;        ///< fold into the program's own tensors instead of new ones
   /// Fold into no tensor: a folded weight is dequantized from its codes each time it is read.
   bool on_demand = false;
+  /// False: weights are known by shape and dtype, there are no ranges, and nothing can be quantized.
+  bool reads_weights = true;
 };
 
 /// One line per option: flag, JSON key, Python keyword, help and limits.

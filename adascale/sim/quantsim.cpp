@@ -135,6 +135,7 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   const at::NoGradGuard no_grad;
   if (body_->on_demand.contains(name)) return dequantize(on(*weight.encoding, program().device));
   if (weight.encoding) return state(name).detach();
+  ADA_ASSERT(body_->options.reads_weights, "a weight without a range");
   const at::Tensor w = state(name).detach().to(program().device);
   const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
   const Slices slices(w.sizes(), weight.grid);
@@ -150,6 +151,7 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
 Encoding QuantizationSimModel::weight_encoding(int32_t index) const {
   const QuantizedWeight& weight = body_->weights[index];
   if (weight.encoding) return *weight.encoding;
+  ADA_ASSERT(body_->options.reads_weights, "a weight without a range");
   const std::string& name = weight.layer.parameters.front();
   return encode_rtn(name, state(name).detach().to(program().device), weight.grid, weight.range);
 }

@@ -100,18 +100,13 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
   return grid;
 }
 
-bool is_quantizable(const Layer& layer, const at::Tensor& weight, Objections& objections) {
+bool has_quantizable_dtype(const Layer& layer, const at::Tensor& weight, Objections& objections) {
   const auto dtype = weight.scalar_type();
   if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
     objections.add(
         "{}: weight has dtype {}, expected float32, bfloat16 or float16; convert the model, or exclude the "
         "layer ({})",
         layer.name, c10::toString(dtype), how_to_exclude());
-    return false;
-  }
-  if (!is_finite(weight)) {
-    objections.add("{}: the weight holds NaN or infinity; mend the model, or exclude the layer ({})",
-                   layer.name, how_to_exclude());
     return false;
   }
   return true;
@@ -138,6 +133,24 @@ void objected(Objections& objections, Work&& work) {
   }
 }
 
+/// Reads every number of the weights, once.
+void find_ranges(const Program& program, const RangeScheme& scheme, std::vector<QuantizedWeight>& weights,
+                 Objections& objections) {
+  Pass pass("weight ranges", static_cast<int64_t>(weights.size()));
+  for (QuantizedWeight& weight : weights) {
+    const std::string& name = weight.layer.name;
+    objected(objections, [&] {
+      const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
+      ADA_CHECK(is_finite(w),
+                "{}: the weight holds NaN or infinity; mend the model, or exclude the layer ({})", name,
+                how_to_exclude());
+      weight.range = scheme.weight_range(w, weight.grid);
+      affine_of(weight.range, weight.grid, name);
+    });
+    pass.step();
+  }
+}
+
 }  // namespace
 
 WeightPlacement place_weight_quantizers(const Program& program, const std::vector<Layer>& layers,
@@ -153,7 +166,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
       continue;
     }
     const at::Tensor weight = program.state.at(layer.parameters.front()).detach();
-    if (!is_quantizable(layer, weight, objections)) continue;
+    if (!has_quantizable_dtype(layer, weight, objections)) continue;
     objected(objections, [&] {
       check_fixed(layer.name, decision);
       const Grid asked = grid_of(layer, decision);
@@ -167,15 +180,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     });
   }
   share_among_siblings(program, placement.quantized);
-  Pass pass("weight ranges", static_cast<int64_t>(placement.quantized.size()));
-  for (QuantizedWeight& weight : placement.quantized) {
-    objected(objections, [&] {
-      const at::Tensor w = program.state.at(weight.layer.parameters.front()).detach();
-      weight.range = scheme.weight_range(w, weight.grid);
-      affine_of(weight.range, weight.grid, weight.layer.name);
-    });
-    pass.step();
-  }
+  if (options.reads_weights) find_ranges(program, scheme, placement.quantized, objections);
   return placement;
 }
 

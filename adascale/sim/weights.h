@@ -15,8 +15,8 @@ struct WeightPlacement {
 };
 
 /// The quantizer of every layer: the config's rule, then the options, then each pattern of
-/// layer_config in turn. Finds the ranges. Adds each fault to `objections`: bits, groups, NaN or
-/// infinite weights, dtypes, patterns without a match.
+/// layer_config in turn. Finds the ranges where the options say so. Adds each fault to `objections`: bits,
+/// groups, NaN or infinite weights, dtypes, patterns without a match.
 WeightPlacement place_weight_quantizers(const Program& program, const std::vector<Layer>& layers,
                                         const SimConfig& config, const SimOptions& options,
                                         Objections& objections);

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <set>
 
-#include "adascale/graph/size_expression.h"
 #include "adascale/quant/group_pass.h"
 #include "adascale/sim/layer_kind.h"
+#include "adascale/tune/batch_sizes.h"
 #include "adascale/tune/trained_layers.h"
 
 namespace adascale {
@@ -13,41 +13,9 @@ namespace {
 
 constexpr int64_t kStreams = 2;  // float and quantized
 
-SymbolSizes sizes_in(const Program& program, const Inputs& batch) {
-  SymbolSizes sizes;
-  const auto inputs = program.user_inputs();
-  for (size_t i = 0; i < inputs.size(); ++i) {
-    if (inputs[i]->value == kNone || !batch[i].isTensor()) continue;
-    const Value& value = program.values[inputs[i]->value];
-    for (size_t d = 0; d < value.sizes.size(); ++d)
-      if (!value.sizes[d].is_fixed())
-        sizes[value.sizes[d].symbol] = batch[i].toTensor().size(static_cast<int64_t>(d));
-  }
-  return sizes;
-}
-
-/// The number of batches of each size.
-std::vector<std::pair<SymbolSizes, int64_t>> count_sizes(const Program& program,
-                                                         const std::vector<Inputs>& batches) {
-  std::vector<std::pair<SymbolSizes, int64_t>> counts;
-  for (const Inputs& batch : batches) {
-    const SymbolSizes sizes = sizes_in(program, batch);
-    const auto known = std::find_if(counts.begin(), counts.end(),
-                                    [&](const auto& counted) { return counted.first == sizes; });
-    if (known == counts.end())
-      counts.emplace_back(sizes, 1);
-    else
-      ++known->second;
-  }
-  return counts;
-}
-
 int64_t bytes_of(const Value& value, const SymbolSizes& symbols) {
   if (value.kind != ValueKind::kTensor) return 0;
-  auto bytes = static_cast<int64_t>(c10::elementSize(value.dtype));
-  for (const Dim& dim : value.sizes)
-    bytes *= dim.is_fixed() ? dim.size : evaluate_expression(dim.symbol, symbols).value_or(dim.size);
-  return bytes;
+  return static_cast<int64_t>(c10::elementSize(value.dtype)) * elements_of(value, symbols);
 }
 
 int64_t border_bytes(const Program& program, const Block& block, const SymbolSizes& symbols) {

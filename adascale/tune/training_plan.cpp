@@ -233,6 +233,7 @@ TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objec
   if (any_sim(parts, any_takes_bfloat16))
     plan.compute_type = compute_type(options.precision, plan.recipe, device);
   plan.iterations = plan.iterations_over(most_batches(parts));
+  plan.work = count_work(parts, plan);
   if (keeps_blocks(options) || plan.team->size() > 1)
     for (const PartToTrain& part : parts) plan.data += digest_of(part.batches);
   return plan;

@@ -7,6 +7,7 @@
 #include "adascale/tune/memory_plan.h"
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/team.h"
+#include "adascale/tune/work.h"
 
 namespace adascale {
 
@@ -37,6 +38,7 @@ struct TrainingPlan {
   int64_t iterations = 0;       ///< of a block that every batch reaches
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers accepted by takes_bfloat16()
   MemoryPlan memory;
+  Work work;
   /// The digest of the batches' content, where there is a checkpoint. Of a model in parts, whose batches
   /// may be sizes alone, who has the content sets it.
   std::string data = {};

@@ -12,7 +12,8 @@ namespace {
 class BadInput : public CommandTest {
  protected:
   void expect_error(std::vector<std::string> args, const std::string& text) const {
-    args.insert(args.begin(), {"quantize", "--dry-run"});  // a dry run finds all that the run would
+    args.insert(args.begin(),
+                {"quantize", "--dry-run"});  // finds all that the run would but numbers of weights
     if (std::find(args.begin(), args.end(), "--output-dir") == args.end())
       args.insert(args.end(), {"--output-dir", path("out")});
     const Ran ran = run_command(args);
@@ -35,7 +36,6 @@ TEST_F(BadInput, ModelFiles) {
   const std::string whole = read_bytes(model_file("blocks"));
   write_text(path("cut.pt2"), whole.substr(0, whole.size() / 2));
   expect_error({path("cut.pt2"), "--data", samples(4)}, "cut.pt2");
-  expect_error({model_file("nan_weight"), "--data", samples(4)}, "blocks.0.fc1");
   expect_error({model_file("flat"), "--data", samples(4)}, "no block found");
 }
 

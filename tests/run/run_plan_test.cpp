@@ -7,6 +7,7 @@
 #include "adascale/core/counters.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/quantize.h"
+#include "adascale/tune/recipe.h"
 #include "error_text.h"
 #include "run/run_case.h"
 
@@ -102,6 +103,47 @@ TEST_F(RunPlanTest, TheHashLeavesOutPathsAndLimits) {
   }
 }
 
+/// Of `blocks`, whose layers are Linear: 20 samples in 3 batches, 2 iterations.
+TEST_F(RunPlanTest, WorkIsCountedFromShapes) {
+  const auto work_of = [&](const std::string& recipe) {
+    QuantizeRequest asked = request();
+    asked.training.recipe = recipe;
+    if (!recipe_named(recipe).trains()) asked.training.num_iterations.reset();
+    return plan_run(asked, kDoors).training.work;
+  };
+  constexpr double kWeights = 2 * 2 * 16 * 32, kForward = 2 * 20 * kWeights;
+  const Work fast = work_of("fast"), aimet = work_of("aimet"), clip = work_of("clip"), rtn = work_of("rtn");
+  EXPECT_DOUBLE_EQ(fast.flops, (1 + 3) * kForward + 2 * 3 * kForward / 3);
+  EXPECT_DOUBLE_EQ(aimet.flops, (1 + 2) * kForward + 2 * 3 * kForward / 3);
+  EXPECT_DOUBLE_EQ(rtn.flops, (1 + 2) * kForward);
+  EXPECT_EQ(fast.visits, 2 * kWeights);
+  EXPECT_EQ(clip.visits, 0);
+  EXPECT_EQ(clip.searched, kWeights);
+  EXPECT_EQ(aimet.searched, 0);
+  EXPECT_EQ(fast.encoded, 3 * kWeights);
+  EXPECT_DOUBLE_EQ(
+      seconds_for(fast,
+                  {.seconds_a_flop = 2, .seconds_a_search = 3, .seconds_a_code = 5, .seconds_a_visit = 7}),
+      2 * fast.flops + 3 * fast.searched + 5 * fast.encoded + 7 * fast.visits);
+}
+
+TEST_F(RunPlanTest, ADryRunPlansTheSameWithoutTheNumbersOfWeights) {
+  QuantizeRequest asked = request();
+  const std::string hash = hash_of(plan_run(asked, kDoors));
+  asked.dry_run = true;
+  EXPECT_EQ(hash_of(plan_run(asked, kDoors)), hash);
+  std::string said;
+  const AdaScaleReport report = quantize(asked, kDoors, [&](const std::string& text) { said += text; });
+  EXPECT_HAS(said, " in the blocks, an estimate: ");
+  EXPECT_EQ(report.blocks.size(), 0);
+  EXPECT_FALSE(fs::exists(path("out")));
+
+  asked.model = model_file("nan_weight");
+  EXPECT_FALSE(plan_run(asked, kDoors).parts.front().sim.weights().front().range.min.defined());
+  asked.dry_run = false;
+  EXPECT_HAS(error_of([&] { plan_run(asked, kDoors); }), "blocks.0.fc1: the weight holds NaN");
+}
+
 TEST_F(RunPlanTest, TheReportHasItsPlaceBeforeWork) {
   fs::create_directories(path("out/report.json"));
   EXPECT_HAS(error_of([&] { plan_run(request(), kDoors); }), "out/report.json: is a folder");
@@ -113,7 +155,7 @@ TEST_F(RunPlanTest, WhatTheRunDecidesItselfIsRefused) {
   asked.sim.in_place = true;
   const std::string error = error_of([&] { plan_run(asked, kDoors); });
   EXPECT_HAS(error, "sim.quant_scheme: is not used; set scheme");
-  EXPECT_HAS(error, "sim.in_place, on_demand, fit_grid, is_part: a run decides them");
+  EXPECT_HAS(error, "sim.in_place, on_demand, fit_grid, is_part, reads_weights: a run decides them");
   asked = request();
   asked.output_dir.clear();
   EXPECT_EQ(error_of([&] { plan_run(asked, kDoors); }), "output_dir: got nothing, expected a folder");
