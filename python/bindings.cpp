@@ -77,5 +77,6 @@ PYBIND11_MODULE(_C, module) {
              py::arg("runtimes") = std::vector<py::object>());
   bind_quantize(module);
   bind_team(module);
+  bind_scratch(module);
   bind_device(module);
 }

@@ -8,6 +8,7 @@ void bind_report(py::module_& module);
 void bind_parts(py::module_& module);
 void bind_device(py::module_& module);
 void bind_quantize(py::module_& module);
+void bind_scratch(py::module_& module);
 void bind_team(py::module_& module);
 
 }  // namespace adascale::python

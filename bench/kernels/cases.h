@@ -48,5 +48,6 @@ void add_copy();
 void add_weight_pass();
 void add_clip_search();
 void add_attention();
+void add_experts();
 
 }  // namespace adascale::bench

@@ -9,6 +9,7 @@ int main(int argc, char** argv) {
   adascale::bench::add_weight_pass();
   adascale::bench::add_clip_search();
   adascale::bench::add_attention();
+  adascale::bench::add_experts();
   benchmark::RunSpecifiedBenchmarks();
   benchmark::Shutdown();
   return 0;

@@ -147,6 +147,32 @@ TEST(LearnedWeight, StaysWithoutAGradient) {
   EXPECT_EQ(quantizer.state().s2.abs().max().item<float>(), 0);
 }
 
+/// Of experts that got no token.
+TEST(LearnedWeight, SignedStepsLeaveRowsWithoutGradientAsTheyAre) {
+  const at::Tensor w = random_weight({6, 48});
+  for (const auto type : {at::kFloat, at::kBFloat16})
+    for (const bool grouped : {false, true})
+      for (const StepRule& rule : kRules) {
+        Grid grid{.bits = 4, .symmetric = false, .channel_axis = 0};
+        if (grouped) grid.group_axis = 1, grid.group_size = 16;
+        const AdaScaleQuantizer quantizer(w, grid, min_max_range(w, grid));
+        const auto learned = make_learned_weight(quantizer, rule, type);
+        const at::Tensor before = learned->weight().detach().clone();
+        for (int step = 0; step < 3; ++step) {
+          // One step with gradients everywhere, so that Adam has moments.
+          at::Tensor gradient = at::randn(w.sizes()).to(type);
+          if (step > 0 || rule.update == UpdateRule::kSigned) gradient.slice(0, 2, 4).zero_();
+          learned->weight().backward(gradient);
+          learned->step(1);
+        }
+        const at::Tensor moved = quantizer.state().s2.detach().flatten(1).abs().sum(1);
+        const bool are_signed = rule.update == UpdateRule::kSigned;
+        EXPECT_EQ(moved.slice(0, 2, 4).eq(0).all().item<bool>(), are_signed);
+        EXPECT_TRUE(moved.slice(0, 0, 2).ne(0).all().item<bool>());
+        if (are_signed) EXPECT_TRUE(learned->weight().slice(0, 2, 4).equal(before.slice(0, 2, 4)));
+      }
+}
+
 TEST(CosineDecay, FallsFromOneTowardsZero) {
   EXPECT_EQ(cosine_decay(0, 64), 1);
   EXPECT_NEAR(cosine_decay(32, 64), 0.5, 1e-12);

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import Error, first_line
+from .joined_weights import joined_weights_in_a_file
 
 
 @dataclass(frozen=True)
@@ -127,9 +128,12 @@ def load_model(source: Source, kind: Any) -> Any:
     try:
         # Other shapes pass here and are named below; transformers would only print them.
         options = {} if source.gguf else {"use_safetensors": True, "ignore_mismatched_sizes": True}
-        model, info = kind.from_pretrained(
-            source.folder, dtype="auto", output_loading_info=True, **options, **source.options
-        )
+        with joined_weights_in_a_file():
+            model, info = kind.from_pretrained(
+                source.folder, dtype="auto", output_loading_info=True, **options, **source.options
+            )
+    except Error:
+        raise
     except Exception as error:  # boundary: as above
         raise Error(f"{where}: transformers cannot load it: {first_line(error)}") from error
     missing = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
