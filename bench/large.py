@@ -1,10 +1,13 @@
 """Runs of models that do not fit: peak memory of the command's own, and its time.
 
-Weights are random, the same in each layer, in bf16 shards as transformers writes them. Peak memory is
-RssAnon + RssShmem of the process, sampled: what the system cannot drop. Mapped weights are not in it.
+Weights are random, the same in each layer and expert, in bf16 shards as transformers writes them. Peak
+memory is RssAnon + RssShmem of the process, sampled: what the system cannot drop. Mapped weights are not in
+it.
 
     python bench/large.py flat              # 8, 16 and 32 layers of hidden size 1,024
     python bench/large.py whole             # 32 layers of hidden size 4,096: 16 GB on the disk
+    python bench/large.py pair              # two layers of hidden size 8,192, a 70B's
+    python bench/large.py sparse            # --dry-run of all 80, whose files are holes
     python bench/large.py budget            # the same for a whole budget on a GPU: 128 x 2,048 tokens
     python bench/large.py plan --layers 80  # --dry-run and inspect alone
     python bench/large.py team              # 4 layers of hidden size 1,024 by one process and by two
@@ -16,6 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import subprocess
 import sys
@@ -42,29 +46,35 @@ class Shape:
     head: int = 128
     experts: int = 0  # of which each token takes 8
 
-    def layer(self) -> dict[str, torch.Tensor]:
-        """The weights of a layer, by their names in it."""
-        weights = {
-            "self_attn.q_proj": random(self.heads * self.head, self.hidden),
-            "self_attn.k_proj": random(self.kv_heads * self.head, self.hidden),
-            "self_attn.v_proj": random(self.kv_heads * self.head, self.hidden),
-            "self_attn.o_proj": random(self.hidden, self.heads * self.head),
+    def layer(self) -> dict[str, tuple[int, ...]]:
+        """The sizes of a layer's weights, by their names in it."""
+        queries, keys = self.heads * self.head, self.kv_heads * self.head
+        sizes: dict[str, tuple[int, ...]] = {
+            "self_attn.q_proj": (queries, self.hidden),
+            "self_attn.k_proj": (keys, self.hidden),
+            "self_attn.v_proj": (keys, self.hidden),
+            "self_attn.o_proj": (self.hidden, queries),
+            "input_layernorm": (self.hidden,),
+            "post_attention_layernorm": (self.hidden,),
         }
         mlp = {
-            "gate_proj": random(self.intermediate, self.hidden),
-            "up_proj": random(self.intermediate, self.hidden),
-            "down_proj": random(self.hidden, self.intermediate),
+            "gate_proj": (self.intermediate, self.hidden),
+            "up_proj": (self.intermediate, self.hidden),
+            "down_proj": (self.hidden, self.intermediate),
         }
-        ones = torch.ones(self.hidden, dtype=torch.bfloat16)
-        norms = {"input_layernorm": ones, "post_attention_layernorm": ones}
         if not self.experts:
-            return weights | {f"mlp.{name}": weight for name, weight in mlp.items()} | norms
-        weights["mlp.gate"] = random(self.experts, self.hidden)
-        for name in ("q_norm", "k_norm"):
-            norms[f"self_attn.{name}"] = torch.ones(self.head, dtype=torch.bfloat16)
+            return sizes | {f"mlp.{name}": size for name, size in mlp.items()}
+        sizes |= {"mlp.gate": (self.experts, self.hidden)}
+        sizes |= {"self_attn.q_norm": (self.head,), "self_attn.k_norm": (self.head,)}
         for expert in range(self.experts):
-            weights |= {f"mlp.experts.{expert}.{name}": weight for name, weight in mlp.items()}
-        return weights | norms
+            sizes |= {f"mlp.experts.{expert}.{name}": size for name, size in mlp.items()}
+        return sizes
+
+    def model(self, layers: int) -> dict[str, tuple[int, ...]]:
+        sizes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (self.vocabulary, self.hidden)}
+        for index in range(layers):
+            sizes |= {f"model.layers.{index}.{name}.weight": size for name, size in self.layer().items()}
+        return sizes | {"model.norm.weight": (self.hidden,), "lm_head.weight": (self.vocabulary, self.hidden)}
 
     def config(self, layers: int) -> dict[str, object]:
         config: dict[str, object] = {
@@ -90,8 +100,10 @@ class Shape:
         return config
 
 
-def random(*sizes: int) -> torch.Tensor:
-    return torch.empty(sizes, dtype=torch.bfloat16).normal_(std=0.02)
+def random(size: tuple[int, ...]) -> torch.Tensor:
+    """Ones for a norm."""
+    made = torch.empty(size, dtype=torch.bfloat16)
+    return made.normal_(std=0.02) if len(size) > 1 else made.fill_(1)
 
 
 LLAMA_8B = Shape(4096, 14336, 32, 8, 128256)
@@ -101,49 +113,70 @@ WIDE = Shape(256, 512, 4, 4, 128256, head=64)
 QWEN3_30B = Shape(2048, 768, 32, 4, 8192, experts=128)
 
 
-def make_folder(folder: Path, shape: Shape, layers: int) -> Path:
-    """A model of random weights, made once."""
+def make_folder(folder: Path, shape: Shape, layers: int, sparse: bool = False) -> Path:
+    """A model of random weights, the same in each layer, made once. `sparse`: of zeros that take no disk."""
     stamp = folder / "made.json"
-    wanted = {"shape": vars(shape), "layers": layers}
+    wanted = {"shape": vars(shape), "layers": layers, "sparse": sparse}
     if stamp.exists() and json.loads(stamp.read_text()) == wanted:
         return folder
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(0)
-    layer = shape.layer()
-    tensors = {"model.embed_tokens.weight": random(shape.vocabulary, shape.hidden)}
-    for index in range(layers):
-        tensors |= {f"model.layers.{index}.{name}.weight": weight for name, weight in layer.items()}
-    tensors["model.norm.weight"] = torch.ones(shape.hidden, dtype=torch.bfloat16)
-    tensors["lm_head.weight"] = random(shape.vocabulary, shape.hidden)
-    _write_shards(folder, tensors)
+    sizes = shape.model(layers)
+    shards = _cut_shards(sizes)
+    places = {}
+    made: dict[str, torch.Tensor] = {}
+    for index, names in enumerate(shards, 1):
+        file = f"model-{index:05}-of-{len(shards):05}.safetensors"
+        places |= dict.fromkeys(names, file)
+        if sparse:
+            _write_sparse(folder / file, {name: sizes[name] for name in names})
+            continue
+        for name in names:
+            made.setdefault(_kind(name), random(sizes[name]))
+        # Layers share their tensors here, which save_file refuses.
+        save_file(
+            {name: made[_kind(name)].clone() for name in names}, folder / file, metadata={"format": "pt"}
+        )
+    total = sum(_bytes(size) for size in sizes.values())
+    document = {"metadata": {"total_size": total}, "weight_map": places}
+    (folder / "model.safetensors.index.json").write_text(json.dumps(document))
     (folder / "config.json").write_text(json.dumps(shape.config(layers), indent=1))
     stamp.write_text(json.dumps(wanted))
     return folder
 
 
-def _write_shards(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
-    shards: list[dict[str, torch.Tensor]] = [{}]
-    size = 0
-    for name, tensor in tensors.items():
-        if shards[-1] and size + tensor.nbytes > SHARD_BYTES:
-            shards.append({})
-            size = 0
-        shards[-1][name] = tensor
-        size += tensor.nbytes
-    places = {}
-    for index, shard in enumerate(shards, 1):
-        file = f"model-{index:05}-of-{len(shards):05}.safetensors"
-        # Layers share their tensors here, which save_file refuses.
-        seen: set[int] = set()
-        own = {}
-        for name, tensor in shard.items():
-            own[name] = tensor.clone() if tensor.data_ptr() in seen else tensor
-            seen.add(tensor.data_ptr())
-        save_file(own, folder / file, metadata={"format": "pt"})
-        places |= dict.fromkeys(shard, file)
-    total = sum(tensor.nbytes for tensor in tensors.values())
-    index = {"metadata": {"total_size": total}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(index))
+def _bytes(size: tuple[int, ...]) -> int:
+    return 2 * math.prod(size)
+
+
+def _kind(name: str) -> str:
+    """What the tensors of all layers, and of all experts, have in common."""
+    return ".".join(part for part in name.split(".") if not part.isdigit())
+
+
+def _cut_shards(sizes: dict[str, tuple[int, ...]]) -> list[list[str]]:
+    shards: list[list[str]] = [[]]
+    filled = 0
+    for name, size in sizes.items():
+        if shards[-1] and filled + _bytes(size) > SHARD_BYTES:
+            shards.append([])
+            filled = 0
+        shards[-1].append(name)
+        filled += _bytes(size)
+    return shards
+
+
+def _write_sparse(path: Path, sizes: dict[str, tuple[int, ...]]) -> None:
+    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
+    end = 0
+    for name, size in sizes.items():
+        header[name] = {"dtype": "BF16", "shape": size, "data_offsets": [end, end + _bytes(size)]}
+        end += _bytes(size)
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        file.truncate(8 + len(text) + end)
 
 
 def tokens(path: Path, samples: int, length: int, vocabulary: int) -> Path:
@@ -223,6 +256,21 @@ def whole(work: Path, layers: int) -> None:
     show(f"Llama 3 8B's shape, {layers} layers", seconds, gib)
 
 
+def pair(work: Path, _layers: int) -> None:
+    model = make_folder(work / "llama-70b-2", LLAMA_70B, 2)
+    show("two layers of Llama 3 70B's shape", *quantize(model, work, LLAMA_70B.vocabulary)[:2])
+
+
+def sparse(work: Path, _layers: int) -> None:
+    """140 GB of holes: a plan alone."""
+    model = make_folder(work / "llama-70b", LLAMA_70B, 80, sparse=True)
+    data = {"samples": 128, "length": 2048, "iterations": 200}
+    seconds, gib, text = quantize(model, work, LLAMA_70B.vocabulary, "--dry-run", **data)
+    print("\n".join(line for line in text.splitlines() if not line.startswith("note")))
+    show("--dry-run of Llama 3 70B's shape, 80 layers", seconds, gib)
+    show("inspect", *run("inspect", str(model))[:2])
+
+
 def budget(work: Path, layers: int) -> None:
     """One sample an iteration, 200 iterations; the stages' times are in the report."""
     model = make_folder(work / f"llama-8b-{layers}", LLAMA_8B, layers)
@@ -279,6 +327,8 @@ def evaluate(work: Path, _layers: int) -> None:
 ROWS = {
     "flat": flat,
     "whole": whole,
+    "pair": pair,
+    "sparse": sparse,
     "budget": budget,
     "plan": plan,
     "team": team,

@@ -52,7 +52,7 @@ AdaScaleReport train_parts(const PartedModel& model, const py::object& live, siz
   TrainingPlan plan = plan_training(model, inputs.sizes(), options);
   plan.data = inputs.digest();
   plan.data_is_rounded = true;
-  return train(model, plan, [&](size_t part) { return inputs.reach(part); });
+  return train(model, plan, [&](size_t part, ActivationStore& store) { return inputs.reach(part, store); });
 }
 
 std::vector<std::string> export_to(const PartedModel& model,

@@ -17,7 +17,8 @@ namespace {
 AdaScaleReport train_model(RunPlan& plan) {
   if (!plan.live) return train(plan.parts.front().sim, plan.training, plan.batches.inputs);
   check_outside_unchanged(plan.live->model);
-  return train(plan.live->model, plan.training, [&](size_t part) { return plan.live->inputs->reach(part); });
+  return train(plan.live->model, plan.training,
+               [&](size_t part, ActivationStore& store) { return plan.live->inputs->reach(part, store); });
 }
 
 void find_activation_ranges(RunPlan& plan) {

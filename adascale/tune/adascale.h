@@ -11,6 +11,7 @@
 #include "adascale/sim/parts.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/sim/recorder.h"
+#include "adascale/tune/activation_store.h"
 #include "adascale/tune/report.h"
 
 namespace adascale {
@@ -106,9 +107,9 @@ AdaScaleReport apply_adascale(QuantizationSimModel& sim, const std::vector<Input
 struct PartInputs {
   std::vector<Inputs> fp, quant;
 };
-/// Runs both models up to a part, given its number, and catches its inputs. Called once per part
-/// trained, in order, after the parts before it are folded.
-using CatchInputs = std::function<PartInputs(size_t part)>;
+/// Runs both models up to a part, given its number, and catches its inputs, which wait in `store`. Called once per
+/// part trained, in order, after the parts before it are folded.
+using CatchInputs = std::function<PartInputs(size_t part, ActivationStore& store)>;
 
 /// The same for a model in parts, which are trained one after the other. `batches`: of each part
 /// the inputs that reach it in the FP model, which are checked before any work; tensors without values

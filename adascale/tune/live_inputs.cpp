@@ -2,7 +2,10 @@
 
 #include <ATen/ops/empty.h>
 
+#include <unordered_map>
+
 #include "adascale/core/error.h"
+#include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/progress.h"
 #include "adascale/core/spelling.h"
@@ -73,6 +76,7 @@ LiveInputs::LiveInputs(const PartedModel& model, LiveModel live)
       throw Error(error.fault(), fmt::format("batch {}: {}", batch, error.what()));
     }
     flows_[batch].finish();
+    KeptMemory::give_back();
     pass.step();
   }
 }
@@ -90,7 +94,41 @@ std::string LiveInputs::digest() const {
   return digest.hex();
 }
 
-PartInputs LiveInputs::reach(size_t part) {
+namespace {
+
+/// By the tensor that was found. Those that wait already are their own.
+using Waiting = std::unordered_map<const at::TensorImpl*, at::Tensor>;
+
+void note_waiting(const std::vector<c10::IValue>& values, Waiting& waiting) {
+  for (const c10::IValue& value : values)
+    if (value.isTensor()) waiting.emplace(value.toTensor().unsafeGetTensorImpl(), value.toTensor());
+}
+
+std::vector<c10::IValue> kept(std::vector<c10::IValue> values, Waiting& waiting, ActivationStore& store) {
+  for (c10::IValue& value : values) {
+    if (!value.isTensor()) continue;
+    at::Tensor& own = waiting[value.toTensor().unsafeGetTensorImpl()];
+    if (!own.defined()) own = store.keep(value.toTensor());
+    value = own;
+  }
+  return values;
+}
+
+}  // namespace
+
+/// Both streams may hold one tensor, a mask, and parts one after the other too.
+LiveInputs::Pair LiveInputs::keep(const Pair& caught, size_t batch, ActivationStore& store) const {
+  Waiting waiting;
+  if (const auto before = inputs_.find(batch); before != inputs_.end()) {
+    note_waiting(before->second.fp, waiting);
+    note_waiting(before->second.quant, waiting);
+    note_waiting(fp_outputs_.at(batch), waiting);
+  }
+  Inputs fp = kept(caught.fp, waiting, store);
+  return {std::move(fp), kept(caught.quant, waiting, store)};
+}
+
+PartInputs LiveInputs::reach(size_t part, ActivationStore& store) {
   std::map<size_t, Pair> reached;
   Pass both(kBetweenBlocks, static_cast<int64_t>(flows_.size()));
   for (size_t batch = 0; batch < flows_.size(); ++batch, both.step()) {
@@ -98,10 +136,12 @@ PartInputs LiveInputs::reach(size_t part) {
     std::optional<Pair> pair = follow(part, batch);
     if (!pair) pair = run_to(part, batch);
     if (pair)
-      reached.emplace(batch, std::move(*pair));
+      reached.emplace(batch, keep(*pair, batch, store));
     else
       log_line(fmt::format("{}: batch {} does not reach it once quantized: left out", model_.parts[part].path,
                            batch));
+    inputs_.erase(batch);
+    fp_outputs_.erase(batch);
   }
   at_ = part;
   inputs_ = std::move(reached);
@@ -109,7 +149,9 @@ PartInputs LiveInputs::reach(size_t part) {
   PartInputs inputs;
   Pass outputs(kLiveOutputs, static_cast<int64_t>(inputs_.size()));
   for (const auto& [batch, pair] : inputs_) {
-    fp_outputs_[batch] = run_float(part, batch, pair.fp);
+    Waiting inputs_wait;
+    note_waiting(pair.fp, inputs_wait);
+    fp_outputs_[batch] = kept(run_float(part, batch, pair.fp), inputs_wait, store);
     inputs.fp.push_back(pair.fp);
     inputs.quant.push_back(pair.quant);
     outputs.step();

@@ -84,13 +84,15 @@ class LiveInputs {
   /// Of what reaches the parts in the FP model: the content of the batches.
   std::string digest() const;
   /// Throws (user) if the live module computes something else than the part's program for a batch.
-  PartInputs reach(size_t part);
+  /// What the run keeps waits in `store`.
+  PartInputs reach(size_t part, ActivationStore& store);
 
  private:
   struct Pair {
     Inputs fp, quant;
   };
 
+  Pair keep(const Pair& caught, size_t batch, ActivationStore& store) const;
   std::optional<Pair> follow(size_t part, size_t batch) const;
   std::optional<Pair> run_to(size_t part, size_t batch) const;
   Outputs run_float(size_t part, size_t batch, const Inputs& inputs) const;

@@ -32,12 +32,10 @@ std::string describe_folded(int64_t folded, bool is_whole) {
   return fmt::format("{} (none in a simulation with {})", text, option("in_place"));
 }
 
-/// `widest`: the part with the most activations; inputs caught for it wait on the device too.
-void plan_device(c10::Device device, int64_t folded, const PartToTrain& widest,
-                 const AdaScaleOptions& options, MemoryPlan& plan, Objections& objections) {
-  const int64_t caught = widest.is_whole() ? 0 : plan.activations;
+void plan_device(c10::Device device, int64_t folded, bool is_whole, const AdaScaleOptions& options,
+                 MemoryPlan& plan, Objections& objections) {
   const std::optional<int64_t> free = free_bytes(device);
-  const int64_t taken = plan.largest_block + folded + caught;
+  const int64_t taken = plan.largest_block + folded;
   const int64_t room = free ? std::max<int64_t>(0, *free - taken - (kCaution - 1) * plan.largest_block) : 0;
   plan.on_device = options.device_activation_memory ? *options.device_activation_memory << 20 : room;
   plan.free_is_known = free.has_value();
@@ -47,7 +45,7 @@ void plan_device(c10::Device device, int64_t folded, const PartToTrain& widest,
         "{}: {} has {} MiB free, and the largest block takes about {} MiB in training, {}; give "
         "smaller batches, smaller blocks ({}), or another device",
         option("device"), device.str(), *free >> 20, plan.largest_block >> 20,
-        describe_folded(folded, widest.is_whole()), option("blocks"));
+        describe_folded(folded, is_whole), option("blocks"));
   else if (taken + plan.on_device > *free)
     objections.add(
         "{}: got {} MiB, but {} has {} MiB free, of which training takes about {}; give at most {}",
@@ -68,17 +66,6 @@ void check_scratch(int64_t bytes, Objections& objections) {
   });
 }
 
-/// The inputs of a part that Python caught, and what it keeps of the part's outputs.
-void check_caught(const PartToTrain& part, int64_t bytes, c10::Device device, Objections& objections) {
-  const std::optional<int64_t> free = free_bytes(device);
-  if (part.is_whole() || !free || bytes <= *free) return;
-  objections.add(
-      "{}: a model simulated block by block keeps its activations in memory, about {} MiB on {}, which has "
-      "{} "
-      "MiB free; give fewer or shorter samples",
-      part.path, bytes >> 20, device.str(), *free >> 20);
-}
-
 }  // namespace
 
 MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan& training,
@@ -86,21 +73,18 @@ MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan
   const AdaScaleOptions& options = training.options;
   const c10::Device device = parts.front().sim.program().device;
   MemoryPlan plan;
-  const PartToTrain* widest = &parts.front();
   int64_t folded = 0;
   for (const PartPlan& own : training.parts) {
     const PartToTrain& part = parts[own.part];
-    const int64_t activations =
-        estimate_activation_bytes(part.sim.program(), own.blocks, part.batches) / training.team->size();
-    if (activations > plan.activations) widest = &part;
-    plan.activations = std::max(plan.activations, activations);
+    plan.activations =
+        std::max(plan.activations, estimate_activation_bytes(part.sim.program(), own.blocks, part.batches) /
+                                       training.team->size());
     plan.largest_block = std::max(
         plan.largest_block, estimate_block_bytes(part.sim, own.blocks, part.batches, training.recipe.update));
     folded += folded_bytes(part.sim);
   }
-  check_caught(*widest, plan.activations, device, objections);
   if (!device.is_cpu())
-    plan_device(device, folded, *widest, options, plan, objections);
+    plan_device(device, folded, parts.front().is_whole(), options, plan, objections);
   else if (options.device_activation_memory)
     objections.add("{}: the device is the CPU; leave it out, or give {}", option("device_activation_memory"),
                    option("activation_memory"));

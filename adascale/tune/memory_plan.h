@@ -19,8 +19,7 @@ struct TrainingPlan;
 
 /// Objects to a device without room for the largest block and for the quantized weights beside
 /// the model's own, to more activations on it than fit, and to a disk without room for those
-/// that memory does not hold. The inputs of a model in parts wait where they were caught: objects where
-/// there is no room for them.
+/// that memory does not hold.
 MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan& training,
                        Objections& objections);
 

@@ -41,6 +41,7 @@ class PartsWalk : public InputSource {
   const TrainingPlan& training_;
   const CatchInputs& catch_inputs_;
   std::vector<Place> places_;          ///< by block of the run
+  ActivationStore store_;              ///< of all parts, one after the other
   std::unique_ptr<ProgramWalk> walk_;  ///< of the present part
 };
 

@@ -61,7 +61,7 @@ class LiveRuns:
     def run_module(self, block: int, inputs: list[Any]) -> list[Any]:
         """The outputs of the live block in the FP model."""
         live = self.simulated.blocks[block]
-        call = live.captured.signature.unflatten(inputs)
+        call = moved(live.captured.signature.unflatten(inputs), self.simulated.device)
         return run_live(self.simulated.float_model.get_submodule(live.path), call)
 
     def run_quantized(self, batch: int) -> None:

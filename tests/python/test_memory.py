@@ -48,7 +48,7 @@ def start(
         "-m",
         "adascale",
         "quantize",
-        str(model),
+        model.name if ":" in model.name else str(model),
         "--data",
         str(data),
         "--threads",
@@ -122,3 +122,46 @@ def test_a_larger_model_takes_no_more_memory_of_its_own(data: Path, tmp_path: Pa
         peaks.append(peak_bytes(process, "RssAnon"))
         assert process.returncode == 0, process.communicate()
     assert peaks[1] - peaks[0] < 42 << 20, peaks
+
+
+LIVE = """
+import torch
+from torch import nn
+from test_memory import WIDTH, Block
+
+class Live(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.table = nn.Embedding(16, WIDTH)
+        self.layers = nn.ModuleList(Block() for _ in range(3))
+
+    def forward(self, x):
+        x = self.table(x)
+        if x.sum() > 1e9:  # no program of the whole
+            x = -x
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+def live():
+    torch.manual_seed(0)
+    return Live().eval()
+"""
+
+
+def test_nor_do_more_batches_of_a_model_in_parts(tmp_path: Path) -> None:
+    """Activations of 4 MiB a batch, of which five tensors would wait."""
+    (tmp_path / "live_wide.py").write_text(LIVE)
+    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    samples = 1024
+    peaks = []
+    for batches in (4, 28):
+        data = tmp_path / f"{batches}.safetensors"
+        save_file({"x": torch.randint(16, (samples * batches,))}, data)
+        process = start(
+            tmp_path / "live_wide:live", data, None, "--batch-size", str(samples), "--activation-memory", "0",
+            "--recipe", "rtn", environment={"PYTHONPATH": paths},
+        )  # fmt: skip
+        peaks.append(peak_bytes(process, "RssAnon"))
+        assert process.returncode == 0, process.communicate()
+    assert peaks[1] - peaks[0] < 48 << 20, peaks

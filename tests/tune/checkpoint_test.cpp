@@ -177,7 +177,7 @@ TEST_F(Checkpoints, PartsGoOn) {
     const auto batches = seed_batches(3);
     const AdaScaleReport report = apply_adascale(
         model, {batches, batches},
-        [&](size_t) {
+        [&](size_t, ActivationStore&) {
           return PartInputs{batches, batches};
         },
         options);

@@ -24,7 +24,8 @@ TEST(PartedTraining, APartWithTheSameInputsIsTrainedLikeItsBlock) {
   const auto expected = apply_adascale(whole, seed_batches(2), options);
   const PartedModel model{.parts = {{alone, "linear_blocks.0"}}, .refusal = "", .not_captured = {{"a", "b"}}};
   const auto report = apply_adascale(
-      model, {seed_batches(2)}, [](size_t) { return same_in_both(seed_batches(2)); }, options);
+      model, {seed_batches(2)}, [](size_t, ActivationStore&) { return same_in_both(seed_batches(2)); },
+      options);
   ASSERT_EQ(report.blocks.size(), 1u);
   EXPECT_EQ(report.blocks[0].loss_after, expected.blocks[0].loss_after);
   EXPECT_EQ(report.not_trained.back(), "a: b");
@@ -38,7 +39,7 @@ TEST(PartedTraining, PartsAreReachedInOrderAndTakeTheirInputsFromElsewhere) {
   const auto train = [](const std::vector<Inputs>& quant_batches, std::vector<size_t>& reached) {
     QuantizationSimModel a = seed_sim(), b = seed_sim();
     const PartedModel model{.parts = {{a, "linear_blocks.0"}, {b, "linear_blocks.1"}}};
-    const auto catch_inputs = [&](size_t part) {
+    const auto catch_inputs = [&](size_t part, ActivationStore&) {
       reached.push_back(part);
       return PartInputs{seed_batches(2), quant_batches};
     };
@@ -60,7 +61,7 @@ TEST(PartedTraining, PartsAreReachedInOrderAndTakeTheirInputsFromElsewhere) {
 TEST(PartedTraining, PartsAreCheckedAllAtOnceBySizesAlone) {
   QuantizationSimModel a = seed_sim(), b = seed_sim();
   const PartedModel model{.parts = {{a, "linear_blocks.0"}, {b, "linear_blocks.1"}}};
-  const auto never = [](size_t) -> PartInputs { throw std::logic_error("reached"); };
+  const auto never = [](size_t, ActivationStore&) -> PartInputs { throw std::logic_error("reached"); };
   const Inputs fits = {at::empty({3, 3, 32, 64}, at::kMeta)}, wrong = {at::empty({3, 3, 32, 65}, at::kMeta)};
   const auto error = error_of([&] {
     apply_adascale(model, {{fits}, {fits, wrong}}, never,
@@ -76,7 +77,7 @@ TEST(PartedTraining, PartsAreCheckedAllAtOnceBySizesAlone) {
 TEST(PartedTraining, APartThatNothingReachesOnceQuantizedIsNotTrained) {
   QuantizationSimModel a = seed_sim(), b = seed_sim();
   const PartedModel model{.parts = {{a, "linear_blocks.0"}, {b, "linear_blocks.1"}}};
-  const auto catch_inputs = [](size_t part) {
+  const auto catch_inputs = [](size_t part, ActivationStore&) {
     return part == 0 ? PartInputs{} : same_in_both(seed_batches(1));
   };
   const auto report = apply_adascale(model, {seed_batches(2), seed_batches(2)}, catch_inputs,
