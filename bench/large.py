@@ -12,6 +12,10 @@ it.
     python bench/large.py plan --layers 80  # --dry-run and inspect alone
     python bench/large.py team              # 4 layers of hidden size 1,024 by one process and by two
     python bench/large.py experts           # two layers of Qwen3-30B-A3B's shape, 1.2 G weights
+    python bench/large.py contexts          # rows of 512, 2,048 and 4,096 tokens
+    python bench/large.py masks             # what a batch of 2 x 2,048 tokens adds
+    python bench/large.py text              # 540 MB of calibration text
+    python bench/large.py nodes             # a program of 100,000 operators
     python bench/large.py evaluate          # 8 x 512 tokens of a vocabulary of 128,256
 """
 
@@ -19,170 +23,27 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from large_models import (
+    LLAMA_8B,
+    LLAMA_70B,
+    QWEN3_30B,
+    SMALL,
+    WIDE,
+    Chain,
+    make_folder,
+    tokens,
+)
 from machine import describe_commit, describe_machine
 from safetensors.torch import save_file
-
-SHARD_BYTES = 4 << 30
-
-
-@dataclass(frozen=True)
-class Shape:
-    hidden: int
-    intermediate: int
-    heads: int
-    kv_heads: int
-    vocabulary: int
-    head: int = 128
-    experts: int = 0  # of which each token takes 8
-
-    def layer(self) -> dict[str, tuple[int, ...]]:
-        """The sizes of a layer's weights, by their names in it."""
-        queries, keys = self.heads * self.head, self.kv_heads * self.head
-        sizes: dict[str, tuple[int, ...]] = {
-            "self_attn.q_proj": (queries, self.hidden),
-            "self_attn.k_proj": (keys, self.hidden),
-            "self_attn.v_proj": (keys, self.hidden),
-            "self_attn.o_proj": (self.hidden, queries),
-            "input_layernorm": (self.hidden,),
-            "post_attention_layernorm": (self.hidden,),
-        }
-        mlp = {
-            "gate_proj": (self.intermediate, self.hidden),
-            "up_proj": (self.intermediate, self.hidden),
-            "down_proj": (self.hidden, self.intermediate),
-        }
-        if not self.experts:
-            return sizes | {f"mlp.{name}": size for name, size in mlp.items()}
-        sizes |= {"mlp.gate": (self.experts, self.hidden)}
-        sizes |= {"self_attn.q_norm": (self.head,), "self_attn.k_norm": (self.head,)}
-        for expert in range(self.experts):
-            sizes |= {f"mlp.experts.{expert}.{name}": size for name, size in mlp.items()}
-        return sizes
-
-    def model(self, layers: int) -> dict[str, tuple[int, ...]]:
-        sizes: dict[str, tuple[int, ...]] = {"model.embed_tokens.weight": (self.vocabulary, self.hidden)}
-        for index in range(layers):
-            sizes |= {f"model.layers.{index}.{name}.weight": size for name, size in self.layer().items()}
-        return sizes | {"model.norm.weight": (self.hidden,), "lm_head.weight": (self.vocabulary, self.hidden)}
-
-    def config(self, layers: int) -> dict[str, object]:
-        config: dict[str, object] = {
-            "architectures": ["LlamaForCausalLM"],
-            "model_type": "llama",
-            "hidden_size": self.hidden,
-            "intermediate_size": self.intermediate,
-            "num_attention_heads": self.heads,
-            "num_key_value_heads": self.kv_heads,
-            "head_dim": self.head,
-            "num_hidden_layers": layers,
-            "vocab_size": self.vocabulary,
-            "max_position_embeddings": 8192,
-            "rms_norm_eps": 1e-5,
-            "rope_theta": 500000.0,
-            "tie_word_embeddings": False,
-            "torch_dtype": "bfloat16",
-        }
-        if self.experts:
-            config |= {"architectures": ["Qwen3MoeForCausalLM"], "model_type": "qwen3_moe"}
-            config |= {"num_experts": self.experts, "num_experts_per_tok": 8}
-            config |= {"moe_intermediate_size": self.intermediate, "norm_topk_prob": True}
-        return config
-
-
-def random(size: tuple[int, ...]) -> torch.Tensor:
-    """Ones for a norm."""
-    made = torch.empty(size, dtype=torch.bfloat16)
-    return made.normal_(std=0.02) if len(size) > 1 else made.fill_(1)
-
-
-LLAMA_8B = Shape(4096, 14336, 32, 8, 128256)
-LLAMA_70B = Shape(8192, 28672, 64, 8, 128256)
-SMALL = Shape(1024, 3584, 16, 8, 8192, head=64)
-WIDE = Shape(256, 512, 4, 4, 128256, head=64)
-QWEN3_30B = Shape(2048, 768, 32, 4, 8192, experts=128)
-
-
-def make_folder(folder: Path, shape: Shape, layers: int, sparse: bool = False) -> Path:
-    """A model of random weights, the same in each layer, made once. `sparse`: of zeros that take no disk."""
-    stamp = folder / "made.json"
-    wanted = {"shape": vars(shape), "layers": layers, "sparse": sparse}
-    if stamp.exists() and json.loads(stamp.read_text()) == wanted:
-        return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    torch.manual_seed(0)
-    sizes = shape.model(layers)
-    shards = _cut_shards(sizes)
-    places = {}
-    made: dict[str, torch.Tensor] = {}
-    for index, names in enumerate(shards, 1):
-        file = f"model-{index:05}-of-{len(shards):05}.safetensors"
-        places |= dict.fromkeys(names, file)
-        if sparse:
-            _write_sparse(folder / file, {name: sizes[name] for name in names})
-            continue
-        for name in names:
-            made.setdefault(_kind(name), random(sizes[name]))
-        # Layers share their tensors here, which save_file refuses.
-        save_file(
-            {name: made[_kind(name)].clone() for name in names}, folder / file, metadata={"format": "pt"}
-        )
-    total = sum(_bytes(size) for size in sizes.values())
-    document = {"metadata": {"total_size": total}, "weight_map": places}
-    (folder / "model.safetensors.index.json").write_text(json.dumps(document))
-    (folder / "config.json").write_text(json.dumps(shape.config(layers), indent=1))
-    stamp.write_text(json.dumps(wanted))
-    return folder
-
-
-def _bytes(size: tuple[int, ...]) -> int:
-    return 2 * math.prod(size)
-
-
-def _kind(name: str) -> str:
-    """What the tensors of all layers, and of all experts, have in common."""
-    return ".".join(part for part in name.split(".") if not part.isdigit())
-
-
-def _cut_shards(sizes: dict[str, tuple[int, ...]]) -> list[list[str]]:
-    shards: list[list[str]] = [[]]
-    filled = 0
-    for name, size in sizes.items():
-        if shards[-1] and filled + _bytes(size) > SHARD_BYTES:
-            shards.append([])
-            filled = 0
-        shards[-1].append(name)
-        filled += _bytes(size)
-    return shards
-
-
-def _write_sparse(path: Path, sizes: dict[str, tuple[int, ...]]) -> None:
-    header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
-    end = 0
-    for name, size in sizes.items():
-        header[name] = {"dtype": "BF16", "shape": size, "data_offsets": [end, end + _bytes(size)]}
-        end += _bytes(size)
-    text = json.dumps(header).encode()
-    text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.truncate(8 + len(text) + end)
-
-
-def tokens(path: Path, samples: int, length: int, vocabulary: int) -> Path:
-    torch.manual_seed(1)
-    save_file({"input_ids": torch.randint(vocabulary, (samples, length))}, path)
-    return path
 
 
 def run(
@@ -314,6 +175,87 @@ def experts(work: Path, _layers: int) -> None:
     show("two layers of 128 experts, 1 x 512 tokens", seconds, gib)
 
 
+def contexts(work: Path, _layers: int) -> None:
+    """Long rows: activations beyond 64 MiB wait in a file."""
+    model = make_folder(work / "small-4", SMALL, 4)
+    for length in (512, 2048, 4096):
+        more = ("--activation-memory", "64")
+        size: dict[str, Any] = {"samples": 16384 // length, "length": length}
+        show(
+            f"four layers of {SMALL.hidden}, rows of {length}",
+            *quantize(model, work, 8192, *more, **size)[:2],
+        )
+
+
+def masks(work: Path, _layers: int) -> None:
+    """What a batch of 2 x 2,048 tokens adds where no activation may stay in memory."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    for attention in ("sdpa", "eager"):
+        few, many = (
+            run(
+                *(
+                    "quantize",
+                    f"large_models:{attention}",
+                    "--output-dir",
+                    str(work / "masks-out"),
+                    "--batch-size",
+                    "2",
+                ),
+                *("--data", str(tokens(work / f"masks-{batches}.safetensors", 2 * batches, 2048, 512))),
+                *(
+                    "--param-bw",
+                    "4",
+                    "--activation-memory",
+                    "0",
+                    "--recipe",
+                    "rtn",
+                    "--format",
+                    "safetensors",
+                ),
+            )[1]
+            for batches in (4, 16)
+        )
+        print(f"a batch of 2 x 2,048 tokens, {attention}: {(many - few) / 12 * 1024:.2f} MiB")
+
+
+def text(work: Path, _layers: int) -> None:
+    """540 MB of text for 128 rows of 512 tokens."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    model = make_folder(work / "small-4", SMALL, 4)
+    vocabulary = {chr(256 + code) if code < 33 else chr(code): code for code in range(256)}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer).save_pretrained(model)
+    line = "".join(f"{number} words of a long line about nothing. " for number in range(1000)) + "\n"
+    with (work / "long.txt").open("w") as file:
+        while file.tell() < 540_000_000:
+            file.write(line)
+    options = ("--samples", "128", "--seq-len", "512", "--param-bw", "4", "--output-dir", str(work / "out"))
+    for name in ("long.txt", "short.txt"):
+        (work / "short.txt").write_text(line * 4)
+        show(
+            f"--dry-run, {name}",
+            *run("quantize", str(model), "--data", str(work / name), *options, "--dry-run")[:2],
+        )
+
+
+def nodes(work: Path, _layers: int) -> None:
+    """Blocks of 250 operators; beside them nothing may grow faster than their number."""
+    save_file({"x": torch.rand(8, 16)}, work / "nodes.safetensors")
+    for blocks in (100, 400):
+        path = work / f"nodes-{blocks}.pt2"
+        if not path.exists():
+            model = torch.nn.Sequential(*(Chain() for _ in range(blocks))).eval()
+            batch = {0: torch.export.Dim.AUTO}
+            program = torch.export.export(model, (torch.rand(2, 16),), dynamic_shapes=(batch,), strict=False)
+            torch.export.save(program, path)
+        common = ("--data", str(work / "nodes.safetensors"), "--output-dir", str(work / "nodes-out"))
+        options = ("--format", "safetensors", "--iterations", "1", "--param-bw", "4")
+        show(f"{blocks} blocks of 250 operators", *run("quantize", str(path), *common, *options)[:2])
+
+
 def evaluate(work: Path, _layers: int) -> None:
     model = make_folder(work / "wide", WIDE, 2)
     data = tokens(work / "wide.safetensors", 8, 512, WIDE.vocabulary)
@@ -333,6 +275,10 @@ ROWS = {
     "plan": plan,
     "team": team,
     "experts": experts,
+    "contexts": contexts,
+    "masks": masks,
+    "text": text,
+    "nodes": nodes,
     "evaluate": evaluate,
 }
 
