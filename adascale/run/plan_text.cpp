@@ -151,7 +151,8 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
   text += fmt::format("resume    {}\n", describe_checkpoint(plan));
   text += fmt::format("size      {}\n", describe_size(plan.to_write()));
-  if (plan.request.dry_run) text += fmt::format("time      {}\n", describe_time(plan.training, device));
+  if (plan.request.dry_run && plan.training.work.encoded > 0)
+    text += fmt::format("time      {}\n", describe_time(plan.training, device));
   text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(plan))
     text += fmt::format("note      {} ({})\n", note, shortened(layers));

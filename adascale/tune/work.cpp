@@ -40,6 +40,11 @@ std::unordered_map<NodeId, int32_t> weights_of(const QuantizationSimModel& sim, 
   return weights;
 }
 
+/// 1 where an equation sums all axes.
+int64_t channels_of(const at::Tensor& parameter, const WeightAxes& axes) {
+  return axes.channel == kNone ? 1 : parameter.size(axes.channel);
+}
+
 const at::Tensor& parameter_of(const QuantizationSimModel& sim, const Layer& layer) {
   return sim.program().state.at(layer.parameters.front());
 }
@@ -70,7 +75,7 @@ Work::Sample sample_of(const PartToTrain& part, const QuantizedWeight& weight) {
           .axes = weight.layer.axes,
           .has_s4 = weight.layer.kind->has_s4,
           .takes_bfloat16 = takes_bfloat16(part.sim, weight),
-          .rows = std::max<int64_t>(1, elements / parameter.size(weight.layer.axes.channel))};
+          .rows = std::max<int64_t>(1, elements / channels_of(parameter, weight.layer.axes))};
 }
 
 }  // namespace
@@ -116,8 +121,10 @@ constexpr double kLeastSeconds = 0.2;
 at::Tensor slice_like(const Work::Sample& sample, c10::Device device) {
   std::vector<int64_t> sizes = sample.sizes;
   for (const int64_t axis : sample.axes.stack) sizes[axis] = 1;
-  int64_t& channels = sizes[sample.axes.channel];
-  channels = std::min(channels, std::max<int64_t>(1, kWeightsTimed / inputs_of(sizes, sample.axes)));
+  if (sample.axes.channel != kNone) {
+    int64_t& channels = sizes[sample.axes.channel];
+    channels = std::min(channels, std::max<int64_t>(1, kWeightsTimed / inputs_of(sizes, sample.axes)));
+  }
   return at::randn(sizes, at::TensorOptions(sample.dtype).device(device));
 }
 
@@ -139,7 +146,7 @@ double seconds_of(const std::function<at::Tensor()>& work) {
 
 double seconds_a_flop(const Work::Sample& sample, const at::Tensor& slice, c10::ScalarType type) {
   const int64_t inputs = inputs_of(slice.sizes(), sample.axes), rows = std::min(sample.rows, kRowsTimed);
-  const at::Tensor weight = slice.flatten().to(type).view({-1, inputs});
+  const at::Tensor weight = slice.reshape({-1, inputs}).to(type);
   const at::Tensor x = at::randn({rows, inputs}, weight.options());
   const double flops = 2.0 * static_cast<double>(rows) * static_cast<double>(weight.numel());
   return seconds_of([&] { return at::linear(x, weight); }) / flops;

@@ -38,7 +38,7 @@ struct Speed {
   double seconds_a_flop, seconds_a_search, seconds_a_code, seconds_a_visit;
 };
 
-/// Times a product, a search, an encoding and a step of a slice of the sample, of random numbers: a second or two.
+/// Of a plan that encodes weights. Times a product, a search, an encoding and a step of a slice of the sample, of random numbers: a second or two.
 Speed measure_speed(const Work::Sample& sample, const TrainingPlan& plan, c10::Device device);
 
 double seconds_for(const Work& work, const Speed& speed);

@@ -138,6 +138,13 @@ TEST_F(RunPlanTest, ADryRunPlansTheSameWithoutTheNumbersOfWeights) {
   EXPECT_EQ(report.blocks.size(), 0);
   EXPECT_FALSE(fs::exists(path("out")));
 
+  asked.training.recipe = "rtn", asked.training.num_iterations.reset(), asked.sim.default_param_bw = 16;
+  said.clear();
+  quantize(asked, kDoors, [&](const std::string& text) { said += text; });
+  EXPECT_EQ(said.find("time "), std::string::npos) << "no block decides a weight of 16 bits: " << said;
+  asked = request();
+  asked.dry_run = true;
+
   asked.model = model_file("nan_weight");
   EXPECT_FALSE(plan_run(asked, kDoors).parts.front().sim.weights().front().range.min.defined());
   asked.dry_run = false;
