@@ -213,9 +213,9 @@ def masks(work: Path, _layers: int) -> None:
                     "safetensors",
                 ),
             )[1]
-            for batches in (4, 16)
+            for batches in (16, 64)
         )
-        print(f"a batch of 2 x 2,048 tokens, {attention}: {(many - few) / 12 * 1024:.2f} MiB")
+        print(f"a batch of 2 x 2,048 tokens, {attention}: {(many - few) / 48 * 1024:.2f} MiB")
 
 
 def text(work: Path, _layers: int) -> None:
