@@ -24,9 +24,12 @@ namespace {
 
 constexpr double kFlopsOfTraining = 3;  // forward, and both gradients
 
+/// Weights of one output channel: a convolution's kernel counts.
 int64_t inputs_of(at::IntArrayRef sizes, const WeightAxes& axes) {
   int64_t inputs = 1;
-  for (const int64_t axis : axes.inputs) inputs *= sizes[axis];
+  for (int64_t axis = 0; axis < static_cast<int64_t>(sizes.size()); ++axis)
+    if (axis != axes.channel && std::count(axes.stack.begin(), axes.stack.end(), axis) == 0)
+      inputs *= sizes[axis];
   return inputs;
 }
 
