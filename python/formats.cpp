@@ -89,11 +89,17 @@ class HostCopies {
   std::vector<std::pair<at::Tensor, at::Tensor>> copies_;
 };
 
-/// Parameters, buffers and constants by every name; quantized weights on their grid.
-py::dict tensors_of(const QuantizationSimModel& sim) {
+/// Parameters, buffers and constants by every name, as the model has them.
+py::dict given_tensors(const QuantizationSimModel& sim) {
   py::dict tensors;
   HostCopies host;
   for (const auto& [name, tensor] : sim.program().state) tensors[py::str(name)] = host.of(tensor);
+  return tensors;
+}
+
+/// The same with quantized weights on their grid.
+py::dict tensors_of(const QuantizationSimModel& sim) {
+  py::dict tensors = given_tensors(sim);
   for (const SavedTensor& saved : saved_state(sim))
     for (const std::string& name : saved.names)
       if (saved.weight != kNone) tensors[py::str(name)] = values_of(sim, saved);
@@ -136,6 +142,7 @@ py::object to_quantized_model(const ExportRequest& request) {
       py::arg("activations") = activations_of(model), py::arg("outputs") = names_of(sim.program()).outputs,
       py::arg("metadata") = producer_metadata(request),
       py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
+      py::arg("given_tensors") = py::cpp_function([&sim] { return given_tensors(sim); }),
       py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),
       py::arg("encode") = py::cpp_function([&model](size_t weight) { return encode(model, weight); }),
       py::arg("changed") = changed_tensors(model, false),

@@ -120,13 +120,18 @@ std::string describe_checkpoint(const RunPlan& plan) {
 
 /// An estimate from a measurement of now.
 std::string describe_time(const TrainingPlan& plan, c10::Device device) {
-  const Speed speed = measure_speed(plan.work.sample, plan, device);
-  return fmt::format(
-      "about {} in the blocks, an estimate: {:.3g} FLOP of products at {:.3g} GFLOP/s, {:.3g} visits of a "
-      "weight "
-      "at {:.3g} ns, measured just now",
-      format_seconds(seconds_for(plan.work, speed)), plan.work.flops, 1e-9 / speed.seconds_a_flop,
-      plan.work.visits, 1e9 * speed.seconds_a_visit);
+  const Work& work = plan.work;
+  const Speed speed = measure_speed(work.sample, plan, device);
+  std::vector<std::string> terms = {
+      fmt::format("{:.3g} FLOP of products at {:.3g} GFLOP/s", work.flops, 1e-9 / speed.seconds_a_flop)};
+  if (work.searched > 0)
+    terms.push_back(
+        fmt::format("{:.3g} weights searched at {:.3g} ns", work.searched, 1e9 * speed.seconds_a_search));
+  if (work.visits > 0)
+    terms.push_back(
+        fmt::format("{:.3g} visits of a weight at {:.3g} ns", work.visits, 1e9 * speed.seconds_a_visit));
+  return fmt::format("about {} in all blocks, an estimate: {}, measured just now",
+                     format_seconds(seconds_for(work, speed)), fmt::join(terms, ", "));
 }
 
 /// " of 4 batches, shared among 2 processes"

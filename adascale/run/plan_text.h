@@ -7,7 +7,8 @@ namespace adascale {
 
 // Plans as text for people; every text ends with a newline unless noted.
 
-/// What `--dry-run` prints: model, data, training, device, memory, sizes, files, notes, layers left out.
+/// What `--dry-run` prints: model, data, training, device, memory, what is kept to resume, sizes,
+/// time, files, notes, layers left out.
 std::string describe(const RunPlan& plan);
 
 /// A line per user input: name, dtype, shape.

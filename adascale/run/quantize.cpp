@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 
+#include "adascale/core/error.h"
 #include "adascale/core/passes.h"
 #include "adascale/device/flags.h"
 #include "adascale/run/plan_text.h"
@@ -61,6 +62,7 @@ AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, cons
 }
 
 AdaScaleReport run(RunPlan& plan, const Say& say) {
+  ADA_CHECK(!plan.request.dry_run, "run: the plan is of a dry run, which reads no weights; plan without it");
   const AdaScaleReport report = train_model(plan);
   Team& team = *plan.training.team;
   if (!team.leads()) {  // the first process writes

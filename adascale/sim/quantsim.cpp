@@ -135,7 +135,7 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   const at::NoGradGuard no_grad;
   if (body_->on_demand.contains(name)) return dequantize(on(*weight.encoding, program().device));
   if (weight.encoding) return state(name).detach();
-  if (!body_->options.reads_weights) return state(name).detach();  // ONNX asks for shapes when it prepares
+  ADA_ASSERT(body_->options.reads_weights, "a weight without a range");
   const at::Tensor w = state(name).detach().to(program().device);
   const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
   const Slices slices(w.sizes(), weight.grid);

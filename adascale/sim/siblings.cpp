@@ -1,6 +1,7 @@
 #include "adascale/sim/siblings.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <numeric>
 
@@ -50,7 +51,8 @@ void share_among_siblings(const Program& program, std::vector<QuantizedWeight>& 
     if (!shares(weights[i])) continue;
     const at::Tensor& w = program.state.at(weights[i].layer.parameters.front());
     double& most = largest[families.of(i)];
-    most = std::max(most, w.detach().abs().max().item<double>());
+    const double own = w.detach().abs().max().item<double>();
+    if (std::isfinite(own)) most = std::max(most, own);  // the others are refused by their own names
   }
   for (size_t i = 0; i < weights.size(); ++i)
     if (shares(weights[i]))

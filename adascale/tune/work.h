@@ -18,7 +18,7 @@ struct Work {
   double encoded = 0;   ///< weights that get codes, once for each candidate
   double visits = 0;    ///< of a weight in training by an iteration
 
-  /// The largest trained weight, of which a slice is timed.
+  /// The largest trained weight of a product, of which a slice is timed; of a lookup where there is no product.
   struct Sample {
     std::vector<int64_t> sizes;
     c10::ScalarType dtype = c10::ScalarType::Float;
@@ -26,7 +26,8 @@ struct Work {
     WeightAxes axes;
     bool has_s4 = false;
     bool takes_bfloat16 = false;
-    int64_t rows = 0;  ///< of its layer's input in a batch
+    bool multiplies = false;
+    int64_t rows = 0;  ///< of its layer's input in a batch; of a stack, for one of its matrices
   } sample;
 };
 
@@ -38,7 +39,8 @@ struct Speed {
   double seconds_a_flop, seconds_a_search, seconds_a_code, seconds_a_visit;
 };
 
-/// Of a plan that encodes weights. Times a product, a search, an encoding and a step of a slice of the sample, of random numbers: a second or two.
+/// Of a plan that encodes weights. Times a product, a search, an encoding and a step of a slice of the sample, of
+/// random numbers: a second or two.
 Speed measure_speed(const Work::Sample& sample, const TrainingPlan& plan, c10::Device device);
 
 double seconds_for(const Work& work, const Speed& speed);

@@ -63,9 +63,9 @@ def capture_onnx(model: QuantizedModel, opset: int) -> Captured:
 
 
 def _stand_ins(model: QuantizedModel) -> dict[str, Tensor]:
-    """The tensors; for quantized weights, which are copies, memory that nothing touches instead of values."""
+    """The tensors; for quantized weights memory that nothing touches instead of values."""
     quantized = {name for weight in model.weights for name in weight.names}
-    tensors = model.tensors().items()
+    tensors = model.given_tensors().items()
     return {name: torch.empty_like(held) if name in quantized else held for name, held in tensors}
 
 

@@ -64,7 +64,8 @@ class QuantizedModel:
     metadata: dict[str, str]  # the tool's version, scheme, recipe, seed and grids, each under "adascale."
     # JSON of torch's export schema; a fake_quantize follows each activation, its index as zero_point.
     graph: Callable[[], bytes]
-    # Parameters, buffers and constants by all names, quantized weights on their grid.
+    # Parameters, buffers and constants by all names: the model's own, and with quantized weights on their grid.
+    given_tensors: Callable[[], dict[str, Tensor]]
     tensors: Callable[[], dict[str, Tensor]]
     encode: Callable[[int], Encoding]  # of the weight with that index
     changed: list[list[str]]  # names of the tensors that differ from the model's, tied ones together
