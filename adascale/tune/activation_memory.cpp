@@ -18,10 +18,9 @@ int64_t bytes_of(const Value& value, const SymbolSizes& symbols) {
   return static_cast<int64_t>(c10::elementSize(value.dtype)) * elements_of(value, symbols);
 }
 
-int64_t border_bytes(const Program& program, const Block& block, const SymbolSizes& symbols) {
+int64_t bytes_of(const Program& program, const std::vector<ValueId>& values, const SymbolSizes& symbols) {
   int64_t bytes = 0;
-  for (const auto* side : {&block.activations_in, &block.side_in, &block.activations_out, &block.side_out})
-    for (const ValueId value : *side) bytes += bytes_of(program.values[value], symbols);
+  for (const ValueId value : values) bytes += bytes_of(program.values[value], symbols);
   return bytes;
 }
 
@@ -87,15 +86,21 @@ int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<
 }
 
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
-                                  const std::vector<Inputs>& batches) {
+                                  const std::vector<Inputs>& batches, bool is_whole) {
   const auto counts = count_sizes(program, batches);
+  const int64_t outputs = is_whole ? kStreams : kStreams + 1;
   int64_t largest = 0;
   for (const Block& block : blocks) {
     int64_t bytes = 0;
-    for (const auto& [symbols, count] : counts) bytes += count * border_bytes(program, block, symbols);
+    for (const auto& [symbols, count] : counts) {
+      for (const auto* side : {&block.activations_in, &block.side_in})
+        bytes += count * kStreams * bytes_of(program, *side, symbols);
+      for (const auto* side : {&block.activations_out, &block.side_out})
+        bytes += count * outputs * bytes_of(program, *side, symbols);
+    }
     largest = std::max(largest, bytes);
   }
-  return kStreams * largest;
+  return largest;
 }
 
 }  // namespace adascale

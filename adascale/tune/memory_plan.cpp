@@ -76,9 +76,9 @@ MemoryPlan plan_memory(const std::vector<PartToTrain>& parts, const TrainingPlan
   int64_t folded = 0;
   for (const PartPlan& own : training.parts) {
     const PartToTrain& part = parts[own.part];
-    plan.activations =
-        std::max(plan.activations, estimate_activation_bytes(part.sim.program(), own.blocks, part.batches) /
-                                       training.team->size());
+    plan.activations = std::max(plan.activations, estimate_activation_bytes(part.sim.program(), own.blocks,
+                                                                            part.batches, part.is_whole()) /
+                                                      training.team->size());
     plan.largest_block = std::max(
         plan.largest_block, estimate_block_bytes(part.sim, own.blocks, part.batches, training.recipe.update));
     folded += folded_bytes(part.sim);

@@ -64,6 +64,19 @@ TEST(GroupedProducts, rows_after_the_last_group_are_zero) {
   EXPECT_EQ(product.sizes(), at::IntArrayRef({kRows, kOut}));
 }
 
+/// As transformers gives it: a transposed parameter, whose gradient is then made in its layout.
+TEST(GroupedProducts, the_gradient_has_the_layout_of_the_parameter) {
+  at::manual_seed(3);
+  const at::Tensor x = at::randn({kRows, kIn}), parameter = at::randn({4, kOut, kIn}).requires_grad_(true);
+  const at::Tensor last = at::tensor({2, 2, 5, 7}, at::kInt),
+                   theirs = parameter.detach().clone().requires_grad_(true);
+  multiply_by_groups(operands(x, parameter.transpose(1, 2), last))->square().sum().backward();
+  const at::Tensor rows = x.slice(0, 0, 7), groups = at::tensor({0, 0, 2, 2, 2, 3, 3}, at::kLong);
+  at::bmm(rows.unsqueeze(1), theirs.transpose(1, 2).index({groups})).square().sum().backward();
+  EXPECT_TRUE(parameter.grad().is_contiguous());
+  EXPECT_TRUE(at::allclose(parameter.grad(), theirs.grad(), 1e-5, 1e-5));
+}
+
 TEST(GroupedProducts, wrong_ends_are_refused) {
   const Factors given = factors(at::kFloat);
   const auto refusal = [&](const std::vector<int64_t>& wrong) {

@@ -127,6 +127,26 @@ TEST_F(RunPlanTest, WorkIsCountedFromShapes) {
       2 * fast.flops + 3 * fast.searched + 5 * fast.encoded + 7 * fast.visits);
 }
 
+/// A convolution multiplies by its kernel at each place: `cnn`.
+TEST_F(RunPlanTest, WorkCountsKernels) {
+  QuantizeRequest asked = request();
+  asked.model = model_file("cnn");
+  asked.data.files = {data("images.safetensors", {{"x", at::randn({4, 4, 6, 6})}})};
+  asked.training.recipe = "rtn", asked.training.num_iterations.reset();
+  const RunPlan plan = plan_run(asked, kDoors);
+  const ModelPlan& model = plan.parts.front();
+  double forward = 0;
+  for (const QuantizedWeight& weight : model.sim.weights()) {
+    const Program& program = model.sim.program();
+    const at::IntArrayRef sizes = program.state.at(weight.layer.parameters.front()).sizes();
+    const Value& output = program.values[program.nodes[weight.layer.nodes.front()].writes().front()];
+    double elements = 4;
+    for (size_t d = 1; d < output.sizes.size(); ++d) elements *= static_cast<double>(output.sizes[d].size);
+    forward += 2 * elements * static_cast<double>(c10::multiply_integers(sizes) / sizes[0]);
+  }
+  EXPECT_DOUBLE_EQ(plan.training.work.flops, 3 * forward);
+}
+
 TEST_F(RunPlanTest, ADryRunPlansTheSameWithoutTheNumbersOfWeights) {
   QuantizeRequest asked = request();
   const std::string hash = hash_of(plan_run(asked, kDoors));
@@ -134,7 +154,7 @@ TEST_F(RunPlanTest, ADryRunPlansTheSameWithoutTheNumbersOfWeights) {
   EXPECT_EQ(hash_of(plan_run(asked, kDoors)), hash);
   std::string said;
   const AdaScaleReport report = quantize(asked, kDoors, [&](const std::string& text) { said += text; });
-  EXPECT_HAS(said, " in the blocks, an estimate: ");
+  EXPECT_HAS(said, " in all blocks, an estimate: ");
   EXPECT_EQ(report.blocks.size(), 0);
   EXPECT_FALSE(fs::exists(path("out")));
 
@@ -144,6 +164,8 @@ TEST_F(RunPlanTest, ADryRunPlansTheSameWithoutTheNumbersOfWeights) {
   EXPECT_EQ(said.find("time "), std::string::npos) << "no block decides a weight of 16 bits: " << said;
   asked = request();
   asked.dry_run = true;
+  RunPlan dry = plan_run(asked, kDoors);
+  EXPECT_HAS(error_of([&] { run(dry, {}); }), "the plan is of a dry run");
 
   asked.model = model_file("nan_weight");
   EXPECT_FALSE(plan_run(asked, kDoors).parts.front().sim.weights().front().range.min.defined());
