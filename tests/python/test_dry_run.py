@@ -26,7 +26,7 @@ CASES: dict[str, tuple[str, ...]] = {
     "gguf:Q4_K": ("--recipe", "aimet"),
 }
 if WITH_ONNX:  # the environment of scripts/runtimes
-    CASES |= {"onnx": (), "onnx-float": ("--grid", "mxfp4"), "onnx-matmulnbits": GROUPS}
+    CASES |= {"onnx": (), "onnx-float": (), "onnx-matmulnbits": GROUPS}
 
 
 @pytest.fixture(scope="module")
