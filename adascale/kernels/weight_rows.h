@@ -40,8 +40,8 @@ void quantize_rows(const WeightRows& weight, int64_t first, int64_t last);
 /// wanted. The sums are added to both.
 void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scales, float* columns);
 
-/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too
-/// unless one_scale), then w_dq and its affine.
+/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too unless one_scale),
+/// then w_dq and its affine. Signed steps leave out rows that have no gradient and share nothing with others.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// The step of beta, gamma and s3 of a one_scale weight from the sums over all rows; the

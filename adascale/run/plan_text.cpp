@@ -96,25 +96,13 @@ std::string list_left_out(const ModelPlan& plan) {
   return text;
 }
 
-/// A byte a weight in training.
-int64_t checkpoint_bytes(const RunPlan& plan) {
-  int64_t bytes = 0;
-  for (const PartPlan& own : plan.training.parts) {
-    const QuantizationSimModel& sim = plan.parts[own.part].sim;
-    for (const Block& block : own.blocks)
-      for (const int32_t weight : weights_to_train(sim, block))
-        bytes += sim.program().state.at(sim.weights()[weight].layer.parameters.front()).numel();
-  }
-  return bytes;
-}
-
-/// Where finished blocks wait, and how many do already.
-std::string describe_checkpoint(const RunPlan& plan) {
-  const AdaScaleOptions& options = plan.training.options;
+/// Where finished blocks wait, a byte a weight, and how many do already.
+std::string describe_checkpoint(const TrainingPlan& plan) {
+  const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options)) return "nothing is kept for a run that is interrupted";
   const int64_t finished = count_finished(options.checkpoint_dir, /*resume=*/true);
   const std::string kept = fmt::format("finished blocks are kept in {}, about {}", options.checkpoint_dir,
-                                       format_bytes(checkpoint_bytes(plan)));
+                                       format_bytes(static_cast<int64_t>(plan.work.trained)));
   return finished == 0 ? kept : fmt::format("{}; goes on behind {} of them", kept, finished);
 }
 
@@ -154,9 +142,9 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
-  text += fmt::format("resume    {}\n", describe_checkpoint(plan));
+  text += fmt::format("resume    {}\n", describe_checkpoint(plan.training));
   text += fmt::format("size      {}\n", describe_size(plan.to_write()));
-  if (plan.request.dry_run && plan.training.work.encoded > 0)
+  if (plan.request.dry_run && plan.training.work.trained > 0)
     text += fmt::format("time      {}\n", describe_time(plan.training, device));
   text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(plan))

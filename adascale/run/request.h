@@ -16,15 +16,14 @@ struct QuantizeRequest {
   QuantizeRequest();
   std::string model;  ///< what a door opens: a path or a name
   DataRequest data;
-  SimOptions
-      sim;  ///< but for quant_scheme (see scheme) and all that is no option of a caller: a run decides that
+  SimOptions sim;  ///< but for quant_scheme (see scheme), and for what visit_sim_options leaves out
   std::string scheme;
   int64_t outside_bw = kOffBits;
   AdaScaleOptions training;          ///< without epochs and iterations: the recipe's own budget
   std::vector<std::string> formats;  ///< names of export_formats(), some as NAME:GRID; empty: the door's
   std::string encoding_version = ExportOptions().encoding_version;
   std::string output_dir;
-  bool dry_run = false;  ///< the plan alone: weights are known by shape, their numbers are not read
+  bool dry_run = false;  ///< the plan alone: weights are known by shape
 };
 
 /// Options beside those of the sim and of training: one line each, for flags and Python keywords.

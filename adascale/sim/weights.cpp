@@ -133,7 +133,7 @@ void objected(Objections& objections, Work&& work) {
   }
 }
 
-/// Reads every number of the weights, once.
+/// The only pass over the weights' numbers before training.
 void find_ranges(const Program& program, const RangeScheme& scheme, std::vector<QuantizedWeight>& weights,
                  Objections& objections) {
   Pass pass("weight ranges", static_cast<int64_t>(weights.size()));

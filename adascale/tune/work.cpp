@@ -123,6 +123,7 @@ Work count_work(const std::vector<PartToTrain>& parts, const TrainingPlan& plan)
       for (const int32_t index : trained) {
         const QuantizedWeight& weight = part.sim.weights()[index];
         const auto count = static_cast<double>(c10::multiply_integers(part.sizes_of(weight.layer)));
+        work.trained += count;
         work.searched += searches ? count : 0;
         work.encoded += candidates * count;
         work.visits += iterations * count;

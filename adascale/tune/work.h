@@ -15,6 +15,7 @@ struct TrainingPlan;
 struct Work {
   double flops = 0;     ///< 2 a multiplication; backward counts twice forward
   double searched = 0;  ///< weights whose start range is searched
+  double trained = 0;   ///< weights that the blocks decide
   double encoded = 0;   ///< weights that get codes, once for each candidate
   double visits = 0;    ///< of a weight in training by an iteration
 
