@@ -96,7 +96,7 @@ def quantize(
         "--data",
         str(data),
         "--output-dir",
-        str(work / "out"),
+        str(work / f"out-{model.name}"),
         "--batch-size",
         "1",
     ]

@@ -64,7 +64,7 @@ class QuantizedModel:
     metadata: dict[str, str]  # the tool's version, scheme, recipe, seed and grids, each under "adascale."
     # JSON of torch's export schema; a fake_quantize follows each activation, its index as zero_point.
     graph: Callable[[], bytes]
-    # Parameters, buffers and constants by all names: the model's own, and with quantized weights on their grid.
+    # Parameters, buffers and constants by all names: the model's own, or quantized weights on their grid.
     given_tensors: Callable[[], dict[str, Tensor]]
     tensors: Callable[[], dict[str, Tensor]]
     encode: Callable[[int], Encoding]  # of the weight with that index
