@@ -92,8 +92,8 @@ Interpreter::Compiled::Compiled(const Program& p, const Dataflow& dataflow, std:
   for (ValueId value : wanted) {
     if (state_.count(value) && first_use_[value] == nodes.size()) final_loads.push_back(state_load(value));
   }
-  // As long as the program's values, which many interpreters share.
-  first_use_ = {}, last_use_ = {};
+  // As long as the program's values, which many interpreters share. `= {}` would only clear them.
+  first_use_ = std::vector<size_t>(), last_use_ = std::vector<size_t>();
 }
 
 /// Sorts the values into those made here, state, and feeds.
