@@ -6,6 +6,7 @@
 #include "adascale/quant/group_pass.h"
 #include "adascale/sim/layer_kind.h"
 #include "adascale/tune/batch_sizes.h"
+#include "adascale/tune/stages.h"
 #include "adascale/tune/trained_layers.h"
 
 namespace adascale {
@@ -85,19 +86,35 @@ int64_t estimate_block_bytes(const QuantizationSimModel& sim, const std::vector<
   return largest;
 }
 
+namespace {
+
+/// Of all batches in both streams, while the block trains; `compared`: outputs that the loss alone reads.
+int64_t activation_bytes(const Program& program, const Block& block, const std::vector<ValueId>& compared,
+                         const SymbolSizes& symbols, bool is_whole) {
+  int64_t inputs = 0, outputs = 0;
+  for (const auto* side : {&block.activations_in, &block.side_in})
+    inputs += bytes_of(program, *side, symbols);
+  for (const auto* side : {&block.activations_out, &block.side_out})
+    outputs += bytes_of(program, *side, symbols);
+  const int64_t alone = bytes_of(program, compared, symbols);
+  const int64_t kept_alone = is_computed_anew(alone, inputs) ? 0 : alone;  // of the float stream
+  const int64_t live = is_whole ? 0 : outputs;
+  return kStreams * (inputs + outputs - alone) + kept_alone + live;
+}
+
+}  // namespace
+
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches, bool is_whole) {
   const auto counts = count_sizes(program, batches);
-  const int64_t outputs = is_whole ? kStreams : kStreams + 1;
+  const StageNodes stages =
+      stages_of(program, Dataflow(program), blocks, std::vector<bool>(program.nodes.size()));
+  const auto compared = only_compared(blocks, last_stages(program, stages));
   int64_t largest = 0;
-  for (const Block& block : blocks) {
+  for (size_t block = 0; block < blocks.size(); ++block) {
     int64_t bytes = 0;
-    for (const auto& [symbols, count] : counts) {
-      for (const auto* side : {&block.activations_in, &block.side_in})
-        bytes += count * kStreams * bytes_of(program, *side, symbols);
-      for (const auto* side : {&block.activations_out, &block.side_out})
-        bytes += count * outputs * bytes_of(program, *side, symbols);
-    }
+    for (const auto& [symbols, count] : counts)
+      bytes += count * activation_bytes(program, blocks[block], compared[block], symbols, is_whole);
     largest = std::max(largest, bytes);
   }
   return largest;

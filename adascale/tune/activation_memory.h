@@ -9,8 +9,9 @@
 namespace adascale {
 
 /// An estimate of the activations held between blocks while the largest trains: the values at its
-/// border, for all batches, in the float and in the quantized stream. Of a part of a model the live module's outputs
-/// wait beside those of its program.
+/// border, for all batches, in the float and in the quantized stream. Of outputs that the loss alone reads only the float
+/// ones, and none that are computed anew where memory has no room. Of a part of a model the live module's outputs wait
+/// beside those of its program.
 int64_t estimate_activation_bytes(const Program& program, const std::vector<Block>& blocks,
                                   const std::vector<Inputs>& batches, bool is_whole);
 

@@ -33,6 +33,10 @@ at::Tensor dense_base(at::Tensor tensor) {
   return tensor.is_non_overlapping_and_dense() ? tensor : tensor.contiguous();
 }
 
+at::Tensor as_given(const at::Tensor& kept, const at::Tensor& tensor) {
+  return kept.sizes() == tensor.sizes() ? kept : kept.expand(tensor.sizes());
+}
+
 }  // namespace
 
 struct ActivationStore::Budget {
@@ -83,21 +87,29 @@ void ActivationStore::return_holes(int64_t bytes) {
 at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return tensor;
   const at::Tensor base = dense_base(tensor);
-  const at::Tensor kept = keep_dense(base);
-  return base.sizes() == tensor.sizes() ? kept : kept.expand(tensor.sizes());
+  at::Tensor kept = keep_dense(base);
+  if (!kept.defined()) {
+    if (!file_) file_ = ScratchFile::open();
+    kept = file_->copy(base.is_cpu() ? base : on_host(base, /*pinned=*/false));
+  }
+  return as_given(kept, tensor);
 }
 
+at::Tensor ActivationStore::keep_in_memory(const at::Tensor& tensor) {
+  if (tensor.numel() == 0) return tensor;
+  const at::Tensor kept = keep_dense(dense_base(tensor));
+  return kept.defined() ? as_given(kept, tensor) : kept;
+}
+
+/// Undefined where there is no room.
 at::Tensor ActivationStore::keep_dense(const at::Tensor& tensor) {
   const int64_t bytes = bytes_of(tensor);
   if (tensor.is_cpu()) return_holes(bytes);
   if (!tensor.is_cpu() && has_room(device_, bytes)) return count(device_, tensor, bytes);
   const bool pins = traits_of(tensor.device()).pins_memory;
   const int64_t taken = pins ? pinned_bytes(tensor) : bytes;
-  const bool fits_host = has_room(host_, taken);
-  const at::Tensor here = tensor.is_cpu() ? tensor : on_host(tensor, pins && fits_host);
-  if (fits_host) return count(host_, here, taken);
-  if (!file_) file_ = ScratchFile::open();
-  return file_->copy(here);
+  if (!has_room(host_, taken)) return {};
+  return count(host_, tensor.is_cpu() ? tensor : on_host(tensor, pins), taken);
 }
 
 }  // namespace adascale

@@ -20,6 +20,8 @@ class ActivationStore {
   /// The same values, kept by the store: the tensor's own memory or a copy in the next place with
   /// room. What an expanded tensor repeats is kept once.
   at::Tensor keep(const at::Tensor& tensor);
+  /// Likewise, but undefined where only the file has room.
+  at::Tensor keep_in_memory(const at::Tensor& tensor);
   /// A tensor that waits elsewhere, moved to the device if its budget has room; otherwise unchanged.
   at::Tensor bring(const at::Tensor& tensor, c10::Device device);
   int64_t bytes_in_memory() const { return used(host_); }

@@ -231,7 +231,7 @@ BlockJob Run::job_of(size_t index) const {
 BlockReport Run::decide(const BlockJob& job) {
   const auto begin = Clock::now();
   if (job.weights.empty()) {
-    source.run_quant(job.index, {});
+    source.run_quant(job.index, {}, {});
     return {.name = job.block.name, .note = "nothing to train"};
   }
   const TunedBlock tuned = tune_block(job, plan.options.keep_better);
@@ -244,7 +244,7 @@ BlockReport Run::decide(const BlockJob& job) {
                      .ran_in_training = tuned.kept_ran_last(),
                      .report = report_block(job, tuned)};
   freeze(job.index, decided);
-  if (!decided.ran_in_training) source.run_quant(job.index, {});
+  if (!decided.ran_in_training) source.run_quant(job.index, {}, {});
   decided.report.seconds = seconds_since(begin);
   checkpoint.write(job.index, decided);
   if (checkpoint.is_kept() && job.sim.options().on_demand) move_to_checkpoint(job);
@@ -274,7 +274,7 @@ BlockReport Run::repeat(size_t index, SavedBlock saved) {
   source.run_fp(index, {});
   if (saved.ran_in_training) run_as_trained(job_of(index), saved.encodings);
   freeze(index, saved);
-  if (!saved.ran_in_training) source.run_quant(index, {});
+  if (!saved.ran_in_training) source.run_quant(index, {}, {});
   return std::move(saved.report);
 }
 

@@ -86,7 +86,8 @@ void BlockTrainer::train(const std::string& name) {
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     at::Tensor error;
     for (int64_t turn = iteration * job_.accumulate; turn < (iteration + 1) * job_.accumulate; ++turn) {
-      const at::Tensor here = run_backward(turn, hooks, sample_from(ahead.get(turn % job_.training_batches)));
+      const int64_t batch = turn % job_.training_batches;
+      const at::Tensor here = run_backward(turn, hooks, sample_from(batch, ahead.get(batch)));
       error = error.defined() ? error.add(here) : here;
       if (turn + 1 < (iteration + 1) * job_.accumulate) ahead.start((turn + 1) % job_.training_batches);
     }
@@ -126,9 +127,7 @@ at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const
   Environment environment(job_.sim.program());
   feed(sample, turn % job_.training_batches, turn, environment);
   job_.source.interpreter(job_.index).run(environment, hooks);
-  Values outputs;
-  for (const auto& [value, target] : sample.targets) outputs[value] = environment.tensor(value);
-  at::Tensor error = loss(outputs, sample.targets);
+  at::Tensor error = loss(environment, sample.targets);
   ADA_CHECK(error.requires_grad(), "{}: no gradient of its output reaches its weights; leave it out with {}",
             job_.block.name, option("blocks"));
   if (const int64_t batches = job_.accumulate * job_.team.size(); batches > 1)
@@ -143,22 +142,14 @@ std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights
   std::vector<at::Tensor> cast;
   for (size_t i = 0; i < weights.size(); ++i)
     cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
-  job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }));
-  const std::vector<ValueId>& out = job_.block.activations_out;
-  const auto outputs_and_targets = [&](int64_t batch) {
-    std::vector<at::Tensor> both = tensors_of(out, job_.source.quant(batch));
-    for (const at::Tensor& target : tensors_of(out, job_.source.fp(batch))) both.push_back(target);
-    return both;
-  };
-  CopyAhead ahead(device(), outputs_and_targets);
+  CopyAhead ahead(
+      device(), [&](int64_t batch) { return tensors_of(job_.block.activations_out, job_.source.fp(batch)); });
   std::vector<at::Tensor> losses;
-  for (int64_t batch = 0; batch < job_.source.batches(); ++batch) {
-    const std::vector<at::Tensor> both = ahead.get(batch);
-    Values outputs, targets;
-    for (size_t i = 0; i < out.size(); ++i) outputs[out[i]] = both[i], targets[out[i]] = both[out.size() + i];
-    losses.push_back(loss(outputs, targets));
-    if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
-  }
+  job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }),
+                        [&](int64_t batch, const Environment& environment) {
+                          losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
+                          if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
+                        });
   return job_.team.join(as_doubles(losses));
 }
 
@@ -192,14 +183,23 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
   return hooks;
 }
 
-at::Tensor BlockTrainer::loss(const Values& outputs, const Values& targets) const {
+at::Tensor BlockTrainer::loss(const Environment& outputs, const std::vector<at::Tensor>& targets) const {
   at::Tensor total;
-  for (const ValueId value : job_.block.activations_out) {
-    const at::Tensor error = output_loss(value, outputs.at(value), targets.at(value));
+  for (size_t i = 0; i < targets.size(); ++i) {
+    const ValueId value = job_.block.activations_out[i];
+    const at::Tensor error = output_loss(value, outputs.tensor(value), targets[i]);
     total = total.defined() ? total.add(error) : error;
   }
   ADA_ASSERT(total.defined(), "a block without outputs");
   return total;
+}
+
+/// On the device; those that do not wait are computed as the FP stream did, in full fp32.
+std::vector<at::Tensor> BlockTrainer::targets(int64_t batch, std::vector<at::Tensor> waiting) const {
+  const auto waits = [](const at::Tensor& target) { return target.defined(); };
+  if (std::all_of(waiting.begin(), waiting.end(), waits)) return waiting;
+  const FlagScope scope(device(), {.deterministic = job_.deterministic});
+  return job_.source.fp_outputs(job_.index, batch);
 }
 
 at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const {
@@ -219,12 +219,14 @@ std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
   return tensors;
 }
 
-BlockTrainer::Sample BlockTrainer::sample_from(const std::vector<at::Tensor>& tensors) const {
+BlockTrainer::Sample BlockTrainer::sample_from(int64_t batch, const std::vector<at::Tensor>& tensors) const {
   Sample sample;
   auto next = tensors.begin();
   for (const ValueId value : job_.source.interpreter(job_.index).feeds())
     sample.quant_inputs[value] = *next++;
-  for (const ValueId value : job_.block.activations_out) sample.targets[value] = *next++;
+  const auto targets_end = next + static_cast<int64_t>(job_.block.activations_out.size());
+  sample.targets = targets(batch, {next, targets_end});
+  next = targets_end;
   if (!mixes()) return sample;
   for (const ValueId value : job_.block.activations_in) sample.fp_inputs[value] = *next++;
   return sample;

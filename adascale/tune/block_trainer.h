@@ -45,8 +45,8 @@ class BlockTrainer {
   /// Runs the iterations as a Pass of this name, which is told each of them or, where reading the loss would wait
   /// for the device, every 20th and the last. Does nothing when the recipe does not train.
   void train(const std::string& name);
-  /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's;
-  /// the outputs stay there. Returns the mean loss of each batch, of all processes.
+  /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's. Returns the mean
+  /// loss of each batch, of all processes.
   std::vector<double> measure(const std::vector<at::Tensor>& weights);
   /// The quantizers' present weights in the order of the job, and their codes.
   std::vector<at::Tensor> quantized_weights() const;
@@ -59,9 +59,9 @@ class BlockTrainer {
   using Values = std::map<ValueId, at::Tensor>;
   /// One batch's tensors for an iteration, on the device.
   struct Sample {
-    Values quant_inputs;  ///< of the block's nodes
-    Values fp_inputs;     ///< of activations in, where the recipe mixes
-    Values targets;       ///< activations out
+    Values quant_inputs;              ///< of the block's nodes
+    Values fp_inputs;                 ///< of activations in, where the recipe mixes
+    std::vector<at::Tensor> targets;  ///< by activation out
   };
   /// The tensor that replaces the job's weight at that position.
   using WeightOf = std::function<at::Tensor(size_t position)>;
@@ -72,7 +72,8 @@ class BlockTrainer {
   bool mixes() const { return job_.recipe.fp_input_share > 0; }
   c10::ScalarType type_of(size_t position) const;
   std::vector<at::Tensor> waiting(int64_t batch) const;
-  Sample sample_from(const std::vector<at::Tensor>& tensors) const;
+  Sample sample_from(int64_t batch, const std::vector<at::Tensor>& tensors) const;
+  std::vector<at::Tensor> targets(int64_t batch, std::vector<at::Tensor> waiting) const;
   uint64_t number_over_all(int64_t turn) const;
   /// `turn`: the number of the batch among all that this process trains on, iteration after iteration.
   void feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const;
@@ -81,7 +82,7 @@ class BlockTrainer {
   /// The loss of that turn, whose gradients are added to those of the weights.
   at::Tensor run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const;
   at::Tensor mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const;
-  at::Tensor loss(const Values& outputs, const Values& targets) const;
+  at::Tensor loss(const Environment& outputs, const std::vector<at::Tensor>& targets) const;
   at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
 
   BlockJob job_;

@@ -16,17 +16,22 @@ class InputSource {
  public:
   /// Sees the operands of a batch's node before it runs.
   using Watch = std::function<void(int64_t batch, NodeId, const Environment&)>;
+  /// Sees what a batch's run gave, on the device.
+  using See = std::function<void(int64_t batch, const Environment&)>;
 
   virtual ~InputSource() = default;
   /// Those that reach the present block in both streams.
   virtual int64_t batches() const = 0;
   /// Brings both streams to the block's border.
   virtual void reach(size_t block) = 0;
-  /// Runs the block in the FP stream; its outputs are then beside its inputs in fp().
+  /// Runs the block in the FP stream; its outputs are then beside its inputs in fp(), but for those that are computed
+  /// anew when they are compared.
   virtual void run_fp(size_t block, const Watch& watch) = 0;
-  /// Runs the block in the quantized stream; its outputs are then beside its inputs in quant().
-  /// Later blocks get those of the last run. Without hooks it uses the present weights.
-  virtual void run_quant(size_t block, const RunHooks& hooks) = 0;
+  /// Runs the block in the quantized stream and shows its outputs. Later blocks get those of the last run, and what no
+  /// block reads is dropped. Without hooks it uses the present weights.
+  virtual void run_quant(size_t block, const RunHooks& hooks, const See& see) = 0;
+  /// The block's activations out in the FP stream: where they wait, or computed anew on the device.
+  virtual std::vector<at::Tensor> fp_outputs(size_t block, int64_t batch) = 0;
   /// Drops the values that only this block reads.
   virtual void leave(size_t block) = 0;
   virtual const Interpreter& interpreter(size_t block) const = 0;

@@ -18,8 +18,11 @@ class PartsWalk : public InputSource {
   int64_t batches() const override { return walk_->batches(); }
   void reach(size_t block) override;
   void run_fp(size_t block, const Watch& watch) override { walk_->run_fp(places_[block].block, watch); }
-  void run_quant(size_t block, const RunHooks& hooks) override {
-    walk_->run_quant(places_[block].block, hooks);
+  void run_quant(size_t block, const RunHooks& hooks, const See& see) override {
+    walk_->run_quant(places_[block].block, hooks, see);
+  }
+  std::vector<at::Tensor> fp_outputs(size_t block, int64_t batch) override {
+    return walk_->fp_outputs(places_[block].block, batch);
   }
   void leave(size_t block) override { walk_->leave(places_[block].block); }
   const Interpreter& interpreter(size_t block) const override {

@@ -3,12 +3,10 @@
 #include <ATen/core/grad_mode.h>
 
 #include <algorithm>
-#include <iterator>
 #include <set>
 
 #include "adascale/core/passes.h"
 #include "adascale/device/copy_ahead.h"
-#include "adascale/graph/dataflow.h"
 #include "adascale/tune/run_progress.h"
 
 namespace adascale {
@@ -69,100 +67,39 @@ at::Tensor ProgramWalk::load_fp(ValueId value) const {
   return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
 }
 
-namespace {
-
-/// All values that a block's nodes read, and those made by in-place writers ordered before them.
-std::vector<ValueId> needs_of(const Program& program, const Dataflow& flow, const Block& block) {
-  std::vector<ValueId> needs;
-  const auto append = [&needs](const std::vector<ValueId>& values) {
-    needs.insert(needs.end(), values.begin(), values.end());
-  };
-  for (const NodeId node : block.nodes) {
-    append(program.nodes[node].reads());
-    for (const NodeId before : flow.needs(node)) append(program.nodes[before].writes());
-  }
-  return needs;
-}
-
-/// By node: whether both streams may have one result of it. No quantized weight reaches it, nor an input that they
-/// have each of their own, and nothing writes in place into what it reads or makes.
-std::vector<bool> shared_nodes(const QuantizationSimModel& sim, const Dataflow& flow, bool has_one_input) {
-  const Program& program = sim.program();
-  std::vector<bool> is_own(program.values.size()), is_overwritten(program.values.size());
-  std::unordered_set<const void*> weights;  // a buffer may show one under another name
-  for (const QuantizedWeight& weight : sim.weights())
-    weights.insert(program.state.at(weight.layer.parameters.front()).storage().data());
-  for (const ProgramInput& input : program.inputs) {
-    const auto state = program.state.find(input.name);
-    if (input.kind != ProgramInput::Kind::kUser && state != program.state.end() &&
-        weights.contains(state->second.storage().data()))
-      is_own[input.value] = true;
-  }
-  for (const ProgramInput* input : program.user_inputs())
-    if (input->value != kNone && !has_one_input) is_own[input->value] = true;
-  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node)
-    for (const ValueId value : flow.overwrites(node)) is_overwritten[flow.storage_root(value)] = true;
-  std::vector<bool> is_shared(program.nodes.size());
-  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node) {
-    std::vector<ValueId> touched = program.nodes[node].reads();
-    const std::vector<ValueId> made = program.nodes[node].writes();
-    touched.insert(touched.end(), made.begin(), made.end());
-    is_shared[node] = std::none_of(touched.begin(), touched.end(), [&](ValueId value) {
-      return is_own[value] || is_overwritten[flow.storage_root(value)];
-    });
-    for (const ValueId value : made) is_own[value] = !is_shared[node];
-  }
-  return is_shared;
-}
-
-/// The nodes of each stage: those that a block needs and no earlier stage ran, shared ones first, then the block's.
-std::vector<std::vector<NodeId>> stages_of(const Program& program, const Dataflow& flow,
-                                           const std::vector<Block>& blocks,
-                                           const std::vector<bool>& is_shared) {
-  std::vector<std::vector<NodeId>> stages;
-  std::set<NodeId> done;
-  for (const Block& block : blocks) {
-    done.insert(block.nodes.begin(), block.nodes.end());
-    std::vector<NodeId> needs = flow.ancestors(needs_of(program, flow, block), done), own;
-    done.insert(needs.begin(), needs.end());
-    std::copy_if(needs.begin(), needs.end(), std::back_inserter(own),
-                 [&](NodeId node) { return !is_shared[node]; });
-    std::erase_if(needs, [&](NodeId node) { return !is_shared[node]; });
-    stages.insert(stages.end(), {std::move(needs), std::move(own), block.nodes});
-  }
-  return stages;
-}
-
-}  // namespace
-
 void ProgramWalk::cut_stages(bool has_one_input) {
   const Program& program = sim_.program();
   const Dataflow flow(program);
-  const auto stages = stages_of(program, flow, blocks_, shared_nodes(sim_, flow, has_one_input));
-  const int count = static_cast<int>(stages.size());
-  std::vector<int> last_stage(program.values.size(), -1), made_in(program.values.size(), -1);
-  for (int stage = 0; stage < count; ++stage) {
-    for (const NodeId node : stages[stage]) {
-      for (const ValueId value : program.nodes[node].reads()) last_stage[value] = stage;
-      for (const ValueId value : program.nodes[node].writes()) made_in[value] = stage;
-    }
-  }
-  // The loss compares a block's outputs, whether or not a later stage reads them.
-  for (int block = 0; block < static_cast<int>(blocks_.size()); ++block)
-    for (const ValueId value : blocks_[block].activations_out)
-      last_stage[value] = std::max(last_stage[value], kPlaces * (block + 1));
+  const StageNodes stages = stages_of(program, flow, blocks_, shared_nodes(sim_, flow, has_one_input));
+  const std::vector<int> last_stage = last_stages(program, stages);
+  std::vector<std::vector<ValueId>> compared = only_compared(blocks_, last_stage);
+  std::vector<int> made_in(program.values.size(), -1);
+  for (size_t stage = 0; stage < stages.size(); ++stage)
+    for (const NodeId node : stages[stage])
+      for (const ValueId value : program.nodes[node].writes()) made_in[value] = static_cast<int>(stage);
 
-  for (int stage = 0; stage < count; ++stage) {
-    std::vector<ValueId> wanted, last_read;
+  for (int stage = 0; stage < static_cast<int>(stages.size()); ++stage) {
+    std::vector<ValueId> read_later, last_read;
     for (ValueId value = 0; value < static_cast<ValueId>(program.values.size()); ++value) {
-      if (made_in[value] == stage && last_stage[value] > stage) wanted.push_back(value);
+      if (made_in[value] == stage && last_stage[value] > stage) read_later.push_back(value);
       if (made_in[value] < stage && last_stage[value] == stage) last_read.push_back(value);
     }
-    stages_.push_back({Interpreter(program, flow, stages[stage], wanted), last_read});
+    std::vector<ValueId> wanted = read_later, only;
+    if (stage % kStagePlaces == kBlock) only = std::move(compared[stage / kStagePlaces]);
+    wanted.insert(wanted.end(), only.begin(), only.end());
+    Interpreter interpreter(program, flow, stages[stage], std::move(wanted));
+    stages_.push_back({std::move(interpreter), std::move(read_later), std::move(last_read), std::move(only)});
   }
 }
 
 namespace {
+
+int64_t bytes_of(const std::vector<at::Tensor>& tensors) {
+  int64_t bytes = 0;
+  for (const at::Tensor& tensor : tensors)
+    if (tensor.defined()) bytes += static_cast<int64_t>(tensor.nbytes());
+  return bytes;
+}
 
 /// While it lives, an environment has copies on the device of values that wait elsewhere.
 class Borrowed {
@@ -188,7 +125,7 @@ class Borrowed {
 }  // namespace
 
 void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
-                            const char* name, const Watch& watch) {
+                            const char* name, const Watch& watch, const See& see) {
   if (stage.interpreter.nodes().empty()) return;
   const at::NoGradGuard no_grad;
   const std::vector<ValueId>& feeds = stage.interpreter.feeds();
@@ -203,6 +140,9 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
       const Borrowed borrowed(stream[batch], feeds, there);
       stage.interpreter.run(stream[batch], own);
     }
+    if (see) see(batch, stream[batch]);
+    if (&stream == &quant_)
+      for (const ValueId value : stage.only_compared) stream[batch].erase(value);
     keep_wanted(stage, there, stream[batch]);
     if (batch + 1 < batches()) ahead.start(batch + 1);
     pass.step();
@@ -217,12 +157,22 @@ void ProgramWalk::keep_wanted(const Stage& stage, const std::vector<at::Tensor>&
   const std::vector<at::Tensor> waiting = tensors_of(stage.interpreter.feeds(), environment);
   for (size_t i = 0; i < there.size(); ++i)
     if (there[i].defined() && !there[i].is_same(waiting[i])) lent.insert(there[i].storage().data());
-  for (const ValueId value : stage.interpreter.wanted()) {
-    if (!environment.get(value).isTensor()) continue;
-    at::Tensor tensor = environment.tensor(value);
+  const auto own = [&](ValueId value) {
+    const at::Tensor tensor = environment.tensor(value);
     const void* storage = tensor.storage().data();
-    if (lent.contains(storage) || folded_storages_.contains(storage)) tensor = tensor.clone();
-    environment.set(value, store_.keep(tensor));
+    return lent.contains(storage) || folded_storages_.contains(storage) ? tensor.clone() : tensor;
+  };
+  for (const ValueId value : stage.read_later)
+    if (environment.get(value).isTensor()) environment.set(value, store_.keep(own(value)));
+  const bool anew =
+      is_computed_anew(bytes_of(tensors_of(stage.only_compared, environment)), bytes_of(waiting));
+  for (const ValueId value : stage.only_compared) {
+    if (!environment.get(value).isTensor()) continue;
+    const at::Tensor kept = anew ? store_.keep_in_memory(own(value)) : store_.keep(own(value));
+    if (kept.defined())
+      environment.set(value, kept);
+    else
+      environment.erase(value);
   }
 }
 
@@ -257,7 +207,10 @@ void ProgramWalk::run_fp(size_t block, const Watch& watch) {
 }
 
 void ProgramWalk::leave(size_t block) {
-  drop_dead(stage_of(block, kBlock));
+  const Stage& stage = stage_of(block, kBlock);
+  drop_dead(stage);
+  for (Environment& environment : fp_)
+    for (const ValueId value : stage.only_compared) environment.erase(value);
 }
 
 namespace {
@@ -285,9 +238,27 @@ void ProgramWalk::keep_float_weights(size_t block) {
   }
 }
 
-void ProgramWalk::run_quant(size_t block, const RunHooks& hooks) {
+void ProgramWalk::run_quant(size_t block, const RunHooks& hooks, const See& see) {
   if (!hooks.load_state) quant_state_.forget();  // weights were folded since
-  run_stage(stage_of(block, kBlock), quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs);
+  run_stage(stage_of(block, kBlock), quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs, {},
+            see);
+}
+
+std::vector<at::Tensor> ProgramWalk::fp_outputs(size_t block, int64_t batch) {
+  const std::vector<ValueId>& outputs = blocks_[block].activations_out;
+  std::vector<at::Tensor> kept = tensors_of(outputs, fp_[batch]);
+  if (std::all_of(kept.begin(), kept.end(), [](const at::Tensor& tensor) { return tensor.defined(); }))
+    return kept;
+  const at::NoGradGuard no_grad;
+  const Interpreter& interpreter = stage_of(block, kBlock).interpreter;
+  Environment anew(sim_.program());
+  for (const ValueId feed : interpreter.feeds()) {
+    const c10::IValue& waits = fp_[batch].get(feed);
+    anew.set(feed, waits.isTensor() ? waits.toTensor().to(sim_.program().device) : waits);
+  }
+  interpreter.run(anew, fp_hooks_);
+  fp_state_.forget();  // beside the block in training a device has no room for it
+  return tensors_of(outputs, anew);
 }
 
 }  // namespace adascale

@@ -9,14 +9,15 @@
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
 #include "adascale/tune/loaded_state.h"
+#include "adascale/tune/stages.h"
 
 namespace adascale {
 
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the
 /// further nodes the second one needs, and so on. Needs that no quantized weight reaches (masks, rotary
 /// tables) are a stage of their own, which runs once for both streams. Per batch and stream, `store` only keeps the
-/// values that a later stage reads; they and the state are moved to the program's device when a
-/// stage reads them. Up to `state_bytes` of the state stay there until the stage ends.
+/// values that a later stage reads, and FP outputs for the loss where memory has room or they are not larger than the
+/// block's inputs; they and the state are moved to the program's device when a stage reads them. Up to `state_bytes` of the state stay there until the stage ends.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
@@ -31,7 +32,8 @@ class ProgramWalk : public InputSource {
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
   void run_fp(size_t block, const Watch& watch = {}) override;
-  void run_quant(size_t block, const RunHooks& hooks = {}) override;
+  void run_quant(size_t block, const RunHooks& hooks = {}, const See& see = {}) override;
+  std::vector<at::Tensor> fp_outputs(size_t block, int64_t batch) override;
   void leave(size_t block) override;
   const Interpreter& interpreter(size_t block) const override { return stage_of(block, kBlock).interpreter; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
@@ -41,20 +43,23 @@ class ProgramWalk : public InputSource {
  private:
   struct Stage {
     Interpreter interpreter;
-    std::vector<ValueId> last_read;  ///< no later stage reads them
+    std::vector<ValueId> read_later;     ///< made here, read by later stages
+    std::vector<ValueId> last_read;      ///< made before, and no later stage reads them
+    std::vector<ValueId> only_compared;  ///< made here, for the loss
   };
 
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
               ActivationStore store, int64_t state_bytes, bool has_one_input);
-  enum Place { kShared, kNeeds, kBlock, kPlaces };
-  const Stage& stage_of(size_t block, Place place) const { return stages_[kPlaces * block + place]; }
+  const Stage& stage_of(size_t block, StagePlace place) const {
+    return stages_[kStagePlaces * block + place];
+  }
   void cut_stages(bool has_one_input);
   void run_shared(const Stage& stage);
   void feed(const std::vector<Inputs>& batches, std::vector<Environment>& stream);
   at::Tensor load_fp(ValueId value) const;
   void run_stage(const Stage& stage, std::vector<Environment>& stream, const RunHooks& hooks,
-                 const char* name, const Watch& watch = {});
+                 const char* name, const Watch& watch = {}, const See& see = {});
   void keep_wanted(const Stage& stage, const std::vector<at::Tensor>& there, Environment& environment);
   void drop_dead(const Stage& stage);
   void keep_float_weights(size_t block);

@@ -146,6 +146,18 @@ class Shapes(nn.Module):
         return self.one(z.sum(0))
 
 
+class Headed(nn.Module):
+    """A head whose outputs are larger than its inputs, as a language model's."""
+
+    def __init__(self):
+        super().__init__()
+        self.block = Block(16, 32)
+        self.head = nn.Linear(16, 100, bias=False)
+
+    def forward(self, x):
+        return self.head(self.block(x))
+
+
 def save(folder, name, model, example):
     dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
@@ -160,6 +172,7 @@ def main(folder):
     save(folder, "sharing", Sharing(), torch.rand(4, 16))
     save(folder, "sequence", Sequence(), torch.rand(2, 6, 16))
     save(folder, "sampled", Sampled(), torch.rand(4, 8))
+    save(folder, "headed", Headed(), torch.rand(4, 16))
     save(folder, "shapes", Shapes(), torch.rand(3, 8, 4, 4))
     residual = Residual()
     residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1
