@@ -118,7 +118,8 @@ void expect_copy(const std::string& path, const std::string& source) {
   expect_text(path, content_of(source));
 }
 
-HeldTensors::HeldTensors(std::string path, const std::vector<NamedTensor>& tensors) : path_(std::move(path)) {
+HeldTensors::HeldTensors(std::string path, const std::vector<NamedTensor>& tensors)
+    : path_(std::move(path)), pass_(Pass::reading_back(path_, tensors.size())) {
   for (const NamedTensor& named : tensors) tensors_.emplace(named.name, named.tensor);
 }
 
@@ -127,6 +128,7 @@ at::Tensor HeldTensors::take(const std::string& name) {
   ADA_CHECK(found != tensors_.end(), "{}: got no tensor {}, expected one", path_, name);
   at::Tensor tensor = std::move(found->second);
   tensors_.erase(found);
+  pass_.step();
   return tensor;
 }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/core/passes.h"
 #include "adascale/io/safetensors.h"
 
 // What formats ask of a file that they wrote and read again. Each function throws (user) where the file holds
@@ -30,7 +31,7 @@ void expect_text(const std::string& path, const std::string& text);
 void expect_json(const std::string& path, const nlohmann::ordered_json& json);
 void expect_copy(const std::string& path, const std::string& source);
 
-/// The tensors of a file, each of which is expected once.
+/// The tensors of a file, each of which is expected once: a Pass.
 class HeldTensors {
  public:
   HeldTensors(std::string path, const std::vector<NamedTensor>& tensors);
@@ -47,6 +48,7 @@ class HeldTensors {
 
  private:
   std::string path_;
+  Pass pass_;
   std::map<std::string, at::Tensor> tensors_;
 };
 

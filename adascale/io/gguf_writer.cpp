@@ -5,6 +5,7 @@
 #include <type_traits>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/io/gguf.h"
 #include "adascale/io/gguf_layout.h"
 
@@ -100,6 +101,7 @@ void write_gguf(const std::string& path, const GgufMetadata& metadata,
     write_description(out, tensor, offset);
     offset += padded(gguf_bytes(*tensor.type, tensor.sizes), alignment);
   }
+  Pass pass = Pass::writing(path, tensors.size());
   for (const GgufEntry& tensor : tensors) {
     out.pad(alignment);
     const at::Tensor data = tensor.bytes();
@@ -107,6 +109,7 @@ void write_gguf(const std::string& path, const GgufMetadata& metadata,
         data.is_contiguous() && data.is_cpu() && data.nbytes() == gguf_bytes(*tensor.type, tensor.sizes),
         "tensor '" + tensor.name + "' is not of its type's size");
     out.bytes(data.const_data_ptr(), data.nbytes());
+    pass.step();
   }
   out.pad(alignment);
   ADA_CHECK(out.close(), "{}: cannot be written: {}", path, std::strerror(errno));

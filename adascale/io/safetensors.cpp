@@ -7,6 +7,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/io/mapped_file.h"
 #include "adascale/io/safetensors_header.h"
 
@@ -82,12 +83,14 @@ void write_safetensors_in_turn(const std::string& path, const std::vector<Tensor
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
   file.write(header.data(), static_cast<std::streamsize>(length));
+  Pass pass = Pass::writing(path, tensors.size());
   for (const TensorToWrite& tensor : tensors) {
     if (!file.good()) break;  // a full disk: the rest need not be made
     const at::Tensor made = tensor.make().detach().cpu().contiguous();
     ADA_ASSERT(made.scalar_type() == tensor.dtype && made.sizes() == at::IntArrayRef(tensor.sizes),
                "tensor '" + tensor.name + "' is not as announced");
     file.write(static_cast<const char*>(made.const_data_ptr()), static_cast<std::streamsize>(made.nbytes()));
+    pass.step();
   }
   file.close();
   ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));

@@ -3,6 +3,7 @@
 #include <unordered_set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/passes.h"
 #include "adascale/io/archive_writer.h"
 #include "adascale/io/node_inserter.h"
 #include "adascale/io/pt2.h"
@@ -33,7 +34,10 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
 }
 
 /// Writes the tensors; buffers outside the state dict go with the constants, as torch.export does.
-void write_state(const Program& program, const NewTensors& given, ArchiveWriter& archive) {
+void write_state(const Program& program, const NewTensors& given, const std::string& path,
+                 ArchiveWriter& archive) {
+  const size_t tensors = program.inputs.size() - program.user_inputs().size();
+  Pass pass = Pass::writing(path, tensors);
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
   for (const ProgramInput& input : program.inputs) {
@@ -48,6 +52,7 @@ void write_state(const Program& program, const NewTensors& given, ArchiveWriter&
     } else {
       weights[input.name] = archive.write_tensor("data/weights/", "weight", tensor, original, is_parameter);
     }
+    pass.step();
   }
   archive.write_text("data/weights/model_weights_config.json", json{{"config", weights}}.dump());
   archive.write_text("data/constants/model_constants_config.json", json{{"config", constants}}.dump());
@@ -107,7 +112,7 @@ void save_program(const Program& program, const std::string& path, const NewTens
                   const std::map<std::string, std::string>& metadata) {
   const std::string document = program_json(program, inserted);
   ArchiveWriter archive(path);
-  write_state(program, state, archive);
+  write_state(program, state, path, archive);
   archive.write_text("models/model.json", document);
   archive.write_text("data/sample_inputs/model.pt",
                      "");  // torch.export.load requires the record, not its content

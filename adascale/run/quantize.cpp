@@ -38,6 +38,11 @@ void find_activation_ranges(RunPlan& plan) {
   });
 }
 
+std::vector<std::string> write(const RunPlan& plan, const AdaScaleReport& report) {
+  const WatchPasses watch(as_stages(plan.request.training.progress, /*passing=*/true));
+  return write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
+}
+
 bool has_activations(const RunPlan& plan) {
   return std::any_of(plan.parts.begin(), plan.parts.end(),
                      [](const ModelPlan& part) { return !part.sim.activations().empty(); });
@@ -70,8 +75,7 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
     return report;
   }
   if (has_activations(plan)) find_activation_ranges(plan);
-  const std::vector<std::string> paths =
-      write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
+  const std::vector<std::string> paths = write(plan, report);
   if (keeps_blocks(plan.training.options)) remove_checkpoint(plan.training.options.checkpoint_dir);
   team.wait();
   if (!say) return report;

@@ -5,6 +5,7 @@
 #include <regex>
 #include <set>
 
+#include "adascale/core/passes.h"
 #include "adascale/core/version.h"
 #include "model_files.h"
 
@@ -281,6 +282,40 @@ TEST(Export, AFullDiskLeavesTheFolderAsItWas) {
     }
     EXPECT_NE(error.find(folder.path(".made.adascale")), std::string::npos) << format.name << ": " << error;
     EXPECT_TRUE(folder.is_empty()) << format.name;
+  }
+}
+
+/// "writing model.pt2 9/9", the last event of each pass.
+std::vector<std::string> passes_of(const std::function<void()>& work) {
+  std::vector<std::string> lines;
+  const WatchPasses watch([&](const PassEvent& pass) {
+    if (pass.step > 0) lines.pop_back();
+    lines.push_back(fmt::format("{} {}/{}", pass.name, pass.step, pass.total));
+  });
+  work();
+  return lines;
+}
+
+TEST(Export, FilesOfTensorsAreWrittenAndReadBackInPasses) {
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  const Folder folder;
+  const auto lines = passes_of([&] { export_model(sim, folder.path(), "m", {"safetensors", "pt2"}); });
+  EXPECT_EQ(lines, (std::vector<std::string>{"writing m.safetensors 6/6", "writing m.pt2 8/8",
+                                             "reading back m.safetensors 6/6", "reading back m.pt2 8/8"}));
+}
+
+TEST(Export, EachStepMayEndItAndLeavesNothing) {
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  for (const std::string stage : {"writing m.pt2", "reading back m.safetensors", "reading back m.pt2"}) {
+    const Folder folder;
+    const WatchPasses watch([&](const PassEvent& pass) {
+      if (pass.name == stage && pass.step == 2) fail("stopped");
+    });
+    const std::string error = error_of([&] {
+      export_model(sim, folder.path("out"), "m", {"safetensors", "pt2"});
+    });
+    EXPECT_TRUE(error.starts_with("stopped")) << error;
+    EXPECT_TRUE(folder.is_empty()) << stage;
   }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/formats/format.h"
 #include "adascale/formats/gguf/fit.h"
@@ -87,7 +88,11 @@ void read_back_gguf_file(const ExportRequest& request, const StagedFiles& files)
   expect_metadata(path, file.metadata, metadata_of(request, source, items));
   ADA_CHECK(file.tensors.size() == items.size(), "{}: got {} tensors, expected {}", path, file.tensors.size(),
             items.size());
-  for (const GgufItem& item : items) expect_item(file, item, request.sim, source);
+  Pass pass = Pass::reading_back(path, items.size());
+  for (const GgufItem& item : items) {
+    expect_item(file, item, request.sim, source);
+    pass.step();
+  }
 }
 
 PreparedFormat prepare_gguf(const ExportRequest& request) {

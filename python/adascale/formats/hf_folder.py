@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from .._C import list_model_files, option, write_safetensors
+from .._C import Pass, list_model_files, option, write_safetensors
 from ..errors import Error, first_line
 from .hf_saved import own_folder, stale_weights
 from .quantized import Prepared, QuantizedModel
@@ -237,7 +237,10 @@ def _compare(source: Path, written: str, changed: dict[str, Callable[[], Tensor]
         expect_names(written, set(file.keys()), set(shard.keys()))
         if (file.metadata() or {}) != _metadata_to_keep(shard):
             raise Error(f"{written}: got other metadata than was written")
-        for name in file.keys():  # noqa: SIM118  not a dict
+        names = list(file.keys())
+        progress = Pass.reading_back(written, len(names))
+        for name in names:
             old = shard.get_tensor(name)
             expected = changed[name]().to(old.dtype) if name in changed else old
             expect_same(written, name, file.get_tensor(name), expected)
+            progress.step()

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .._C import Pass
 from ..errors import Error, first_line
 from ..transformers_output import quiet_transformers
 from .quantized import Prepared, QuantizedModel
@@ -61,10 +62,13 @@ class SavedWriter:
         held: dict[str, str] = {}
         for file in map(path, self._shards):
             with reading(file), safe_open(file, "pt") as shard:
-                for name in shard.keys():  # noqa: SIM118  not a dict
+                names = list(shard.keys())
+                progress = Pass.reading_back(file, len(names))
+                for name in names:
                     expect_names(file, {name}, {name} & expected.keys())
                     expect_same(file, name, shard.get_tensor(name), expected[name])
                     held[name] = file
+                    progress.step()
         # Of tied tensors the package writes one.
         kept = {expected[name].data_ptr() for name in held}
         missing = {name for name in expected.keys() - held if expected[name].data_ptr() not in kept}

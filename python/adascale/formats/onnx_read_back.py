@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .._C import Pass
 from ..errors import Error
 from .quantized import QuantizedModel, Weight
 from .read_back import expect_names, expect_same_numbers, reading
@@ -36,8 +37,10 @@ def expect_model(written: Any, held: list[Held], model: QuantizedModel, path: st
             raise Error(f"{path}: got another graph or other metadata than were written")
         tensors = _tensors(read.graph, data)
         expect_names(path, set(tensors), set(written.graph.initializers))
+        progress = Pass.reading_back(data or path, len(tensors))
         for name, value in written.graph.initializers.items():
             _expect_tensor(data or path, name, tensors[name], value.const_value)
+            progress.step()
     simulated = model.tensors()
     names = {weight.index: weight.name for weight in model.weights}
     for one in held:
