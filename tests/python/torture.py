@@ -191,6 +191,8 @@ class Disks:
 def fill_disks(words: Sequence[str], work: Path, disks: int) -> Disks:
     """Runs on disks of sizes up to what the files take, each a tmpfs, which needs root.
 
+    A run needs more than that: its checkpoint is there too.
+
     A full disk must end the run with one line about a path on it and leave the output empty; with room it
     goes on.
     """
@@ -198,11 +200,11 @@ def fill_disks(words: Sequence[str], work: Path, disks: int) -> Disks:
     if not reference.output.exists():
         reference.finish()
     expected = files_of(reference.output)
-    needed = 2 * sum(map(len, expected.values()))
+    written = sum(map(len, expected.values()))
     for number in range(1, disks + 1):
         command = Command(words, work / "disk")
         command.folder.mkdir(exist_ok=True)
-        size = max(4096, needed * number // disks)
+        size = max(4096, written * number // disks)
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", command.folder], check=True)
         try:
             process = start_beside(command, work / "disk.log")
