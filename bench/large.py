@@ -17,6 +17,7 @@ it.
     python bench/large.py text              # 540 MB of calibration text
     python bench/large.py nodes             # a program of 100,000 operators
     python bench/large.py evaluate          # 8 x 512 tokens of a vocabulary of 128,256
+    python bench/large.py head              # the same with a head that is trained, and its temporary file
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,9 +49,15 @@ from safetensors.torch import save_file
 
 
 def run(
-    *arguments: str, launcher: tuple[str, ...] = (), threads: str | None = None
+    *arguments: str,
+    launcher: tuple[str, ...] = (),
+    threads: str | None = None,
+    watch: Callable[[int], None] | None = None,
 ) -> tuple[float, float, str]:
-    """Seconds, peak in GiB of the process started, and what the command printed."""
+    """Seconds, peak in GiB of the process started, and what the command printed.
+
+    ``watch`` is called with the process's number, as often as its memory is sampled.
+    """
     start = time.monotonic()
     command = [sys.executable, *launcher, "-m", "adascale", *arguments]
     environment = {**os.environ, **({"OMP_NUM_THREADS": threads} if threads else {})}
@@ -58,6 +66,8 @@ def run(
         peak = 0
         while process.poll() is None:
             peak = max(peak, _own_kib(process.pid))
+            if watch is not None:
+                watch(process.pid)
             time.sleep(0.02)
         said.seek(0)
         text = said.read()
@@ -72,6 +82,21 @@ def _own_kib(process: int) -> int:
     except OSError:
         return 0
     return sum(int(line.split()[1]) for line in lines if line.startswith(("RssAnon:", "RssShmem:")))
+
+
+class Scratch:
+    """The largest size of a process's unnamed files, in GiB."""
+
+    def __init__(self) -> None:
+        self.gib = 0.0
+
+    def __call__(self, process: int) -> None:
+        try:
+            for file in Path(f"/proc/{process}/fd").iterdir():
+                if "/adascale-" in str(file.readlink()):
+                    self.gib = max(self.gib, file.stat().st_size / 2**30)
+        except OSError:  # the process, or the file, is gone
+            return
 
 
 def show(name: str, seconds: float, gib: float) -> None:
@@ -266,6 +291,14 @@ def evaluate(work: Path, _layers: int) -> None:
     show("evaluate, 8 x 512 tokens of 128,256", seconds, gib)
 
 
+def head(work: Path, _layers: int) -> None:
+    model, scratch = make_folder(work / "wide", WIDE, 2), Scratch()
+    more = ("--train-outside", "--outside-bw", "4", "--activation-memory", "64")
+    size: dict[str, Any] = {"samples": 8, "length": 512, "iterations": 4, "to": "hf", "watch": scratch}
+    show("head of 128,256 words, trained", *quantize(model, work, WIDE.vocabulary, *more, **size)[:2])
+    print(f"temporary file: {scratch.gib:.2f} GiB")
+
+
 ROWS = {
     "flat": flat,
     "whole": whole,
@@ -280,6 +313,7 @@ ROWS = {
     "text": text,
     "nodes": nodes,
     "evaluate": evaluate,
+    "head": head,
 }
 
 
