@@ -70,6 +70,8 @@ int64_t training_bytes(const QuantizationSimModel& sim, const Block& block, cons
       const bool is_trained = std::count(trained.begin(), trained.end(), weight) > 0;
       bytes += is_trained ? bytes_per_weight(sim, sim.weights()[weight], update) * tensor.numel()
                           : static_cast<int64_t>(tensor.nbytes());
+      // A layer of its own may compute its FP outputs anew.
+      if (is_trained && block.call == kNone) bytes += static_cast<int64_t>(tensor.nbytes());
     }
   }
   return bytes;
@@ -97,7 +99,8 @@ int64_t activation_bytes(const Program& program, const Block& block, const std::
   for (const auto* side : {&block.activations_out, &block.side_out})
     outputs += bytes_of(program, *side, symbols);
   const int64_t alone = bytes_of(program, compared, symbols);
-  const int64_t kept_alone = is_computed_anew(alone, inputs) ? 0 : alone;  // of the float stream
+  // Of the float stream.
+  const int64_t kept_alone = may_compute_anew(program, block, compared, alone, inputs) ? 0 : alone;
   const int64_t live = is_whole ? 0 : outputs;
   return kStreams * (inputs + outputs - alone) + kept_alone + live;
 }

@@ -194,7 +194,7 @@ at::Tensor BlockTrainer::loss(const Environment& outputs, const std::vector<at::
   return total;
 }
 
-/// On the device; those that do not wait are computed as the FP stream did, in full fp32.
+/// On the device. Where they do not wait they are computed as the FP stream did, in full fp32.
 std::vector<at::Tensor> BlockTrainer::targets(int64_t batch, std::vector<at::Tensor> waiting) const {
   const auto waits = [](const at::Tensor& target) { return target.defined(); };
   if (std::all_of(waiting.begin(), waiting.end(), waits)) return waiting;

@@ -28,7 +28,7 @@ class InputSource {
   /// anew when they are compared.
   virtual void run_fp(size_t block, const Watch& watch) = 0;
   /// Runs the block in the quantized stream and shows its outputs. Later blocks get those of the last run, and what no
-  /// block reads is dropped. Without hooks it uses the present weights.
+  /// block reads is dropped: nothing is run where all is, and nobody sees it. Without hooks it uses the present weights.
   virtual void run_quant(size_t block, const RunHooks& hooks, const See& see) = 0;
   /// The block's activations out in the FP stream: where they wait, or computed anew on the device.
   virtual std::vector<at::Tensor> fp_outputs(size_t block, int64_t batch) = 0;

@@ -85,10 +85,15 @@ void ProgramWalk::cut_stages(bool has_one_input) {
       if (made_in[value] < stage && last_stage[value] == stage) last_read.push_back(value);
     }
     std::vector<ValueId> wanted = read_later, only;
-    if (stage % kStagePlaces == kBlock) only = std::move(compared[stage / kStagePlaces]);
+    const Block* block = nullptr;
+    if (stage % kStagePlaces == kBlock) {
+      block = &blocks_[stage / kStagePlaces];
+      only = std::move(compared[stage / kStagePlaces]);
+    }
     wanted.insert(wanted.end(), only.begin(), only.end());
     Interpreter interpreter(program, flow, stages[stage], std::move(wanted));
-    stages_.push_back({std::move(interpreter), std::move(read_later), std::move(last_read), std::move(only)});
+    stages_.push_back(
+        {std::move(interpreter), std::move(read_later), std::move(last_read), std::move(only), block});
   }
 }
 
@@ -165,7 +170,9 @@ void ProgramWalk::keep_wanted(const Stage& stage, const std::vector<at::Tensor>&
   for (const ValueId value : stage.read_later)
     if (environment.get(value).isTensor()) environment.set(value, store_.keep(own(value)));
   const bool anew =
-      is_computed_anew(bytes_of(tensors_of(stage.only_compared, environment)), bytes_of(waiting));
+      stage.block != nullptr &&
+      may_compute_anew(sim_.program(), *stage.block, stage.only_compared,
+                       bytes_of(tensors_of(stage.only_compared, environment)), bytes_of(waiting));
   for (const ValueId value : stage.only_compared) {
     if (!environment.get(value).isTensor()) continue;
     const at::Tensor kept = anew ? store_.keep_in_memory(own(value)) : store_.keep(own(value));
@@ -239,6 +246,7 @@ void ProgramWalk::keep_float_weights(size_t block) {
 }
 
 void ProgramWalk::run_quant(size_t block, const RunHooks& hooks, const See& see) {
+  if (!see && stage_of(block, kBlock).read_later.empty()) return;
   if (!hooks.load_state) quant_state_.forget();  // weights were folded since
   run_stage(stage_of(block, kBlock), quant_, hooks.load_state ? hooks : quant_hooks_, kQuantizedOutputs, {},
             see);
@@ -257,7 +265,6 @@ std::vector<at::Tensor> ProgramWalk::fp_outputs(size_t block, int64_t batch) {
     anew.set(feed, waits.isTensor() ? waits.toTensor().to(sim_.program().device) : waits);
   }
   interpreter.run(anew, fp_hooks_);
-  fp_state_.forget();  // beside the block in training a device has no room for it
   return tensors_of(outputs, anew);
 }
 

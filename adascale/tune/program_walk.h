@@ -16,8 +16,9 @@ namespace adascale {
 /// Walks an exported program in stages: the nodes the first block needs, the first block, the
 /// further nodes the second one needs, and so on. Needs that no quantized weight reaches (masks, rotary
 /// tables) are a stage of their own, which runs once for both streams. Per batch and stream, `store` only keeps the
-/// values that a later stage reads, and FP outputs for the loss where memory has room or they are not larger than the
-/// block's inputs; they and the state are moved to the program's device when a stage reads them. Up to `state_bytes` of the state stay there until the stage ends.
+/// values that a later stage reads and the FP outputs that the loss compares, but for those that may be computed anew
+/// and have no room in memory. They and the state are moved to the program's device when a stage reads
+/// them. Up to `state_bytes` of the state stay there until the stage ends.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
@@ -46,6 +47,7 @@ class ProgramWalk : public InputSource {
     std::vector<ValueId> read_later;     ///< made here, read by later stages
     std::vector<ValueId> last_read;      ///< made before, and no later stage reads them
     std::vector<ValueId> only_compared;  ///< made here, for the loss
+    const Block* block;                  ///< whose stage it is; nullptr: what one needs
   };
 
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,

@@ -5,6 +5,8 @@
 #include <set>
 #include <unordered_set>
 
+#include "adascale/sim/layer_kind.h"
+
 namespace adascale {
 
 std::vector<bool> shared_nodes(const QuantizationSimModel& sim, const Dataflow& flow, bool has_one_input) {
@@ -85,6 +87,16 @@ std::vector<std::vector<ValueId>> only_compared(const std::vector<Block>& blocks
       if (last_stages[value] <= static_cast<int>(kStagePlaces * block + kBlock))
         compared[block].push_back(value);
   return compared;
+}
+
+bool may_compute_anew(const Program& program, const Block& block, const std::vector<ValueId>& only_compared,
+                      int64_t bytes_of_outputs, int64_t bytes_of_inputs) {
+  if (block.call != kNone || only_compared.size() != block.activations_out.size()) return false;
+  const auto kinds = layer_kinds_of_op(program.nodes[block.layers.front()].op());
+  const bool is_product = std::any_of(kinds.begin(), kinds.end(), [](const LayerKind* kind) {
+    return kind->multiplies && !kind->is_recurrent;
+  });
+  return is_product && bytes_of_outputs > bytes_of_inputs;
 }
 
 }  // namespace adascale

@@ -27,10 +27,9 @@ std::vector<int> last_stages(const Program& program, const StageNodes& stages);
 std::vector<std::vector<ValueId>> only_compared(const std::vector<Block>& blocks,
                                                 const std::vector<int>& last_stages);
 
-/// Whether outputs that the loss alone reads are computed anew where memory has no room for them: such as are larger
-/// than what they are computed from cost more to keep.
-inline bool is_computed_anew(int64_t bytes_of_outputs, int64_t bytes_of_inputs) {
-  return bytes_of_outputs > bytes_of_inputs;
-}
+/// Whether the block's FP outputs may be computed anew each time they are compared: those of one layer outside the module
+/// calls, a product, that no block reads, where they are larger than its inputs.
+bool may_compute_anew(const Program& program, const Block& block, const std::vector<ValueId>& only_compared,
+                      int64_t bytes_of_outputs, int64_t bytes_of_inputs);
 
 }  // namespace adascale

@@ -119,6 +119,33 @@ def test_wherever_activations_wait_the_result_is_the_same(tiers: tuple[int | Non
     assert fake_device.pinned_bytes() == 0, "what was pinned is given back"
 
 
+class Headed(nn.Module):
+    """Logits that the loss alone reads: without room they are computed anew for each comparison."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body, self.head = ConsecutiveBlocks(64, 2), nn.Linear(64, 512)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x))
+
+
+@pytest.mark.parametrize("tiers", [(None, 4096), (0, 4096), (0, 0)])
+def test_wherever_a_heads_logits_wait_the_result_is_the_same(tiers: tuple[int | None, int]) -> None:
+    on_device, on_host = tiers
+    model, data = Headed().eval(), seed_loader(64, samples=48, batch=12)
+    expected = train(model, data, CPU, train_outside=True)
+    moved, batches = model.to(FAKE), to(data, FAKE)
+    with tensor_operators():
+        sim = simulate(moved, batches[0])
+        report = adascale.apply_adascale(
+            sim, batches, num_iterations=6, progress=False, precision="float32", train_outside=True,
+            device_activation_memory=on_device, activation_memory=on_host,
+        )  # fmt: skip
+        assert len(report.blocks) == 3
+        assert_same(finished(sim, report, batches[0]), expected)
+
+
 @pytest.mark.parametrize("tiers", [(None, 4096), (0, 4096), (0, 0)])
 def test_wherever_a_live_models_activations_wait_the_result_is_the_same(
     tiers: tuple[int | None, int],

@@ -203,6 +203,15 @@ TEST_F(Checkpoints, FinishedBlocksAreNotTrainedAgain) {
   EXPECT_NE(log_.find("checkpoint: goes on behind 3 finished blocks"), std::string::npos) << log_;
 }
 
+/// Whoever ends runs at a pass would lose a block that is trained.
+TEST_F(Checkpoints, KeepingABlockIsNoPass) {
+  std::set<std::string> passes;
+  options_.progress = [&](const ProgressEvent& event) { passes.insert(event.pass); };
+  resume();
+  EXPECT_EQ(passes.count("training"), 1u);
+  for (const std::string& pass : passes) EXPECT_FALSE(pass.starts_with("writing")) << pass;
+}
+
 TEST_F(Checkpoints, WithoutResumeFinishedBlocksAreKeptAndSaid) {
   interrupt(3);
   options_.resume = false;

@@ -1,5 +1,6 @@
 #include "adascale/tune/program_walk.h"
 
+#include "adascale/core/passes.h"
 #include "adascale/tune/activation_memory.h"
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/trained_layers.h"
@@ -65,13 +66,27 @@ TEST(ProgramWalk, QuantizedLogitsAreSeenAndDropped) {
   }
 }
 
-TEST(ProgramWalk, OutputsNoLargerThanTheInputsWaitInTheFile) {
+/// Whole blocks are not run anew: their work may be worth more than the disk's.
+TEST(ProgramWalk, OutputsOfAModuleWaitInTheFile) {
   Headed model;
-  model.blocks.pop_back();
+  model.blocks = blocks_matching(model.sim.program(), {"block", "head"});
   ProgramWalk walk(model.sim, model.blocks, model.batches, ActivationStore(0), /*state_bytes=*/0);
-  walk.reach(0);
-  walk.run_fp(0);
-  EXPECT_TRUE(walk.fp(0).has(model.hidden));
+  for (const size_t block : {0, 1}) {
+    walk.reach(block);
+    walk.run_fp(block);
+    EXPECT_TRUE(walk.fp(0).has(block == 0 ? model.hidden : model.logits));
+    walk.run_quant(block);
+    walk.leave(block);
+  }
+}
+
+TEST(ProgramWalk, QuantizedOutputsThatNobodySeesAreNotComputed) {
+  Headed model;
+  const auto walk = model.walk(0);
+  int passes = 0;
+  const WatchPasses watch([&](const PassEvent&) { ++passes; });
+  walk->run_quant(1);
+  EXPECT_EQ(passes, 0);
 }
 
 TEST(ProgramWalk, TheEstimateLeavesOutWhatIsComputedAnew) {
