@@ -2,9 +2,9 @@
 
 #include <pybind11/stl.h>
 
-#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
+#include "adascale/io/file_passes.h"
 #include "adascale/io/safetensors.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
@@ -74,7 +74,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("list_model_files", &model_files);
   module.def("write_safetensors", &write_in_turn);
   py::class_<adascale::Pass>(module, "Pass")
-      .def_static("reading_back", &adascale::Pass::reading_back)
+      .def_static("reading_back", &adascale::pass_reading_back)
       .def("step", &adascale::Pass::step);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),

@@ -1,7 +1,6 @@
 #include "adascale/core/passes.h"
 
 #include <chrono>
-#include <filesystem>
 #include <utility>
 
 #include "adascale/core/interrupt.h"
@@ -43,22 +42,6 @@ PassSink as_stages(ProgressSink sink, bool passing) {
 
 Pass::Pass(std::string name, int64_t total) : event_{std::move(name), 0, total, std::nullopt} {
   reach(0, std::nullopt);
-}
-
-namespace {
-
-std::string file_name(const std::string& path) {
-  return std::filesystem::path(path).filename().string();
-}
-
-}  // namespace
-
-Pass Pass::writing(const std::string& path, size_t tensors) {
-  return {"writing " + file_name(path), static_cast<int64_t>(tensors)};
-}
-
-Pass Pass::reading_back(const std::string& path, size_t tensors) {
-  return {"reading back " + file_name(path), static_cast<int64_t>(tensors)};
 }
 
 void Pass::reach(int64_t step, std::optional<double> loss) {

@@ -38,9 +38,6 @@ PassSink as_stages(ProgressSink sink, bool passing = false);
 class Pass {
  public:
   Pass(std::string name, int64_t total);
-  /// Over the tensors of a file: "writing model.gguf", "reading back model.gguf".
-  static Pass writing(const std::string& path, size_t tensors);
-  static Pass reading_back(const std::string& path, size_t tensors);
   void step() { reach(event_.step + 1, std::nullopt); }
   void reach(int64_t step, std::optional<double> loss);
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <system_error>
 
 #include "adascale/core/spelling.h"
@@ -194,21 +195,30 @@ void expect_packed(HeldTensors& held, const PackedLayer& layer, const Quantizati
   expect_rows(held.path(), layer.stored, rows, expected);
 }
 
-/// A layer's packed tensors, of which only one layer's are in memory: they are announced, dropped, and made again when
-/// the first of them is written.
+/// A layer's packed tensors, of which only one layer's are in memory: they are made when the first of them is written.
+/// Layers of one shape and grid have the same tensors: the first is packed to announce them all.
 class PackedInTurn {
  public:
   PackedInTurn(const QuantizationSimModel& sim, const Packing& packing) : sim_(sim), packing_(packing) {}
 
   void announce(const PackedLayer& layer, std::vector<TensorToWrite>& tensors) {
-    const std::vector<NamedTensor>& parts = parts_of(layer.weight);
-    for (size_t i = 0; i < parts.size(); ++i)
-      tensors.push_back({layer.stored + "." + parts[i].name, parts[i].tensor.scalar_type(),
-                         parts[i].tensor.sizes().vec(),
+    const std::vector<TensorToWrite>& kinds = kinds_of(layer.weight);
+    for (size_t i = 0; i < kinds.size(); ++i)
+      tensors.push_back({layer.stored + "." + kinds[i].name, kinds[i].dtype, kinds[i].sizes,
                          [this, weight = layer.weight, i] { return parts_of(weight)[i].tensor; }});
   }
 
  private:
+  const std::vector<TensorToWrite>& kinds_of(int32_t weight) {
+    const at::Tensor& parameter = sim_.state(sim_.weights()[weight].layer.parameters.front());
+    std::vector<TensorToWrite>& kinds =
+        kinds_[fmt::format("{} {} {}", to_string(sim_.weights()[weight].grid),
+                           c10::toString(parameter.scalar_type()), fmt::join(parameter.sizes(), " "))];
+    if (kinds.empty())
+      for (const NamedTensor& part : parts_of(weight))
+        kinds.push_back({part.name, part.tensor.scalar_type(), part.tensor.sizes().vec(), {}});
+    return kinds;
+  }
   const std::vector<NamedTensor>& parts_of(int32_t weight) {
     if (weight != present_) {
       parts_.clear();
@@ -220,6 +230,7 @@ class PackedInTurn {
 
   const QuantizationSimModel& sim_;
   const Packing& packing_;
+  std::map<std::string, std::vector<TensorToWrite>> kinds_;
   int32_t present_ = kNone;
   std::vector<NamedTensor> parts_;
 };

@@ -119,7 +119,7 @@ void expect_copy(const std::string& path, const std::string& source) {
 }
 
 HeldTensors::HeldTensors(std::string path, const std::vector<NamedTensor>& tensors)
-    : path_(std::move(path)), pass_(Pass::reading_back(path_, tensors.size())) {
+    : path_(std::move(path)), pass_(pass_reading_back(path_, tensors.size())) {
   for (const NamedTensor& named : tensors) tensors_.emplace(named.name, named.tensor);
 }
 

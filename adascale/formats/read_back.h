@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "adascale/core/passes.h"
+#include "adascale/io/file_passes.h"
 #include "adascale/io/safetensors.h"
 
 // What formats ask of a file that they wrote and read again. Each function throws (user) where the file holds

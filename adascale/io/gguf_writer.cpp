@@ -5,7 +5,7 @@
 #include <type_traits>
 
 #include "adascale/core/error.h"
-#include "adascale/core/passes.h"
+#include "adascale/io/file_passes.h"
 #include "adascale/io/gguf.h"
 #include "adascale/io/gguf_layout.h"
 
@@ -101,7 +101,7 @@ void write_gguf(const std::string& path, const GgufMetadata& metadata,
     write_description(out, tensor, offset);
     offset += padded(gguf_bytes(*tensor.type, tensor.sizes), alignment);
   }
-  Pass pass = Pass::writing(path, tensors.size());
+  Pass pass = pass_writing(path, tensors.size());
   for (const GgufEntry& tensor : tensors) {
     out.pad(alignment);
     const at::Tensor data = tensor.bytes();

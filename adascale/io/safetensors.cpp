@@ -7,7 +7,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
-#include "adascale/core/passes.h"
+#include "adascale/io/file_passes.h"
 #include "adascale/io/mapped_file.h"
 #include "adascale/io/safetensors_header.h"
 
@@ -75,25 +75,34 @@ std::vector<NamedTensor> read_safetensors(const std::string& path, Mapping mappi
   return tensors;
 }
 
-void write_safetensors_in_turn(const std::string& path, const std::vector<TensorToWrite>& tensors,
-                               const std::map<std::string, std::string>& metadata) {
+namespace {
+
+void write_tensors(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                   const std::map<std::string, std::string>& metadata, Pass* pass) {
   check_names(path, tensors);
   const std::string header = make_header(tensors, metadata);
   const uint64_t length = header.size();
   std::ofstream file(path, std::ios::binary | std::ios::trunc);
   file.write(reinterpret_cast<const char*>(&length), kLengthBytes);
   file.write(header.data(), static_cast<std::streamsize>(length));
-  Pass pass = Pass::writing(path, tensors.size());
   for (const TensorToWrite& tensor : tensors) {
     if (!file.good()) break;  // a full disk: the rest need not be made
     const at::Tensor made = tensor.make().detach().cpu().contiguous();
     ADA_ASSERT(made.scalar_type() == tensor.dtype && made.sizes() == at::IntArrayRef(tensor.sizes),
                "tensor '" + tensor.name + "' is not as announced");
     file.write(static_cast<const char*>(made.const_data_ptr()), static_cast<std::streamsize>(made.nbytes()));
-    pass.step();
+    if (pass != nullptr) pass->step();
   }
   file.close();
   ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+}  // namespace
+
+void write_safetensors_in_turn(const std::string& path, const std::vector<TensorToWrite>& tensors,
+                               const std::map<std::string, std::string>& metadata) {
+  Pass pass = pass_writing(path, tensors.size());
+  write_tensors(path, tensors, metadata, &pass);
 }
 
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
@@ -105,7 +114,7 @@ void write_safetensors(const std::string& path, const std::vector<NamedTensor>& 
                "tensor '" + named.name + "' must be contiguous and on the CPU to be written");
     in_turn.push_back({named.name, tensor.scalar_type(), tensor.sizes().vec(), [&tensor] { return tensor; }});
   }
-  write_safetensors_in_turn(path, in_turn, metadata);
+  write_tensors(path, in_turn, metadata, nullptr);
 }
 
 }  // namespace adascale

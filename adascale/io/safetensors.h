@@ -30,10 +30,10 @@ struct TensorToWrite {
   std::function<at::Tensor()> make;  ///< of that dtype and these sizes, on any device
 };
 
-/// Writes tensors with string metadata. Writes exactly `path`; staging is the caller's task.
+/// Writes tensors with string metadata, in a Pass. Writes exactly `path`; staging is the caller's task.
 void write_safetensors_in_turn(const std::string& path, const std::vector<TensorToWrite>& tensors,
                                const std::map<std::string, std::string>& metadata);
-/// The same of contiguous tensors on the host.
+/// The same of contiguous tensors on the host, in one go: a finished block is kept before anyone can end the run.
 void write_safetensors(const std::string& path, const std::vector<NamedTensor>& tensors,
                        const std::map<std::string, std::string>& metadata);
 

@@ -3,8 +3,8 @@
 #include <unordered_set>
 
 #include "adascale/core/error.h"
-#include "adascale/core/passes.h"
 #include "adascale/io/archive_writer.h"
+#include "adascale/io/file_passes.h"
 #include "adascale/io/node_inserter.h"
 #include "adascale/io/pt2.h"
 
@@ -37,7 +37,7 @@ std::unordered_set<std::string> temporary_buffers(const json& document) {
 void write_state(const Program& program, const NewTensors& given, const std::string& path,
                  ArchiveWriter& archive) {
   const size_t tensors = program.inputs.size() - program.user_inputs().size();
-  Pass pass = Pass::writing(path, tensors);
+  Pass pass = pass_writing(path, tensors);
   json weights = json::object(), constants = json::object();
   const auto temporary = temporary_buffers(*program.document);
   for (const ProgramInput& input : program.inputs) {

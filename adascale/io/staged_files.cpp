@@ -153,6 +153,11 @@ const std::string& StagedFiles::aside(const std::string& name) const {
   return file->aside;
 }
 
+std::string StagedFiles::name_of(const std::string& aside) {
+  const std::string name = fs::path(aside).filename().string();
+  return name.starts_with(kAside) ? name.substr(name.find('.', 1) + 1) : name;
+}
+
 void StagedFiles::flush() const {
   for (const File& file : files_) {
     sync(file.aside);

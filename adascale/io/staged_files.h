@@ -30,6 +30,8 @@ class StagedFiles {
   std::string path(const std::string& name);
   /// Where `folder/name`, which path() gave a place, lies until commit().
   const std::string& aside(const std::string& name) const;
+  /// The file name that a path of this class's gets in the end.
+  static std::string name_of(const std::string& aside);
   /// Syncs all files and drops them from the system's cache: who reads one next gets what the disk holds.
   void flush() const;
   /// Syncs all files and puts them in place; returns their final paths.

@@ -304,6 +304,15 @@ TEST(Export, FilesOfTensorsAreWrittenAndReadBackInPasses) {
                                              "reading back m.safetensors 6/6", "reading back m.pt2 8/8"}));
 }
 
+/// Beside files of the user's, each lies under a name of ours until it is in place.
+TEST(Export, PassesNameFilesAsTheyWillBe) {
+  const Folder folder;
+  std::ofstream(folder.path("notes.txt")) << "mine";
+  const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
+  const auto lines = passes_of([&] { export_model(sim, folder.path(), "m", {"safetensors"}); });
+  EXPECT_EQ(lines.front(), "writing m.safetensors 6/6");
+}
+
 TEST(Export, EachStepMayEndItAndLeavesNothing) {
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
   for (const std::string stage : {"writing m.pt2", "reading back m.safetensors", "reading back m.pt2"}) {

@@ -189,9 +189,8 @@ class Disks:
 
 
 def fill_disks(words: Sequence[str], work: Path, disks: int) -> Disks:
-    """Runs on disks of sizes up to what the files take, each a tmpfs, which needs root.
-
-    A run needs more than that: its checkpoint is there too.
+    """Runs on disks of sizes up to a quarter more than the files take, each a tmpfs, which needs root: the
+    checkpoint is there too, so that some fill at the last moment.
 
     A full disk must end the run with one line about a path on it and leave the output empty; with room it
     goes on.
@@ -204,7 +203,7 @@ def fill_disks(words: Sequence[str], work: Path, disks: int) -> Disks:
     for number in range(1, disks + 1):
         command = Command(words, work / "disk")
         command.folder.mkdir(exist_ok=True)
-        size = max(4096, written * number // disks)
+        size = max(4096, written * 5 * number // (4 * disks))
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", command.folder], check=True)
         try:
             process = start_beside(command, work / "disk.log")

@@ -3,12 +3,12 @@
 #include <algorithm>
 #include <map>
 
-#include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/formats/format.h"
 #include "adascale/formats/gguf/fit.h"
 #include "adascale/formats/gguf/items.h"
 #include "adascale/formats/metadata.h"
+#include "adascale/io/file_passes.h"
 
 namespace adascale {
 namespace {
@@ -88,7 +88,7 @@ void read_back_gguf_file(const ExportRequest& request, const StagedFiles& files)
   expect_metadata(path, file.metadata, metadata_of(request, source, items));
   ADA_CHECK(file.tensors.size() == items.size(), "{}: got {} tensors, expected {}", path, file.tensors.size(),
             items.size());
-  Pass pass = Pass::reading_back(path, items.size());
+  Pass pass = pass_reading_back(path, items.size());
   for (const GgufItem& item : items) {
     expect_item(file, item, request.sim, source);
     pass.step();

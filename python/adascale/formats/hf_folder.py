@@ -49,20 +49,20 @@ class FolderWriter:
         from safetensors import SafetensorError
 
         changed = self._changed(model)
+        places = {name: path(name) for name in (*self._shards, *self._copies)}
         try:
-            places = {name: path(name) for name in (*self._shards, *self._copies)}
             for name in self._copies:
                 shutil.copyfile(self._source / name, places[name])
-            for shard in self._shards:
-                _rewrite(self._source / shard, places[shard], changed)
+            sources = {shard: _open(self._source / shard) for shard in self._shards}
         except (OSError, SafetensorError) as error:  # a shard of the source that cannot be read
             raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
+        for shard, (tensors, metadata) in sources.items():
+            _rewrite(self._source / shard, places[shard], tensors, _to_keep(metadata), changed)
 
     def _read_back(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         changed = self._changed(model)
         for shard in self._shards:
-            with reading(path(shard)):
-                _compare(self._source / shard, path(shard), changed)
+            _compare(self._source / shard, path(shard), changed)
         for name in self._copies:
             expect_bytes(path(name), (self._source / name).read_bytes())
 
@@ -200,13 +200,14 @@ def _names_in(path: Path) -> list[str]:
         return list(shard.keys())
 
 
-def _rewrite(source: Path, target: str, changed: dict[str, Callable[[], Tensor]]) -> None:
+def _rewrite(
+    source: Path,
+    target: str,
+    tensors: dict[str, Tensor],
+    metadata: dict[str, str],
+    changed: dict[str, Callable[[], Tensor]],
+) -> None:
     """One tensor after the other, in the package's order, which keeps each aligned."""
-    from safetensors import safe_open
-
-    with safe_open(source, "pt") as shard:
-        metadata = _metadata_to_keep(shard)
-        tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
 
     def made(name: str) -> Tensor:
         old = tensors[name]
@@ -221,26 +222,32 @@ def _rewrite(source: Path, target: str, changed: dict[str, Callable[[], Tensor]]
     write_safetensors(target, [(name, tensors[name], partial(made, name)) for name in order], metadata)
 
 
-def _metadata_to_keep(shard: Any) -> dict[str, str]:
+def _open(path: Path | str) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """The tensors, mapped, and the metadata."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as shard:
+        tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
+        return tensors, shard.metadata() or {}
+
+
+def _to_keep(metadata: dict[str, str]) -> dict[str, str]:
     """All but an earlier run's, which tells of other weights.
 
     The bytes are the same each time for one entry alone: the package writes several in random order.
     """
-    stored = (shard.metadata() or {}).items()
-    return {key: value for key, value in stored if not key.startswith("adascale.")}
+    return {key: value for key, value in metadata.items() if not key.startswith("adascale.")}
 
 
 def _compare(source: Path, written: str, changed: dict[str, Callable[[], Tensor]]) -> None:
-    from safetensors import safe_open
-
-    with safe_open(source, "pt") as shard, safe_open(written, "pt") as file:
-        expect_names(written, set(file.keys()), set(shard.keys()))
-        if (file.metadata() or {}) != _metadata_to_keep(shard):
-            raise Error(f"{written}: got other metadata than was written")
-        names = list(file.keys())
-        progress = Pass.reading_back(written, len(names))
-        for name in names:
-            old = shard.get_tensor(name)
-            expected = changed[name]().to(old.dtype) if name in changed else old
-            expect_same(written, name, file.get_tensor(name), expected)
-            progress.step()
+    old, metadata = _open(source)
+    with reading(written):
+        got, got_metadata = _open(written)
+    expect_names(written, set(got), set(old))
+    if got_metadata != _to_keep(metadata):
+        raise Error(f"{written}: got other metadata than was written")
+    progress = Pass.reading_back(written, len(got))
+    for name, tensor in got.items():
+        expected = changed[name]().to(old[name].dtype) if name in changed else old[name]
+        expect_same(written, name, tensor, expected)
+        progress.step()

@@ -62,13 +62,13 @@ class SavedWriter:
         held: dict[str, str] = {}
         for file in map(path, self._shards):
             with reading(file), safe_open(file, "pt") as shard:
-                names = list(shard.keys())
-                progress = Pass.reading_back(file, len(names))
-                for name in names:
-                    expect_names(file, {name}, {name} & expected.keys())
-                    expect_same(file, name, shard.get_tensor(name), expected[name])
-                    held[name] = file
-                    progress.step()
+                tensors = {name: shard.get_tensor(name) for name in shard.keys()}  # noqa: SIM118  not a dict
+            progress = Pass.reading_back(file, len(tensors))
+            for name, tensor in tensors.items():
+                expect_names(file, {name}, {name} & expected.keys())
+                expect_same(file, name, tensor, expected[name])
+                held[name] = file
+                progress.step()
         # Of tied tensors the package writes one.
         kept = {expected[name].data_ptr() for name in held}
         missing = {name for name in expected.keys() - held if expected[name].data_ptr() not in kept}

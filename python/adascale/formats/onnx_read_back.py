@@ -37,16 +37,16 @@ def expect_model(written: Any, held: list[Held], model: QuantizedModel, path: st
             raise Error(f"{path}: got another graph or other metadata than were written")
         tensors = _tensors(read.graph, data)
         expect_names(path, set(tensors), set(written.graph.initializers))
-        progress = Pass.reading_back(data or path, len(tensors))
         for name, value in written.graph.initializers.items():
             _expect_tensor(data or path, name, tensors[name], value.const_value)
-            progress.step()
     simulated = model.tensors()
     names = {weight.index: weight.name for weight in model.weights}
+    progress = Pass.reading_back(data or path, len(held))
     for one in held:
         name = names[one.weight.index]
         _expect_finite(data or path, name, one, tensors)
         expect_same_numbers(data or path, name, one.values(tensors), simulated[name])
+        progress.step()
 
 
 def _texts(onnx_model: Any) -> list[Any]:
