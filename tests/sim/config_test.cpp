@@ -144,7 +144,7 @@ TEST(SimConfig, WrongTypesNameThePlaceAndWhatIsExpected) {
             "c.json: supergroups[0].op_list: got 1 op types, expected two or more to fuse");
   EXPECT_EQ(config_error(with("/op_type/Relu", json{{"encoding_constraints", json{{"min", "0"}}}})),
             "c.json: op_type.Relu.encoding_constraints.min: got \"0\", expected a number");
-  EXPECT_EQ(config_error(with("/defaults/supported_kernels", json{json::object()})),
+  EXPECT_EQ(config_error(with("/defaults/supported_kernels", json::array({json::object()}))),
             "c.json: defaults.supported_kernels[0]: key 'activation' is missing; "
             "add it, if only as an empty section");
   EXPECT_EQ(config_error(with("/supergroup_pass_list", json{1})),
