@@ -185,10 +185,10 @@ int64_t Run::blocks_to_train_after(size_t index) const {
 /// Of a block, before one is finished.
 RunProgress::Steps Run::planned_steps() const {
   const auto batches = static_cast<double>(source.batches());
-  const bool searches = plan.recipe.start != StartRange::kScheme, trains = plan.recipe.trains();
+  const bool searches = plan.recipe.start != StartRange::kScheme, learns = plan.recipe.trains();
   return {{kFloatOutputs, batches},
-          {kQuantizedOutputs, batches * (searches && trains ? 3 : 2)},
-          {kTraining, trains ? static_cast<double>(plan.iterations_over(all_batches())) : 0}};
+          {kQuantizedOutputs, batches * (searches && learns ? 3 : 2)},
+          {kTraining, learns ? static_cast<double>(plan.iterations_over(all_batches())) : 0}};
 }
 
 /// Quantized blocks before it may turn a model that decides by its data onto another path.
