@@ -83,6 +83,20 @@ Damage change_number_behind(const std::string& text) {
   };
 }
 
+/// Adds a tensor without elements behind those of a .safetensors.
+void add_tensor(std::string& content) {
+  uint64_t length = 0;
+  std::memcpy(&length, content.data(), sizeof(length));
+  const std::string data = content.substr(sizeof(length) + length);
+  auto header = nlohmann::json::parse(content.substr(sizeof(length), length));
+  header["more"] = {{"dtype", "F32"}, {"shape", {0}}, {"data_offsets", {data.size(), data.size()}}};
+  std::string text = header.dump();
+  text.resize((text.size() + 7) / 8 * 8, ' ');
+  length = text.size();
+  content.assign(reinterpret_cast<const char*>(&length), sizeof(length));
+  content += text + data;
+}
+
 struct ReadBack : ::testing::Test {
   const QuantizationSimModel sim = calibrated_sim("tied", w4a16());
   const at::Tensor weight = sim.state("fc.weight").contiguous();
@@ -102,6 +116,7 @@ TEST_F(ReadBack, TensorsAndMetadataOfOtherNamesAreFound) {
   };
   EXPECT_EQ(fault(exchange("\"fc.bias\"", "\"fc.bios\"")),
             "model.safetensors: got no tensor fc.bias, expected one");
+  EXPECT_EQ(fault(add_tensor), "model.safetensors: got a tensor more, which was not written");
   EXPECT_EQ(fault(exchange("adascale.version", "adascale.vorsion"))
                 .find("model.safetensors: metadata: got no adascale.version, expected "),
             0U);

@@ -62,6 +62,19 @@ def flip_tensor(name: str, at: int = 1) -> Damage:
     return damage
 
 
+def put(name: str, content: bytes) -> Damage:
+    """Overwrites the first bytes of a tensor in a .safetensors."""
+
+    def damage(path: Path) -> None:
+        whole = bytearray(path.read_bytes())
+        (length,) = struct.unpack("<Q", whole[:8])
+        first = 8 + length + json.loads(whole[8 : 8 + length])[name]["data_offsets"][0]
+        whole[first : first + len(content)] = content
+        path.write_bytes(whole)
+
+    return damage
+
+
 def replace(old: bytes, new: bytes) -> Damage:
     def damage(path: Path) -> None:
         content = path.read_bytes()
@@ -145,6 +158,12 @@ PACKED: dict[str, tuple[str, str, Damage, str]] = {
     "gptq codes": ("gptq", "", flip_tensor(f"{QUERY}.qweight"), f"{QUERY}: got "),
     "gptq zero": ("gptq", "", flip_tensor(f"{QUERY}.qzeros"), f"{QUERY}: got "),
     "gptq scale": ("gptq", "", flip_tensor(f"{QUERY}.scales"), f"{QUERY}: got "),
+    "gptq infinite": (
+        "gptq",
+        "",
+        put(f"{QUERY}.scales", b"\x00\x7c"),
+        "got NaN or infinity, expected finite",
+    ),
     "gptq group": (
         "gptq",
         "",
