@@ -12,38 +12,28 @@ from __future__ import annotations
 
 import argparse
 import pydoc_data.topics
-import sys
 import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from adascale.progress import ProgressEvent
+from listen import listen
 
 import adascale
-from adascale import quantize as door
 
 
 class Watch:
-    """Takes the place of ``Progress``."""
+    """The longest time from one event to the next, by where it was."""
 
-    def __init__(self, _shown: bool) -> None:
+    def __init__(self) -> None:
         self.longest: dict[str, float] = defaultdict(float)
         self._last = time.monotonic()
 
-    def __enter__(self) -> Watch:
-        seen.append(self)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._close("after the last pass: files written")
-
-    def __call__(self, *fields: Any) -> None:
-        event = ProgressEvent(*fields)
+    def hear(self, event: ProgressEvent | None) -> None:
+        if event is None:
+            self._close("after the last pass")
+            return
         what = event.name or event.stage
         if event.ends_stage and not event.name:
             self._close("after a block")
@@ -56,9 +46,6 @@ class Watch:
         self._last = now
 
 
-seen: list[Watch] = []
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -66,16 +53,17 @@ def main() -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("--iterations", type=int, default=16)
     args = parser.parse_args()
-    sys.modules[door.__module__].Progress = Watch  # type: ignore[attr-defined]
     topics = pydoc_data.topics.topics
     texts = [topics[key] for key in sorted(topics)]
+    watch = Watch()
+    listen(watch.hear)
     with tempfile.TemporaryDirectory() as folder:
         adascale.quantize(
             str(args.model), folder, texts, param_bw=3, group_size=64, seq_len=128, samples=32,
             iterations=args.iterations, blocks=[f"model.layers.{i}" for i in range(8)],
         )  # fmt: skip
     print("| stage | longest gap, s |\n|---|---|")
-    for where, seconds in sorted(seen[0].longest.items(), key=lambda item: -item[1]):
+    for where, seconds in sorted(watch.longest.items(), key=lambda item: -item[1]):
         print(f"| {where} | {seconds:.2f} |")
     return 0
 

@@ -14,44 +14,29 @@ import tempfile
 import time
 from collections import defaultdict
 from pathlib import Path
-from types import TracebackType
-from typing import Any
 
 from adascale.progress import ProgressEvent
+from listen import listen
 from machine import describe_commit, describe_machine
 
 import adascale
-from adascale import quantize as door
 
 FORMATS = ["safetensors", "hf", "pt2", "compressed-tensors", "gptq", "gguf:Q4_1"]
 
 
 class Stopwatch:
-    """Takes the place of ``Progress``."""
+    """Seconds in passes, by their name without the file's."""
 
-    def __init__(self, _shown: bool) -> None:
+    def __init__(self) -> None:
         self.seconds: dict[str, float] = defaultdict(float)
         self._begun = 0.0
-        made.append(self)
 
-    def __enter__(self) -> Stopwatch:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        pass
-
-    def __call__(self, *fields: Any) -> None:
-        event = ProgressEvent(*fields)
+    def hear(self, event: ProgressEvent | None) -> None:
         now = time.monotonic()
-        if event.step == 0:
+        if event is None or event.step == 0:
             self._begun = now
         elif event.step == event.total:
             self.seconds[event.stage.rsplit(" ", 1)[0]] += now - self._begun
-
-
-made: list[Stopwatch] = []
 
 
 def main() -> int:
@@ -61,23 +46,21 @@ def main() -> int:
     parser.add_argument("model", type=Path)
     parser.add_argument("formats", nargs="*", default=FORMATS)
     args = parser.parse_args()
-    sys.modules[door.__module__].Progress = Stopwatch  # type: ignore[attr-defined]
     topics = pydoc_data.topics.topics
     texts = [topics[key] for key in sorted(topics)]
     print(describe_machine(), describe_commit(Path(__file__).parent))
     print("| format | MB | writing, s | reading back, s |\n|---|---|---|---|")
     for name in args.formats:
+        watch = Stopwatch()
+        listen(watch.hear)
         with tempfile.TemporaryDirectory() as folder:
             adascale.quantize(
                 str(args.model), folder, texts, param_bw=4, group_size=64, seq_len=128, samples=2,
                 recipe="rtn", formats=[name],
             )  # fmt: skip
             size = sum(path.stat().st_size for path in Path(folder).iterdir()) / 1e6
-        seconds = made[-1].seconds
-        print(
-            f"| `{name}` | {size:.0f} | {seconds['writing']:.1f} | {seconds['reading back']:.1f} |",
-            flush=True,
-        )
+        writing, reading = watch.seconds["writing"], watch.seconds["reading back"]
+        print(f"| `{name}` | {size:.0f} | {writing:.1f} | {reading:.1f} |", flush=True)
     return 0
 
 

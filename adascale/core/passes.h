@@ -33,7 +33,7 @@ class WatchPasses {
 /// nothing is shown.
 PassSink as_stages(ProgressSink sink, bool passing = false);
 
-/// A loop over batches, weights or iterations. At its begin and after each step it lets an interrupt end the
+/// A loop over batches, weights, iterations or the tensors of a file. At its begin and after each step it lets an interrupt end the
 /// work (check_interrupt), then tells who watches. Both may throw.
 class Pass {
  public:

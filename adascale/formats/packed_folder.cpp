@@ -219,6 +219,7 @@ class PackedInTurn {
         kinds.push_back({part.name, part.tensor.scalar_type(), part.tensor.sizes().vec(), {}});
     return kinds;
   }
+
   const std::vector<NamedTensor>& parts_of(int32_t weight) {
     if (weight != present_) {
       parts_.clear();

@@ -27,8 +27,10 @@ std::vector<int> last_stages(const Program& program, const StageNodes& stages);
 std::vector<std::vector<ValueId>> only_compared(const std::vector<Block>& blocks,
                                                 const std::vector<int>& last_stages);
 
-/// Whether the block's FP outputs may be computed anew each time they are compared: those of one layer outside the module
-/// calls, a product, that no block reads, where they are larger than its inputs.
+/// Whether FP outputs without room in memory are computed anew for each comparison, instead of waiting in the file. True for
+/// one layer outside the blocks found, a product such as a head, if no other block reads its outputs and they are
+/// larger than its inputs. To run a whole block again may cost more than the disk; a recurrent layer runs with
+/// other switches in training.
 bool may_compute_anew(const Program& program, const Block& block, const std::vector<ValueId>& only_compared,
                       int64_t bytes_of_outputs, int64_t bytes_of_inputs);
 
