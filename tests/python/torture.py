@@ -281,6 +281,14 @@ def case_smollm2(work: Path) -> list[str]:
 CASES: dict[str, Callable[[Path], list[str]]] = {"minilm": case_minilm, "smollm2": case_smollm2}
 
 
+def clear(work: Path) -> None:
+    """Removes what an earlier call left; one that was killed left its disk mounted."""
+    if (work / "disk").is_mount():
+        subprocess.run(["umount", work / "disk"], check=True)
+    if work.exists():
+        shutil.rmtree(work)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -295,7 +303,7 @@ def main() -> int:
     print(f"seed {args.seed}\n{HEAD}", flush=True)
     for name in args.cases:
         work = args.work / name
-        shutil.rmtree(work, ignore_errors=True)
+        clear(work)
         work.mkdir(parents=True)
         outcome = torture(CASES[name](work), work, args.kills, args.seed)
         unequal += len(outcome.unequal)
