@@ -5,6 +5,7 @@ memory is RssAnon + RssShmem of the process, sampled: what the system cannot dro
 it.
 
     python bench/large.py flat              # 8, 16 and 32 layers of hidden size 1,024
+    python bench/large.py parts             # the first two of a model that is quantized block by block
     python bench/large.py whole             # 32 layers of hidden size 4,096: 16 GB on the disk
     python bench/large.py pair              # two layers of hidden size 8,192, a 70B's
     python bench/large.py sparse            # --dry-run of all 80, whose files are holes
@@ -103,8 +104,17 @@ def show(name: str, seconds: float, gib: float) -> None:
     print(f"{name:40} {seconds:8.1f} s {gib:7.2f} GiB", flush=True)
 
 
+def show_blocks(text: str) -> None:
+    """The seconds that a run printed for its blocks."""
+    print(f"{'of these in the blocks':40} {_training_seconds(text):8.1f} s", flush=True)
+
+
+def _training_seconds(text: str) -> float:
+    return sum(float(line.split()[-2]) for line in text.splitlines() if " iterations, " in line)
+
+
 def quantize(
-    model: Path,
+    model: Path | str,
     work: Path,
     vocabulary: int,
     *more: str,
@@ -121,7 +131,7 @@ def quantize(
         "--data",
         str(data),
         "--output-dir",
-        str(work / f"out-{model.name}"),
+        str(work / f"out-{Path(model).name}"),
         "--batch-size",
         "1",
     ]
@@ -135,11 +145,31 @@ def flat(work: Path, _layers: int) -> None:
         show(f"{layers} layers of {SMALL.hidden}", *quantize(model, work, SMALL.vocabulary)[:2])
 
 
+def parts(work: Path, _layers: int) -> None:
+    _let_import_models()
+    for layers in (8, 16):
+        os.environ["LARGE_FOLDER"] = str(make_folder(work / f"small-{layers}", SMALL, layers))
+        more: dict[str, Any] = {"samples": 2, "length": 256, "to": "safetensors"}
+        show(
+            f"{layers} layers of {SMALL.hidden} in parts",
+            *quantize("large_models:branching", work, SMALL.vocabulary, **more)[:2],
+        )
+
+
+def _let_import_models() -> None:
+    """Lets the command find functions of large_models."""
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+
+
 def whole(work: Path, layers: int) -> None:
+    """With the time that a dry run estimates for the blocks."""
     model = make_folder(work / f"llama-8b-{layers}", LLAMA_8B, layers)
+    planned = quantize(model, work, LLAMA_8B.vocabulary, "--dry-run")[2]
+    print(next(line for line in planned.splitlines() if line.startswith("time ")))
     seconds, gib, text = quantize(model, work, LLAMA_8B.vocabulary)
     print(text[-3000:])
     show(f"Llama 3 8B's shape, {layers} layers", seconds, gib)
+    show_blocks(text)
 
 
 def pair(work: Path, _layers: int) -> None:
@@ -180,10 +210,6 @@ def team(work: Path, _layers: int) -> None:
     print(f"{'two processes of one thread':40} {_training_seconds(text):8.1f} s")
 
 
-def _training_seconds(text: str) -> float:
-    return sum(float(line.split()[-2]) for line in text.splitlines() if " iterations, " in line)
-
-
 def plan(work: Path, layers: int) -> None:
     model = make_folder(work / f"small-{layers}", SMALL, layers)
     imports = run("--version")[0]
@@ -214,7 +240,7 @@ def contexts(work: Path, _layers: int) -> None:
 
 def masks(work: Path, _layers: int) -> None:
     """What a batch of 2 x 2,048 tokens adds where no activation may stay in memory."""
-    os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+    _let_import_models()
     for attention in ("sdpa", "eager"):
         few, many = (
             run(
@@ -278,7 +304,9 @@ def nodes(work: Path, _layers: int) -> None:
             torch.export.save(program, path)
         common = ("--data", str(work / "nodes.safetensors"), "--output-dir", str(work / "nodes-out"))
         options = ("--format", "safetensors", "--iterations", "1", "--param-bw", "4")
-        show(f"{blocks} blocks of 250 operators", *run("quantize", str(path), *common, *options)[:2])
+        seconds, gib, text = run("quantize", str(path), *common, *options)
+        show(f"{blocks} blocks of 250 operators", seconds, gib)
+        show_blocks(text)
 
 
 def evaluate(work: Path, _layers: int) -> None:
@@ -301,6 +329,7 @@ def head(work: Path, _layers: int) -> None:
 
 ROWS = {
     "flat": flat,
+    "parts": parts,
     "whole": whole,
     "pair": pair,
     "sparse": sparse,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,25 @@ def sdpa() -> Any:
 
 def eager() -> Any:
     return tiny_llama("eager")
+
+
+class Branching(torch.nn.Module):
+    """A folder's model for which no program of the whole stands: a value decides its way."""
+
+    def __init__(self, folder: str) -> None:
+        from transformers import AutoModelForCausalLM
+
+        super().__init__()
+        self.model = AutoModelForCausalLM.from_pretrained(folder, dtype="auto")
+
+    def forward(self, input_ids: torch.Tensor) -> torch.Tensor:
+        if input_ids.sum() < 0:
+            input_ids = -input_ids
+        return self.model(input_ids).logits
+
+
+def branching() -> Branching:
+    return Branching(os.environ["LARGE_FOLDER"]).eval()
 
 
 class Chain(torch.nn.Module):

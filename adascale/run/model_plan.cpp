@@ -30,6 +30,7 @@ SimOptions sim_options_of(const QuantizeRequest& request, FitGrid fit_grid) {
   SimOptions options = request.sim;
   options.quant_scheme = quant_scheme_from(request.scheme);
   options.fit_grid = std::move(fit_grid);
+  options.on_demand = true;
   options.reads_weights = !request.dry_run;
   return options;
 }
@@ -38,7 +39,6 @@ SimOptions sim_options_of(const QuantizeRequest& request, FitGrid fit_grid) {
 
 ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid) {
   SimOptions options = sim_options_of(request, std::move(fit_grid));
-  options.on_demand = true;
   // Before ids are taken; the sim finds those that stay once more and keeps the list.
   if (options.fold_batch_norms) fold_batch_norms(program, /*in_place=*/!is_shared);
   std::vector<Block> blocks = blocks_to_train(program, request.training);

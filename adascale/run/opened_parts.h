@@ -16,7 +16,8 @@ struct RunningModel {
   LiveModel live;  ///< for training: runs up to a part
   /// Runs the quantized model on a batch, which calls the parts' simulations.
   std::function<void(size_t batch)> run_quantized;
-  /// Its parameters and buffers under all their names, folded weights in place.
+  /// Its parameters and buffers under all their names. Quantized weights may be as they came: their values are
+  /// the parts'.
   std::function<std::vector<NamedTensor>()> state;
 };
 

@@ -17,7 +17,7 @@ from .errors import Error, first_line
 from .live_blocks import LiveBlock, find_live_blocks, run_live
 from .shared_weights import SharedWeights
 from .signature import SIM_WORDS, Call, Words
-from .simulated_model import StopForward, follow_names, show_folded_weights
+from .simulated_model import StopForward, follow_names, read_on_demand, show_folded_weights
 from .twin import places_of, twin_of
 
 
@@ -97,26 +97,34 @@ def _capture(model: nn.Module, path: str, call: Call, words: Words) -> Capture |
 class SimulatedParts:
     """The FP model beside the quantized one, ``model``, whose blocks C++ runs.
 
-    sims: the simulations of the blocks, in the order of ``found.captured``.
+    sims: the simulations of the blocks, in the order of ``found.captured``. on_demand: their quantized
+    weights are not in memory; where ``model`` reads one outside the blocks it is made.
     """
 
-    def __init__(self, found: LiveParts, sims: Sequence[_C.Sim], parts: _C.PartedModel) -> None:
+    def __init__(
+        self, found: LiveParts, sims: Sequence[_C.Sim], parts: _C.PartedModel, on_demand: bool = False
+    ) -> None:
         self.float_model, self.device = found.float_model, found.device
         self.blocks = [
             LiveBlock(path, sim, captured)
             for (path, captured), sim in zip(found.captured.items(), sims, strict=True)
         ]
         self.model = _simulated(found.to_quantize, self.blocks, parts, self.device)
-        self._buffers = found.buffers
+        self._buffers, self._on_demand = found.buffers, False
         self.show_folded_weights()  # batch norms were folded
+        if on_demand:
+            for block in self.blocks:
+                read_on_demand(self.model, block.core)
+            self._on_demand = True
 
     def show_folded_weights(self) -> None:
-        """Shows the blocks' present weights in ``model``."""
-        show_folded_weights(self.model, [block.core for block in self.blocks])
+        """Shows the blocks' present weights in ``model``, unless they are made on demand."""
+        if not self._on_demand:
+            show_folded_weights(self.model, [block.core for block in self.blocks])
 
     def state(self) -> list[tuple[str, Tensor]]:
         """The quantized model's parameters and buffers, under all their names; buffers as they were before it
-        ran, where it has its own."""
+        ran, where it has its own; quantized weights as they came, where they are made on demand."""
         self.show_folded_weights()
         return [(name, self._buffers.get(name, tensor)) for name, tensor in self.model.state_dict().items()]
 

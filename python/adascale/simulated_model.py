@@ -109,6 +109,27 @@ def show_folded_weights(model: nn.Module, cores: Iterable[_C.Sim]) -> None:
                 model.get_submodule(path)._parameters[leaf] = known.setdefault(id(now), _without_grad(now))
 
 
+def read_on_demand(model: nn.Module, core: _C.Sim) -> None:
+    """Whoever reads one of the simulation's parameters in ``model`` gets its present values, made anew for
+    each read. ``parameters()`` and ``state_dict()`` have them as they came."""
+    names: dict[str, dict[str, str]] = {}
+    for name in core.state_names():
+        path, _, leaf = name.rpartition(".")
+        if leaf in model.get_submodule(path)._parameters:
+            names.setdefault(path, {})[leaf] = name
+    for path, by_leaf in names.items():
+        module = model.get_submodule(path)
+        module.__class__ = _reading(type(module), by_leaf, core)
+
+
+def _reading(own: type[nn.Module], names: dict[str, str], core: _C.Sim) -> type[nn.Module]:
+    # nn.Module's parameters are no attributes that Python finds: each read ends here.
+    def read(self: nn.Module, leaf: str) -> Any:
+        return core.state(names[leaf]) if leaf in names else own.__getattr__(self, leaf)
+
+    return type(own.__name__, (own,), {"__getattr__": read, "__module__": own.__module__})
+
+
 def follow_names(model: nn.Module, captured: set[str], core: _C.Sim) -> None:
     """Removes from ``model`` those ``captured`` tensors that the program lost; adds the ones it gained."""
     now = set(core.state_names())

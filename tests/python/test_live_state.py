@@ -1,6 +1,7 @@
 """Models that write to themselves as they run: the caller's stays as it was, and the twins do not mix."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 import torch
@@ -59,3 +60,29 @@ def test_buffers_of_a_twin_keep_their_ties() -> None:
 def test_the_twin_to_quantize_is_as_the_model_was() -> None:
     sim = simulate(Counting().eval())
     assert sim._core.float_model.calls > 0 and sim.model.calls == 0 and sim.model.mean is None
+
+
+class Reading(Branchy):
+    """Reads a block's weight outside the blocks, by its name there and by another."""
+
+    seen: ClassVar[list[Tensor]] = []
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alias = self.layers[0].up
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            self.seen += [self.layers[0].up.weight, self.alias.weight]
+            x = layer(x + self.layers[0].up.weight.mean(), scale=0.5)
+        return x if x.sum() > 0 else -x
+
+
+def test_quantized_weights_are_read_outside_the_blocks(tmp_path: Path) -> None:
+    model, data = Reading().eval(), [torch.randn(6, 16, generator=torch.Generator().manual_seed(1))]
+    before = copies(model)
+    adascale.quantize(model, tmp_path, data, **FEW)
+    written = load_file(tmp_path / "Reading.safetensors")["layers.0.up.weight"]
+    assert not changed(before, model) and not torch.equal(written, before["layers.0.up.weight"])
+    *_, by_name, by_alias = Reading.seen  # the last run is the quantized model's, up to the last block
+    assert torch.equal(by_name, written) and torch.equal(by_alias, written)

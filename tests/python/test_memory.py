@@ -125,15 +125,16 @@ def test_a_larger_model_takes_no_more_memory_of_its_own(data: Path, tmp_path: Pa
 
 
 LIVE = """
+import os
 import torch
 from torch import nn
 from test_memory import WIDTH, Block
 
 class Live(nn.Module):
-    def __init__(self):
+    def __init__(self, blocks=3):
         super().__init__()
         self.table = nn.Embedding(16, WIDTH)
-        self.layers = nn.ModuleList(Block() for _ in range(3))
+        self.layers = nn.ModuleList(Block() for _ in range(blocks))
 
     def forward(self, x):
         x = self.table(x)
@@ -146,14 +147,43 @@ class Live(nn.Module):
 def live():
     torch.manual_seed(0)
     return Live().eval()
+
+def mapped():
+    with torch.device("meta"):
+        model = Live(int(os.environ["BLOCKS"]))
+    model.load_state_dict(torch.load(os.environ["WEIGHTS"], mmap=True), assign=True)
+    return model.eval()
 """
+
+
+def write_live(folder: Path) -> str:
+    """Writes the module; what PYTHONPATH must be to find it."""
+    (folder / "live_wide.py").write_text(LIVE)
+    return os.pathsep.join([str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
+
+
+def test_nor_does_a_larger_model_in_parts(tmp_path: Path) -> None:
+    """New weights and codes would be 420 MB more."""
+    paths, peaks, file = write_live(tmp_path), [], tmp_path / "weights.pt"
+    data = tmp_path / "calib.safetensors"
+    save_file({"x": torch.randint(16, (16,))}, data)
+    for blocks in (4, 44):
+        layers = {
+            f"layers.{i}.{name}": value for i in range(blocks) for name, value in Block().state_dict().items()
+        }
+        torch.save({"table.weight": torch.rand(16, WIDTH), **layers}, file)
+        process = start(
+            tmp_path / "live_wide:mapped", data, None, "--iterations", "2",
+            environment={"PYTHONPATH": paths, "BLOCKS": str(blocks), "WEIGHTS": str(file)},
+        )  # fmt: skip
+        peaks.append(peak_bytes(process, "RssAnon"))
+        assert process.returncode == 0, process.communicate()
+    assert peaks[1] - peaks[0] < 42 << 20, peaks
 
 
 def test_nor_do_more_batches_of_a_model_in_parts(tmp_path: Path) -> None:
     """Activations of 4 MiB a batch, of which five tensors would wait."""
-    (tmp_path / "live_wide.py").write_text(LIVE)
-    paths = os.pathsep.join([str(tmp_path), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
-    samples = 1024
+    paths, samples = write_live(tmp_path), 1024
     peaks = []
     for batches in (4, 28):
         data = tmp_path / f"{batches}.safetensors"

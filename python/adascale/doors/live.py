@@ -30,7 +30,7 @@ class LiveModel:
 
     def start(self, sims: list[_C.Sim], parts: _C.PartedModel) -> LiveRuns:
         """Runs the model with these simulations of the parts."""
-        return LiveRuns(SimulatedParts(self._found, sims, parts), self._calls)
+        return LiveRuns(SimulatedParts(self._found, sims, parts, on_demand=True), self._calls)
 
 
 def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: str) -> LiveModel:
