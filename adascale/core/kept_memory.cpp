@@ -1,10 +1,13 @@
 #include "adascale/core/kept_memory.h"
 
+#include <atomic>
 #include <climits>
 #include <cstdlib>  // defines __GLIBC__ where that is the C library
+#include <fstream>
 
 #ifdef __GLIBC__
 #include <malloc.h>
+#include <unistd.h>
 #endif
 
 namespace adascale {
@@ -20,6 +23,14 @@ constexpr int kTrimmed = 2 * kLargestMapped;
 /// The user's choice is kept where the allocator's own variables are set.
 bool is_decided() {
   return std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr;
+}
+
+/// Resident pages that no file backs; 0 where the system does not say.
+int64_t own_bytes() {
+  std::ifstream file("/proc/self/statm");
+  int64_t size = 0, resident = 0, shared = 0;
+  file >> size >> resident >> shared;
+  return (resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
 }  // namespace
@@ -38,10 +49,18 @@ KeptMemory::~KeptMemory() {
 void KeptMemory::give_back() {
   malloc_trim(0);
 }
+
+void KeptMemory::give_back_beyond(int64_t bytes) {
+  static std::atomic<int64_t> left{own_bytes()};
+  if (own_bytes() - left < bytes) return;
+  give_back();
+  left = own_bytes();
+}
 #else
 KeptMemory::KeptMemory() = default;
 KeptMemory::~KeptMemory() = default;
 void KeptMemory::give_back() {}
+void KeptMemory::give_back_beyond(int64_t) {}
 #endif
 
 }  // namespace adascale

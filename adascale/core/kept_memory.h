@@ -1,4 +1,5 @@
 #pragma once
+#include <cstdint>
 
 namespace adascale {
 
@@ -15,6 +16,8 @@ class KeptMemory {
   KeptMemory(const KeptMemory&) = delete;
 
   static void give_back();
+  /// The same once the process's own memory is `bytes` larger than the last call left it; cheap to ask.
+  static void give_back_beyond(int64_t bytes);
 };
 
 }  // namespace adascale

@@ -12,6 +12,8 @@
 namespace adascale {
 namespace {
 
+constexpr int64_t kHoles = 48 << 20;
+
 int64_t bytes_of(const at::Tensor& tensor) {
   return static_cast<int64_t>(tensor.nbytes());
 }
@@ -75,15 +77,6 @@ at::Tensor ActivationStore::bring(const at::Tensor& tensor, c10::Device device) 
   return comes ? count(device_, tensor.to(device), bytes) : tensor;
 }
 
-/// glibc cannot use a freed chunk again for an aligned one of the same size: what activations leave is given back.
-void ActivationStore::return_holes(int64_t bytes) {
-  constexpr int64_t kOften = 64 << 20;
-  seen_ += bytes;
-  if (seen_ < kOften) return;
-  seen_ = 0;
-  KeptMemory::give_back();
-}
-
 at::Tensor ActivationStore::keep(const at::Tensor& tensor) {
   if (tensor.numel() == 0) return tensor;
   const at::Tensor base = dense_base(tensor);
@@ -104,7 +97,8 @@ at::Tensor ActivationStore::keep_in_memory(const at::Tensor& tensor) {
 /// Undefined where there is no room.
 at::Tensor ActivationStore::keep_dense(const at::Tensor& tensor) {
   const int64_t bytes = bytes_of(tensor);
-  if (tensor.is_cpu()) return_holes(bytes);
+  // glibc cannot use a freed chunk again for an aligned one of the same size: what activations leave is given back.
+  if (tensor.is_cpu()) KeptMemory::give_back_beyond(kHoles);
   if (!tensor.is_cpu() && has_room(device_, bytes)) return count(device_, tensor, bytes);
   const bool pins = traits_of(tensor.device()).pins_memory;
   const int64_t taken = pins ? pinned_bytes(tensor) : bytes;

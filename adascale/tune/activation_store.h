@@ -37,10 +37,8 @@ class ActivationStore {
   static at::Tensor count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes);
 
   at::Tensor keep_dense(const at::Tensor& tensor);
-  void return_holes(int64_t bytes);
 
   SharedBudget host_, device_;
-  int64_t seen_ = 0;  ///< bytes, since memory was given back
   std::shared_ptr<ScratchFile> file_;
 };
 
