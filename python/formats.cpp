@@ -185,6 +185,7 @@ void add_formats(const std::vector<py::object>& formats) {
                        .files = format.attr("files").cast<std::vector<std::string>>(),
                        .targets = format.attr("targets").cast<std::vector<std::string>>(),
                        .holds_activations = format.attr("holds_activations").cast<bool>(),
+                       .holds_signed_scales = format.attr("holds_signed_scales").cast<bool>(),
                        .prepare = to_prepare(format)});
 }
 

@@ -54,6 +54,23 @@ void check_calibrated(const ModelToWrite& model, const std::vector<ChosenFormat>
       fmt::join(names, ", "), missing, option("output_bw", 32));
 }
 
+/// Objects to negative scales where a format has none.
+void check_signs(const ModelToWrite& model, const std::vector<ChosenFormat>& formats,
+                 Objections& objections) {
+  std::vector<std::string> names;
+  for (const auto& [format, target] : formats)
+    if (!format->holds_signed_scales) names.push_back(format->name);
+  const auto is_signed = [](const QuantizedWeight& weight) { return weight.grid.signed_scale; };
+  const bool has_signed = std::any_of(model.sims.begin(), model.sims.end(), [&](const auto* sim) {
+    return std::any_of(sim->weights().begin(), sim->weights().end(), is_signed);
+  });
+  if (!names.empty() && has_signed)
+    objections.add(
+        "export to {}: a scale may be negative in this simulation, which these formats do not hold; "
+        "make it with {}",
+        fmt::join(names, ", "), option("scale_sign", kPositive));
+}
+
 /// Objects to NaN and infinite scales: JSON has none, and a reader would fail far from the cause.
 void check_scales(const QuantizationSimModel& sim, Objections& objections) {
   for (const QuantizedWeight& weight : sim.weights())
@@ -146,6 +163,7 @@ ExportPlan plan_export(const ModelToWrite& model, const std::vector<ChosenFormat
     ADA_ASSERT(!can_ask || !prepared.objections.empty() || (prepared.write && prepared.read_back),
                chosen.format->name + " does not say how it writes and reads back");
   }
+  check_signs(model, formats, objections);
   check_files_differ(plan, objections);
   return plan;
 }

@@ -42,6 +42,8 @@ struct ExportFormat {
   /// Whether it needs no program of the whole, so that it takes models in parts: then it looks at all
   /// simulations of the request's model.
   bool takes_parts = false;
+  /// Whether it, and what reads it, takes negative scales (Grid::signed_scale).
+  bool holds_signed_scales = false;
   /// The grids that it uses instead of those asked for, given one of `targets` or nothing;
   /// empty: it takes any grid.
   std::function<FitGrid(const std::string& target)> fit = {};

@@ -17,6 +17,7 @@ ExportFormat hf_format() {
           .description = "a transformers folder, weights on their grid",
           .files = {"config.json", "*.safetensors", "..."},
           .takes_parts = true,
+          .holds_signed_scales = true,
           .prepare = prepare_hf};
 }
 

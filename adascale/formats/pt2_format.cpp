@@ -118,6 +118,7 @@ ExportFormat pt2_format() {
           .description = "the program with weights on their grid and fake-quantize nodes for activations",
           .files = {"PREFIX.pt2"},
           .holds_activations = true,
+          .holds_signed_scales = true,
           .prepare = [](const ExportRequest& request) {
             return PreparedFormat{
                 .files = {pt2_file_of(request)}, .write = write_pt2_file, .read_back = read_back_pt2_file};

@@ -48,6 +48,7 @@ ExportFormat safetensors_format() {
           .description = "every parameter and buffer by name, quantized weights on their grid",
           .files = {"PREFIX.safetensors"},
           .takes_parts = true,
+          .holds_signed_scales = true,
           .prepare = [](const ExportRequest& request) {
             return PreparedFormat{.files = {safetensors_file_of(request)},
                                   .write = write_safetensors_file,

@@ -107,11 +107,13 @@ inline float round_to_half(float x) {
   return rounded > 65504.0F ? float_of(0x7F800000U) : rounded;
 }
 
+/// A scale may be negative, where the grid has signed ones.
 inline float storable(float scale, const RowGrid& grid) {
   if (scale != scale) return scale;
-  if (grid.scale_type == Stored::kHalf) scale = round_to_half(scale);
-  if (grid.scale_type == Stored::kBFloat16) scale = float_of(round_word<16>(scale) & ~0xFFFFU);
-  return fmaxf(scale, grid.smallest_scale);
+  float length = fabsf(scale);
+  if (grid.scale_type == Stored::kHalf) length = round_to_half(length);
+  if (grid.scale_type == Stored::kBFloat16) length = float_of(round_word<16>(length) & ~0xFFFFU);
+  return copysignf(fmaxf(length, grid.smallest_scale), scale);
 }
 
 // --- Steps
@@ -201,9 +203,10 @@ Affine step_scale(const GroupVisit& t, long long i, const Affine& now, const Sum
 
 // --- One group
 
-/// scale clamp(round(x)). -0.0 + 0 = +0.0, so that a code has one zero. NaN stays NaN, to be seen.
+/// scale clamp(round(x)). -0.0 + 0 = +0.0: there is one code 0, and times a negative scale it is -0.0. NaN stays NaN, to
+/// be seen.
 inline float on_grid(float x, float scale, const Span& span) {
-  return x == x ? span.code(rintf(x)) * scale + 0.0F : x;
+  return x == x ? (span.code(rintf(x)) + 0.0F) * scale : x;
 }
 
 struct Group {

@@ -28,10 +28,13 @@ HWY_INLINE Clipped clip(const WeightRows& t, int64_t i, Width width) {
           hn::Mul(exp(load(t.gamma.value + i, width)), load(t.max + i, width))};
 }
 
+/// A scale may be negative, where the grid has signed ones.
 HWY_INLINE V storable(V scale, const RowGrid& grid) {
-  if (grid.scale_type == Stored::kHalf) scale = round_to_half(scale);
-  if (grid.scale_type == Stored::kBFloat16) scale = round_to_bfloat16(scale);
-  return hn::IfThenElse(hn::Eq(scale, scale), hn::Max(scale, set(grid.smallest_scale)), scale);
+  V length = hn::Abs(scale);
+  if (grid.scale_type == Stored::kHalf) length = round_to_half(length);
+  if (grid.scale_type == Stored::kBFloat16) length = round_to_bfloat16(length);
+  const V floored = hn::CopySign(hn::Max(length, set(grid.smallest_scale)), scale);
+  return hn::IfThenElse(hn::Eq(scale, scale), floored, scale);
 }
 
 /// LPBQ's float of a row whose scales would be `ideal`.

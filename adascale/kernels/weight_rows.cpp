@@ -99,11 +99,11 @@ HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_ba
   return {sum(sums.moved), sum(sums.coded), sum(sums.outside)};
 }
 
-/// scale clamp(round(x)). -0.0 + 0 = +0.0, so that a code has one zero. NaN stays NaN: min and max
+/// scale clamp(round(x)). -0.0 + 0 = +0.0: there is one code 0, and times a negative scale it is -0.0. NaN stays NaN: min and max
 /// would hide that training diverged.
 HWY_INLINE V on_grid(V x, V scale, const Span& span) {
   const V code = hn::Min(hn::Max(hn::Round(x), span.lowest), span.highest);
-  return hn::IfThenElse(hn::Eq(x, x), hn::MulAdd(code, scale, hn::Zero(Floats())), x);
+  return hn::IfThenElse(hn::Eq(x, x), hn::Mul(hn::Add(code, hn::Zero(Floats())), scale), x);
 }
 
 /// w_dq of the group. Divides where step_rows multiplies: at the start this is

@@ -4,12 +4,14 @@
 #include <ATen/ops/all.h>
 #include <ATen/ops/copysign.h>
 #include <ATen/ops/isfinite.h>
+#include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <cmath>
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/exact_division.h"
 #include "adascale/quant/forms/form.h"
 
 namespace adascale {
@@ -33,6 +35,15 @@ Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& gri
   const at::Tensor lowest = min.clamp_max(0);
   const double narrowest = smallest_scale(grid.scale_dtype) * static_cast<double>(grid.steps());
   return {lowest, max.clamp_min(0).maximum(lowest + narrowest)};
+}
+
+at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid) {
+  const double floor = smallest_scale(grid.scale_dtype);
+  const at::Tensor upright =
+      divide_exactly(max, grid.qmax()).maximum(divide_exactly(min, grid.qmin())).clamp_min(floor);
+  const at::Tensor reversed =
+      divide_exactly(min, -grid.qmax()).maximum(divide_exactly(max, -grid.qmin())).clamp_min(floor);
+  return at::where(reversed < upright, -reversed, upright);
 }
 
 // Below 2^-60 a value is no signal; above it, 1/scale and scale^2 are still normal fp32 numbers. fp16 ends at

@@ -30,6 +30,10 @@ Affine storable_affine(const Range& range, const Grid& grid);
 /// symmetric; it always contains zero and is never empty.
 Range range_around(const at::Tensor& min, const at::Tensor& max, const Grid& grid);
 
+/// Of a symmetric grid: the step, of whichever sign, that reaches min <= 0 <= max from zero with the codes there
+/// are. There is one more below, so that a step is shorter in the direction of the larger end.
+at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid);
+
 /// The floor of scales stored in that dtype.
 double smallest_scale(c10::ScalarType stored);
 /// Floats as the grid stores them, floored away from 0 on their own side; the dtype stays.

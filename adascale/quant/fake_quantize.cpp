@@ -33,7 +33,7 @@ at::Tensor clamp_to_grid(const at::Tensor& rounded, const at::Tensor& offset, co
   return at::minimum_out(c, c, offset + grid.steps());
 }
 
-// -0.0 + 0 = +0.0: a code has one zero, so that dequantized codes give the same bits.
+// -0.0 + 0 = +0.0: there is one code 0, so that dequantized codes give the same bits.
 at::Tensor scaled(at::Tensor c, const at::Tensor& scale) {
   return c.add_(0).mul_(scale);
 }

@@ -18,6 +18,9 @@ const GridForm* plain_form();
 struct Grid {
   int bits = 8;
   bool symmetric = true;
+  /// Of symmetric integers: a scale may be negative, so that the end of the weights with the larger value takes
+  /// the code -2^(b-1), of which there is no positive one.
+  bool signed_scale = false;
   int64_t channel_axis = -1;                             ///< -1: one scale for the whole tensor
   int64_t group_axis = -1;                               ///< the axis cut in groups; needs a channel axis
   int64_t group_size = 0;                                ///< 0: no groups
@@ -61,8 +64,8 @@ at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
 /// [out,groups,1,..], else [].
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);
 
-/// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max; reversed where symmetric
-/// superblocks have a negative scale.
+/// Range of a quantizer: fp32 tensors of shape Q, min <= 0 <= max; reversed where a symmetric grid has a negative
+/// scale.
 struct Range {
   at::Tensor min, max;
 };

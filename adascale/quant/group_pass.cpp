@@ -60,7 +60,7 @@ GroupPass::GroupPass(const AdaScaleState& state, const StepRule& rule, c10::Scal
       w_(loadable(state.w, stored_type(state.w))),
       min_(state.start.min.detach().contiguous()),
       max_(state.start.max.detach().contiguous()),
-      start_scale_(scale_of({min_, max_}, state.grid).contiguous()),
+      start_scale_(scale_of({min_, max_}, state.grid).abs().contiguous()),
       scale_(at::empty_like(min_)),
       offset_(at::empty_like(min_)),
       shrink_(at::empty_like(min_)),

@@ -59,7 +59,7 @@ struct WeightPass::Rows {
     view.write_to(weight);
     view.quantize();
     weight.requires_grad_();
-    start_scale = scale_of({view.min, view.max}, state.grid).contiguous();
+    start_scale = scale_of({view.min, view.max}, state.grid).abs().contiguous();
     view.rows.start_scale = data_of(start_scale);
     if (view.rows.one_scale) view.rows.next = next_affine.pointers();
     if (state.s4.defined()) s4.value = data_of(state.s4);

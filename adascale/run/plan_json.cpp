@@ -23,6 +23,7 @@ json grid_json(const Grid& grid) {
   return {{"form", grid.form->name()},
           {"bits", grid.bits},
           {"symmetric", grid.symmetric},
+          {"signed_scale", grid.signed_scale},
           {"channel_axis", grid.channel_axis},
           {"stack_axes", grid.stack_axes},
           {"group_axis", grid.group_axis},

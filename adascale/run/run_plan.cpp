@@ -66,6 +66,23 @@ QuantizeRequest settled(QuantizeRequest request, const OpenedModel& model) {
   return request;
 }
 
+/// Whether scales may be negative, for a request that leaves it open: not where one of the files has none, nor in the
+/// recipe that follows AIMET.
+void settle_scale_sign(const std::vector<ChosenFormat>& formats, QuantizeRequest& request) {
+  std::vector<std::string> positive;
+  for (const ChosenFormat& chosen : formats)
+    if (!chosen.format->holds_signed_scales) positive.push_back(chosen.format->name);
+  const Recipe& recipe = recipe_named(request.training.recipe);
+  std::string& sign = request.sim.scale_sign;
+  ADA_CHECK(sign != kAnySign || recipe.takes_signed_scales,
+            "{}: the scales of the recipe {} are positive; leave it out, or choose another recipe",
+            option("scale_sign", kAnySign), recipe.name);
+  ADA_CHECK(sign != kAnySign || positive.empty(),
+            "{}: {} have positive scales alone; leave it out, or write other formats",
+            option("scale_sign", kAnySign), fmt::join(positive, ", "));
+  if (sign == kAutoSign) sign = positive.empty() && recipe.takes_signed_scales ? kAnySign : kPositive;
+}
+
 /// Before a large model opens. The training itself looks again.
 void check_no_unfinished(const QuantizeRequest& request) {
   AdaScaleOptions training = request.training;
@@ -191,6 +208,7 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
   const WatchPasses watch(as_stages(asked.training.progress, /*passing=*/true));
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
+  settle_scale_sign(formats, asked);
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
   if (present_team()->leads()) check_writable(asked.output_dir);
   check_no_unfinished(asked);

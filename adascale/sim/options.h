@@ -26,6 +26,9 @@ enum class QuantScheme {
 std::string to_string(QuantScheme scheme);
 QuantScheme quant_scheme_from(const std::string& name, const std::string& spelled = "quant_scheme");
 
+/// Values of SimOptions::scale_sign.
+inline constexpr const char *kAutoSign = "auto", *kPositive = "positive", *kAnySign = "any";
+
 /// The number of bits that means "left in full precision".
 inline constexpr int64_t kOffBits = 32;
 
@@ -62,6 +65,9 @@ struct SimOptions {
   /// LPBQ's: param_bw and the bits of its integer group scales; 0: plain scales.
   int64_t decompressed_bw = 0;
   bool symmetric = true;
+  /// Of symmetric integers: kAnySign: a scale may be negative (Grid::signed_scale). kAutoSign: positive ones here; a run
+  /// takes any sign where its files hold it.
+  std::string scale_sign = kAutoSign;
   std::string config_file;  ///< JSON in AIMET's quantsim config format; empty: the built-in default
   LayerConfig layer_config;
   FitGrid fit_grid;  ///< of the files to write (formats/format.h, fit_grids); empty: grids as asked for
@@ -91,6 +97,11 @@ void visit_sim_options(Visitor&& visit, Options& options) {
         "times one float per channel (8 for QNN); 0: a float itself",
         OptionRule{.min = 0, .max = 16});
   visit("symmetric", options.symmetric, "weight grid around zero", OptionRule{});
+  visit("scale_sign", options.scale_sign,
+        "of symmetric integers; any: a scale may be negative, so that the weights' larger end gets the extra "
+        "code; "
+        "auto: any where a run's files hold it, else positive",
+        OptionRule{.choices = {kAutoSign, kPositive, kAnySign}});
   visit("fold_batch_norms", options.fold_batch_norms,
         "make batch norms part of the convolutions and linears they follow, as deployed models run",
         OptionRule{});

@@ -75,7 +75,7 @@ void check_fixed(const std::string& name, const Decision& decision) {
             name, option("decompressed_bw"), decision.decompressed_bw, decision.grid, option("grid", "int"));
 }
 
-Grid grid_of(const Layer& layer, const Decision& decision) {
+Grid grid_of(const Layer& layer, const Decision& decision, bool any_sign) {
   const GridForm* form = grid_form_named(decision.grid);
   const auto fixed = form->fixed();
   Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric || fixed, .form = form};
@@ -97,6 +97,7 @@ Grid grid_of(const Layer& layer, const Decision& decision) {
     grid.form = lpbq_form();
     grid.block_scale_bits = static_cast<int>(decision.decompressed_bw - decision.bits);
   }
+  grid.signed_scale = any_sign && grid.symmetric && grid.is_plain();
   return grid;
 }
 
@@ -169,7 +170,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     if (!has_quantizable_dtype(layer, weight, objections)) continue;
     objected(objections, [&] {
       check_fixed(layer.name, decision);
-      const Grid asked = grid_of(layer, decision);
+      const Grid asked = grid_of(layer, decision, options.scale_sign == kAnySign);
       const FittedGrid fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());
       placement.quantized.push_back({.layer = layer,

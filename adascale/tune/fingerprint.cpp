@@ -54,9 +54,10 @@ void add(Digest& digest, const QuantizedWeight& weight) {
   for (const std::string& name : weight.layer.parameters) digest.add(name);
   digest.add(grid.form->name());
   for (const int64_t number :
-       {static_cast<int64_t>(grid.bits), static_cast<int64_t>(grid.symmetric), grid.channel_axis,
-        grid.group_axis, grid.group_size, static_cast<int64_t>(grid.scale_dtype),
-        int64_t{grid.block_scale_bits}, grid.superblock_size, static_cast<int64_t>(weight.may_train)})
+       {static_cast<int64_t>(grid.bits), static_cast<int64_t>(grid.symmetric),
+        static_cast<int64_t>(grid.signed_scale), grid.channel_axis, grid.group_axis, grid.group_size,
+        static_cast<int64_t>(grid.scale_dtype), int64_t{grid.block_scale_bits}, grid.superblock_size,
+        static_cast<int64_t>(weight.may_train)})
     digest.add(number);
   for (const int64_t axis : grid.stack_axes) digest.add(axis);
   digest.add(weight.range.min);

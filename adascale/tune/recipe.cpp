@@ -23,6 +23,7 @@ const std::vector<Recipe>& recipes() {
        .scale_rate = 1e-3,
        .rounding_rate = 5e-4,
        .fp_input_share = 0.5,
+       .takes_signed_scales = false,
        .iterations = 1500},
       {.name = "clip",
        .description = "the weighted clip search alone, nothing trained",

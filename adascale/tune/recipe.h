@@ -33,7 +33,8 @@ struct Recipe {
   double rounding_rate = 0;  ///< of s2, s3, s4
   /// Probability that an element of the input comes from the FP model, redrawn each iteration.
   double fp_input_share = 0;
-  bool takes_bfloat16 = false;  ///< precision auto may run the layers' matmuls in bf16
+  bool takes_signed_scales = true;  ///< where the files hold them
+  bool takes_bfloat16 = false;      ///< precision auto may run the layers' matmuls in bf16
   /// Trains a block anew with shorter steps if the recipe's own end worse than they began.
   bool shortens_steps = false;
   int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command

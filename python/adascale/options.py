@@ -36,6 +36,7 @@ class SimKeywords(TypedDict, total=False):
     group_size: int
     decompressed_bw: int
     symmetric: bool
+    scale_sign: str
     fold_batch_norms: bool
     device: torch.device | str
     config: str

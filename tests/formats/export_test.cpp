@@ -225,6 +225,21 @@ TEST(Export, RefusesAnEmptyPrefixAndNoFormat) {
   EXPECT_TRUE(folder.is_empty());
 }
 
+TEST(Export, NegativeScalesAreRefusedWhereAFileHasNone) {
+  SimOptions options = w4a16();
+  options.scale_sign = kAnySign;
+  const QuantizationSimModel sim = calibrated_sim("tied", options);
+  const Folder folder;
+  EXPECT_EQ(error_of([&] {
+              export_model(sim, folder.path(), "model", {"pt2", "encodings"});
+            }),
+            "export to encodings: a scale may be negative in this simulation, which these formats do not "
+            "hold; make "
+            "it with scale_sign = \"positive\"");
+  EXPECT_TRUE(folder.is_empty());
+  export_model(sim, folder.path(), "model", {"pt2", "safetensors"});
+}
+
 TEST(Export, WeightsAloneNeedNoCalibration) {
   const Folder folder;
   const QuantizationSimModel sim(load_program(model_file("seed")), w4a16());

@@ -43,6 +43,7 @@ class Row:
     description = "what C++ tells"
     files = ["PREFIX.txt"]
     targets: list[str] = []
+    holds_signed_scales = False
     holds_activations = True
     recorder = Recorder()
 

@@ -26,6 +26,7 @@ class Vandal:
     description = "damages"
     files = ["PREFIX.vandal"]
     targets: list[str] = []
+    holds_signed_scales = True
     holds_activations = False
     damage: Damage
     file: str

@@ -250,7 +250,7 @@ TEST(AdaScaleQuantizer, ACodeStepMovesAWeightByAboutOneCode) {
     EXPECT_LE(steps[0].max().item<double>(), 10);
     // dW'/ds2 = -W': the weight moves by |W| step = scale, where the step is not capped.
     const at::Tensor moved = steps[0] * split_groups(w.to(steps[0].scalar_type()), c.grid()).abs();
-    const at::Tensor share = moved / scale_of(range, c.grid());
+    const at::Tensor share = moved / scale_of(range, c.grid()).abs();
     EXPECT_LE(share.max().item<double>(), 1 + 1e-5);
     EXPECT_NEAR(share.where(steps[0].lt(9.99), at::ones({}, share.options())).min().item<double>(), 1, 1e-5);
   }

@@ -113,6 +113,9 @@ std::vector<Case> cases() {
             if (group > 0) grid.group_axis = 1, grid.group_size = group;
             all.push_back({{7, 48}, grid, weight, output});
           }
+  for (const auto scale : {Float, Half, BFloat16})
+    all.push_back(
+        {{7, 48}, {.bits = 3, .signed_scale = true, .channel_axis = 0, .scale_dtype = scale}, Float, Float});
   for (const int64_t cols : {1, 3, 17, 130, 256})
     all.push_back({{5, cols}, {.bits = 3, .symmetric = false, .channel_axis = 0}, Float, Float});
   return all;

@@ -43,9 +43,10 @@ struct QuantCase {
   Sharing sharing;
   c10::ScalarType dtype, scale_dtype;
   bool is_conv;
+  bool signed_scale = false;
 
   Grid grid() const {
-    Grid grid{.bits = bits, .symmetric = symmetric, .scale_dtype = scale_dtype};
+    Grid grid{.bits = bits, .symmetric = symmetric, .signed_scale = signed_scale, .scale_dtype = scale_dtype};
     if (sharing != Sharing::kTensor) grid.channel_axis = 0;
     if (sharing == Sharing::kLpbq) grid.form = lpbq_form(), grid.block_scale_bits = 4;
     if (sharing == Sharing::kGroup || sharing == Sharing::kLpbq) {
@@ -78,6 +79,10 @@ inline std::vector<QuantCase> quant_cases() {
   for (const int bits : {2, 3, 4, 8})
     for (const auto scale_dtype : {Float, BFloat16, Half})
       cases.push_back({bits, true, Sharing::kLpbq, Float, scale_dtype, bits % 2 == 0});
+  for (const int bits : {2, 3, 4, 8})
+    for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup})
+      for (const auto& [dtype, scale_dtype] : {std::pair{Float, Float}, {BFloat16, Half}, {Float, BFloat16}})
+        cases.push_back({bits, true, sharing, dtype, scale_dtype, bits % 2 == 0, /*signed_scale=*/true});
   return cases;
 }
 

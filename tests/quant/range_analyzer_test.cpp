@@ -70,7 +70,8 @@ TEST_P(Scheme, WeightRangesAreOfShapeQ) {
     const Range range = range_scheme(GetParam()).weight_range(w, c.grid());
     EXPECT_EQ(range.min.sizes(), scale_sizes(w.sizes(), c.grid())) << c.name();
     EXPECT_EQ(range.max.sizes(), range.min.sizes()) << c.name();
-    EXPECT_LE(range.min.max().item<double>(), 0) << c.name();
+    EXPECT_TRUE((range.min * range.max <= 0).all().item<bool>()) << c.name();
+    if (!c.signed_scale) EXPECT_LE(range.min.max().item<double>(), 0) << c.name();
   }
 }
 
@@ -152,6 +153,29 @@ TEST(MinMax, IsTheFormula) {
   const Range asymmetric = min_max_range(w, Grid{.bits = 4, .symmetric = false});
   EXPECT_EQ(asymmetric.min.item<float>(), -16);
   EXPECT_EQ(asymmetric.max.item<float>(), 4);
+}
+
+TEST(SignedScale, GivesTheLargerEndTheExtraCode) {
+  const at::Tensor w = at::tensor({-1.0f, 0.5f, 2.0f, -16.0f, 3.0f, 4.0f}).view({2, 3});
+  const Grid grid{.bits = 4, .signed_scale = true, .channel_axis = 0};
+  const Range range = min_max_range(w, grid);
+  EXPECT_FLOAT_EQ(range.min[0][0].item<float>(), 2);  // delta -2/8
+  EXPECT_FLOAT_EQ(range.max[0][0].item<float>(), -1.75);
+  EXPECT_FLOAT_EQ(range.min[1][0].item<float>(), -16);  // delta 16/8
+  EXPECT_EQ(to_string(grid), "int4 symmetric, signed scales, per channel");
+}
+
+TEST(SignedScale, AWeightAndItsMirrorImageAreQuantizedAlike) {
+  const at::Tensor w = random_weight({10, 24}), mirrored = -w;
+  for (const int bits : {2, 3, 4}) {
+    const Grid grid{.bits = bits, .signed_scale = true, .channel_axis = 0};
+    const at::Tensor one = squared_error(w, weighted_sqnr_range(w, grid, at::ones({})), grid),
+                     other = squared_error(mirrored, weighted_sqnr_range(mirrored, grid, at::ones({})), grid);
+    EXPECT_TRUE(one.allclose(other, 1e-5)) << bits;
+    const Grid positive{.bits = bits, .channel_axis = 0};
+    const at::Tensor plain = squared_error(w, weighted_sqnr_range(w, positive, at::ones({})), positive);
+    EXPECT_LT(one.sum().item<double>(), (bits == 2 ? 0.9 : 0.99) * plain.sum().item<double>()) << bits;
+  }
 }
 
 TEST(Sqnr, IsNeverWorseThanMinMaxOnWeights) {

@@ -62,6 +62,8 @@ TEST_F(RunPlanTest, TheHashFollowsEveryDecision) {
       [](QuantizeRequest& r) { r.sim.group_size = 8, r.sim.decompressed_bw = 8; },
       [](QuantizeRequest& r) { r.sim.group_size = 8, r.sim.decompressed_bw = 7; },
       [](QuantizeRequest& r) { r.sim.symmetric = false; },
+      [](QuantizeRequest& r) { r.formats = {"pt2"}, r.sim.scale_sign = "positive"; },
+      [](QuantizeRequest& r) { r.formats = {"pt2"}; },
       [](QuantizeRequest& r) { r.sim.default_output_bw = 8; },
       [](QuantizeRequest& r) {
         r.sim.layer_config = {{"blocks.0.*", {.trained = false}}};
@@ -101,6 +103,32 @@ TEST_F(RunPlanTest, TheHashLeavesOutPathsAndLimits) {
     change(changed);
     EXPECT_EQ(hash_of(plan_run(changed, kDoors)), hash);
   }
+}
+
+TEST_F(RunPlanTest, ScalesMayBeNegativeWhereEveryFileHoldsThem) {
+  const auto grid_of = [&](
+                           std::vector<std::string> formats, const Change& change = [](QuantizeRequest&) {}) {
+    QuantizeRequest asked = request();
+    asked.formats = std::move(formats);
+    change(asked);
+    return plan_run(asked, kDoors).parts.front().sim.weights().front().grid;
+  };
+  const Change aimet = [](QuantizeRequest& r) { r.training.recipe = "aimet"; };
+  const Change any = [](QuantizeRequest& r) { r.sim.scale_sign = "any"; };
+  EXPECT_TRUE(grid_of({"safetensors", "pt2"}).signed_scale);
+  EXPECT_FALSE(grid_of({"safetensors", "encodings"}).signed_scale);
+  EXPECT_FALSE(grid_of({"safetensors"}, aimet).signed_scale);
+  EXPECT_FALSE(
+      grid_of({"safetensors"}, [](QuantizeRequest& r) { r.sim.scale_sign = "positive"; }).signed_scale);
+  EXPECT_FALSE(grid_of({"safetensors"}, [](QuantizeRequest& r) { r.sim.symmetric = false; }).signed_scale);
+  EXPECT_EQ(
+      error_of([&] {
+        grid_of({"safetensors", "encodings"}, any);
+      }),
+      "scale_sign = \"any\": encodings have positive scales alone; leave it out, or write other formats");
+  EXPECT_EQ(error_of([&] { grid_of({"safetensors"}, [&](QuantizeRequest& r) { aimet(r), any(r); }); }),
+            "scale_sign = \"any\": the scales of the recipe aimet are positive; leave it out, or choose "
+            "another recipe");
 }
 
 /// Of `blocks`, whose layers are Linear: 20 samples in 3 batches, 2 iterations.

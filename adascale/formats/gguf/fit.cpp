@@ -59,6 +59,7 @@ FittedGrid fit_gguf(const std::string& target, const Layer& layer, const at::Ten
               layer.name, option("group_size"), asked.group_size, type.name);
     grid.group_size = asked.group_size;
   }
+  grid.signed_scale = asked.signed_scale && grid.symmetric && grid.is_plain();
   return {grid, describe(target, wanted, type, asked, grid, row)};
 }
 

@@ -58,6 +58,7 @@ const GgufGrid* gguf_type_of(const Grid& grid) {
     // Blocks may repeat a scale.
     const bool repeats = !type.has_superblocks() && grid.group_size > 0 && grid.group_size % 32 == 0;
     if (repeats) of_type.group_size = grid.group_size;
+    of_type.signed_scale = grid.signed_scale && of_type.symmetric && of_type.is_plain();
     if (of_type == grid) return &type;
   }
   return nullptr;

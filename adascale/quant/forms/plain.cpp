@@ -1,6 +1,7 @@
 #include <ATen/TensorOperators.h>
 
 #include "adascale/core/spelling.h"
+#include "adascale/quant/affine.h"
 #include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
 #include "adascale/quant/forms/form.h"
@@ -19,7 +20,8 @@ class PlainForm final : public GridForm {
   bool is_asked_by_name() const override { return true; }
 
   std::string describe(const Grid& grid) const override {
-    const std::string kind = fmt::format("int{} {}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric");
+    const std::string kind = fmt::format("int{} {}{}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric",
+                                         grid.signed_scale ? ", signed scales," : "");
     if (grid.per_group()) return fmt::format("{} per group of {}", kind, grid.group_size);
     return kind + (grid.per_channel() ? " per channel" : " per tensor");
   }
@@ -31,6 +33,18 @@ class PlainForm final : public GridForm {
     const at::Tensor position = min / affine.scale;
     affine.offset = straight_through(position, offset_from(position.detach(), grid));
     return affine;
+  }
+
+  at::Tensor symmetric_scale(const at::Tensor& min, const at::Tensor& max, const Grid& grid) const override {
+    return grid.signed_scale ? shorter_step(min, max, grid) : GridForm::symmetric_scale(min, max, grid);
+  }
+
+  Range search(const Range& widest, const Grid& grid, const RangeSearch& weight) const override {
+    const RangeError error = weight.error_on(grid);
+    const Range found = search_range(widest, grid, error);
+    if (!grid.signed_scale) return found;
+    const Range mirrored = search_range({-widest.min, -widest.max}, grid, error);
+    return better_by(mirrored, found, error, [](const at::Tensor& errors) { return errors; });
   }
 
   bool is_trained_by_rows() const override { return true; }

@@ -7,6 +7,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/affine.h"
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/exact_division.h"
 #include "adascale/quant/fake_quantize.h"
@@ -67,17 +68,6 @@ SuperblockParts minimum_parts(const at::Tensor& minimum, const Grid& grid) {
 
 at::Tensor product(const SuperblockParts& parts, const Grid& grid) {
   return parts.integers * repeated(parts.floats, grid);
-}
-
-/// The step, of whichever sign, that reaches min and max from zero with the codes there are: there is one
-/// more below.
-at::Tensor shorter_step(const at::Tensor& min, const at::Tensor& max, const Grid& grid) {
-  const double floor = smallest_scale(grid.scale_dtype);
-  const at::Tensor upright =
-      divide_exactly(max, grid.qmax()).maximum(divide_exactly(min, grid.qmin())).clamp_min(floor);
-  const at::Tensor reversed =
-      divide_exactly(min, -grid.qmax()).maximum(divide_exactly(max, -grid.qmin())).clamp_min(floor);
-  return at::where(reversed < upright, -reversed, upright);
 }
 
 class SuperblockForm final : public GridForm {

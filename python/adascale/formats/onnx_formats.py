@@ -35,6 +35,7 @@ class _OnnxFormat:
     files = ["PREFIX.onnx"]
     targets: list[str] = []
     holds_activations = False
+    holds_signed_scales = False
     replaces_weights = True  # by codes
 
     def prepare(self, model: QuantizedModel) -> Prepared:

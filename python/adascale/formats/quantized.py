@@ -100,6 +100,7 @@ class Format(Protocol):
     files: list[str]  # for ``adascale list formats``
     targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
     holds_activations: bool  # it needs compute_encodings where there are activation quantizers
+    holds_signed_scales: bool  # it, and what reads it, takes negative scales of symmetric grids
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Looks at the model before any training. Writes nothing."""
