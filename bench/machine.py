@@ -25,11 +25,11 @@ def describe_machine() -> dict[str, object]:
     }
 
 
-def describe_commit(folder: Path) -> str:
-    """The commit's short name, with a + when the tree has changes."""
+def describe_commit(folder: Path, *paths: str) -> str:
+    """The commit's short name, with a + when the tree has changes, in these paths if any are given."""
 
     def git(*args: str) -> str:
         done = subprocess.run(["git", "-C", folder, *args], capture_output=True, text=True, check=False)
         return done.stdout.strip()
 
-    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain") else "")
+    return git("rev-parse", "--short", "HEAD") + ("+" if git("status", "--porcelain", "--", *paths) else "")

@@ -1,0 +1,34 @@
+"""A weight-only run of adascale: the variant is the recipe."""
+
+from __future__ import annotations
+
+from task import Method, decoder_linears
+from transformers import AutoModelForCausalLM
+
+import adascale
+
+
+def main() -> None:
+    method = Method(["adascale", "transformers"])
+    task = method.task
+    model = AutoModelForCausalLM.from_pretrained(task.model)
+    model.config.use_cache = False
+    batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
+    budget = {"num_iterations": task.iterations} if task.iterations else {}
+    with method.timed():
+        sim = adascale.QuantizationSimModel(
+            model,
+            batches[0],
+            in_place=True,
+            default_param_bw=task.bits,
+            default_output_bw=32,
+            group_size=task.group_size,
+            symmetric=task.symmetric,
+            layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
+        )
+        adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
+    method.give({f"{path}.weight": layer.weight for path, layer in decoder_linears(model).items()})
+
+
+if __name__ == "__main__":
+    main()

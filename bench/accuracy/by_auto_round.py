@@ -1,0 +1,49 @@
+"""A run of AutoRound. Variants: "default", as it comes; "alg_ext", with its extension of the algorithm."""
+
+from __future__ import annotations
+
+import torch
+from auto_round import AutoRound
+from task import Method, decoder_linears
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def exported(layer: torch.nn.Linear, group_size: int) -> torch.Tensor:
+    """The weight as an exported model has it: codes times scales of fp16. Tuning leaves the same in it,
+    rounded to the bf16 that it computes in."""
+    groups = layer.weight.detach().float().unflatten(1, (-1, group_size or layer.in_features))
+    scales = layer.scale.float()[..., None]
+    return ((groups / scales).round() * scales).flatten(1)
+
+
+def main() -> None:
+    method = Method(["auto-round", "transformers"])
+    task = method.task
+    if task.variant not in ("default", "alg_ext"):
+        raise SystemExit(f"auto_round has no variant {task.variant}")
+    model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
+    rows = task.input_ids()
+    with method.timed():
+        rounder = AutoRound(
+            model,
+            tokenizer,
+            bits=task.bits,
+            group_size=task.group_size or -1,
+            sym=task.symmetric,
+            dataset=list(rows.split(task.samples)),
+            nsamples=len(rows),
+            seqlen=rows.shape[1],  # shorter rows would be left out
+            batch_size=task.samples,
+            iters=task.iterations,
+            seed=task.seed,
+            enable_alg_ext=task.variant == "alg_ext",
+        )
+        model, _ = rounder.quantize()
+        layers = decoder_linears(model)
+        weights = {f"{path}.weight": exported(layer, task.group_size) for path, layer in layers.items()}
+    method.give(weights)
+
+
+if __name__ == "__main__":
+    main()

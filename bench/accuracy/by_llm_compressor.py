@@ -1,0 +1,39 @@
+"""A run of llm-compressor's GPTQ, in fp32. Variant "actorder_weight": columns are quantized in the order of
+their activations and stay where they are."""
+
+from __future__ import annotations
+
+import torch
+from llmcompressor import oneshot
+from llmcompressor.modifiers.gptq import GPTQModifier
+from task import Method, Task, decoder_linears
+from torch.utils.data import DataLoader
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def recipe_of(task: Task) -> GPTQModifier:
+    grid = {
+        "num_bits": task.bits,
+        "symmetric": task.symmetric,
+        "strategy": "group" if task.group_size else "channel",
+        "group_size": task.group_size or None,
+    }
+    layers = {"targets": ["Linear"], "weights": grid}
+    return GPTQModifier(config_groups={"layers": layers}, ignore=["lm_head"], actorder="weight")
+
+
+def main() -> None:
+    method = Method(["llmcompressor", "compressed-tensors", "transformers"])
+    task = method.task
+    if task.variant != "actorder_weight":
+        raise SystemExit(f"llm_compressor has no variant {task.variant}")
+    model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
+    batches = DataLoader([{"input_ids": row} for row in task.input_ids()], batch_size=task.samples)
+    with method.timed():
+        oneshot(model=model, processor=tokenizer, dataset=batches, recipe=recipe_of(task))
+    method.give({f"{path}.weight": layer.weight for path, layer in decoder_linears(model).items()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""The cells of the accuracy table: a model on a grid, by a method with its settings."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Grid:
+    bits: int
+    group_size: int = 0  # 0: a scale for each output channel
+    symmetric: bool = True
+
+    def name(self) -> str:
+        scales = f"groups of {self.group_size}" if self.group_size else "per channel"
+        return f"W{self.bits} {scales}" + ("" if self.symmetric else ", asymmetric")
+
+    def key(self) -> str:
+        scales = f"g{self.group_size}" if self.group_size else "pc"
+        return f"w{self.bits}_{scales}" + ("" if self.symmetric else "_asym")
+
+
+@dataclass(frozen=True)
+class Cell:
+    grid: Grid
+    method: str
+    variant: str
+    iterations: int = 0  # of a block; 0: the method has none
+    samples: int = 1  # rows in a batch
+    rows: int = 64  # for calibration, of 256 tokens
+    model: str = "smollm2"
+    seed: int = 0
+
+    def key(self) -> str:
+        budget = f"{self.iterations}x{self.samples}of{self.rows}" if self.iterations else f"{self.rows}"
+        seed = f"-seed{self.seed}" if self.seed else ""
+        return f"{self.model}-{self.grid.key()}-{self.method}-{self.variant}-{budget}{seed}"
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+W4, W3 = Grid(4), Grid(3)
+W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
+
+
+def _cells_of(grid: Grid) -> list[Cell]:
+    cells = [
+        Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "fast", 200),
+        Cell(grid, "adascale", "fast", 200, samples=4),
+        Cell(grid, "llm_compressor", "actorder_weight", samples=4),
+        Cell(grid, "auto_round", "default", 200, samples=4),
+    ]
+    if grid.symmetric:
+        # Asymmetric grids of integers are AutoRound's own, and none of AIMET's.
+        cells.append(Cell(grid, "auto_round", "alg_ext", 200, samples=4))
+        if not grid.group_size:
+            cells.append(Cell(grid, "aimet", "adascale", 200))
+    return cells
+
+
+CORE = [cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)]
+QUICK = [
+    Cell(W3, "adascale", "fast", 4, rows=4),
+    Cell(W3, "llm_compressor", "actorder_weight", rows=4),
+    Cell(W3, "auto_round", "default", 4, rows=4),
+]
+# One block for 20 iterations: how fast a machine is, in what every peer's user knows.
+REFERENCE = Cell(W4, "auto_round", "default", 20, samples=4, rows=8, model="one_block")

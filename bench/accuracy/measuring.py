@@ -1,0 +1,75 @@
+"""Measures a cell: its method quantizes in a process of its own, another one judges the weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import text
+from cells import REFERENCE, Cell
+from environments import python_of
+from folders import WORK, folder_of
+from safetensors.torch import save_file
+
+HERE = Path(__file__).parent
+Rows = dict[str, Any]  # token ids by text
+
+
+def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        cost = quantize(cell, rows, Path(folder))
+        return {**cost, "scores": judge(cell, rows, Path(folder))}
+
+
+def measure_reference(rows: Rows) -> float:
+    """CPU seconds of the cell that each machine runs first."""
+    with tempfile.TemporaryDirectory(dir=WORK) as folder:
+        return float(quantize(REFERENCE, rows, Path(folder))["cpu_s"])
+
+
+def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
+    """Leaves weights.safetensors in ``out``; costs and versions."""
+    calibration, there = out / "rows.safetensors", len(rows["calibration"])
+    assert there >= cell.rows, f"{cell.key()} asks for {cell.rows} rows, and there are {there}"
+    save_file({"input_ids": rows["calibration"][: cell.rows].contiguous()}, calibration)
+    task = {
+        "model": str(folder_of(cell.model)),
+        "rows": str(calibration),
+        "out": str(out),
+        "bits": cell.grid.bits,
+        "group_size": cell.grid.group_size,
+        "symmetric": cell.grid.symmetric,
+        **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "seed")},
+    }
+    _run(python_of(cell.method), HERE / f"by_{cell.method}.py", json.dumps(task))
+    return json.loads((out / "cost.json").read_text())
+
+
+def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
+    weights, held_out = out / "weights.safetensors", out / "held_out.safetensors"
+    save_file({name: rows[name] for name in text.HELD_OUT}, held_out)
+    said = _run(sys.executable, HERE / "judge.py", folder_of(cell.model), weights, held_out)
+    return json.loads(said.strip().splitlines()[-1])
+
+
+def _run(python: str | Path, *arguments: str | Path) -> str:
+    """What the script printed; its last line of errors if it failed. All errors are in log.txt."""
+    log = WORK / "log.txt"
+    with log.open("a") as errors:
+        print(f"== {arguments[0]}", file=errors, flush=True)
+        done = subprocess.run(
+            [python, "-W", "ignore", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    if done.returncode != 0:
+        last = log.read_text().strip().splitlines()[-1]
+        raise RuntimeError(f"exit status {done.returncode}: {last[:300]} ({log} has all)")
+    return done.stdout

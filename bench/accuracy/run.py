@@ -1,0 +1,99 @@
+"""Measures the accuracy table and keeps each cell in cells/; those that are there are not measured again.
+
+Started by scripts/bench --accuracy, which builds and fetches what this needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import text
+from cells import CORE, QUICK, Cell
+from environments import versions_of
+from folders import ROOT, WORK, folder_of
+from measuring import Rows, measure, measure_reference
+from table import update_docs
+
+sys.path.append(str(ROOT / "bench"))
+from machine import describe_commit, describe_machine
+
+CELLS = Path(__file__).with_name("cells")
+
+
+def make_rows() -> Rows:
+    from transformers import AutoTokenizer
+
+    return text.rows_of(AutoTokenizer.from_pretrained(folder_of("smollm2")))
+
+
+def digest(rows: Rows) -> str:
+    found = hashlib.sha256()
+    for name in sorted(rows):
+        found.update(rows[name].numpy().tobytes())
+    return found.hexdigest()[:16]
+
+
+def stamp_of(cell: Cell, data: str) -> dict[str, object]:
+    return {"cell": cell.as_json(), "data": data, "requirements": versions_of(cell.method)}
+
+
+def is_measured(cell: Cell, data: str) -> bool:
+    path = CELLS / f"{cell.key()}.json"
+    return path.exists() and json.loads(path.read_text())["stamp"] == stamp_of(cell, data)
+
+
+def measure_all(cells: list[Cell], rows: Rows, data: str, keep: bool) -> int:
+    """The exit status. A cell that fails does not cost the others."""
+    learner = ("adascale", "python", "bench/accuracy/by_adascale.py")
+    machine, commit = describe_machine()["cpu"], describe_commit(ROOT, *learner)
+    reference = measure_reference(rows)
+    print(f"the reference cell takes {reference:.1f} CPU s", flush=True)
+    more = {"commit": commit, "machine": machine, "reference_cpu_s": reference}
+    failed = 0
+    for cell in cells:
+        try:
+            found = measure(cell, rows)
+        except RuntimeError as error:  # boundary
+            print(f"{cell.key()}: {error}", file=sys.stderr, flush=True)
+            failed += 1
+            continue
+        shown = ", ".join(f"KL {name} {one['kl']:.3f}" for name, one in found["scores"].items())
+        print(f"{cell.key()}: {shown}, {found['cpu_s']:.0f} CPU s", flush=True)
+        if keep:
+            content = {"stamp": stamp_of(cell, data), **more, **found}
+            (CELLS / f"{cell.key()}.json").write_text(json.dumps(content, indent=1) + "\n")
+            update_docs(CELLS)
+    return 1 if failed else 0
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/bench --accuracy", description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="three small cells, kept nowhere: does all run?")
+    parser.add_argument("--only", nargs="+", metavar="GLOB", help="cells by their names; --list shows them")
+    parser.add_argument("--again", action="store_true", help="also those that are there")
+    parser.add_argument("--list", action="store_true", help="show the cells, and whether they are there")
+    parser.add_argument("--docs", action="store_true", help="only write docs/accuracy.md from the cells")
+    arguments = parser.parse_args()
+    if arguments.docs:
+        update_docs(CELLS)
+        return 0
+    WORK.mkdir(parents=True, exist_ok=True)
+    rows = make_rows()
+    data, globs = digest(rows), arguments.only or ["*"]
+    wanted = [cell for cell in CORE if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
+    if arguments.list:
+        print("\n".join(f"{'there' if is_measured(cell, data) else '-':6} {cell.key()}" for cell in wanted))
+        return 0
+    if arguments.quick:
+        return measure_all(QUICK, rows, data, keep=False)
+    missing = [cell for cell in wanted if arguments.again or not is_measured(cell, data)]
+    return measure_all(missing, rows, data, keep=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,67 @@
+"""docs/accuracy.md from the cells that were measured."""
+
+from __future__ import annotations
+
+import json
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from cells import CORE, Cell
+from folders import ROOT
+
+DOCS = ROOT / "docs" / "accuracy.md"
+BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
+COLUMNS = [
+    "method",
+    "iterations x samples",
+    "KL topics",
+    "KL licences",
+    "KL manual",
+    "perplexity, topics",
+    "CPU s",
+    "of the reference",
+    "MiB",
+    "commit",
+]
+
+
+def update_docs(cells: Path) -> None:
+    """Replaces what stands between the marks."""
+    found = {
+        cell: json.loads(path.read_text()) for cell in CORE if (path := cells / f"{cell.key()}.json").exists()
+    }
+    before, _, rest = DOCS.read_text().partition(BEGIN)
+    _, _, after = rest.partition(END)
+    DOCS.write_text(f"{before}{BEGIN}\n{_tables(found)}\n{END}{after}")
+
+
+def _tables(found: dict[Cell, Any]) -> str:
+    head = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
+    return "\n".join(
+        f"### {grid.name()}\n\n{head}" + "\n".join(_line(cell, found[cell]) for cell in cells) + "\n"
+        for grid, cells in groupby(found, key=lambda cell: cell.grid)
+    )
+
+
+def _line(cell: Cell, found: dict[str, Any]) -> str:
+    scores = found["scores"]
+    values = [
+        f"{cell.method} {_version(cell, found)} {cell.variant}",
+        f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
+        *(
+            f"{scores[name]['kl']:.3f} ± {scores[name]['kl_error']:.3f}"
+            for name in ("topics", "licences", "manual")
+        ),
+        f"{scores['topics']['perplexity']:.2f} ({scores['topics']['model_perplexity']:.2f})",
+        f"{found['cpu_s']:.0f}",
+        f"{found['cpu_s'] / found['reference_cpu_s']:.1f}",
+        f"{found['peak_mib']:.0f}",
+        found["commit"],
+    ]
+    return f"| {' | '.join(values)} |"
+
+
+def _version(cell: Cell, found: dict[str, Any]) -> str:
+    names = {"auto_round": "auto-round", "llm_compressor": "llmcompressor", "aimet": "aimet-torch"}
+    return found["versions"].get(names.get(cell.method, ""), "")

@@ -1,0 +1,84 @@
+"""What a method of the accuracy table gets and gives.
+
+Each method runs in an environment of its own, so that this imports nothing but torch and safetensors:
+
+    python bench/accuracy/by_NAME.py '{"model": ..., "rows": ..., ...}'
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file, save_file
+
+sys.path.append(str(Path(__file__).parent.parent))
+from measure import Cost, cost
+
+
+@dataclass(frozen=True)
+class Task:
+    model: str  # a transformers folder in fp32, with its tokenizer
+    rows: str  # .safetensors with input_ids [rows, tokens], int64
+    out: str  # a folder that exists
+    bits: int
+    group_size: int  # 0: a scale for each output channel
+    symmetric: bool
+    iterations: int  # of a block; 0: the method has none
+    samples: int  # rows in a batch
+    variant: str  # of the method
+    seed: int = 0
+
+    def input_ids(self) -> torch.Tensor:
+        return load_file(self.rows)["input_ids"]
+
+
+class Method:
+    """One run of a method. It measures what is done within ``timed()``: from a loaded model to weights."""
+
+    def __init__(self, packages: list[str]) -> None:
+        (text,) = sys.argv[1:]
+        self.task = Task(**json.loads(text))
+        self._versions = {name: version(name) for name in ["torch", *packages]}
+        self._cost: Cost | None = None
+
+    @contextmanager
+    def timed(self) -> Iterator[None]:
+        with cost() as measured:
+            yield
+        self._cost = measured
+
+    def give(self, weights: dict[str, torch.Tensor]) -> None:
+        """The quantized layers' new weights, on their grid, by the names of their parameters."""
+        assert self._cost is not None, "nothing was timed"
+        for name, values in weights.items():
+            check_grid(name, values, self.task)
+        out = Path(self.task.out)
+        save_file(
+            {name: values.detach().float().contiguous() for name, values in weights.items()},
+            out / "weights.safetensors",
+        )
+        (out / "cost.json").write_text(json.dumps({"versions": self._versions, **asdict(self._cost)}))
+
+
+def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:
+    """Raises unless each channel or group has at most 2**bits values, as weights on a grid have."""
+    groups = weight.detach().float().reshape(-1, task.group_size or weight.shape[1])
+    found = groups.sort(1).values.diff(dim=1).ne(0).sum(1).max().item() + 1
+    if found > 2**task.bits:
+        raise RuntimeError(f"{name}: {found} values in a group of {task.bits} bits")
+
+
+def decoder_linears(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+    """The layers that all methods quantize, by their paths: products of decoder layers, not the head."""
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if path.startswith("model.layers.") and isinstance(module, torch.nn.Linear)
+    }

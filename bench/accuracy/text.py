@@ -1,0 +1,97 @@
+"""The texts of the accuracy table, and their rows of tokens.
+
+    python bench/accuracy/text.py    # makes texts.json.xz anew, from Python and two packages of Debian
+
+Calibration: Python's help topics and its library reference. Held out: other help topics (text of the same
+kind), licences, and the beginning of Debian's policy manual (texts of two other kinds). No document is in two
+of the four. Help topics repeat each other, so a calibration row that shares 13 tokens in a row with any
+held-out row is left out. The texts are kept in the tree: they differ from one Python and Debian to the next.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import lzma
+import pydoc_data.topics
+import random
+import subprocess
+import tempfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+TEXTS = Path(__file__).with_name("texts.json.xz")
+HELD_OUT = ("topics", "licences", "manual")
+HELD_OUT_ROWS = 16  # of each text
+WINDOW = 13  # tokens
+LICENCES = ("Apache-2.0", "Artistic", "GFDL-1.3", "GPL-3", "MPL-2.0")
+CALIBRATION_CHARACTERS = 720_000
+HELD_OUT_TOPICS = 10
+MANUAL_CHARACTERS = 120_000
+
+
+def rows_of(tokenizer: Any, length: int = 256) -> dict[str, torch.Tensor]:
+    """Token ids [rows, length] of "calibration" and of each held-out text, in a seeded order."""
+    texts = json.loads(lzma.decompress(TEXTS.read_bytes()))
+    rows = {name: _cut(tokenizer, documents, length) for name, documents in texts.items()}
+    held_out = {name: rows[name][:HELD_OUT_ROWS] for name in HELD_OUT}
+    seen = {window for row in torch.cat(list(held_out.values())) for window in windows(row)}
+    own = [row for row in rows["calibration"] if seen.isdisjoint(windows(row))]
+    return {"calibration": torch.stack(own), **held_out}
+
+
+def windows(row: torch.Tensor) -> set[tuple[int, ...]]:
+    tokens = row.tolist()
+    return {tuple(tokens[i : i + WINDOW]) for i in range(len(tokens) - WINDOW + 1)}
+
+
+def _cut(tokenizer: Any, documents: list[str], length: int) -> torch.Tensor:
+    """A document's last, short row is left out."""
+    rows: list[list[int]] = []
+    for document in documents:
+        tokens = tokenizer(document, add_special_tokens=False, verbose=False)["input_ids"]
+        rows += [tokens[i : i + length] for i in range(0, len(tokens) - length + 1, length)]
+    random.Random(0).shuffle(rows)
+    return torch.tensor(rows)
+
+
+def _shuffled(documents: Iterable[str]) -> list[str]:
+    found = sorted(documents)
+    random.Random(0).shuffle(found)
+    return found
+
+
+def _debian(package: str, folder: Path) -> Path:
+    """What the package installs, under a folder."""
+    subprocess.run(["apt-get", "download", package], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+    (archive,) = folder.glob(f"{package}_*.deb")
+    subprocess.run(["dpkg", "-x", archive, folder / package], check=True)
+    return folder / package
+
+
+def main() -> None:
+    topics = _shuffled(pydoc_data.topics.topics.values())
+    with tempfile.TemporaryDirectory() as folder:
+        python = _debian("python3.11-doc", Path(folder))
+        policy = _debian("debian-policy", Path(folder))
+        sources = python / "usr/share/doc/python3.11/html/_sources/library"
+        library = _shuffled(path.read_text() for path in sources.glob("*.rst.txt"))
+        manual = gzip.decompress((policy / "usr/share/doc/debian-policy/policy.txt.gz").read_bytes()).decode()
+    calibration = topics[HELD_OUT_TOPICS:]
+    while sum(map(len, calibration)) < CALIBRATION_CHARACTERS:
+        calibration.append(library.pop())
+    licences = [Path("/usr/share/common-licenses", name).read_text() for name in LICENCES]
+    texts = {
+        "calibration": calibration,
+        "topics": topics[:HELD_OUT_TOPICS],
+        "licences": licences,
+        "manual": [manual[:MANUAL_CHARACTERS]],
+    }
+    TEXTS.write_bytes(lzma.compress(json.dumps(texts).encode(), preset=9))
+
+
+if __name__ == "__main__":
+    main()
