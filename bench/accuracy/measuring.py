@@ -27,7 +27,7 @@ def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
 
 
 def measure_reference(rows: Rows) -> float:
-    """CPU seconds of the cell that each machine runs first, at its second run: AutoRound compiles at the first."""
+    """CPU seconds of the cell that each machine runs first, of its second run: AutoRound compiles in one."""
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         quantize(REFERENCE, rows, Path(folder))
         return float(quantize(REFERENCE, rows, Path(folder))["cpu_s"])
