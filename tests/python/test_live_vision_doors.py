@@ -76,7 +76,7 @@ def test_with_text_alone_the_language_blocks_are_quantized(
     assert [block.name for block in report.blocks] == LAYERS
     assert "model.visual: no data reaches it, full precision" in report.not_trained
     said = capsys.readouterr().out
-    assert "2 blocks, 14 layers to quantize (14 int3 symmetric per channel)" in said
+    assert "2 blocks, 14 layers to quantize (14 int3 symmetric, signed scales, per channel)" in said
     assert "  model.visual: no data reaches it, full precision\n" in said
     assert "  lm_head: outside every block\n" in said
     changed = changed_layers(folder, out)
