@@ -4,6 +4,7 @@
 #include <climits>
 #include <cstdlib>  // defines __GLIBC__ where that is the C library
 #include <fstream>
+#include <optional>
 
 #ifdef __GLIBC__
 #include <malloc.h>
@@ -25,11 +26,11 @@ bool is_decided() {
   return std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr;
 }
 
-/// Resident pages that no file backs; 0 where the system does not say.
-int64_t own_bytes() {
+/// Resident pages that no file backs; nothing where the system does not say.
+std::optional<int64_t> own_bytes() {
   std::ifstream file("/proc/self/statm");
   int64_t size = 0, resident = 0, shared = 0;
-  file >> size >> resident >> shared;
+  if (!(file >> size >> resident >> shared)) return std::nullopt;
   return (resident - shared) * sysconf(_SC_PAGESIZE);
 }
 
@@ -51,10 +52,12 @@ void KeptMemory::give_back() {
 }
 
 void KeptMemory::give_back_beyond(int64_t bytes) {
-  static std::atomic<int64_t> left{own_bytes()};
-  if (own_bytes() - left < bytes) return;
+  static std::atomic<int64_t> least{INT64_MAX};  // since the last call that gave back
+  const std::optional<int64_t> own = own_bytes();
+  if (own && *own < least) least = *own;
+  if (own && *own - least < bytes) return;
   give_back();
-  left = own_bytes();
+  least = own_bytes().value_or(INT64_MAX);
 }
 #else
 KeptMemory::KeptMemory() = default;

@@ -78,8 +78,8 @@ void settle_scale_sign(const std::vector<ChosenFormat>& formats, QuantizeRequest
             "{}: the scales of the recipe {} are positive; leave it out, or choose another recipe",
             option("scale_sign", kAnySign), recipe.name);
   ADA_CHECK(sign != kAnySign || positive.empty(),
-            "{}: {} have positive scales alone; leave it out, or write other formats",
-            option("scale_sign", kAnySign), fmt::join(positive, ", "));
+            "{}: {} have positive scales alone; leave it out, or name other formats ({})",
+            option("scale_sign", kAnySign), fmt::join(positive, ", "), option("formats"));
   if (sign == kAutoSign) sign = positive.empty() && recipe.takes_signed_scales ? kAnySign : kPositive;
 }
 
@@ -208,7 +208,7 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
   const WatchPasses watch(as_stages(asked.training.progress, /*passing=*/true));
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
-  settle_scale_sign(formats, asked);
+  if (!asked.formats.empty()) settle_scale_sign(formats, asked);  // else a model in parts may leave some out
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
   if (present_team()->leads()) check_writable(asked.output_dir);
   check_no_unfinished(asked);
@@ -219,8 +219,10 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
   const ModelSource source = opened.source;
   if (opened.parts) {
     formats = formats_for_parts(std::move(formats), plan);
+    settle_scale_sign(formats, plan.request);
     plan_in_parts(std::move(opened), formats, plan);
   } else {
+    settle_scale_sign(formats, plan.request);
     plan_whole(std::move(opened), data, formats, plan);
   }
   plan_files(stem, source, formats, plan);

@@ -205,12 +205,24 @@ int64_t most_batches(const Parts& parts) {
   return static_cast<int64_t>(most);
 }
 
+void check_signs(const Parts& parts, const Recipe& recipe, Objections& objections) {
+  if (recipe.takes_signed_scales) return;
+  for (const PartToTrain& part : parts)
+    for (const QuantizedWeight& weight : part.sim.weights())
+      if (weight.grid.signed_scale) {
+        objections.add("{}: the scales of the recipe {} are positive; make the simulation with {}",
+                       option("recipe", recipe.name), recipe.name, option("scale_sign", kPositive));
+        return;
+      }
+}
+
 /// What needs no batch. Returns the recipe; where the options name none, another, which is of no use.
 Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
   check_state(parts, objections);
   check_options(options, objections);
   Recipe recipe = find_recipe(options.recipe, objections);
   check_budget(options, recipe, objections);
+  check_signs(parts, recipe, objections);
   return recipe;
 }
 

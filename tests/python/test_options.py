@@ -98,3 +98,14 @@ def test_a_run_reads_its_options_and_finds_its_blocks_once(tmp_path: Path) -> No
     sim = QuantizationSimModel(model, x)
     adascale.apply_adascale(sim, [x], num_iterations=1, progress=False)
     assert counts() == (options + 3, blocks + 2)  # of the simulation, of the training
+
+
+def test_scales_of_aimets_recipe_are_positive() -> None:
+    model, data = ConsecutiveBlocks().eval(), [torch.rand(2, 64)]
+    sim = QuantizationSimModel(model, data[0], default_output_bw=32, scale_sign="any")
+    assert "signed scales" in str(sim)
+    with pytest.raises(
+        adascale.Error, match=r"^recipe='aimet': the scales of the recipe aimet are positive; ma"
+    ):
+        adascale.apply_adascale(sim, data, recipe="aimet", num_iterations=1, progress=False)
+    adascale.apply_adascale(sim, data, num_iterations=1, progress=False)

@@ -121,11 +121,11 @@ TEST_F(RunPlanTest, ScalesMayBeNegativeWhereEveryFileHoldsThem) {
   EXPECT_FALSE(
       grid_of({"safetensors"}, [](QuantizeRequest& r) { r.sim.scale_sign = "positive"; }).signed_scale);
   EXPECT_FALSE(grid_of({"safetensors"}, [](QuantizeRequest& r) { r.sim.symmetric = false; }).signed_scale);
-  EXPECT_EQ(
-      error_of([&] {
-        grid_of({"safetensors", "encodings"}, any);
-      }),
-      "scale_sign = \"any\": encodings have positive scales alone; leave it out, or write other formats");
+  EXPECT_EQ(error_of([&] {
+              grid_of({"safetensors", "encodings"}, any);
+            }),
+            "scale_sign = \"any\": encodings have positive scales alone; leave it out, or name other formats "
+            "(formats)");
   EXPECT_EQ(error_of([&] { grid_of({"safetensors"}, [&](QuantizeRequest& r) { aimet(r), any(r); }); }),
             "scale_sign = \"any\": the scales of the recipe aimet are positive; leave it out, or choose "
             "another recipe");
