@@ -26,6 +26,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -110,7 +111,7 @@ def show_blocks(text: str) -> None:
 
 
 def _training_seconds(text: str) -> float:
-    return sum(float(line.split()[-2]) for line in text.splitlines() if " iterations, " in line)
+    return sum(map(float, re.findall(r" iterations, ([0-9.]+) s\b", text)))
 
 
 def quantize(
@@ -304,9 +305,7 @@ def nodes(work: Path, _layers: int) -> None:
             torch.export.save(program, path)
         common = ("--data", str(work / "nodes.safetensors"), "--output-dir", str(work / "nodes-out"))
         options = ("--format", "safetensors", "--iterations", "1", "--param-bw", "4")
-        seconds, gib, text = run("quantize", str(path), *common, *options)
-        show(f"{blocks} blocks of 250 operators", seconds, gib)
-        show_blocks(text)
+        show(f"{blocks} blocks of 250 operators", *run("quantize", str(path), *common, *options)[:2])
 
 
 def evaluate(work: Path, _layers: int) -> None:

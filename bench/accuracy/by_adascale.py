@@ -24,7 +24,7 @@ def main() -> None:
             default_output_bw=32,
             group_size=task.group_size,
             symmetric=task.symmetric,
-            scale_sign="any",  # as quantize() decides for the files that language models run from
+            scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
             layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
         )
         adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
