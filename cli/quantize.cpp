@@ -37,7 +37,7 @@ void say(const std::string& text) {
 std::string how_to_go_on(const RunPlan& plan) {
   const AdaScaleOptions& training = plan.training.options;
   if (!keeps_blocks(training)) return "nothing was kept";
-  return fmt::format("finished blocks are in {}: the same command with --resume goes on",
+  return fmt::format("finished blocks, if any, are in {}: the same command with --resume goes on",
                      training.checkpoint_dir);
 }
 

@@ -125,7 +125,7 @@ def test_a_signal_ends_the_command_and_says_how_to_go_on(
     assert process.wait(10) == code
     assert time.monotonic() - begin < 2
     assert log.read_text().splitlines()[-1] == (
-        f"adascale: interrupted; finished blocks are in {out}.checkpoint: "
+        f"adascale: interrupted; finished blocks, if any, are in {out}.checkpoint: "
         "the same command with --resume goes on"
     )
     assert not out.exists() or not list(out.iterdir())
