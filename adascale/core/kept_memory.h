@@ -16,8 +16,7 @@ class KeptMemory {
   KeptMemory(const KeptMemory&) = delete;
 
   static void give_back();
-  /// The same once the process's own memory is `bytes` larger than it was since memory was last given back; cheap to
-  /// ask.
+  /// The same once the process's own memory is `bytes` above its least since memory was last given back; cheap to ask.
   static void give_back_beyond(int64_t bytes);
 };
 

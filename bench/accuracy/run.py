@@ -86,13 +86,15 @@ def main() -> int:
     rows = make_rows()
     data, globs = digest(rows), arguments.only or ["*"]
     wanted = [cell for cell in CORE if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
+    if not wanted:
+        parser.error(f"--only: no cell is called {' or '.join(globs)}; --list shows them")
     if arguments.list:
         print("\n".join(f"{'there' if is_measured(cell, data) else '-':6} {cell.key()}" for cell in wanted))
         return 0
     if arguments.quick:
         return measure_all(QUICK, rows, data, keep=False)
     missing = [cell for cell in wanted if arguments.again or not is_measured(cell, data)]
-    return measure_all(missing, rows, data, keep=True)
+    return measure_all(missing, rows, data, keep=True) if missing else 0
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from cells import CORE, Cell
 from folders import ROOT
+from text import HELD_OUT
 
 DOCS = ROOT / "docs" / "accuracy.md"
 BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
@@ -31,6 +32,11 @@ def update_docs(cells: Path) -> None:
     found = {
         cell: json.loads(path.read_text()) for cell in CORE if (path := cells / f"{cell.key()}.json").exists()
     }
+    data = {cell["stamp"]["data"] for cell in found.values()}
+    if len(data) > 1:
+        raise SystemExit(
+            f"{cells}: cells of different texts, {', '.join(sorted(data))}: measure the old ones again"
+        )
     before, _, rest = DOCS.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     DOCS.write_text(f"{before}{BEGIN}\n{_tables(found)}\n{END}{after}")
@@ -47,12 +53,9 @@ def _tables(found: dict[Cell, Any]) -> str:
 def _line(cell: Cell, found: dict[str, Any]) -> str:
     scores = found["scores"]
     values = [
-        f"{cell.method} {_version(cell, found)} {cell.variant}",
+        " ".join(filter(None, (cell.method, _version(cell, found), cell.variant))),
         f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
-        *(
-            f"{scores[name]['kl']:.3f} ± {scores[name]['kl_error']:.3f}"
-            for name in ("topics", "licences", "manual")
-        ),
+        *(f"{scores[name]['kl']:.3f} ± {scores[name]['kl_error']:.3f}" for name in HELD_OUT),
         f"{scores['topics']['perplexity']:.2f} ({scores['topics']['model_perplexity']:.2f})",
         f"{found['cpu_s']:.0f}",
         f"{found['cpu_s'] / found['reference_cpu_s']:.1f}",

@@ -110,12 +110,11 @@ class SimulatedParts:
             for (path, captured), sim in zip(found.captured.items(), sims, strict=True)
         ]
         self.model = _simulated(found.to_quantize, self.blocks, parts, self.device)
-        self._buffers, self._on_demand = found.buffers, False
-        self.show_folded_weights()  # batch norms were folded
+        self._buffers, self._on_demand = found.buffers, on_demand
+        show_folded_weights(self.model, sims)  # batch norms were folded
         if on_demand:
-            for block in self.blocks:
-                read_on_demand(self.model, block.core)
-            self._on_demand = True
+            for sim in sims:
+                read_on_demand(self.model, sim)
 
     def show_folded_weights(self) -> None:
         """Shows the blocks' present weights in ``model``, unless they are made on demand."""
