@@ -51,11 +51,12 @@ void KeptMemory::give_back() {
   malloc_trim(0);
 }
 
-void KeptMemory::give_back_beyond(int64_t bytes) {
+void KeptMemory::give_back_holes() {
+  constexpr int64_t kHoles = 32 << 20;
   static std::atomic<int64_t> least{INT64_MAX};  // since the last call that gave back
   const std::optional<int64_t> own = own_bytes();
   if (own && *own < least) least = *own;
-  if (own && *own - least < bytes) return;
+  if (own && *own - least < kHoles) return;
   give_back();
   least = own_bytes().value_or(INT64_MAX);
 }
@@ -63,7 +64,7 @@ void KeptMemory::give_back_beyond(int64_t bytes) {
 KeptMemory::KeptMemory() = default;
 KeptMemory::~KeptMemory() = default;
 void KeptMemory::give_back() {}
-void KeptMemory::give_back_beyond(int64_t) {}
+void KeptMemory::give_back_holes() {}
 #endif
 
 }  // namespace adascale

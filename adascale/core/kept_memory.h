@@ -16,8 +16,9 @@ class KeptMemory {
   KeptMemory(const KeptMemory&) = delete;
 
   static void give_back();
-  /// The same once the process's own memory is `bytes` above its least since memory was last given back; cheap to ask.
-  static void give_back_beyond(int64_t bytes);
+  /// The same once the process's own memory is 32 MiB above its least since memory was last given back; cheap to ask.
+  /// For what is done batch by batch: glibc cannot use a freed chunk again for an aligned one of the same size.
+  static void give_back_holes();
 };
 
 }  // namespace adascale

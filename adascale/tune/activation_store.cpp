@@ -12,8 +12,6 @@
 namespace adascale {
 namespace {
 
-constexpr int64_t kHoles = 48 << 20;
-
 int64_t bytes_of(const at::Tensor& tensor) {
   return static_cast<int64_t>(tensor.nbytes());
 }
@@ -97,8 +95,7 @@ at::Tensor ActivationStore::keep_in_memory(const at::Tensor& tensor) {
 /// Undefined where there is no room.
 at::Tensor ActivationStore::keep_dense(const at::Tensor& tensor) {
   const int64_t bytes = bytes_of(tensor);
-  // glibc cannot use a freed chunk again for an aligned one of the same size: what activations leave is given back.
-  if (tensor.is_cpu()) KeptMemory::give_back_beyond(kHoles);
+  if (tensor.is_cpu()) KeptMemory::give_back_holes();
   if (!tensor.is_cpu() && has_room(device_, bytes)) return count(device_, tensor, bytes);
   const bool pins = traits_of(tensor.device()).pins_memory;
   const int64_t taken = pins ? pinned_bytes(tensor) : bytes;

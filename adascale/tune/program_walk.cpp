@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/device/copy_ahead.h"
 #include "adascale/tune/run_progress.h"
@@ -150,6 +151,7 @@ void ProgramWalk::run_stage(const Stage& stage, std::vector<Environment>& stream
       for (const ValueId value : stage.only_compared) stream[batch].erase(value);
     keep_wanted(stage, there, stream[batch]);
     if (batch + 1 < batches()) ahead.start(batch + 1);
+    KeptMemory::give_back_holes();  // where nothing is kept too
     pass.step();
   }
 }
