@@ -26,7 +26,7 @@ from source_files import show_faults, source_files
 FOLDERS = ("adascale", "python", "cli", "bench")
 # Functions (in C++: files) that may: they shorten a foreign library's text to show it, and decide nothing.
 ALLOWED = {
-    ("adascale/sim/json_reader.cpp", ""): "shows nlohmann's text without its number",
+    ("adascale/core/error.cpp", ""): "shows nlohmann's text without its number",
     ("python/adascale/errors.py", "first_line"): "shows the first line of a foreign error",
     ("python/adascale/runtimes/openvino.py", "_reason"): "shows the last line, OpenVINO's summary",
 }

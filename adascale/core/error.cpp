@@ -68,4 +68,10 @@ std::string first_line(const std::string& text) {
   return text.substr(0, text.find('\n'));
 }
 
+std::string reason_of(const std::exception& error) {
+  const std::string reason = first_line(error.what());
+  const size_t name_ends = reason.starts_with("[json.exception.") ? reason.find("] ") : std::string::npos;
+  return name_ends == std::string::npos ? reason : reason.substr(name_ends + 2);
+}
+
 }  // namespace adascale

@@ -64,6 +64,8 @@ class Objections {
 
 /// The first line of a message; libtorch's exceptions carry thousands of characters of backtrace.
 std::string first_line(const std::string& text);
+/// Likewise, without the name in brackets that the JSON library puts before its reasons.
+std::string reason_of(const std::exception& error);
 
 }  // namespace adascale
 

@@ -112,7 +112,7 @@ void Archive::read_tensors(const std::string& config, const std::string& folder,
       state[key] = read_tensor(payload, folder);
     }
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("{}: '{}': not as torch.export writes it: {}", file_->path(), name, error.what());
+    fail("{}: '{}': not as torch.export writes it: {}", file_->path(), name, reason_of(error));
   } catch (const Error& error) {  // boundary: names the tensor
     fail("{}: '{}': {}", file_->path(), name, error.what());
   } catch (const c10::Error& error) {  // boundary: torch's zip reader

@@ -25,7 +25,7 @@ void read_graph(Program& program) {
   try {
     reader.read();
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("{}: not as torch.export writes it: {}", reader.place(), error.what());
+    fail("{}: not as torch.export writes it: {}", reader.place(), reason_of(error));
   } catch (const c10::Error& error) {  // boundary: a device string or a list that libtorch refuses
     fail("{}: {}", reader.place(), first_line(error.what_without_backtrace()));
   } catch (const Error& error) {  // boundary: names the place
@@ -40,7 +40,7 @@ std::shared_ptr<const json> parse_document(const std::string& text) {
     check_schema(*document);
     return document;
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("the program is not a torch.export document: {}", error.what());
+    fail("the program is not a torch.export document: {}", reason_of(error));
   }
 }
 

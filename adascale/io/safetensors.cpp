@@ -60,7 +60,7 @@ std::map<std::string, std::string> read_safetensors_metadata(const std::string& 
     const auto header = nlohmann::json::parse(read_header(*MappedFile::open(path, Mapping::kReadOnly)));
     return header.value("__metadata__", std::map<std::string, std::string>());
   } catch (const nlohmann::json::exception& error) {  // boundary: the JSON library
-    fail("{}: the .safetensors header is not valid: {}", path, error.what());
+    fail("{}: the .safetensors header is not valid: {}", path, reason_of(error));
   }
 }
 

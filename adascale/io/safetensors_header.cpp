@@ -113,7 +113,7 @@ std::vector<TensorEntry> parse_safetensors_header(const std::string& path, const
       if (name != "__metadata__") entries.push_back(read_entry(path, name, described, data_size));
     }
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("{}: the .safetensors header is not valid: {}", path, error.what());
+    fail("{}: the .safetensors header is not valid: {}", path, reason_of(error));
   }
   std::sort(entries.begin(), entries.end(), [](const TensorEntry& a, const TensorEntry& b) {
     return std::tie(a.begin, a.end, a.name) < std::tie(b.begin, b.end, b.name);

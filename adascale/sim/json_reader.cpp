@@ -62,9 +62,7 @@ OrderedJson parse_json(const std::string& text, const std::string& origin) {
       return check(depth, event, parsed);
     });
   } catch (const OrderedJson::exception& error) {  // boundary: the parser's text, in one line of ours
-    const std::string reason = first_line(error.what());
-    const size_t start = reason.find("] ");
-    fail("{}: not valid JSON: {}", origin, start == std::string::npos ? reason : reason.substr(start + 2));
+    fail("{}: not valid JSON: {}", origin, reason_of(error));
   }
 }
 

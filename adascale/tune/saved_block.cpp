@@ -255,7 +255,7 @@ SavedBlock read_block(const std::string& path, const std::vector<ExpectedWeight>
   } catch (const Error&) {  // boundary: says all already
     throw;
   } catch (const std::exception& error) {  // boundary: a name or a type that no file of ours has
-    fail("{}: is no block of a checkpoint: {}", path, first_line(error.what()));
+    fail("{}: is no block of a checkpoint: {}", path, reason_of(error));
   }
 }
 

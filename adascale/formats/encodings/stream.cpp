@@ -48,7 +48,7 @@ std::string visit_encodings(const std::string& path, const VisitEntry& visit) {
       return taker(depth, event, parsed);
     });
   } catch (const OrderedJson::exception& error) {  // boundary: the JSON library
-    fail("{}: not valid JSON: {}", path, error.what());
+    fail("{}: not valid JSON: {}", path, reason_of(error));
   }
   for (const char* section : {kParameters, kAll})
     if (rest.contains(section)) rest[section].clear();  // the parser leaves what was forgotten as such

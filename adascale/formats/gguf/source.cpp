@@ -69,7 +69,7 @@ GgufSource open_folder(const std::string& folder) {
     for (auto& entry : gguf_tokenizer(folder, config.at("vocab_size").get<int64_t>()))
       source.metadata.push_back(std::move(entry));
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("{}: is no config that is known: {}", path, error.what());
+    fail("{}: is no config that is known: {}", path, reason_of(error));
   }
   read_heads(path, source);
   return source;

@@ -140,7 +140,7 @@ GgufMetadata gguf_tokenizer(const std::string& folder, int64_t vocabulary) {
   try {
     return make_metadata(folder, path, read_json(path), vocabulary);
   } catch (const json::exception& error) {  // boundary: the JSON library
-    fail("{}: is no tokenizer that is known: {}", path, error.what());
+    fail("{}: is no tokenizer that is known: {}", path, reason_of(error));
   }
 }
 
