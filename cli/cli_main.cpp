@@ -17,6 +17,7 @@
 #include "adascale/sim/near_names.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/interruption.h"
 
 namespace adascale {
 namespace {
@@ -89,6 +90,7 @@ int report(int code, const std::string& message) {
 
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   const SpellingScope spelling(Spelling::kFlag);
+  const Interruption interruption;
   heed_cpu_quota();
   int code = kDone;
   try {

@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <thread>
 
 #include "adascale/core/error.h"
@@ -26,13 +27,19 @@ void tell(int signal) {
   [[maybe_unused]] const ssize_t written = write(wake[1], &byte, 1);
 }
 
-void wait_and_end(const std::string& hint) {
+std::mutex mutex;
+std::string left_behind;
+
+void wait_and_end() {
   unsigned char signal = 0;
   while (read(wake[0], &signal, 1) < 0 && errno == EINTR) {
   }
   if (signal == 0) return;
   StagedFiles::discard_all();
-  fmt::print(stderr, "\nadascale: interrupted; {}\n", hint);
+  {
+    const std::lock_guard lock(mutex);
+    fmt::print(stderr, "\nadascale: interrupted; {}\n", left_behind);
+  }
   std::fflush(nullptr);
   _exit(128 + signal);
 }
@@ -41,9 +48,10 @@ std::thread waiting;
 
 }  // namespace
 
-Interruption::Interruption(std::string hint) {
+Interruption::Interruption() {
+  say("nothing was written");
   ADA_ASSERT(pipe2(wake, O_CLOEXEC) == 0, "no pipe can be made");
-  waiting = std::thread(wait_and_end, std::move(hint));
+  waiting = std::thread(wait_and_end);
   struct sigaction action {};
   action.sa_handler = tell;
   action.sa_flags = SA_RESTART;
@@ -52,6 +60,11 @@ Interruption::Interruption(std::string hint) {
     if (before[i].sa_handler == SIG_IGN)
       sigaction(kSignals[i], &before[i], nullptr);  // as the caller wants it
   }
+}
+
+void Interruption::say(std::string leaves) {
+  const std::lock_guard lock(mutex);
+  left_behind = std::move(leaves);
 }
 
 Interruption::~Interruption() {

@@ -48,7 +48,7 @@ void run_quantize(const RunFlags& flags, const Doors& doors) {
   RunPlan plan = plan_run(request, doors);
   say_plan(plan, say);
   if (request.dry_run) return;
-  const Interruption scope(how_to_go_on(plan));
+  Interruption::say(how_to_go_on(plan));
   run(plan, say);
 }
 

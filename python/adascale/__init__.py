@@ -4,7 +4,7 @@ import logging
 from importlib.metadata import version
 from pathlib import Path
 
-from . import waiting_threads  # noqa: F401  before torch, whose OpenMP reads it once
+from . import command_start  # noqa: F401  before torch, which takes seconds, and whose OpenMP reads its environment once
 
 # isort: split
 import torch  # noqa: F401  loads the libraries that the extension links

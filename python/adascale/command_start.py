@@ -1,13 +1,19 @@
-"""Lets the command's waiting threads sleep soon: spinning, they take the cores from whatever else runs.
+"""What the command does before torch is loaded; in a user's process it does nothing.
 
-A short spin spares threads that soon have work again the wait to be woken; ``bench/busy.py`` measures both.
-Two jobs of two threads on two cores take many times as long as one after the other, each spinning while the
-other has work. Only the command does this: in a user's process the environment is the user's.
+Waiting threads sleep soon: spinning, they take the cores from whatever else runs, and two jobs of two threads
+on two cores take many times as long as one after the other. A short spin spares threads that soon have work
+again the wait to be woken; ``bench/busy.py`` measures both.
+
+Ctrl-C and SIGTERM end it in one line, as they do later, by ``cli/interruption.h``.
 """
 
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from types import FrameType
+
+_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
 
 
 def is_command(words: Sequence[str]) -> bool:
@@ -17,7 +23,25 @@ def is_command(words: Sequence[str]) -> bool:
     return is_module or os.path.basename(script) == "adascale"
 
 
-_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+def _end(number: int, _: FrameType | None) -> None:
+    os.write(2, b"\nadascale: interrupted; nothing was written\n")
+    os._exit(128 + number)
 
-if is_command(sys.orig_argv) and "torch" not in sys.modules and not _SETTINGS.keys() & os.environ.keys():
-    os.environ.update(_SETTINGS)
+
+def _start() -> None:
+    if not _SETTINGS.keys() & os.environ.keys():
+        os.environ.update(_SETTINGS)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) != signal.SIG_IGN:  # as the caller wants it
+            signal.signal(number, _end)
+
+
+def hand_over() -> None:
+    """From here on C++ says what an interrupted command leaves behind."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        if signal.getsignal(number) == _end:
+            signal.signal(number, signal.SIG_DFL)
+
+
+if is_command(sys.orig_argv) and "torch" not in sys.modules:
+    _start()

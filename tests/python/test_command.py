@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from adascale.waiting_threads import is_command
+from adascale.command_start import is_command
 from small_models import ConsecutiveBlocks
 
 
