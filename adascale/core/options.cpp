@@ -23,6 +23,18 @@ void check_rule(const std::string& name, const std::string& value, const OptionR
             "{}: got '{}', expected one of {}", option(name), value, fmt::join(choices, ", "));
 }
 
+std::string OptionTexts::text_of(double value) {
+  return fmt::format("{}", value);
+}
+
+std::string OptionTexts::text_of(const std::vector<double>& values) {
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
+std::string OptionTexts::text_of(const std::vector<std::string>& values) {
+  return fmt::format("{}", fmt::join(values, ", "));
+}
+
 template <class Value>
 void RuleChecker::check(const std::string& name, const Value& value, const OptionRule& rule) {
   objections_.gather([&] { check_rule(name, value, rule); });

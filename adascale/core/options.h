@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <limits>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,31 @@ struct OptionRule {
 /// Throws Error (user) with the option as the caller writes it, the value and the allowed ones.
 void check_rule(const std::string& name, double value, const OptionRule& rule);
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule);
+
+/// A visitor that writes down every value of an options struct, by name; "nothing" where there is none.
+class OptionTexts {
+ public:
+  using Texts = std::map<std::string, std::string>;
+  explicit OptionTexts(Texts& texts) : texts_(texts) {}
+
+  template <class Value>
+  void operator()(const std::string& name, const Value& value, const std::string& help,
+                  const OptionRule& rule) {
+    const std::string text = text_of(value);
+    texts_[name] = text.empty() ? "nothing" : text;
+  }
+
+ private:
+  static std::string text_of(bool value) { return value ? "true" : "false"; }
+  static std::string text_of(double value);
+  static std::string text_of(int64_t value) { return std::to_string(value); }
+  static std::string text_of(const std::optional<int64_t>& value) { return value ? text_of(*value) : ""; }
+  static std::string text_of(const std::string& value) { return value; }
+  static std::string text_of(const std::vector<double>& values);
+  static std::string text_of(const std::vector<std::string>& values);
+
+  Texts& texts_;
+};
 
 class Objections;
 

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <set>
 
+#include "adascale/core/spelling.h"
 #include "adascale/io/staged_files.h"
 
 namespace adascale {
@@ -18,7 +19,11 @@ bool is_same_file(const std::string& a, const std::string& b) {
 }  // namespace
 
 void check_writable(const std::string& folder) {
-  const StagedFiles probe(folder);
+  try {
+    const StagedFiles probe(folder);
+  } catch (const Error& error) {  // boundary: adds the cure
+    fail("{}; give another {}", error.what(), option("output_dir"));
+  }
 }
 
 void check_places(const ExportPlan& files, Objections& objections) {

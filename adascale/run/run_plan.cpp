@@ -156,6 +156,13 @@ void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats,
   plan.training.data_is_rounded = true;
 }
 
+/// What the run was asked for, by which a checkpoint tells how another run differs.
+std::map<std::string, std::string> texts_of(const QuantizeRequest& request) {
+  std::map<std::string, std::string> texts = {{"model", request.model}, {"data", request.data.where()}};
+  visit_request_options(OptionTexts(texts), request);
+  return texts;
+}
+
 /// The files of the planned model, and what else of the user's they would touch.
 void plan_files(const std::string& stem, const ModelSource& source, const std::vector<ChosenFormat>& formats,
                 RunPlan& plan) {
@@ -225,6 +232,8 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
     settle_scale_sign(formats, plan.request);
     plan_whole(std::move(opened), data, formats, plan);
   }
+  plan.training.asked = texts_of(plan.request);
+  if (plan.request.training.resume && present_team()->leads()) check_resumes(plan.training, plan.sims());
   plan_files(stem, source, formats, plan);
   return plan;
 }

@@ -114,7 +114,7 @@ struct Run {
 Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
   const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options) && plan.team->size() == 1) return {};
-  const Fingerprint fingerprint = fingerprint_of(plan, {sims.begin(), sims.end()});
+  const Fingerprint fingerprint = fingerprint_of(plan, {sims.begin(), sims.end()}, WeightsIn::kFingerprint);
   Fingerprint::Fields facts = fingerprint.result;
   facts.insert(fingerprint.bits.begin(), fingerprint.bits.end());
   facts["checkpoint_dir"] = options.checkpoint_dir;
@@ -158,7 +158,7 @@ void Run::train() {
   try {
     for (; index < steps.size(); ++index) visit(index);
   } catch (...) {  // boundary: says what a failure leaves behind
-    rethrow_naming_folded(folded, steps[index].block.name, plan.options);
+    rethrow_naming_folded(folded, steps[index].block.name, checkpoint.how_to_go_on(), plan.options);
   }
 }
 

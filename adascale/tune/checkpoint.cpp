@@ -11,7 +11,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <fstream>
 #include <thread>
 #include <utility>
 
@@ -19,7 +18,7 @@
 #include "adascale/core/progress.h"
 #include "adascale/core/spelling.h"
 #include "adascale/io/staged_files.h"
-#include "adascale/sim/json_reader.h"
+#include "adascale/tune/saved_run.h"
 
 namespace adascale {
 namespace {
@@ -27,7 +26,6 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char *kRun = "run.json", *kLock = "lock", *kBlock = "block-", *kEnding = ".safetensors";
-constexpr const char* kMagic = "checkpoint of adascale";
 constexpr const char* kAside = ".adascale-";  // StagedFiles' own, left behind by a kill
 
 std::string name_of(size_t block) {
@@ -61,46 +59,6 @@ std::vector<std::string> names_in(const std::string& folder) {
   for (const auto& entry : fs::directory_iterator(folder, error))
     names.push_back(entry.path().filename().string());
   return names;
-}
-
-OrderedJson to_json(const Fingerprint& fingerprint) {
-  return {{"file", kMagic}, {"result", fingerprint.result}, {"bits", fingerprint.bits}};
-}
-
-Fingerprint::Fields fields_of(const JsonReader& json) {
-  Fingerprint::Fields fields;
-  for (const auto& [name, value] : json.members()) fields[name] = value.text();
-  return fields;
-}
-
-Fingerprint read_fingerprint(const std::string& path) {
-  try {
-    const OrderedJson json = parse_json(read_text_file(path, "a checkpoint's run"), path);
-    const JsonReader reader(json, path);
-    const auto magic = reader.find("file");
-    ADA_CHECK(magic && magic->text() == kMagic, "{}: is no file of a checkpoint of adascale", path);
-    return {.result = fields_of(reader.get("result")), .bits = fields_of(reader.get("bits"))};
-  } catch (const Error& error) {  // boundary: adds the cure
-    fail("{}; remove the checkpoint's folder to start anew", error.what());
-  }
-}
-
-std::string value_in(const Fingerprint::Fields& fields, const std::string& name) {
-  const auto found = fields.find(name);
-  return found == fields.end() ? "nothing" : found->second;
-}
-
-/// The data of a model in parts are known by what reaches its parts, which other threads or devices round
-/// otherwise.
-void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
-  Objections objections;
-  const bool knows_data = !now.data_is_rounded || saved.bits == now.bits;
-  for (const auto& [name, value] : now.result)
-    if (value_in(saved.result, name) != value && (name != "data" || knows_data))
-      objections.add(
-          "{}: {}: got {}, but the interrupted run had {}; give the same, or remove the folder to start anew",
-          folder, name, value, value_in(saved.result, name));
-  objections.raise();
 }
 
 std::string describe_finished(int64_t blocks) {
@@ -200,18 +158,14 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
             folder, team.rank(), team.size(), option("checkpoint_dir"), option("checkpoint_dir", "none"));
   const int64_t finished = finished_in(folder, resume || !team.leads());
   if (finished > 0) {
-    const Fingerprint saved = read_fingerprint(folder_->file(kRun));
+    const Fingerprint saved = read_run(folder_->file(kRun));
     check_same(folder, saved, fingerprint);
     folder_->take_over_bits(saved, fingerprint);
     folder_->goes_on = true;
     log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(finished)));
   } else if (team.leads()) {
     if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
-    folder_->put(kRun, [&](const std::string& path) {
-      std::ofstream file(path);
-      file << to_json(fingerprint).dump(1) << "\n";
-      ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
-    });
+    folder_->put(kRun, [&](const std::string& path) { write_run(path, fingerprint); });
   }
   if (team.leads()) team.wait();
 }
@@ -222,7 +176,10 @@ std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<Expec
   const at::Tensor found = at::full({1}, saved ? 1.0 : 0.0);
   team_->add({found});
   const auto ranks = static_cast<int64_t>(found.item<double>());
-  if (ranks == team_->size()) return saved;
+  if (ranks == team_->size()) {
+    if (saved) ++kept_;
+    return saved;
+  }
   if (ranks > 0) folder_->goes_on = false;  // one alone could not read it
   return std::nullopt;
 }
@@ -241,9 +198,21 @@ std::optional<SavedBlock> Checkpoint::read_here(size_t block, const std::vector<
 void Checkpoint::write(size_t block, const SavedBlock& saved) {
   if (!folder_) return;
   folder_->goes_on = false;  // later ones are as good, but of another run's making: they are written over
-  if (team_->leads())
-    folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
+  if (team_->leads()) {
+    try {
+      folder_->put(name_of(block), [&](const std::string& path) { write_block(path, saved); });
+    } catch (const Error& error) {  // boundary: adds the cure
+      fail("{}; make room there, or make it writable", error.what());
+    }
+  }
   team_->wait();
+  ++kept_;
+}
+
+std::string Checkpoint::how_to_go_on() const {
+  return kept_ == 0 ? ""
+                    : fmt::format("{} in {}: go on with {}", describe_finished(kept_), folder_->path,
+                                  option("resume", true));
 }
 
 SavedBlock Checkpoint::written(size_t block, const std::vector<ExpectedWeight>& weights) const {
@@ -252,6 +221,12 @@ SavedBlock Checkpoint::written(size_t block, const std::vector<ExpectedWeight>& 
 
 bool keeps_blocks(const AdaScaleOptions& options) {
   return !options.checkpoint_dir.empty() && options.checkpoint_dir != "none";
+}
+
+void check_resumes(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims) {
+  const std::string& folder = plan.options.checkpoint_dir;
+  if (finished_in(folder, /*resume=*/true) > 0)
+    check_same(folder, read_run(folder + "/" + kRun), fingerprint_of(plan, sims, WeightsIn::kNothing));
 }
 
 int64_t count_finished(const std::string& folder, bool resume) {
@@ -275,7 +250,7 @@ void check_checkpoint_folder(const std::string& folder) {
     ADA_CHECK(has_run || !is_block(name), "{}: holds {}, but no {}; remove the folder, or {}", folder, name,
               kRun, cure);
   }
-  if (has_run) read_fingerprint(folder + "/" + kRun);
+  if (has_run) read_run(folder + "/" + kRun);
 }
 
 void remove_checkpoint(const std::string& folder) {

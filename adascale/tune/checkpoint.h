@@ -32,6 +32,8 @@ class Checkpoint {
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
   bool is_kept() const { return folder_ != nullptr; }
+  /// "2 finished blocks in DIR: go on with --resume"; empty where none is there.
+  std::string how_to_go_on() const;
   /// What was written, its codes in the mapped file. Throws (user) where it cannot be read.
   SavedBlock written(size_t block, const std::vector<ExpectedWeight>& weights) const;
 
@@ -40,6 +42,7 @@ class Checkpoint {
   std::optional<SavedBlock> read_here(size_t block, const std::vector<ExpectedWeight>& weights);
 
   std::unique_ptr<Folder> folder_;
+  int64_t kept_ = 0;  ///< blocks that were read or written
   Team* team_ = nullptr;
 };
 
@@ -48,6 +51,10 @@ bool keeps_blocks(const AdaScaleOptions& options);
 
 /// Throws (user) unless the folder can be made and written to, and holds nothing but a checkpoint's files.
 void check_checkpoint_folder(const std::string& folder);
+
+/// Throws (user) where the folder of `plan` holds blocks of another run, as far as that is known before the numbers of
+/// weights are read.
+void check_resumes(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims);
 
 /// The number of finished blocks there. Throws (user) if there are any and `resume` is off: hours of work would
 /// be lost.

@@ -12,16 +12,23 @@
 namespace adascale {
 namespace {
 
-/// "; folded already, and kept so: a, b", for the end of a message; empty before the first block.
-std::string describe_folded(const std::vector<std::string>& names) {
-  return names.empty() ? "" : fmt::format("; folded already, and kept so: {}", fmt::join(names, ", "));
+/// "; folded before it: a, b; 2 finished blocks in DIR: go on with --resume", for the end of a message; empty before the
+/// first block.
+std::string describe_folded(const std::vector<std::string>& names, const std::string& going_on) {
+  constexpr size_t kShown = 6;
+  std::string text;
+  if (names.size() > kShown)
+    text = fmt::format("; folded before it: {} to {}, {} blocks", names.front(), names.back(), names.size());
+  else if (!names.empty())
+    text = fmt::format("; folded before it: {}", fmt::join(names, ", "));
+  return going_on.empty() ? text : fmt::format("{}; {}", text, going_on);
 }
 
 }  // namespace
 
 void rethrow_naming_folded(const std::vector<std::string>& names, const std::string& block,
-                           const AdaScaleOptions& options) {
-  const std::string folded = describe_folded(names);
+                           const std::string& going_on, const AdaScaleOptions& options) {
+  const std::string folded = describe_folded(names, going_on);
   try {
     throw;
   } catch (const Error& error) {  // boundary: says what a failure leaves behind
@@ -40,7 +47,7 @@ void rethrow_naming_folded(const std::vector<std::string>& names, const std::str
     fail("{}: the host is out of memory; give smaller batches, smaller blocks ({}) or less {}{}", block,
          option("blocks"), option("activation_memory"), folded);
   } catch (...) {  // boundary: the caller's own exception keeps its type
-    if (!folded.empty()) log_line(fmt::format("apply_adascale: stopped in {}{}", block, folded));
+    if (!folded.empty()) log_line(fmt::format("stopped in {}{}", block, folded));
     throw;
   }
 }

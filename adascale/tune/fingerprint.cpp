@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 
 #include "adascale/core/passes.h"
 #include "adascale/core/version.h"
@@ -23,8 +24,16 @@ void add(Digest& digest, const Argument& argument) {
   for (const Argument& item : argument.items) add(digest, item);
 }
 
-/// Inputs, nodes with their operands, outputs, and the tensors by name.
-void add(Digest& digest, const Program& program) {
+std::vector<std::string> names_of_state(const Program& program) {
+  std::vector<std::string> names;
+  for (const auto& [name, tensor] : program.state) names.push_back(name);
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+/// Inputs, nodes with their operands, outputs, and the shapes of the tensors by name.
+void add_program(Digest& digest, const QuantizationSimModel& sim) {
+  const Program& program = sim.program();
   for (const ProgramInput& input : program.inputs) {
     digest.add(static_cast<int64_t>(input.kind));
     digest.add(input.name);
@@ -38,18 +47,25 @@ void add(Digest& digest, const Program& program) {
       add(digest, argument);
     }
   }
-  std::vector<std::string> names;
-  for (const auto& [name, tensor] : program.state) names.push_back(name);
-  std::sort(names.begin(), names.end());
+  for (const std::string& name : names_of_state(program)) {
+    const at::Tensor& tensor = program.state.at(name);
+    digest.add(name);
+    digest.add(static_cast<int64_t>(tensor.scalar_type()));
+    for (const int64_t size : tensor.sizes()) digest.add(size);
+  }
+}
+
+void add_weights(Digest& digest, const QuantizationSimModel& sim) {
+  const Program& program = sim.program();
+  const std::vector<std::string> names = names_of_state(program);
   Pass pass("digest of the model", static_cast<int64_t>(names.size()));
   for (const std::string& name : names) {
-    digest.add(name);
     digest.add(program.state.at(name));
     pass.step();
   }
 }
 
-void add(Digest& digest, const QuantizedWeight& weight) {
+void add_grid(Digest& digest, const QuantizedWeight& weight) {
   const Grid& grid = weight.grid;
   for (const std::string& name : weight.layer.parameters) digest.add(name);
   digest.add(grid.form->name());
@@ -60,9 +76,18 @@ void add(Digest& digest, const QuantizedWeight& weight) {
         static_cast<int64_t>(weight.may_train)})
     digest.add(number);
   for (const int64_t axis : grid.stack_axes) digest.add(axis);
-  digest.add(weight.range.min);
-  digest.add(weight.range.max);
-  if (weight.encoding) digest.add(weight.encoding->codes);  // decided already, by a file
+}
+
+void add_grids(Digest& digest, const QuantizationSimModel& sim) {
+  for (const QuantizedWeight& weight : sim.weights()) add_grid(digest, weight);
+}
+
+void add_ranges(Digest& digest, const QuantizationSimModel& sim) {
+  for (const QuantizedWeight& weight : sim.weights()) {
+    digest.add(weight.range.min);
+    digest.add(weight.range.max);
+    if (weight.encoding) digest.add(weight.encoding->codes);  // decided already, by a file
+  }
 }
 
 /// `give` adds each simulation's part.
@@ -98,34 +123,45 @@ std::string name_of(c10::Device device, const Team& team) {
 
 }  // namespace
 
-Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims) {
+bool changes_result(const std::string& option) {
+  static constexpr std::array kOthers = {
+      "activation_memory", "device_activation_memory", "checkpoint_dir", "resume", "deterministic", "device",
+      "encoding_version"};
+  return std::find(kOthers.begin(), kOthers.end(), option) == kOthers.end();
+}
+
+Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,
+                           WeightsIn weights) {
   const AdaScaleOptions& options = plan.options;
-  const auto add_model = [](Digest& digest, const QuantizationSimModel& sim) { add(digest, sim.program()); };
-  const auto add_layers = [](Digest& digest, const QuantizationSimModel& sim) {
-    for (const QuantizedWeight& weight : sim.weights()) add(digest, weight);
-  };
-  return {.result = {{"adascale", kVersion},
-                     {"torch", fmt::format("{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR)},
-                     {"model", digest_over(sims, add_model)},
-                     {"layers", digest_over(sims, add_layers)},
-                     {"data", plan.data},
-                     {"blocks", names_of_blocks(plan)},
-                     {"recipe", plan.recipe.name},
-                     {"iterations", fmt::format("{}", plan.iterations)},
-                     {"epochs", fmt::format("{}", options.num_epochs.value_or(0))},
-                     {"accumulate", fmt::format("{}", options.accumulate)},
-                     {"held_out_batches", fmt::format("{}", options.held_out_batches)},
-                     {"keep_better", fmt::format("{}", options.keep_better)},
-                     {"precision", c10::toString(plan.compute_type)},
-                     {"lr_scale", fmt::format("{}", options.lr_scale)},
-                     {"seed", fmt::format("{}", options.seed)}},
-          .bits = {{"processes", fmt::format("{}", plan.team->size())},
-                   {"threads", fmt::format("{}", at::get_num_threads())},
-                   {"instructions", kernel_target()},
-                   {"torch_patch", fmt::format("{}", TORCH_VERSION_PATCH)},
-                   {"device", name_of(sims.front()->program().device, *plan.team)},
-                   {"deterministic", fmt::format("{}", options.deterministic)}},
-          .data_is_rounded = plan.data_is_rounded};
+  Fingerprint::Fields numbers;
+  if (weights == WeightsIn::kFingerprint)
+    numbers = {{"weights", digest_over(sims, add_weights)}, {"ranges", digest_over(sims, add_ranges)}};
+  Fingerprint fingerprint{
+      .asked = plan.asked,
+      .result = {{"adascale", kVersion},
+                 {"torch", fmt::format("{}.{}", TORCH_VERSION_MAJOR, TORCH_VERSION_MINOR)},
+                 {"program", digest_over(sims, add_program)},
+                 {"grids", digest_over(sims, add_grids)},
+                 {"data", plan.data},
+                 {"blocks", names_of_blocks(plan)},
+                 {"recipe", plan.recipe.name},
+                 {"iterations", fmt::format("{}", plan.iterations)},
+                 {"epochs", fmt::format("{}", options.num_epochs.value_or(0))},
+                 {"accumulate", fmt::format("{}", options.accumulate)},
+                 {"held_out_batches", fmt::format("{}", options.held_out_batches)},
+                 {"keep_better", fmt::format("{}", options.keep_better)},
+                 {"precision", c10::toString(plan.compute_type)},
+                 {"lr_scale", fmt::format("{}", options.lr_scale)},
+                 {"seed", fmt::format("{}", options.seed)}},
+      .bits = {{"processes", fmt::format("{}", plan.team->size())},
+               {"threads", fmt::format("{}", at::get_num_threads())},
+               {"instructions", kernel_target()},
+               {"torch_patch", fmt::format("{}", TORCH_VERSION_PATCH)},
+               {"device", name_of(sims.front()->program().device, *plan.team)},
+               {"deterministic", fmt::format("{}", options.deterministic)}},
+      .data_is_rounded = plan.data_is_rounded};
+  fingerprint.result.merge(numbers);
+  return fingerprint;
 }
 
 }  // namespace adascale

@@ -10,12 +10,19 @@ namespace adascale {
 /// What a training's result depends on, by names that messages use. Long contents are digests.
 struct Fingerprint {
   using Fields = std::map<std::string, std::string>;
+  Fields asked;                  ///< the options, which say why a digest differs; see TrainingPlan::asked
   Fields result;                 ///< another value gives other codes: options, layers, model, data, versions
   Fields bits;                   ///< another value rounds sums otherwise: threads, instruction set, device
   bool data_is_rounded = false;  ///< the digest of the data is of computed values: other bits, another digest
 };
 
-Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims);
+/// Whether the numbers of the weights are in it, which takes a reading of the whole model.
+enum class WeightsIn { kFingerprint, kNothing };
+Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,
+                           WeightsIn weights);
+
+/// Whether another value of the option may give other codes.
+bool changes_result(const std::string& option);
 
 /// The digest of batches' content, in order.
 std::string digest_of(const std::vector<Inputs>& batches);

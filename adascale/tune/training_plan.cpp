@@ -246,6 +246,8 @@ TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objec
     plan.compute_type = compute_type(options.precision, plan.recipe, device);
   plan.iterations = plan.iterations_over(most_batches(parts));
   plan.work = count_work(parts, plan);
+  visit_sim_options(OptionTexts(plan.asked), parts.front().sim.options());
+  visit_adascale_options(OptionTexts(plan.asked), options);
   if (keeps_blocks(options) || plan.team->size() > 1)
     for (const PartToTrain& part : parts) plan.data += digest_of(part.batches);
   return plan;

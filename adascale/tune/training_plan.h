@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,9 @@ struct TrainingPlan {
   /// may be sizes alone, who has the content sets it.
   std::string data = {};
   bool data_is_rounded = false;  ///< the digest is of values that a model computed
+  /// All options by name, with those of the simulation, or of the run that the training is part of, "model" and "data"
+  /// then among them: what a checkpoint is compared by.
+  std::map<std::string, std::string> asked = {};
   /// One line per layer that keeps round-to-nearest or full precision, with the reason.
   std::vector<std::string> not_trained;
 

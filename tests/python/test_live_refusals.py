@@ -101,7 +101,7 @@ def test_says_what_was_folded_before_a_block_failed(branchy: nn.Module) -> None:
         branchy.layers[2].down.bias.fill_(1e38)
     before = copies(branchy)
     sim = simulate(branchy)
-    failure = r"^layers\.2: .*not finite.*; folded already, and kept so: layers\.0, layers\.1$"
+    failure = r"^layers\.2: .*not finite.*; folded before it: layers\.0, layers\.1$"
     with pytest.raises(Error, match=failure):
         apply_adascale(sim, branchy_data(), num_iterations=20, progress=False)
     assert changed(before, sim.model) == {
@@ -209,6 +209,6 @@ def test_a_failure_of_the_model_itself_is_one_line_too() -> None:
     torch.manual_seed(0)
     sim = simulate(Fragile().eval())
     with pytest.raises(
-        Error, match=r"^layers\.2: ValueError: no way on; folded already, and kept so: layers\.0, layers\.1$"
+        Error, match=r"^layers\.2: ValueError: no way on; folded before it: layers\.0, layers\.1$"
     ):
         apply_adascale(sim, branchy_data(2), num_iterations=2, progress=False)

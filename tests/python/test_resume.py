@@ -73,6 +73,13 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         adascale.quantize(folder, out, text, **OPTIONS)
     with pytest.raises(Error, match=r"out\.checkpoint: seed: got 1, but the interrupted run had 0"):
         adascale.quantize(folder, out, text, **OPTIONS, resume=True, seed=1)
+    words = f"--iterations 3 --samples 8 --seq-len 16 --batch-size 2 --param-bw 3 --output-dir {out} --resume"
+    command = [sys.executable, "-m", "adascale", "quantize", folder, "--data", text, *words.split()]
+    for dry_run in ([], ["--dry-run"]):
+        done = subprocess.run([*command, *dry_run], check=False, capture_output=True, text=True)
+        assert done.returncode == 2 and "goes on" not in done.stdout
+        for changed in ("--param-bw: got 3, but the interrupted run had 4", "--samples: got 8, but"):
+            assert f"{kept}: {changed}" in done.stderr
     adascale.quantize(folder, out, text, **OPTIONS, resume=True)
     assert "goes on behind 1 finished block" in caplog.text
     assert files_of(out) == files_of(whole)
@@ -131,6 +138,20 @@ def test_a_signal_ends_the_command_and_says_how_to_go_on(
     assert not out.exists() or not list(out.iterdir())
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("seconds", [0.3, 1, 2])
+def test_a_signal_ends_the_command_in_one_line_from_its_start(
+    number: signal.Signals, seconds: float, folder: Path, text: Path, tmp_path: Path
+) -> None:
+    out, log = tmp_path / "out", tmp_path / "log"
+    process = start(words_of(folder, text, iterations=100000), out, log)
+    time.sleep(seconds)
+    process.send_signal(number)
+    assert process.wait(10) == 128 + number
+    said = log.read_text().splitlines()
+    assert said[-1].startswith("adascale: interrupted; ") and "Traceback" not in said
+
+
 def test_ctrl_c_is_pythons_own_exception(folder: Path, text: Path, tmp_path: Path) -> None:
     script = (
         "import adascale, sys, threading, os, signal, time\n"
@@ -148,8 +169,9 @@ def test_ctrl_c_is_pythons_own_exception(folder: Path, text: Path, tmp_path: Pat
         "    sys.exit(7)\n"
     )
     arguments = [str(folder), str(tmp_path / "out"), str(text)]
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", script, *arguments], check=False, timeout=60)
-    assert done.returncode == 7
+    command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
+    done = subprocess.run(command, check=False, timeout=60, capture_output=True, text=True)
+    assert done.returncode == 7, done.stderr
 
 
 def test_kills_change_nothing(folder: Path, text: Path, tmp_path: Path) -> None:

@@ -259,7 +259,7 @@ TEST(ApplyAdaScale, AFailureNamesTheBlocksAlreadyFolded) {
     if (event.stage.starts_with("block 3/5")) fail("the user's own trouble");
   };
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(2), options); }),
-            "the user's own trouble; folded already, and kept so: linear_blocks.0, linear_blocks.1");
+            "the user's own trouble; folded before it: linear_blocks.0, linear_blocks.1");
   EXPECT_TRUE(sim.weights()[3].encoding);
   EXPECT_FALSE(sim.weights()[4].encoding);
 }
@@ -272,7 +272,7 @@ TEST(ApplyAdaScale, ALackOfMemoryNamesTheBlocksAlreadyFoldedAndTheCure) {
   };
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(2), options); }),
             "linear_blocks.2: the host is out of memory; give smaller batches, smaller blocks (blocks) or "
-            "less activation_memory; folded already, and kept so: linear_blocks.0, linear_blocks.1");
+            "less activation_memory; folded before it: linear_blocks.0, linear_blocks.1");
 }
 
 TEST(ApplyAdaScale, ACallersExceptionKeepsItsTypeAndTheLogNamesTheBlocksAlreadyFolded) {
@@ -289,9 +289,8 @@ TEST(ApplyAdaScale, ACallersExceptionKeepsItsTypeAndTheLogNamesTheBlocksAlreadyF
     EXPECT_EQ(sim.training().empty(), block == "block 1/5");
   }
   set_log_sink({});
-  EXPECT_EQ(lines,
-            std::vector<std::string>{"apply_adascale: stopped in linear_blocks.2; folded already, and kept "
-                                     "so: linear_blocks.0, linear_blocks.1"});
+  EXPECT_EQ(lines, std::vector<std::string>{"stopped in linear_blocks.2; folded before it: linear_blocks.0, "
+                                            "linear_blocks.1"});
 }
 
 TEST(ApplyAdaScale, RefusesAModelWithoutBlocksAndListsWhatItLookedAt) {

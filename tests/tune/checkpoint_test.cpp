@@ -4,7 +4,9 @@
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <csignal>
 #include <functional>
 #include <set>
 
@@ -237,7 +239,8 @@ TEST_F(Checkpoints, AnotherResultIsRefusedByTheFieldsName) {
   };
   using Change = std::function<void(AdaScaleOptions&)>;
   const std::vector<std::pair<std::string, Change>> changes = {
-      {"iterations: got 7, but the interrupted run had 6", [](AdaScaleOptions& o) { o.num_iterations = 7; }},
+      {"num_iterations: got 7, but the interrupted run had 6",
+       [](AdaScaleOptions& o) { o.num_iterations = 7; }},
       {"recipe: got aimet, but the interrupted run had fast", [](AdaScaleOptions& o) { o.recipe = "aimet"; }},
       {"seed: got 1, but the interrupted run had 0", [](AdaScaleOptions& o) { o.seed = 1; }},
       {"lr_scale: got 0.5, but the interrupted run had 1", [](AdaScaleOptions& o) { o.lr_scale = 0.5; }},
@@ -245,23 +248,49 @@ TEST_F(Checkpoints, AnotherResultIsRefusedByTheFieldsName) {
        [](AdaScaleOptions& o) { o.keep_better = false; }},
       {"held_out_batches: got 1, but the interrupted run had 0",
        [](AdaScaleOptions& o) { o.held_out_batches = 1; }},
-      {"blocks: got linear_blocks.0", [](AdaScaleOptions& o) { o.blocks = {"linear_blocks.0"}; }},
+      {"blocks: got linear_blocks.0, but the interrupted run had nothing",
+       [](AdaScaleOptions& o) { o.blocks = {"linear_blocks.0"}; }},
   };
   for (const auto& [text, change] : changes) {
     const std::string error = refusal(change);
     EXPECT_NE(error.find("checkpoint: " + text), std::string::npos) << error;
-    EXPECT_NE(error.find("; give the same, or remove the folder to start anew"), std::string::npos) << error;
+    EXPECT_TRUE(error.ends_with("; give the same, or remove the folder to start anew")) << error;
+    EXPECT_EQ(error.find("interrupted"), error.rfind("interrupted")) << error;  // the option alone
   }
-  EXPECT_NE(error_of([&] { resume([] { return seed_sim(4); }); }).find("checkpoint: layers: got"),
+  const std::string two = refusal([](AdaScaleOptions& o) { o.seed = 1, o.lr_scale = 0.5; });
+  EXPECT_NE(two.find("seed: got 1"), std::string::npos) << two;
+  EXPECT_NE(two.find("lr_scale: got 0.5"), std::string::npos) << two;
+}
+
+TEST_F(Checkpoints, AnotherModelOrOtherDataAreRefused) {
+  interrupt(2);
+  EXPECT_NE(error_of([&] {
+              resume([] { return seed_sim(4); });
+            }).find("checkpoint: default_param_bw: got 4, but the interrupted run had 3; give the same"),
             std::string::npos);
+  const auto other_grids = [] {
+    SimOptions options = seed_sim().options();
+    options.layer_config = {{"linear_blocks.0.*", {.param_bw = 4}}};
+    return QuantizationSimModel(load_program(model_file("seed")), options);
+  };
+  const std::string grids = error_of([&] { resume(other_grids); });
+  EXPECT_NE(grids.find("checkpoint: the layers' grids (layer_config, config_file or formats): not what the "
+                       "interrupted run had; give the same"),
+            std::string::npos)
+      << grids;
   const auto other_weights = [] {
     Program program = load_program(model_file("seed"));
     program.state.begin()->second.detach().add_(1e-3);
     return QuantizationSimModel(std::move(program), seed_sim().options());
   };
-  EXPECT_NE(error_of([&] { resume(other_weights); }).find("checkpoint: model: got"), std::string::npos);
+  EXPECT_NE(error_of([&] {
+              resume(other_weights);
+            }).find("checkpoint: the numbers of the model's weights: not what"),
+            std::string::npos);
   QuantizationSimModel sim = seed_sim();
-  EXPECT_NE(error_of([&] { apply_adascale(sim, seed_batches(3), options_); }).find("checkpoint: data: got"),
+  EXPECT_NE(error_of([&] {
+              apply_adascale(sim, seed_batches(3), options_);
+            }).find("checkpoint: the calibration data: not what"),
             std::string::npos);
 }
 
@@ -287,13 +316,46 @@ TEST_F(Checkpoints, ADamagedBlockIsTrainedAgain) {
 
 TEST_F(Checkpoints, ADamagedRunIsRefused) {
   interrupt(3);
-  for (const std::string text :
-       {"", "{", "[]", "{\"result\": {}}", "{\"result\": {\"seed\": 0}, \"bits\": {}}"}) {
+  for (const std::string text : {"", "{", "[]", "{\"file\": \"checkpoint of adascale\"}",
+                                 "{\"file\": \"checkpoint of adascale\", \"run\": {}}"}) {
     std::ofstream(file("run.json")) << text;
     const std::string error = error_of([&] { resume(); });
     EXPECT_NE(error.find("run.json"), std::string::npos) << error;
     EXPECT_NE(error.find("; remove the checkpoint's folder to start anew"), std::string::npos) << error;
   }
+}
+
+TEST_F(Checkpoints, AFlippedDigitInTheRunIsNotAnotherRun) {
+  interrupt(3);
+  std::string text = text_of(file("run.json"));
+  const size_t digit = text.find("\"seed\": \"0\"");
+  ASSERT_NE(digit, std::string::npos) << text;
+  std::ofstream(file("run.json")) << text.replace(digit, 11, "\"seed\": \"1\"");
+  EXPECT_EQ(error_of([&] { resume(); }),
+            file("run.json") +
+                ": is damaged, or of another version of adascale: its digest differs; remove the "
+                "checkpoint's folder to start anew");
+}
+
+TEST_F(Checkpoints, AFullDiskSaysWhatIsKeptAndHowToGoOn) {
+  const auto limit_files = [](rlim_t bytes) {
+    rlimit limit{};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    limit.rlim_cur = bytes;
+    setrlimit(RLIMIT_FSIZE, &limit);
+  };
+  const auto before = std::signal(SIGXFSZ, SIG_IGN);  // writing then fails, as on a full disk
+  options_.progress = [&](const ProgressEvent& event) {
+    if (event.stage.starts_with("block 3/")) limit_files(64);
+  };
+  const std::string error = error_of([&] { resume(); });
+  limit_files(RLIM_INFINITY);
+  std::signal(SIGXFSZ, before);
+  EXPECT_NE(error.find("; make room there, or make it writable; folded before it: linear_blocks.0, "
+                       "linear_blocks.1, linear_blocks.2; 2 finished blocks in " +
+                       options_.checkpoint_dir + ": go on with resume = true"),
+            std::string::npos)
+      << error;
 }
 
 TEST_F(Checkpoints, AFolderOfOtherFilesIsRefused) {

@@ -1,0 +1,128 @@
+#include "adascale/tune/saved_run.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
+#include "adascale/io/digest.h"
+#include "adascale/sim/json_reader.h"
+
+namespace adascale {
+namespace {
+
+constexpr const char* kMagic = "checkpoint of adascale";
+
+std::string digest_of(const OrderedJson& json) {
+  Digest digest;
+  digest.add(json.dump());
+  return digest.hex();
+}
+
+OrderedJson to_json(const Fingerprint& fingerprint) {
+  const OrderedJson run = {
+      {"asked", fingerprint.asked}, {"result", fingerprint.result}, {"bits", fingerprint.bits}};
+  return {{"file", kMagic}, {"run", run}, {"digest", digest_of(run)}};
+}
+
+Fingerprint::Fields fields_of(const JsonReader& json) {
+  Fingerprint::Fields fields;
+  for (const auto& [name, value] : json.members()) fields[name] = value.text();
+  return fields;
+}
+
+/// What a digest is of, for who sees that it differs though all options are the same.
+std::map<std::string, std::string> digests() {
+  return {{"program", "the model's program"},
+          {"weights", "the numbers of the model's weights"},
+          {"grids", fmt::format("the layers' grids ({}, {} or {})", option("layer_config"), option("config"),
+                                option("formats"))},
+          {"ranges", "the ranges that the weights start from"},
+          {"data", "the calibration data"}};
+}
+
+/// The data of a model in parts are known by what reaches its parts, which other threads or devices round
+/// otherwise.
+std::set<std::string> differences(const Fingerprint& saved, const Fingerprint& now) {
+  std::set<std::string> names;
+  for (const auto& [name, value] : now.result)
+    if (value_in(saved.result, name) != value) names.insert(name);
+  if (now.data_is_rounded && saved.bits != now.bits) names.erase("data");
+  return names;
+}
+
+/// The options that may be why: a path counts where what it leads to differs.
+std::vector<std::string> changed_options(const Fingerprint& saved, const Fingerprint& now,
+                                         const std::set<std::string>& differing) {
+  std::vector<std::string> names;
+  for (const auto& [name, value] : now.asked) {
+    const bool same_model =
+        name == "model" && !differing.contains("program") && !differing.contains("weights");
+    const bool same_data = name == "data" && !differing.contains("data");
+    if (value_in(saved.asked, name) != value && changes_result(name) && !same_model && !same_data)
+      names.push_back(name);
+  }
+  return names;
+}
+
+}  // namespace
+
+void write_run(const std::string& path, const Fingerprint& fingerprint) {
+  std::ofstream file(path);
+  file << to_json(fingerprint).dump(1) << "\n";
+  ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
+}
+
+Fingerprint read_run(const std::string& path) {
+  try {
+    const OrderedJson json = parse_json(read_text_file(path, "a checkpoint's run"), path);
+    const JsonReader reader(json, path);
+    const auto magic = reader.find("file");
+    ADA_CHECK(magic && magic->text() == kMagic, "{}: is no file of a checkpoint of adascale", path);
+    const JsonReader run = reader.get("run");
+    const auto digest = reader.find("digest");
+    ADA_CHECK(digest && digest->text() == digest_of(json.at("run")),
+              "{}: is damaged, or of another version of adascale: its digest differs", path);
+    return {.asked = fields_of(run.get("asked")),
+            .result = fields_of(run.get("result")),
+            .bits = fields_of(run.get("bits"))};
+  } catch (const Error& error) {  // boundary: adds the cure
+    fail("{}; remove the checkpoint's folder to start anew", error.what());
+  }
+}
+
+std::string value_in(const Fingerprint::Fields& fields, const std::string& name) {
+  const auto found = fields.find(name);
+  return found == fields.end() ? "nothing" : found->second;
+}
+
+// An option is named before what follows from it: digests, counts of iterations, names of blocks.
+void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
+  constexpr const char* kCure = "give the same, or remove the folder to start anew";
+  Objections objections;
+  const auto object = [&](const std::string& spelled, const std::string& value, const std::string& before) {
+    objections.add("{}: {}: got {}, but the interrupted run had {}; {}", folder, spelled, value, before,
+                   kCure);
+  };
+  const std::set<std::string> differing = differences(saved, now);
+  if (differing.empty()) return;
+  const std::vector<std::string> options = changed_options(saved, now, differing);
+  for (const std::string& name : options)
+    object(name == "model" || name == "data" ? name : option(name), now.asked.at(name),
+           value_in(saved.asked, name));
+  const std::map<std::string, std::string> contents = digests();
+  for (const std::string& name : differing) {
+    const bool is_version = name == "adascale" || name == "torch";
+    if (!options.empty() && !is_version) continue;
+    const auto digest = contents.find(name);
+    if (digest == contents.end())
+      object(name, now.result.at(name), value_in(saved.result, name));
+    else
+      objections.add("{}: {}: not what the interrupted run had; {}", folder, digest->second, kCure);
+  }
+  objections.raise();
+}
+
+}  // namespace adascale
