@@ -90,10 +90,10 @@ int report(int code, const std::string& message) {
 
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   const SpellingScope spelling(Spelling::kFlag);
-  const Interruption interruption;
   heed_cpu_quota();
   int code = kDone;
   try {
+    const Interruption interruption;
     run(args, doors, runtimes);
   } catch (const CLI::ParseError& error) {
     code =

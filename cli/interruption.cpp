@@ -22,9 +22,18 @@ constexpr int kSignals[] = {SIGINT, SIGTERM};
 int wake[2] = {-1, -1};
 struct sigaction before[2];
 
+/// A child that was forked, of a data loader, say, has this handler and this pipe, but is not what they end.
+pid_t owner = 0;
+
 void tell(int signal) {
   const auto byte = static_cast<unsigned char>(signal);
   [[maybe_unused]] const ssize_t written = write(wake[1], &byte, 1);
+}
+
+void handle(int number) {
+  if (getpid() == owner) return tell(number);
+  signal(number, SIG_DFL);
+  raise(number);
 }
 
 std::mutex mutex;
@@ -40,7 +49,7 @@ void wait_and_end() {
     const std::lock_guard lock(mutex);
     fmt::print(stderr, "\nadascale: interrupted; {}\n", left_behind);
   }
-  std::fflush(nullptr);
+  std::fflush(stderr);
   _exit(128 + signal);
 }
 
@@ -50,10 +59,11 @@ std::thread waiting;
 
 Interruption::Interruption() {
   say("nothing was written");
+  owner = getpid();
   ADA_ASSERT(pipe2(wake, O_CLOEXEC) == 0, "no pipe can be made");
   waiting = std::thread(wait_and_end);
   struct sigaction action {};
-  action.sa_handler = tell;
+  action.sa_handler = handle;
   action.sa_flags = SA_RESTART;
   for (int i = 0; i < 2; ++i) {
     sigaction(kSignals[i], &action, &before[i]);

@@ -50,6 +50,7 @@ void run_quantize(const RunFlags& flags, const Doors& doors) {
   if (request.dry_run) return;
   Interruption::say(how_to_go_on(plan));
   run(plan, say);
+  Interruption::say("all files are in place");
 }
 
 void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {

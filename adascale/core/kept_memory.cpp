@@ -26,6 +26,9 @@ bool is_decided() {
   return std::getenv("MALLOC_MMAP_THRESHOLD_") != nullptr || std::getenv("MALLOC_TRIM_THRESHOLD_") != nullptr;
 }
 
+/// Of the process's own memory, since holes were last given back.
+std::atomic<int64_t> least{INT64_MAX};
+
 /// Resident pages that no file backs; nothing where the system does not say.
 std::optional<int64_t> own_bytes() {
   std::ifstream file("/proc/self/statm");
@@ -51,9 +54,12 @@ void KeptMemory::give_back() {
   malloc_trim(0);
 }
 
+void KeptMemory::note_kept(int64_t bytes) {
+  if (least < INT64_MAX) least += bytes;
+}
+
 void KeptMemory::give_back_holes() {
   constexpr int64_t kHoles = 32 << 20;
-  static std::atomic<int64_t> least{INT64_MAX};  // since the last call that gave back
   const std::optional<int64_t> own = own_bytes();
   if (own && *own < least) least = *own;
   if (own && *own - least < kHoles) return;
@@ -65,6 +71,7 @@ KeptMemory::KeptMemory() = default;
 KeptMemory::~KeptMemory() = default;
 void KeptMemory::give_back() {}
 void KeptMemory::give_back_holes() {}
+void KeptMemory::note_kept(int64_t) {}
 #endif
 
 }  // namespace adascale

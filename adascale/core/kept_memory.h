@@ -19,6 +19,8 @@ class KeptMemory {
   /// The same once the process's own memory is 32 MiB above its least since memory was last given back; cheap to ask.
   /// For what is done batch by batch: glibc cannot use a freed chunk again for an aligned one of the same size.
   static void give_back_holes();
+  /// So many bytes are in use for long: no holes.
+  static void note_kept(int64_t bytes);
 };
 
 }  // namespace adascale

@@ -158,7 +158,10 @@ void plan_in_parts(OpenedModel opened, const std::vector<ChosenFormat>& formats,
 
 /// What the run was asked for, by which a checkpoint tells how another run differs.
 std::map<std::string, std::string> texts_of(const QuantizeRequest& request) {
-  std::map<std::string, std::string> texts = {{"model", request.model}, {"data", request.data.where()}};
+  std::map<std::string, std::string> texts = {
+      {"model", request.model},
+      {"data", request.data.where()},
+      {"formats", request.formats.empty() ? "nothing" : fmt::format("{}", fmt::join(request.formats, ", "))}};
   visit_request_options(OptionTexts(texts), request);
   return texts;
 }
@@ -232,7 +235,7 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
     settle_scale_sign(formats, plan.request);
     plan_whole(std::move(opened), data, formats, plan);
   }
-  plan.training.asked = texts_of(plan.request);
+  plan.training.asked = texts_of(request);
   if (plan.request.training.resume && present_team()->leads()) check_resumes(plan.training, plan.sims());
   plan_files(stem, source, formats, plan);
   return plan;

@@ -57,6 +57,7 @@ bool ActivationStore::has_room(const SharedBudget& budget, int64_t bytes) {
 
 at::Tensor ActivationStore::count(const SharedBudget& budget, const at::Tensor& tensor, int64_t bytes) {
   budget->used += bytes;
+  if (tensor.is_cpu()) KeptMemory::note_kept(bytes);
   // A part of a larger tensor would keep the whole tensor alive.
   const bool is_part = static_cast<int64_t>(tensor.storage().nbytes()) > bytes_of(tensor);
   const at::Tensor own = is_part ? tensor.clone() : tensor;

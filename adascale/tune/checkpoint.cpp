@@ -176,10 +176,7 @@ std::optional<SavedBlock> Checkpoint::read(size_t block, const std::vector<Expec
   const at::Tensor found = at::full({1}, saved ? 1.0 : 0.0);
   team_->add({found});
   const auto ranks = static_cast<int64_t>(found.item<double>());
-  if (ranks == team_->size()) {
-    if (saved) ++kept_;
-    return saved;
-  }
+  if (ranks == team_->size()) return saved;
   if (ranks > 0) folder_->goes_on = false;  // one alone could not read it
   return std::nullopt;
 }
@@ -206,13 +203,13 @@ void Checkpoint::write(size_t block, const SavedBlock& saved) {
     }
   }
   team_->wait();
-  ++kept_;
 }
 
 std::string Checkpoint::how_to_go_on() const {
-  return kept_ == 0 ? ""
-                    : fmt::format("{} in {}: go on with {}", describe_finished(kept_), folder_->path,
-                                  option("resume", true));
+  const int64_t finished = folder_ ? finished_in(folder_->path, /*resume=*/true) : 0;
+  return finished == 0 ? ""
+                       : fmt::format("{} in {}: {} and the same options go on behind them",
+                                     describe_finished(finished), folder_->path, option("resume", true));
 }
 
 SavedBlock Checkpoint::written(size_t block, const std::vector<ExpectedWeight>& weights) const {

@@ -32,7 +32,7 @@ class Checkpoint {
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
   bool is_kept() const { return folder_ != nullptr; }
-  /// "2 finished blocks in DIR: go on with --resume"; empty where none is there.
+  /// "2 finished blocks in DIR: --resume and the same options go on behind them"; empty where none is there.
   std::string how_to_go_on() const;
   /// What was written, its codes in the mapped file. Throws (user) where it cannot be read.
   SavedBlock written(size_t block, const std::vector<ExpectedWeight>& weights) const;
@@ -42,7 +42,6 @@ class Checkpoint {
   std::optional<SavedBlock> read_here(size_t block, const std::vector<ExpectedWeight>& weights);
 
   std::unique_ptr<Folder> folder_;
-  int64_t kept_ = 0;  ///< blocks that were read or written
   Team* team_ = nullptr;
 };
 

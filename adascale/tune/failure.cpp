@@ -12,7 +12,7 @@
 namespace adascale {
 namespace {
 
-/// "; folded before it: a, b; 2 finished blocks in DIR: go on with --resume", for the end of a message; empty before the
+/// "; folded before it: a, b; 2 finished blocks in DIR: ...", for the end of a message; empty before the
 /// first block.
 std::string describe_folded(const std::vector<std::string>& names, const std::string& going_on) {
   constexpr size_t kShown = 6;

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 
 #include "adascale/core/passes.h"
 #include "adascale/core/version.h"
@@ -123,11 +122,39 @@ std::string name_of(c10::Device device, const Team& team) {
 
 }  // namespace
 
-bool changes_result(const std::string& option) {
-  static constexpr std::array kOthers = {
-      "activation_memory", "device_activation_memory", "checkpoint_dir", "resume", "deterministic", "device",
-      "encoding_version"};
-  return std::find(kOthers.begin(), kOthers.end(), option) == kOthers.end();
+std::set<std::string> decided_by(const std::string& option) {
+  static const std::map<std::string, std::set<std::string>> table = {
+      {"model", {"program", "weights", "data"}},
+      {"data", {"data"}},
+      {"samples", {"data"}},
+      {"seq_len", {"data"}},
+      {"packing", {"data"}},
+      {"data_weights", {"data"}},
+      {"batch_size", {"data"}},
+      {"seed", {"seed", "data"}},
+      {"param_bw", {"grids"}},
+      {"grid", {"grids"}},
+      {"group_size", {"grids"}},
+      {"decompressed_bw", {"grids"}},
+      {"symmetric", {"grids"}},
+      {"scale_sign", {"grids"}},
+      {"outside_bw", {"grids"}},
+      {"config", {"grids"}},
+      {"formats", {"grids"}},
+      {"scheme", {"scheme"}},
+      {"fold_batch_norms", {"program"}},
+      {"blocks", {"blocks"}},
+      {"train_outside", {"blocks"}},
+      {"recipe", {"recipe", "iterations", "precision", "grids", "held_out_batches"}},
+      {"iterations", {"iterations", "epochs"}},
+      {"epochs", {"iterations", "epochs"}},
+      {"accumulate", {"accumulate", "iterations"}},
+      {"held_out_batches", {"held_out_batches", "iterations"}},
+      {"keep_better", {"keep_better"}},
+      {"precision", {"precision"}},
+      {"lr_scale", {"lr_scale"}}};
+  const auto found = table.find(option);
+  return found == table.end() ? std::set<std::string>() : found->second;
 }
 
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,
@@ -146,7 +173,8 @@ Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const Qua
                  {"blocks", names_of_blocks(plan)},
                  {"recipe", plan.recipe.name},
                  {"iterations", fmt::format("{}", plan.iterations)},
-                 {"epochs", fmt::format("{}", options.num_epochs.value_or(0))},
+                 {"epochs", fmt::format("{}", options.num_epochs.value_or(options.num_iterations ? 0 : 1))},
+                 {"scheme", to_string(sims.front()->options().quant_scheme)},
                  {"accumulate", fmt::format("{}", options.accumulate)},
                  {"held_out_batches", fmt::format("{}", options.held_out_batches)},
                  {"keep_better", fmt::format("{}", options.keep_better)},

@@ -1,5 +1,6 @@
 #pragma once
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ enum class WeightsIn { kFingerprint, kNothing };
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,
                            WeightsIn weights);
 
-/// Whether another value of the option may give other codes.
-bool changes_result(const std::string& option);
+/// The fields of Fingerprint::result that an option decides, "model" and "data" among them; none: it gives no other
+/// codes.
+std::set<std::string> decided_by(const std::string& option);
 
 /// The digest of batches' content, in order.
 std::string digest_of(const std::vector<Inputs>& batches);

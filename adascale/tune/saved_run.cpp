@@ -1,5 +1,6 @@
 #include "adascale/tune/saved_run.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
@@ -15,9 +16,14 @@ namespace {
 
 constexpr const char* kMagic = "checkpoint of adascale";
 
+/// A path may be no UTF-8.
+std::string text_of(const OrderedJson& json, int indent = -1) {
+  return json.dump(indent, ' ', /*ensure_ascii=*/false, OrderedJson::error_handler_t::replace);
+}
+
 std::string digest_of(const OrderedJson& json) {
   Digest digest;
-  digest.add(json.dump());
+  digest.add(text_of(json));
   return digest.hex();
 }
 
@@ -53,15 +59,15 @@ std::set<std::string> differences(const Fingerprint& saved, const Fingerprint& n
   return names;
 }
 
-/// The options that may be why: a path counts where what it leads to differs.
+/// The options that are why: another value, and another result of what they decide.
 std::vector<std::string> changed_options(const Fingerprint& saved, const Fingerprint& now,
                                          const std::set<std::string>& differing) {
   std::vector<std::string> names;
   for (const auto& [name, value] : now.asked) {
-    const bool same_model =
-        name == "model" && !differing.contains("program") && !differing.contains("weights");
-    const bool same_data = name == "data" && !differing.contains("data");
-    if (value_in(saved.asked, name) != value && changes_result(name) && !same_model && !same_data)
+    const std::set<std::string> decided = decided_by(name);
+    if (value_in(saved.asked, name) != value &&
+        std::any_of(decided.begin(), decided.end(),
+                    [&](const std::string& field) { return differing.contains(field); }))
       names.push_back(name);
   }
   return names;
@@ -71,7 +77,7 @@ std::vector<std::string> changed_options(const Fingerprint& saved, const Fingerp
 
 void write_run(const std::string& path, const Fingerprint& fingerprint) {
   std::ofstream file(path);
-  file << to_json(fingerprint).dump(1) << "\n";
+  file << text_of(to_json(fingerprint), 1) << "\n";
   ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
 }
 
@@ -98,7 +104,7 @@ std::string value_in(const Fingerprint::Fields& fields, const std::string& name)
   return found == fields.end() ? "nothing" : found->second;
 }
 
-// An option is named before what follows from it: digests, counts of iterations, names of blocks.
+// An option is named, instead of what follows from it: digests, counts of iterations, names of blocks.
 void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
   constexpr const char* kCure = "give the same, or remove the folder to start anew";
   Objections objections;
@@ -106,16 +112,14 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
     objections.add("{}: {}: got {}, but the interrupted run had {}; {}", folder, spelled, value, before,
                    kCure);
   };
-  const std::set<std::string> differing = differences(saved, now);
-  if (differing.empty()) return;
-  const std::vector<std::string> options = changed_options(saved, now, differing);
-  for (const std::string& name : options)
+  std::set<std::string> unexplained = differences(saved, now);
+  for (const std::string& name : changed_options(saved, now, unexplained)) {
     object(name == "model" || name == "data" ? name : option(name), now.asked.at(name),
            value_in(saved.asked, name));
+    for (const std::string& field : decided_by(name)) unexplained.erase(field);
+  }
   const std::map<std::string, std::string> contents = digests();
-  for (const std::string& name : differing) {
-    const bool is_version = name == "adascale" || name == "torch";
-    if (!options.empty() && !is_version) continue;
+  for (const std::string& name : unexplained) {
     const auto digest = contents.find(name);
     if (digest == contents.end())
       object(name, now.result.at(name), value_in(saved.result, name));

@@ -13,8 +13,8 @@ from .runtimes import python_runtimes
 def main() -> int:
     """Runs ``adascale ARGS...``; returns its exit code."""
     trains = sys.argv[1:2] == ["quantize"]
+    hand_over()
     with launched() if trains else contextlib.nullcontext():
-        hand_over()
         return _C.run_command(sys.argv[1:], python_doors(), python_runtimes())
 
 

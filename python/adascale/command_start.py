@@ -10,17 +10,21 @@ Ctrl-C and SIGTERM end it in one line, as they do later, by ``cli/interruption.h
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from types import FrameType
 
 _SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
 
 
-def is_command(words: Sequence[str]) -> bool:
-    """Whether ``sys.orig_argv`` starts the command: ``adascale ...`` or ``python -m adascale ...``."""
-    script = next((word for word in words[1:] if not word.startswith("-")), "")
-    is_module = "-m" in words and words[words.index("-m") + 1 : words.index("-m") + 2] == ["adascale"]
-    return is_module or os.path.basename(script) == "adascale"
+def is_command(script: str, words: Sequence[str]) -> bool:
+    """Whether ``sys.argv[0]`` and ``sys.orig_argv`` start the command.
+
+    While Python looks for the module of ``-m``, ``sys.argv[0]`` is that; in ``pytest -m adascale`` it is not.
+    """
+    if script == "-m":
+        return words[words.index("-m") + 1 : words.index("-m") + 2] == ["adascale"]
+    return os.path.basename(script) == "adascale"
 
 
 def _end(number: int, _: FrameType | None) -> None:
@@ -31,6 +35,8 @@ def _end(number: int, _: FrameType | None) -> None:
 def _start() -> None:
     if not _SETTINGS.keys() & os.environ.keys():
         os.environ.update(_SETTINGS)
+    if threading.current_thread() is not threading.main_thread():
+        return
     for number in (signal.SIGINT, signal.SIGTERM):
         if signal.getsignal(number) != signal.SIG_IGN:  # as the caller wants it
             signal.signal(number, _end)
@@ -43,5 +49,5 @@ def hand_over() -> None:
             signal.signal(number, signal.SIG_DFL)
 
 
-if is_command(sys.orig_argv) and "torch" not in sys.modules:
+if is_command(sys.argv[0], sys.orig_argv) and "torch" not in sys.modules:
     _start()

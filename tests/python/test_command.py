@@ -31,19 +31,40 @@ def test_inspect(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "expected"),
+    ("script", "words", "expected"),
     [
-        (["python", "-m", "adascale", "list", "grids"], True),
-        (["python", "-W", "ignore", "-m", "adascale"], True),
-        (["/usr/bin/python3", "/opt/venv/bin/adascale", "--version"], True),
-        (["python", "train.py", "adascale"], False),
-        (["python", "-m", "pytest", "adascale"], False),
-        (["python"], False),
-        (["python", "-m"], False),
+        ("-m", ["python", "-m", "adascale", "list", "grids"], True),
+        ("-m", ["python", "-W", "ignore", "-m", "adascale"], True),
+        ("/opt/venv/bin/adascale", ["/usr/bin/python3", "/opt/venv/bin/adascale", "--version"], True),
+        ("train.py", ["python", "train.py", "-m", "adascale"], False),
+        ("/opt/venv/bin/pytest", ["python", "/opt/venv/bin/pytest", "-m", "adascale"], False),
+        ("-m", ["python", "-m", "pytest", "-m", "adascale"], False),
+        ("", ["python"], False),
+        ("-m", ["python", "-m"], False),
     ],
 )
-def test_the_command_is_told_from_a_users_process(words: list[str], expected: bool) -> None:
-    assert is_command(words) == expected
+def test_the_command_is_told_from_a_users_process(script: str, words: list[str], expected: bool) -> None:
+    assert is_command(script, words) == expected
+
+
+def test_a_child_that_is_ended_does_not_end_the_command(tmp_path: Path) -> None:
+    (tmp_path / "makes.py").write_text(
+        "import multiprocessing, time, torch\n"
+        "def make():\n"
+        "    context = multiprocessing.get_context('fork')\n"
+        "    child = context.Process(target=time.sleep, args=(60,))\n"
+        "    child.start()\n"
+        "    time.sleep(0.2)\n"
+        "    child.terminate()\n"
+        "    child.join(10)\n"
+        "    assert child.exitcode == -15, child.exitcode\n"
+        "    return torch.nn.Sequential(torch.nn.Linear(4, 4), torch.nn.Linear(4, 4)), torch.rand(2, 4)\n"
+    )
+    command = [sys.executable, "-m", "adascale", "inspect", "makes:make"]
+    env = {**os.environ, "PYTHONPATH": f"{tmp_path}:{os.environ.get('PYTHONPATH', '')}"}
+    done = subprocess.run(command, capture_output=True, text=True, env=env, check=False)
+    assert "interrupted" not in done.stderr and done.returncode != 143, done.stderr
+    assert "exitcode" not in done.stderr
 
 
 def test_the_commands_waiting_threads_sleep() -> None:

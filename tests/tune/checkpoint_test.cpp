@@ -338,10 +338,10 @@ TEST_F(Checkpoints, AFlippedDigitInTheRunIsNotAnotherRun) {
 }
 
 TEST_F(Checkpoints, AFullDiskSaysWhatIsKeptAndHowToGoOn) {
-  const auto limit_files = [](rlim_t bytes) {
-    rlimit limit{};
-    getrlimit(RLIMIT_FSIZE, &limit);
-    limit.rlim_cur = bytes;
+  rlimit before_all{};
+  getrlimit(RLIMIT_FSIZE, &before_all);
+  const auto limit_files = [&](rlim_t bytes) {
+    const rlimit limit{bytes, before_all.rlim_max};
     setrlimit(RLIMIT_FSIZE, &limit);
   };
   const auto before = std::signal(SIGXFSZ, SIG_IGN);  // writing then fails, as on a full disk
@@ -349,11 +349,11 @@ TEST_F(Checkpoints, AFullDiskSaysWhatIsKeptAndHowToGoOn) {
     if (event.stage.starts_with("block 3/")) limit_files(64);
   };
   const std::string error = error_of([&] { resume(); });
-  limit_files(RLIM_INFINITY);
+  limit_files(before_all.rlim_cur);
   std::signal(SIGXFSZ, before);
   EXPECT_NE(error.find("; make room there, or make it writable; folded before it: linear_blocks.0, "
                        "linear_blocks.1, linear_blocks.2; 2 finished blocks in " +
-                       options_.checkpoint_dir + ": go on with resume = true"),
+                       options_.checkpoint_dir + ": resume = true and the same options go on behind them"),
             std::string::npos)
       << error;
 }
