@@ -8,7 +8,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/run/batches.h"
-#include "adascale/run/token_logits.h"
+#include "adascale/sim/token_logits.h"
 
 namespace adascale {
 namespace {

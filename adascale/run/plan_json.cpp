@@ -78,6 +78,14 @@ json model_json(const RunPlan& plan) {
   return model;
 }
 
+json last_stage_json(const LastStageReport& stage) {
+  return {{"iterations", stage.iterations},
+          {"held_out_before", stage.held_out_before},
+          {"held_out_after", stage.held_out_after},
+          {"kept", stage.kept},
+          {"note", stage.note}};
+}
+
 json training_json(const TrainingPlan& plan) {
   std::vector<std::string> blocks;
   for (const PartPlan& part : plan.parts)
@@ -91,6 +99,7 @@ json training_json(const TrainingPlan& plan) {
           {"keep_better", plan.options.keep_better},
           {"precision", c10::toString(plan.compute_type)},
           {"seed", plan.options.seed},
+          {"last_stage_iterations", plan.last_stage_iterations},
           {"blocks", blocks}};
 }
 
@@ -156,12 +165,13 @@ std::string hash_of(const RunPlan& plan) {
 std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
   json blocks = json::array();
   for (const BlockReport& block : report.blocks) blocks.push_back(block_json(block));
-  const nlohmann::ordered_json all = {{"adascale.plan", plan.files.options.plan},
-                                      {"device", report.device},
-                                      {"precision", report.precision},
-                                      {"blocks", blocks},
-                                      {"not_trained", report.not_trained},
-                                      {"plan", plan_json(plan)}};
+  nlohmann::ordered_json all = {{"adascale.plan", plan.files.options.plan},
+                                {"device", report.device},
+                                {"precision", report.precision},
+                                {"blocks", blocks},
+                                {"not_trained", report.not_trained},
+                                {"plan", plan_json(plan)}};
+  if (report.last_stage) all["last_stage"] = last_stage_json(*report.last_stage);
   return all.dump(1) + "\n";
 }
 

@@ -130,6 +130,15 @@ std::string describe_step(const TrainingPlan& training) {
   return processes == 1 ? batches : fmt::format("{}, shared among {} processes", batches, processes);
 }
 
+/// After the blocks; empty for a recipe without one.
+std::string describe_last_stage(const TrainingPlan& plan) {
+  if (!plan.no_last_stage.empty()) return fmt::format("note      no last stage: {}\n", plan.no_last_stage);
+  if (!plan.has_last_stage()) return "";
+  return fmt::format(
+      "          then {} iterations of all scales on the model's output; {} batches held out\n",
+      plan.last_stage_iterations, plan.options.held_out_batches);
+}
+
 }  // namespace
 
 std::string describe(const RunPlan& plan) {
@@ -139,6 +148,7 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {} threads\n",
                       plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),
                       plan.training.options.seed, at::get_num_threads());
+  text += describe_last_stage(plan.training);
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));

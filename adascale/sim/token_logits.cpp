@@ -1,4 +1,4 @@
-#include "adascale/run/token_logits.h"
+#include "adascale/sim/token_logits.h"
 
 #include "adascale/graph/dataflow.h"
 

@@ -3,7 +3,7 @@
 #include <optional>
 #include <vector>
 
-#include "adascale/sim/quantsim.h"
+#include "adascale/sim/inputs.h"
 
 namespace adascale {
 

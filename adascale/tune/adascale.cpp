@@ -15,6 +15,7 @@
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/checkpoint.h"
 #include "adascale/tune/failure.h"
+#include "adascale/tune/last_stage.h"
 #include "adascale/tune/parts_walk.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/program_walk.h"
@@ -57,13 +58,27 @@ AdaScaleReport apply_adascale(const PartedModel& model, const std::vector<std::v
   return report;
 }
 
-AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
-                     const std::vector<Inputs>& batches) {
-  const KeptMemory memory;
+namespace {
+
+AdaScaleReport train_walk(QuantizationSimModel& sim, const TrainingPlan& plan,
+                          const std::vector<Inputs>& batches) {
   ProgramWalk walk(sim, plan.parts.front().blocks, plan.team->share_of(batches),
                    ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
                    plan.memory.largest_block);
   return train_blocks(plan, {&sim}, walk);
+}
+
+}  // namespace
+
+AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
+                     const std::vector<Inputs>& batches) {
+  const auto start = Clock::now();
+  const KeptMemory memory;
+  AdaScaleReport report = train_walk(sim, plan, batches);
+  if (plan.has_last_stage()) report.last_stage = run_last_stage(sim, plan, batches);
+  if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};
+  report.seconds = seconds_since(start);
+  return report;
 }
 
 AdaScaleReport train(const PartedModel& model, const TrainingPlan& plan, const CatchInputs& catch_inputs) {
@@ -71,7 +86,9 @@ AdaScaleReport train(const PartedModel& model, const TrainingPlan& plan, const C
   PartsWalk walk(model, plan, catch_inputs);
   Sims sims;
   for (const SimPart& part : model.parts) sims.push_back(&part.sim);
-  return train_blocks(plan, sims, walk);
+  AdaScaleReport report = train_blocks(plan, sims, walk);
+  if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};
+  return report;
 }
 
 namespace {

@@ -37,6 +37,8 @@ struct Recipe {
   bool takes_bfloat16 = false;      ///< precision auto may run the layers' matmuls in bf16
   /// Trains a block anew with shorter steps if the recipe's own end worse than they began.
   bool shortens_steps = false;
+  /// Of Adam on the logarithms of scales in the last stage (last_stage.h); 0: there is none.
+  double last_stage_rate = 0;
   int64_t iterations = 0;  ///< the budget when neither epochs nor iterations are given to the command
 
   bool trains() const { return update != UpdateRule::kStay; }

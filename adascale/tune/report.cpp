@@ -3,6 +3,16 @@
 #include <fmt/format.h>
 
 namespace adascale {
+namespace {
+
+std::string to_string(const LastStageReport& stage) {
+  if (stage.iterations == 0) return fmt::format("  last stage: did not run: {}\n", stage.note);
+  return fmt::format("  last stage: held out {:.4g} {} {:.4g}, {} iterations, {:.1f} s\n",
+                     stage.held_out_before, stage.kept ? "->" : "and not", stage.held_out_after,
+                     stage.iterations, stage.seconds);
+}
+
+}  // namespace
 
 std::string to_string(const AdaScaleReport& report) {
   std::string text = fmt::format("AdaScale, recipe {} on {} in {}: {} blocks in {:.0f} s\n", report.recipe,
@@ -15,6 +25,7 @@ std::string to_string(const AdaScaleReport& report) {
     text += fmt::format(", {} iterations, {:.1f} s", block.iterations, block.seconds);
     text += block.note.empty() ? "\n" : fmt::format(" ({})\n", block.note);
   }
+  if (report.last_stage) text += to_string(*report.last_stage);
   for (const std::string& line : report.not_trained) text += fmt::format("  not trained: {}\n", line);
   return text;
 }

@@ -28,12 +28,22 @@ struct BlockReport {
   std::string note;  ///< explains an unusual result
 };
 
+/// What the scales' training on the model's own output gave (last_stage.h).
+struct LastStageReport {
+  int64_t iterations = 0;                          ///< 0: it did not run
+  double held_out_before = 0, held_out_after = 0;  ///< the loss on samples that no training saw
+  bool kept = false;
+  double seconds = 0;
+  std::string note;  ///< why it did not run
+};
+
 struct AdaScaleReport {
   std::string recipe;
   std::string device;     ///< "cpu", "cuda:0"
   std::string precision;  ///< of the products in training: "bfloat16 up to 4 bits, the rest TF32"
   std::vector<BlockReport> blocks;
-  std::vector<std::string> not_trained;  ///< "pooler.dense: outside every block", one line each
+  std::optional<LastStageReport> last_stage;  ///< of a recipe that has one
+  std::vector<std::string> not_trained;       ///< "pooler.dense: outside every block", one line each
   double seconds = 0;
   int64_t block_bytes = 0;  ///< estimate of the memory that the largest block took in training
 };

@@ -17,6 +17,7 @@ inline constexpr char kFloatOutputs[] = "full-precision outputs";  ///< the targ
 inline constexpr char kStartRanges[] = "start ranges";             ///< searched for each weight
 inline constexpr char kQuantizedOutputs[] = "quantized outputs";   ///< with weights that are compared
 inline constexpr char kTraining[] = "training";
+inline constexpr char kLastStage[] = "last stage";  ///< the scales on the program's output, after all blocks
 
 /// Shows the passes of a run block by block, and how long the rest of all blocks will take: for each kind of
 /// pass, the seconds of a step measured so far times the steps to come. A kind's steps in a block are those of the

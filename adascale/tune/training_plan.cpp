@@ -11,6 +11,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/tune/check_batches.h"
 #include "adascale/tune/checkpoint.h"
+#include "adascale/tune/last_stage.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -226,6 +227,14 @@ Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objection
   return recipe;
 }
 
+/// Where the options hold no batches out.
+void hold_out_for_last_stage(const PartToTrain& part, TrainingPlan& plan) {
+  if (plan.recipe.last_stage_rate == 0) return;
+  plan.no_last_stage = why_no_last_stage(plan, part.sim, part.batches);
+  if (plan.has_last_stage() && plan.options.held_out_batches == 0)
+    plan.options.held_out_batches = held_out_for_last_stage(part.batches);
+}
+
 TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
   TrainingPlan plan{
       .options = options, .team = present_team(), .recipe = check_start(parts, options, objections)};
@@ -244,7 +253,9 @@ TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objec
   plan.recipe.rounding_rate *= options.lr_scale;
   if (any_sim(parts, any_takes_bfloat16))
     plan.compute_type = compute_type(options.precision, plan.recipe, device);
+  hold_out_for_last_stage(parts.front(), plan);
   plan.iterations = plan.iterations_over(most_batches(parts));
+  plan.last_stage_iterations = plan.has_last_stage() ? plan.iterations : 0;
   plan.work = count_work(parts, plan);
   visit_sim_options(OptionTexts(plan.asked), parts.front().sim.options());
   visit_adascale_options(OptionTexts(plan.asked), options);

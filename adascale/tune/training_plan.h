@@ -33,10 +33,12 @@ struct PartPlan {
 /// All decisions of a training before it works.
 struct TrainingPlan {
   AdaScaleOptions options;
-  std::shared_ptr<Team> team;   ///< that trains
-  std::vector<PartPlan> parts;  ///< in the order of training; those with nothing to train are left out
-  Recipe recipe;                ///< with the rates that the options scale
-  int64_t iterations = 0;       ///< of a block that every batch reaches
+  std::shared_ptr<Team> team;         ///< that trains
+  std::vector<PartPlan> parts;        ///< in the order of training; those with nothing to train are left out
+  Recipe recipe;                      ///< with the rates that the options scale
+  int64_t iterations = 0;             ///< of a block that every batch reaches
+  int64_t last_stage_iterations = 0;  ///< 0: there is none
+  std::string no_last_stage = {};     ///< why, of a recipe that has one
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers accepted by takes_bfloat16()
   MemoryPlan memory;
   Work work;
@@ -44,12 +46,13 @@ struct TrainingPlan {
   /// may be sizes alone, who has the content sets it.
   std::string data = {};
   bool data_is_rounded = false;  ///< the digest is of values that a model computed
-  /// All options by name, with those of the simulation, or of the run that the training is part of, "model" and "data"
-  /// then among them: what a checkpoint is compared by.
+  /// All options as they were given, by name, with those of the simulation, or of the run that the training is part of,
+  /// "model" and "data" then among them: by them a checkpoint says why another run differs.
   std::map<std::string, std::string> asked = {};
   /// One line per layer that keeps round-to-nearest or full precision, with the reason.
   std::vector<std::string> not_trained;
 
+  bool has_last_stage() const { return recipe.last_stage_rate > 0 && no_last_stage.empty(); }
   /// For a block that so many batches reach in all processes: the number of those trained on, and of its iterations.
   int64_t training_batches(int64_t batches) const { return batches - options.held_out_batches; }
   int64_t iterations_over(int64_t batches) const;

@@ -19,7 +19,7 @@ def main() -> None:
         sim = adascale.QuantizationSimModel(
             model,
             batches[0],
-            in_place=True,
+            in_place=task.variant != "best",  # whose last stage needs the full-precision weights
             default_param_bw=task.bits,
             default_output_bw=32,
             group_size=task.group_size,
@@ -28,7 +28,8 @@ def main() -> None:
             layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
         )
         adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
-    method.give({f"{path}.weight": layer.weight for path, layer in decoder_linears(model).items()})
+    weights = sim.model.state_dict()
+    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in decoder_linears(model)})
 
 
 if __name__ == "__main__":

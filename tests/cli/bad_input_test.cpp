@@ -96,7 +96,8 @@ TEST_F(BadInput, Options) {
   };
   expect_option_error({"--epochs", "1", "--iterations", "2"}, "--epochs and --iterations");
   expect_option_error({"--epochs", "0"}, "--epochs: got 0");
-  expect_option_error({"--recipe", "best"}, "recipe: got 'best', expected one of fast, aimet, clip, rtn");
+  expect_option_error({"--recipe", "slow"},
+                      "recipe: got 'slow', expected one of fast, best, aimet, clip, rtn");
   expect_option_error({"--format", "onnxx"}, "unknown format 'onnxx'");
   expect_option_error({"--format", "pt2", "--format", "pt2"}, "format 'pt2' is named twice");
   expect_option_error({"--param-bw", "17"}, "got 17");

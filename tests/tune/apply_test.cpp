@@ -245,7 +245,7 @@ TEST(ApplyAdaScale, RefusesASecondRunAndARunAfterCalibration) {
 TEST(ApplyAdaScale, RefusesUnknownRecipesAndBlocks) {
   QuantizationSimModel sim = seed_sim();
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), AdaScaleOptions{.recipe = "slow"}); }),
-            "recipe: got 'slow', expected one of fast, aimet, clip, rtn");
+            "recipe: got 'slow', expected one of fast, best, aimet, clip, rtn");
   EXPECT_NE(error_of([&] {
               apply_adascale(sim, seed_batches(1), AdaScaleOptions{.blocks = {"decoder.*"}});
             }).find("decoder.*"),

@@ -67,6 +67,9 @@ class GridForm {
   virtual bool is_shared_by_siblings() const { return false; }
   virtual double shared_scale(double largest) const { return 1; }
 
+  /// Whether each scale is a float of its own, which may take any value: no product of others.
+  virtual bool has_free_scales() const { return false; }
+
   /// Whether the kernels' rows (kernels/weight_rows.h) train a weight on such a grid.
   virtual bool is_trained_by_rows() const { return false; }
   /// Bytes of a weight's scales, offsets and minima, packed.

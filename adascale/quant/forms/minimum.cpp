@@ -13,6 +13,7 @@ namespace {
 class MinimumForm final : public GridForm {
  public:
   std::string name() const override { return "minimum"; }
+  bool has_free_scales() const override { return true; }
   std::string description() const override {
     return "integers from a float minimum <= 0 of each group, stored as scales are (gguf: Q4_1, Q5_1)";
   }

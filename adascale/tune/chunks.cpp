@@ -1,0 +1,127 @@
+#include "adascale/tune/chunks.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "adascale/graph/dataflow.h"
+
+namespace adascale {
+namespace {
+
+/// The nodes that the output needs, in execution order, cut behind `ends`.
+std::vector<std::vector<NodeId>> cut(const std::vector<NodeId>& nodes, const std::vector<NodeId>& ends) {
+  std::vector<std::vector<NodeId>> pieces(1);
+  auto end = ends.begin();
+  for (const NodeId node : nodes) {
+    for (; end != ends.end() && node > *end; ++end)
+      if (!pieces.back().empty()) pieces.emplace_back();
+    pieces.back().push_back(node);
+  }
+  return pieces;
+}
+
+/// By value: the piece that makes it, or the last one that reads it; -1: none.
+std::vector<int> pieces_by_value(const Program& program, const std::vector<std::vector<NodeId>>& pieces,
+                                 std::vector<ValueId> (Node::*values)() const) {
+  std::vector<int> piece_of(program.values.size(), -1);
+  for (size_t piece = 0; piece < pieces.size(); ++piece)
+    for (const NodeId node : pieces[piece])
+      for (const ValueId value : (program.nodes[node].*values)()) piece_of[value] = static_cast<int>(piece);
+  return piece_of;
+}
+
+std::set<ValueId> dependents(const Program& program, const std::vector<NodeId>& nodes,
+                             const std::set<ValueId>& learned) {
+  std::set<ValueId> found = learned;
+  for (const NodeId node : nodes) {
+    const std::vector<ValueId> reads = program.nodes[node].reads();
+    if (std::none_of(reads.begin(), reads.end(), [&](ValueId value) { return found.contains(value); }))
+      continue;
+    for (const ValueId value : program.nodes[node].writes())
+      if (program.values[value].is_float_tensor()) found.insert(value);
+  }
+  return found;
+}
+
+/// A value that a later piece overwrites would not be there for a second run of the earlier one.
+std::string overwritten_across(const Program& program, const Dataflow& flow,
+                               const std::vector<std::vector<NodeId>>& pieces,
+                               const std::vector<int>& made_in) {
+  for (size_t piece = 0; piece < pieces.size(); ++piece)
+    for (const NodeId node : pieces[piece])
+      for (const ValueId value : flow.overwrites(node))
+        if (made_in[value] != static_cast<int>(piece))
+          return fmt::format("{} overwrites a value that is made outside its block", program.where(node));
+  return "";
+}
+
+}  // namespace
+
+Chunks::Chunks(const Program& program, const std::vector<NodeId>& ends, const std::set<ValueId>& learned,
+               ValueId output)
+    : program_(program), output_(output) {
+  const Dataflow flow(program);
+  const std::vector<NodeId> nodes = flow.ancestors({output}, {});
+  const std::vector<std::vector<NodeId>> pieces = cut(nodes, ends);
+  const std::vector<int> made_in = pieces_by_value(program, pieces, &Node::writes);
+  const std::vector<int> last_read = pieces_by_value(program, pieces, &Node::reads);
+  dependent_ = dependents(program, nodes, learned);
+  obstacle_ = overwritten_across(program, flow, pieces, made_in);
+  if (!dependent_.contains(output)) obstacle_ = "the output does not depend on a weight that was trained";
+  for (size_t piece = 0; piece < pieces.size(); ++piece) {
+    std::vector<ValueId> wanted, depend;
+    for (ValueId value = 0; value < static_cast<ValueId>(program.values.size()); ++value)
+      if (made_in[value] == static_cast<int>(piece) &&
+          (last_read[value] > static_cast<int>(piece) || value == output))
+        wanted.push_back(value);
+    Interpreter interpreter(program, flow, pieces[piece], std::move(wanted));
+    for (const ValueId value : interpreter.feeds())
+      if (dependent_.contains(value)) depend.push_back(value);
+    pieces_.push_back({std::move(interpreter), std::move(depend)});
+  }
+}
+
+void Chunks::run(Environment& environment, const RunHooks& hooks) const {
+  const at::NoGradGuard no_grad;
+  for (const Piece& piece : pieces_) piece.interpreter.run(environment, hooks);
+}
+
+void Chunks::backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient) const {
+  const at::AutoGradMode grad(true);
+  std::map<ValueId, at::Tensor> gradients = {{output_, gradient}};
+  for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
+    Environment again(program_);
+    for (const ValueId value : piece->interpreter.feeds()) again.set(value, environment.get(value));
+    std::map<ValueId, at::Tensor> leaves;
+    for (const ValueId value : piece->depend) {
+      leaves[value] = environment.tensor(value).detach().requires_grad_();
+      again.set(value, leaves[value]);
+    }
+    piece->interpreter.run(again, hooks);
+    at::Tensor product;  // its gradient is that of what this piece makes
+    for (const ValueId value : piece->interpreter.wanted()) {
+      const auto known = gradients.find(value);
+      if (known == gradients.end()) continue;
+      const at::Tensor made = again.tensor(value);
+      if (made.requires_grad()) {
+        const at::Tensor term = made.mul(known->second).sum();
+        product = product.defined() ? product.add(term) : term;
+      }
+      gradients.erase(known);
+      environment.erase(value);
+    }
+    if (!product.defined()) continue;
+    product.backward();
+    for (const auto& [value, leaf] : leaves) {
+      if (!leaf.grad().defined()) continue;
+      at::Tensor& sum = gradients[value];
+      sum = sum.defined() ? sum.add(leaf.grad()) : leaf.grad();
+    }
+  }
+}
+
+}  // namespace adascale

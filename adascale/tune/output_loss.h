@@ -1,0 +1,33 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <optional>
+
+#include "adascale/sim/token_logits.h"
+
+namespace adascale {
+
+/// The output of a program by which all of it is compared, and how.
+struct ComparedOutput {
+  ValueId value = kNone;                   ///< its first float tensor; kNone: it has none
+  std::optional<TokenInputs> tokens = {};  ///< where it is logits over tokens
+};
+ComparedOutput compared_output(const Program& program);
+
+/// How far a quantized output is from the full-precision one's, and the gradient by the former.
+struct OutputLoss {
+  double loss = 0;
+  at::Tensor gradient;  ///< shape of the output, fp32
+};
+
+/// Mean KL(fp || quant) of softmaxes over the last dim of logits [..., vocab], in nats, over the positions where `keep`
+/// (bool [...]; undefined: everywhere) is true. Temporaries are of some positions at a time.
+OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep = {});
+/// per_token_loss over the last dim.
+OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant);
+
+/// For logits the divergence, padding left out; else the relative error.
+OutputLoss output_loss(const ComparedOutput& output, const Inputs& inputs, const at::Tensor& fp,
+                       const at::Tensor& quant);
+
+}  // namespace adascale
