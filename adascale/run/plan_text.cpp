@@ -135,7 +135,7 @@ std::string describe_last_stage(const TrainingPlan& plan) {
   if (!plan.no_last_stage.empty()) return fmt::format("note      no last stage: {}\n", plan.no_last_stage);
   if (!plan.has_last_stage()) return "";
   return fmt::format(
-      "          then {} iterations of all scales on the model's output; {} batches held out\n",
+      "          then {} iterations of the scales on the model's output; {} batches held out\n",
       plan.last_stage_iterations, plan.options.held_out_batches);
 }
 

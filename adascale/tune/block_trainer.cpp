@@ -58,17 +58,8 @@ c10::ScalarType BlockTrainer::type_of(size_t position) const {
   return takes_bfloat16(job_.sim, weight) ? job_.compute_type : at::kFloat;
 }
 
-/// Recurrent layers run cell by cell: cuDNN's backward needs a forward in train mode.
 Flags BlockTrainer::flags() const {
-  const auto& nodes = job_.sim.program().nodes;
-  const auto is_recurrent = [&](NodeId node) {
-    const auto kinds = layer_kinds_of_op(nodes[node].op());
-    return !kinds.empty() && kinds.front()->is_recurrent;
-  };
-  const bool recurrent = std::any_of(job_.block.nodes.begin(), job_.block.nodes.end(), is_recurrent);
-  return {.tf32 = job_.compute_type == at::kBFloat16 && traits_of(device()).has_tf32,
-          .deterministic = job_.deterministic,
-          .cudnn = !recurrent};
+  return training_flags(job_.sim.program(), job_.block.nodes, job_.compute_type, job_.deterministic);
 }
 
 void BlockTrainer::train(const std::string& name) {

@@ -34,6 +34,10 @@ std::vector<int> pieces_by_value(const Program& program, const std::vector<std::
   return piece_of;
 }
 
+bool has_gradient(const Value& value) {
+  return value.is_float_tensor() || (value.kind == ValueKind::kTensor && c10::isComplexType(value.dtype));
+}
+
 std::set<ValueId> dependents(const Program& program, const std::vector<NodeId>& nodes,
                              const std::set<ValueId>& learned) {
   std::set<ValueId> found = learned;
@@ -42,19 +46,19 @@ std::set<ValueId> dependents(const Program& program, const std::vector<NodeId>& 
     if (std::none_of(reads.begin(), reads.end(), [&](ValueId value) { return found.contains(value); }))
       continue;
     for (const ValueId value : program.nodes[node].writes())
-      if (program.values[value].is_float_tensor()) found.insert(value);
+      if (has_gradient(program.values[value])) found.insert(value);
   }
   return found;
 }
 
-/// A value that a later piece overwrites would not be there for a second run of the earlier one.
+/// What is written in a tensor of another piece, through a view too, would be lost between runs of the pieces.
 std::string overwritten_across(const Program& program, const Dataflow& flow,
                                const std::vector<std::vector<NodeId>>& pieces,
                                const std::vector<int>& made_in) {
   for (size_t piece = 0; piece < pieces.size(); ++piece)
     for (const NodeId node : pieces[piece])
       for (const ValueId value : flow.overwrites(node))
-        if (made_in[value] != static_cast<int>(piece))
+        if (made_in[flow.storage_root(value)] != static_cast<int>(piece))
           return fmt::format("{} overwrites a value that is made outside its block", program.where(node));
   return "";
 }
@@ -71,7 +75,8 @@ Chunks::Chunks(const Program& program, const std::vector<NodeId>& ends, const st
   const std::vector<int> last_read = pieces_by_value(program, pieces, &Node::reads);
   dependent_ = dependents(program, nodes, learned);
   obstacle_ = overwritten_across(program, flow, pieces, made_in);
-  if (!dependent_.contains(output)) obstacle_ = "the output does not depend on a weight that was trained";
+  if (obstacle_.empty() && !dependent_.contains(output))
+    obstacle_ = "the output does not depend on a weight that was trained";
   for (size_t piece = 0; piece < pieces.size(); ++piece) {
     std::vector<ValueId> wanted, depend;
     for (ValueId value = 0; value < static_cast<ValueId>(program.values.size()); ++value)
@@ -79,8 +84,12 @@ Chunks::Chunks(const Program& program, const std::vector<NodeId>& ends, const st
           (last_read[value] > static_cast<int>(piece) || value == output))
         wanted.push_back(value);
     Interpreter interpreter(program, flow, pieces[piece], std::move(wanted));
-    for (const ValueId value : interpreter.feeds())
-      if (dependent_.contains(value)) depend.push_back(value);
+    for (const ValueId value : interpreter.feeds()) {
+      if (!dependent_.contains(value)) continue;
+      depend.push_back(value);
+      if (obstacle_.empty() && !program.values[value].is_float_tensor())
+        obstacle_ = fmt::format("{} crosses a block's border as complex numbers", program.values[value].name);
+    }
     pieces_.push_back({std::move(interpreter), std::move(depend)});
   }
 }
@@ -95,12 +104,16 @@ void Chunks::backward(Environment& environment, const RunHooks& hooks, const at:
   std::map<ValueId, at::Tensor> gradients = {{output_, gradient}};
   for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
     Environment again(program_);
-    for (const ValueId value : piece->interpreter.feeds()) again.set(value, environment.get(value));
+    for (const ValueId value : piece->interpreter.feeds()) {
+      const c10::IValue& feed = environment.get(value);
+      again.set(value, feed.isTensor() ? c10::IValue(feed.toTensor().detach()) : feed);
+    }
     std::map<ValueId, at::Tensor> leaves;
     for (const ValueId value : piece->depend) {
-      leaves[value] = environment.tensor(value).detach().requires_grad_();
+      leaves[value] = again.tensor(value).requires_grad_();
       again.set(value, leaves[value]);
     }
+    for (const ValueId value : piece->interpreter.wanted()) environment.erase(value);
     piece->interpreter.run(again, hooks);
     at::Tensor product;  // its gradient is that of what this piece makes
     for (const ValueId value : piece->interpreter.wanted()) {
@@ -112,7 +125,6 @@ void Chunks::backward(Environment& environment, const RunHooks& hooks, const at:
         product = product.defined() ? product.add(term) : term;
       }
       gradients.erase(known);
-      environment.erase(value);
     }
     if (!product.defined()) continue;
     product.backward();

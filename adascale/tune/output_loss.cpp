@@ -32,21 +32,22 @@ OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::T
   double loss = 0;
   for (int64_t start = 0; start < p.size(0); start += step) {
     const int64_t rows = std::min(step, p.size(0) - start);
-    const at::Tensor weight = weights.narrow(0, start, rows).div(positions);
+    const at::Tensor weight = weights.narrow(0, start, rows);
     const at::Tensor log_p = at::log_softmax(p.narrow(0, start, rows), -1, at::kFloat);
     const at::Tensor log_q = at::log_softmax(q.narrow(0, start, rows), -1, at::kFloat);
     const at::Tensor probability = log_p.exp();
     loss += probability.mul(log_p.sub(log_q)).sum(-1).mul(weight).sum().item<double>();
     gradient.narrow(0, start, rows).copy_(log_q.exp().sub_(probability).mul_(weight.unsqueeze(-1)));
   }
-  return {loss, gradient.reshape(quant.sizes())};
+  return {loss / positions, gradient.reshape(quant.sizes())};
 }
 
 OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant) {
   const at::AutoGradMode grad(true);
   const at::Tensor leaf = quant.detach().to(at::kFloat).requires_grad_();
   const at::Tensor loss = per_token_loss(leaf, fp, -1);
-  loss.backward();
+  const int64_t positions = leaf.numel() / std::max<int64_t>(leaf.size(-1), 1);
+  loss.mul(static_cast<double>(positions)).backward();
   return {loss.item<double>(), leaf.grad()};
 }
 

@@ -14,16 +14,17 @@ struct ComparedOutput {
 };
 ComparedOutput compared_output(const Program& program);
 
-/// How far a quantized output is from the full-precision one's, and the gradient by the former.
+/// How far a quantized output is from the full-precision one's: a mean over positions. The gradient is that of the sum, so
+/// that it does not underflow in a short dtype, and batches of different sizes count by their positions.
 struct OutputLoss {
   double loss = 0;
-  at::Tensor gradient;  ///< shape of the output, fp32
+  at::Tensor gradient;  ///< by the quantized output, of its shape, fp32
 };
 
 /// Mean KL(fp || quant) of softmaxes over the last dim of logits [..., vocab], in nats, over the positions where `keep`
 /// (bool [...]; undefined: everywhere) is true. Temporaries are of some positions at a time.
 OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep = {});
-/// per_token_loss over the last dim.
+/// per_token_loss along the last dim.
 OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant);
 
 /// For logits the divergence, padding left out; else the relative error.

@@ -6,6 +6,7 @@
 #include <set>
 
 #include "adascale/device/traits.h"
+#include "adascale/sim/layer_kind.h"
 
 namespace adascale {
 namespace {
@@ -51,6 +52,17 @@ std::string describe_precision(c10::ScalarType compute_type,
     }
   }
   return fmt::format("{}", fmt::join(types, " and "));
+}
+
+Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c10::ScalarType compute_type,
+                     bool deterministic) {
+  const auto is_recurrent = [&](NodeId node) {
+    const auto kinds = layer_kinds_of_op(program.nodes[node].op());
+    return !kinds.empty() && kinds.front()->is_recurrent;
+  };
+  return {.tf32 = compute_type == at::kBFloat16 && traits_of(program.device).has_tf32,
+          .deterministic = deterministic,
+          .cudnn = std::none_of(nodes.begin(), nodes.end(), is_recurrent)};
 }
 
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight) {

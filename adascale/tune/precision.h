@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "adascale/device/flags.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/recipe.h"
 
@@ -18,6 +19,11 @@ c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe,
 /// float32", or TF32 where the device has it.
 std::string describe_precision(c10::ScalarType compute_type,
                                const std::vector<const QuantizationSimModel*>& sims);
+
+/// The switches for training through these nodes. Recurrent layers run cell by cell: cuDNN's backward needs a forward in
+/// train mode.
+Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c10::ScalarType compute_type,
+                     bool deterministic);
 
 /// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight
 /// that nothing else reads and whose own rounding is well above bf16's.

@@ -5,29 +5,35 @@
 
 namespace adascale {
 
+namespace {
+
+Recipe fast() {
+  return {.name = "fast",
+          .description = "weighted clip search, then signed steps in codes on a loss normalised per token",
+          .start = StartRange::kWeighted,
+          .loss = LossKind::kPerToken,
+          .update = UpdateRule::kSigned,
+          .scale_rate = 0.128,
+          .rounding_rate = 1,
+          .takes_bfloat16 = true,
+          .shortens_steps = true,
+          .iterations = 200};
+}
+
+Recipe best() {
+  Recipe recipe = fast();
+  recipe.name = "best";
+  recipe.description = "fast, then the scales on the model's own output, kept where held-out samples agree";
+  recipe.last_stage_rate = 1e-3;
+  return recipe;
+}
+
+}  // namespace
+
 const std::vector<Recipe>& recipes() {
   static const std::vector<Recipe> table = {
-      {.name = "fast",
-       .description = "weighted clip search, then signed steps in codes on a loss normalised per token",
-       .start = StartRange::kWeighted,
-       .loss = LossKind::kPerToken,
-       .update = UpdateRule::kSigned,
-       .scale_rate = 0.128,
-       .rounding_rate = 1,
-       .takes_bfloat16 = true,
-       .shortens_steps = true,
-       .iterations = 200},
-      {.name = "best",
-       .description = "fast, then all scales on the model's own output, kept where held-out samples agree",
-       .start = StartRange::kWeighted,
-       .loss = LossKind::kPerToken,
-       .update = UpdateRule::kSigned,
-       .scale_rate = 0.128,
-       .rounding_rate = 1,
-       .takes_bfloat16 = true,
-       .shortens_steps = true,
-       .last_stage_rate = 1e-3,
-       .iterations = 200},
+      fast(),
+      best(),
       {.name = "aimet",
        .description = "AIMET 2.42's: Adam, cosine decay, squared error, half of each input from the FP model",
        .update = UpdateRule::kAdam,

@@ -6,9 +6,9 @@ namespace adascale {
 namespace {
 
 std::string to_string(const LastStageReport& stage) {
-  if (stage.iterations == 0) return fmt::format("  last stage: did not run: {}\n", stage.note);
-  return fmt::format("  last stage: held out {:.4g} {} {:.4g}, {} iterations, {:.1f} s\n",
-                     stage.held_out_before, stage.kept ? "->" : "and not", stage.held_out_after,
+  if (stage.iterations == 0) return fmt::format("  no last stage: {}\n", stage.note);
+  return fmt::format("  last stage: held out {:.4g} -> {:.4g}, {}, {} iterations, {:.1f} s\n",
+                     stage.held_out_before, stage.held_out_after, stage.kept ? "kept" : "not kept",
                      stage.iterations, stage.seconds);
 }
 

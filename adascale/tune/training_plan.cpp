@@ -11,7 +11,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/tune/check_batches.h"
 #include "adascale/tune/checkpoint.h"
-#include "adascale/tune/last_stage.h"
+#include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/precision.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -217,6 +217,19 @@ void check_signs(const Parts& parts, const Recipe& recipe, Objections& objection
       }
 }
 
+void check_last_stage(const PartToTrain& part, const Recipe& recipe, Objections& objections) {
+  if (recipe.last_stage_rate == 0) return;
+  const std::string asked = option("recipe", recipe.name);
+  if (present_team()->size() > 1)
+    objections.add(
+        "{}: its last stage is trained by one process, got {}; start it without torchrun, or choose "
+        "another recipe",
+        asked, present_team()->size());
+  if (part.sim.options().in_place)
+    objections.add("{}: its last stage needs the full-precision weights, which {} overwrites; leave one out",
+                   asked, option("in_place"));
+}
+
 /// What needs no batch. Returns the recipe; where the options name none, another, which is of no use.
 Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objections& objections) {
   check_state(parts, objections);
@@ -224,15 +237,22 @@ Recipe check_start(const Parts& parts, const AdaScaleOptions& options, Objection
   Recipe recipe = find_recipe(options.recipe, objections);
   check_budget(options, recipe, objections);
   check_signs(parts, recipe, objections);
+  check_last_stage(parts.front(), recipe, objections);
   return recipe;
 }
 
-/// Where the options hold no batches out.
-void hold_out_for_last_stage(const PartToTrain& part, TrainingPlan& plan) {
+/// Where the options hold no batches out, an eighth.
+void plan_last_stage(const PartToTrain& part, TrainingPlan& plan, Objections& objections) {
   if (plan.recipe.last_stage_rate == 0) return;
-  plan.no_last_stage = why_no_last_stage(plan, part.sim, part.batches);
-  if (plan.has_last_stage() && plan.options.held_out_batches == 0)
-    plan.options.held_out_batches = held_out_for_last_stage(part.batches);
+  if (!part.is_whole()) {
+    plan.no_last_stage = "the model is trained block by block, without a program of the whole";
+    return;
+  }
+  int64_t& held_out = plan.options.held_out_batches;
+  const int64_t batches = held_out > 0 ? held_out : held_out_for_last_stage(part.batches);
+  plan.no_last_stage = why_no_last_stage(part.sim, plan.parts.front().blocks, batches);
+  if (plan.has_last_stage()) held_out = batches;
+  check_accumulated(part, plan.options, objections);
 }
 
 TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objections objections) {
@@ -253,7 +273,9 @@ TrainingPlan make_plan(const Parts& parts, const AdaScaleOptions& options, Objec
   plan.recipe.rounding_rate *= options.lr_scale;
   if (any_sim(parts, any_takes_bfloat16))
     plan.compute_type = compute_type(options.precision, plan.recipe, device);
-  hold_out_for_last_stage(parts.front(), plan);
+  plan_last_stage(parts.front(), plan, objections);
+  objections.raise();
+  plan.recipe.last_stage_rate *= options.lr_scale;
   plan.iterations = plan.iterations_over(most_batches(parts));
   plan.last_stage_iterations = plan.has_last_stage() ? plan.iterations : 0;
   plan.work = count_work(parts, plan);

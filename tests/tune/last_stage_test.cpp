@@ -9,15 +9,20 @@
 #include <ATen/ops/randn.h>
 #include <ATen/ops/randn_like.h>
 #include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
+#include <new>
+
 #include "adascale/tune/chunks.h"
+#include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_loss.h"
 #include "tune/seed_case.h"
 
 namespace adascale {
 namespace {
 
+using testing::error_of;
 using testing::model_file;
 using testing::seed_batches;
 using testing::seed_sim;
@@ -33,7 +38,7 @@ TEST(OutputLoss, DivergenceIsTorchsAndItsGradientAutograds) {
   expected.backward();
   const OutputLoss found = divergence(fp, quant.detach());
   EXPECT_NEAR(found.loss, expected.item<double>(), 1e-4 * expected.item<double>());
-  EXPECT_TRUE(at::allclose(found.gradient, quant.grad(), 1e-3, 1e-9));
+  EXPECT_TRUE(at::allclose(found.gradient, quant.grad().mul(6), 1e-3, 1e-9));
 }
 
 TEST(OutputLoss, PaddingDoesNotCount) {
@@ -128,6 +133,44 @@ TEST(LastStage, ScalesAreThoseThatFilesHold) {
   }
 }
 
+TEST(LastStage, ScalesThatHeldOutSamplesRefuseAreNotKept) {
+  QuantizationSimModel sim = seed_sim(), blocks_alone = seed_sim();
+  AdaScaleOptions options = best();
+  options.num_iterations = 4, options.lr_scale = 1000;
+  const AdaScaleReport report = apply_adascale(sim, seed_batches(16), options);
+  options.recipe = "fast", options.held_out_batches = 2;
+  apply_adascale(blocks_alone, seed_batches(16), options);
+  EXPECT_FALSE(report.last_stage->kept);
+  EXPECT_FALSE(report.last_stage->held_out_after < report.last_stage->held_out_before);
+  for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i)
+    EXPECT_TRUE(sim.weight_encoding(i).scale.equal(blocks_alone.weight_encoding(i).scale));
+}
+
+TEST(LastStage, LowPrecisionSomeBlocksAndSeveralBatchesAStep) {
+  AdaScaleOptions options = best();
+  options.precision = "bfloat16", options.accumulate = 4, options.blocks = {"linear_blocks.[13]"};
+  QuantizationSimModel sim = seed_sim();
+  const AdaScaleReport report = apply_adascale(sim, seed_batches(16), options);
+  EXPECT_EQ(report.blocks.size(), 2u);
+  EXPECT_TRUE(report.last_stage->kept);
+  const QuantizationSimModel untrained = seed_sim();
+  for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
+    const bool trained = sim.weights()[i].trained;
+    EXPECT_EQ(trained, sim.weights()[i].encoding.has_value());
+    if (!trained) EXPECT_TRUE(sim.weight_encoding(i).scale.equal(untrained.weight_encoding(i).scale));
+  }
+}
+
+TEST(LastStage, AStepsBatchesAreCheckedBehindThoseHeldOut) {
+  AdaScaleOptions options = best();
+  options.accumulate = 16;
+  EXPECT_NE(error_of([&] {
+              QuantizationSimModel sim = seed_sim();
+              apply_adascale(sim, seed_batches(16), options);
+            }).find("accumulate: got 16, but 14 batches are trained on"),
+            std::string::npos);
+}
+
 TEST(LastStage, WhereItDoesNotRunTheReportSaysWhy) {
   const auto note = [](const SimOptions& sim_options, int batches) {
     QuantizationSimModel sim(load_program(model_file("seed")), sim_options);
@@ -139,12 +182,43 @@ TEST(LastStage, WhereItDoesNotRunTheReportSaysWhy) {
     return report.last_stage->note;
   };
   SimOptions options = seed_sim().options();
-  EXPECT_EQ(note(options, 5), "15 samples are too few to hold some out; it takes 16");
-  options.in_place = true;
-  EXPECT_EQ(note(options, 6), "weights are folded in place, so that the full-precision model is gone");
-  options.in_place = false;
+  EXPECT_EQ(note(options, 5),
+            "an eighth of the samples cannot be held out: it takes 16 samples or more, in batches of at most "
+            "a quarter "
+            "of them");
   options.grid = "mxfp4", options.default_param_bw = 4;
   EXPECT_EQ(note(options, 6), "no weight that is trained has a grid whose scales are floats of their own");
+  options = seed_sim().options();
+  options.in_place = true;
+  EXPECT_EQ(error_of([&] { note(options, 6); }),
+            "recipe = \"best\": its last stage needs the full-precision weights, which in_place overwrites; "
+            "leave one "
+            "out");
+}
+
+TEST(LastStage, AnEighthOfTheSamplesIsHeldOut) {
+  const auto held_out = [](std::vector<int64_t> sizes) {
+    std::vector<Inputs> batches;
+    for (const int64_t size : sizes) batches.push_back({at::zeros({size, 2})});
+    return held_out_for_last_stage(batches);
+  };
+  EXPECT_EQ(held_out(std::vector<int64_t>(64, 1)), 8);
+  EXPECT_EQ(held_out(std::vector<int64_t>(16, 8)), 2);
+  EXPECT_EQ(held_out({2, 2, 2, 2, 2, 2, 2, 2, 1}), 2);  // one of 17 tells little
+  EXPECT_EQ(held_out({8, 8}), 0);                       // half of them
+  EXPECT_EQ(held_out(std::vector<int64_t>(15, 1)), 0);
+}
+
+TEST(LastStage, AFailureCostsTheStageAlone) {
+  QuantizationSimModel sim = seed_sim();
+  AdaScaleOptions options = best();
+  options.progress = [](const ProgressEvent& event) {
+    if (event.stage == "last stage" && event.step == 3) throw std::bad_alloc();
+  };
+  const AdaScaleReport report = apply_adascale(sim, seed_batches(16), options);
+  EXPECT_EQ(report.last_stage->note, "the host is out of memory");
+  EXPECT_EQ(report.blocks.size(), 5u);
+  EXPECT_NE(to_string(report).find("  no last stage: the host is out of memory\n"), std::string::npos);
 }
 
 }  // namespace

@@ -1,0 +1,34 @@
+#pragma once
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/blocks.h"
+
+namespace adascale {
+
+/// The weights whose scales learn in the last stage: those that the blocks train, on grids whose scales are floats of
+/// their own.
+std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const std::vector<Block>& blocks);
+
+/// Behind which nodes the program is cut: the ends of the blocks trained, and of those of the rule.
+std::vector<NodeId> cuts_for_last_stage(const Program& program, const std::vector<Block>& blocks);
+
+/// The values of parameters that are those weights, by the weight's place in `weights`.
+std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
+                                            const std::vector<int32_t>& weights);
+
+/// How many of the last batches are kept out of all training: an eighth of the samples, two at least. 0: no batch is
+/// small enough, or there are too few samples to tell anything.
+int64_t held_out_for_last_stage(const std::vector<Inputs>& batches);
+
+/// Samples, along the first input's dim 0.
+int64_t samples_of(const Inputs& batch);
+
+/// Why the last stage does not run for a whole model; empty: it does. `held_out`: batches.
+std::string why_no_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                              int64_t held_out);
+
+}  // namespace adascale
