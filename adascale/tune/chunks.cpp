@@ -94,6 +94,13 @@ Chunks::Chunks(const Program& program, const std::vector<NodeId>& ends, const st
   }
 }
 
+std::vector<NodeId> Chunks::nodes() const {
+  std::vector<NodeId> all;
+  for (const Piece& piece : pieces_)
+    all.insert(all.end(), piece.interpreter.nodes().begin(), piece.interpreter.nodes().end());
+  return all;
+}
+
 void Chunks::run(Environment& environment, const RunHooks& hooks) const {
   const at::NoGradGuard no_grad;
   for (const Piece& piece : pieces_) piece.interpreter.run(environment, hooks);

@@ -17,6 +17,8 @@ class Chunks {
   Chunks(const Program& program, const std::vector<NodeId>& ends, const std::set<ValueId>& learned,
          ValueId output);
 
+  /// All nodes that the output needs, in execution order.
+  std::vector<NodeId> nodes() const;
   /// Why there is no gradient; empty: there is one.
   const std::string& obstacle() const { return obstacle_; }
 

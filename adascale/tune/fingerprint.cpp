@@ -122,39 +122,23 @@ std::string name_of(c10::Device device, const Team& team) {
 
 }  // namespace
 
-std::set<std::string> decided_by(const std::string& option) {
+std::set<std::string> options_behind(const std::string& field) {
   static const std::map<std::string, std::set<std::string>> table = {
-      {"model", {"program", "weights", "data"}},
-      {"data", {"data", "held_out_batches"}},
-      {"samples", {"data", "held_out_batches"}},
-      {"seq_len", {"data"}},
-      {"packing", {"data"}},
-      {"data_weights", {"data"}},
-      {"batch_size", {"data", "held_out_batches"}},
-      {"seed", {"seed", "data"}},
-      {"param_bw", {"grids"}},
-      {"grid", {"grids", "held_out_batches"}},
-      {"group_size", {"grids"}},
-      {"decompressed_bw", {"grids"}},
-      {"symmetric", {"grids"}},
-      {"scale_sign", {"grids"}},
-      {"outside_bw", {"grids"}},
-      {"config", {"grids"}},
-      {"formats", {"grids", "held_out_batches"}},
-      {"scheme", {"scheme"}},
-      {"fold_batch_norms", {"program"}},
-      {"blocks", {"blocks"}},
-      {"train_outside", {"blocks"}},
-      {"recipe", {"recipe", "iterations", "precision", "grids", "held_out_batches"}},
-      {"iterations", {"iterations", "epochs"}},
-      {"epochs", {"iterations", "epochs"}},
-      {"accumulate", {"accumulate", "iterations"}},
-      {"held_out_batches", {"held_out_batches", "iterations"}},
-      {"keep_better", {"keep_better"}},
-      {"precision", {"precision"}},
-      {"lr_scale", {"lr_scale"}}};
-  const auto found = table.find(option);
-  return found == table.end() ? std::set<std::string>() : found->second;
+      {"program", {"model", "fold_batch_norms"}},
+      {"weights", {"model"}},
+      {"grids",
+       {"param_bw", "grid", "group_size", "decompressed_bw", "symmetric", "scale_sign", "outside_bw",
+        "config", "formats", "recipe"}},
+      {"data", {"model", "data", "samples", "seq_len", "packing", "data_weights", "batch_size", "seed"}},
+      {"blocks", {"blocks", "train_outside"}},
+      {"iterations", {"iterations", "epochs", "accumulate", "held_out_batches", "recipe"}},
+      {"epochs", {"epochs", "iterations"}},
+      {"precision", {"precision", "recipe"}},
+      {"held_out_batches",
+       {"held_out_batches", "recipe", "data", "samples", "batch_size", "grid", "decompressed_bw",
+        "formats"}}};
+  const auto found = table.find(field);
+  return found == table.end() ? std::set<std::string>{field} : found->second;
 }
 
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,

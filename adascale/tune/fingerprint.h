@@ -22,9 +22,9 @@ enum class WeightsIn { kFingerprint, kNothing };
 Fingerprint fingerprint_of(const TrainingPlan& plan, const std::vector<const QuantizationSimModel*>& sims,
                            WeightsIn weights);
 
-/// The fields of Fingerprint::result that an option decides, "model" and "data" among them; none: it gives no other
-/// codes.
-std::set<std::string> decided_by(const std::string& option);
+/// The options, "model" and "data" among them, by which a field of Fingerprint::result may differ. A field that is not
+/// in the table is an option itself, or a version.
+std::set<std::string> options_behind(const std::string& field);
 
 /// The digest of batches' content, in order.
 std::string digest_of(const std::vector<Inputs>& batches);

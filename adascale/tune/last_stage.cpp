@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
+#include <fmt/format.h>
 
 #include <chrono>
 #include <cmath>
@@ -15,12 +16,11 @@
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
+#include "adascale/core/progress.h"
 #include "adascale/device/flags.h"
 #include "adascale/graph/attention.h"
-#include "adascale/graph/dataflow.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/adam.h"
-#include "adascale/tune/chunks.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/output_loss.h"
@@ -30,10 +30,6 @@
 namespace adascale {
 namespace {
 
-std::vector<NodeId> all_nodes(const Program& program) {
-  return Dataflow(program).ancestors({compared_output(program).value}, {});
-}
-
 /// A weight whose scales learn. Its codes stay where they are, and come to the device when it is read.
 struct Rescaled {
   int32_t weight;
@@ -42,9 +38,9 @@ struct Rescaled {
       theta;  ///< on the device: the scales that the stage starts from, and their logarithms' change
 
   Encoding now(c10::Device device) const {
-    Encoding encoding = on(this->encoding, device);
-    encoding.scale = scale.mul(theta.exp());
-    return encoding;
+    Encoding rescaled = on(encoding, device);
+    rescaled.scale = scale.mul(theta.exp());
+    return rescaled;
   }
   /// As files hold it.
   void round_to_stored() {
@@ -62,8 +58,8 @@ class LastStage {
         plan_(plan),
         batches_(batches),
         output_(compared_output(sim.program())),
-        nodes_(all_nodes(sim.program())),
-        float_model_(sim.program(), nodes_, {output_.value}) {
+        chunks_(chunks_for_last_stage(sim, plan.parts.front().blocks, output_.value)),
+        float_model_(sim.program(), chunks_.nodes(), {output_.value}) {
     const std::vector<Block>& blocks = plan.parts.front().blocks;
     const std::vector<int32_t> weights = weights_to_rescale(sim, blocks);
     place_of_ = values_to_rescale(sim, weights);
@@ -73,13 +69,11 @@ class LastStage {
       rescaled_.push_back({index, encoding, scale, at::zeros_like(scale).requires_grad_()});
     }
     lower_precision();
-    std::set<ValueId> learned;
-    for (const auto& [value, place] : place_of_) learned.insert(value);
-    chunks_ = std::make_unique<Chunks>(sim.program(), cuts_for_last_stage(sim.program(), blocks), learned,
-                                       output_.value);
   }
 
   LastStageReport run() {
+    const FlagScope scope(device(), training_flags(sim_.program(), chunks_.nodes(), plan_.compute_type,
+                                                   plan_.options.deterministic));
     const auto begin = std::chrono::steady_clock::now();
     LastStageReport report;
     report.held_out_before = measure([this](ValueId value) { return state(value); });
@@ -162,7 +156,7 @@ class LastStage {
     double sum = 0, samples = 0;
     for (size_t batch = first; batch < batches_.size(); ++batch) {
       Environment environment = fed(batch);
-      chunks_->run(environment, hooks_with(state_of));
+      chunks_.run(environment, hooks_with(state_of));
       const auto here = static_cast<double>(samples_of(batches_[batch]));
       sum += loss(batch, environment).loss * here;
       samples += here;
@@ -190,9 +184,9 @@ class LastStage {
 
   double add_gradients(size_t batch, const RunHooks& hooks) const {
     Environment environment = fed(batch);
-    chunks_->run(environment, hooks);
+    chunks_.run(environment, hooks);
     const OutputLoss here = loss(batch, environment);
-    chunks_->backward(environment, hooks, here.gradient);
+    chunks_.backward(environment, hooks, here.gradient);
     KeptMemory::give_back_holes();
     return here.loss;
   }
@@ -208,12 +202,11 @@ class LastStage {
   const TrainingPlan& plan_;
   const std::vector<Inputs>& batches_;
   ComparedOutput output_;
-  std::vector<NodeId> nodes_;  // that the output needs
+  Chunks chunks_;
   Interpreter float_model_;
   std::vector<Rescaled> rescaled_;
   std::map<ValueId, size_t> place_of_;  // in rescaled_
   std::set<NodeId> lowered_;            // computed in the plan's dtype
-  std::unique_ptr<Chunks> chunks_;
 };
 
 }  // namespace
@@ -221,17 +214,18 @@ class LastStage {
 LastStageReport run_last_stage(QuantizationSimModel& sim, const TrainingPlan& plan,
                                const std::vector<Inputs>& batches) {
   const WatchPasses watch(as_stages(plan.options.progress));
-  const Program& program = sim.program();
-  const FlagScope scope(program.device, training_flags(program, all_nodes(program), plan.compute_type,
-                                                       plan.options.deterministic));
+  const auto failed = [](const std::string& reason) {
+    log_line(fmt::format("last stage: {}; the blocks' scales stay", reason));
+    return LastStageReport{.note = reason};
+  };
   try {
     return LastStage(sim, plan, batches).run();
   } catch (const Error& error) {  // boundary: the blocks' work stays
-    return {.note = error.what()};
+    return failed(error.what());
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line
-    return {.note = first_line(error.what_without_backtrace())};
+    return failed(first_line(error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {  // boundary: likewise
-    return {.note = "the host is out of memory"};
+    return failed("the host is out of memory");
   }
 }
 

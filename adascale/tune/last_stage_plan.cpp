@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <set>
 
-#include "adascale/core/spelling.h"
 #include "adascale/quant/forms/form.h"
-#include "adascale/tune/chunks.h"
 #include "adascale/tune/output_loss.h"
 #include "adascale/tune/trained_layers.h"
 
@@ -21,13 +19,6 @@ std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const s
   return indices;
 }
 
-std::vector<NodeId> cuts_for_last_stage(const Program& program, const std::vector<Block>& blocks) {
-  std::set<NodeId> ends;
-  for (const Block& block : blocks) ends.insert(block.nodes.back());
-  for (const Block& block : find_blocks(program)) ends.insert(block.nodes.back());
-  return {ends.begin(), ends.end()};
-}
-
 std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
                                             const std::vector<int32_t>& weights) {
   std::map<ValueId, size_t> places;
@@ -39,6 +30,17 @@ std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
     }
   }
   return places;
+}
+
+Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                             ValueId output) {
+  std::set<NodeId> ends;
+  for (const Block& block : blocks) ends.insert(block.nodes.back());
+  for (const Block& block : find_blocks(sim.program())) ends.insert(block.nodes.back());
+  std::set<ValueId> learned;
+  for (const auto& [value, place] : values_to_rescale(sim, weights_to_rescale(sim, blocks)))
+    learned.insert(value);
+  return {sim.program(), {ends.begin(), ends.end()}, learned, output};
 }
 
 int64_t samples_of(const Inputs& batch) {
@@ -62,17 +64,15 @@ int64_t held_out_for_last_stage(const std::vector<Inputs>& batches) {
 
 std::string why_no_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                               int64_t held_out) {
-  if (held_out == 0)
-    return "an eighth of the samples cannot be held out: it takes 16 samples or more, in batches of at most "
-           "a "
-           "quarter of them";
+  constexpr const char* kTooFew =
+      "an eighth of the samples cannot be held out: it takes 16 samples or more, in batches of at most a "
+      "quarter of them";
+  if (held_out == 0) return kTooFew;
   const ComparedOutput output = compared_output(sim.program());
   if (output.value == kNone) return "the model has no output of floats";
-  const std::vector<int32_t> weights = weights_to_rescale(sim, blocks);
-  if (weights.empty()) return "no weight that is trained has a grid whose scales are floats of their own";
-  std::set<ValueId> learned;
-  for (const auto& [value, place] : values_to_rescale(sim, weights)) learned.insert(value);
-  return Chunks(sim.program(), cuts_for_last_stage(sim.program(), blocks), learned, output.value).obstacle();
+  if (weights_to_rescale(sim, blocks).empty())
+    return "no weight that is trained has a grid whose scales are floats of their own";
+  return chunks_for_last_stage(sim, blocks, output.value).obstacle();
 }
 
 }  // namespace adascale

@@ -6,6 +6,7 @@
 
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/blocks.h"
+#include "adascale/tune/chunks.h"
 
 namespace adascale {
 
@@ -13,12 +14,13 @@ namespace adascale {
 /// their own.
 std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const std::vector<Block>& blocks);
 
-/// Behind which nodes the program is cut: the ends of the blocks trained, and of those of the rule.
-std::vector<NodeId> cuts_for_last_stage(const Program& program, const std::vector<Block>& blocks);
-
 /// The values of parameters that are those weights, by the weight's place in `weights`.
 std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
                                             const std::vector<int32_t>& weights);
+
+/// The program up to `output`, cut at the ends of the blocks trained, and of those of the rule.
+Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                             ValueId output);
 
 /// How many of the last batches are kept out of all training: an eighth of the samples, two at least. 0: no batch is
 /// small enough, or there are too few samples to tell anything.

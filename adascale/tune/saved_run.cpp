@@ -56,20 +56,18 @@ std::set<std::string> differences(const Fingerprint& saved, const Fingerprint& n
   for (const auto& [name, value] : now.result)
     if (value_in(saved.result, name) != value) names.insert(name);
   if (now.data_is_rounded && saved.bits != now.bits) names.erase("data");
+  const auto differs = [&](const char* name) { return names.contains(name); };
+  if (differs("program") || differs("weights") || differs("grids") || differs("scheme"))
+    names.erase("ranges");  // which follow from them
   return names;
 }
 
-/// The options that are why: another value, and another result of what they decide.
-std::vector<std::string> changed_options(const Fingerprint& saved, const Fingerprint& now,
-                                         const std::set<std::string>& differing) {
-  std::vector<std::string> names;
-  for (const auto& [name, value] : now.asked) {
-    const std::set<std::string> decided = decided_by(name);
-    if (value_in(saved.asked, name) != value &&
-        std::any_of(decided.begin(), decided.end(),
-                    [&](const std::string& field) { return differing.contains(field); }))
-      names.push_back(name);
-  }
+/// Those behind a field that were given another value.
+std::set<std::string> changed_options(const Fingerprint& saved, const Fingerprint& now,
+                                      const std::string& field) {
+  std::set<std::string> names;
+  for (const std::string& name : options_behind(field))
+    if (value_in(saved.asked, name) != value_in(now.asked, name)) names.insert(name);
   return names;
 }
 
@@ -112,12 +110,15 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
     objections.add("{}: {}: got {}, but the interrupted run had {}; {}", folder, spelled, value, before,
                    kCure);
   };
-  std::set<std::string> unexplained = differences(saved, now);
-  for (const std::string& name : changed_options(saved, now, unexplained)) {
-    object(name == "model" || name == "data" ? name : option(name), now.asked.at(name),
-           value_in(saved.asked, name));
-    for (const std::string& field : decided_by(name)) unexplained.erase(field);
+  std::set<std::string> options, unexplained;
+  for (const std::string& field : differences(saved, now)) {
+    const std::set<std::string> behind = changed_options(saved, now, field);
+    options.insert(behind.begin(), behind.end());
+    if (behind.empty()) unexplained.insert(field);
   }
+  for (const std::string& name : options)
+    object(name == "model" || name == "data" ? name : option(name), value_in(now.asked, name),
+           value_in(saved.asked, name));
   const std::map<std::string, std::string> contents = digests();
   for (const std::string& name : unexplained) {
     const auto digest = contents.find(name);
