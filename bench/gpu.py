@@ -360,7 +360,7 @@ def main() -> None:
     origin = {
         "device": device.name,
         "torch": torch.__version__,
-        "commit": os.environ.get("ADASCALE_COMMIT") or describe_commit(ROOT),
+        "commit": describe_commit(ROOT),
         "iterations": args.iterations,
         "batches": args.batches,
     }

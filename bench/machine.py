@@ -26,7 +26,13 @@ def describe_machine() -> dict[str, object]:
 
 
 def describe_commit(folder: Path, *paths: str) -> str:
-    """The commit's short name, with a + when the tree has changes, in these paths if any are given."""
+    """The commit's short name, with a + when the tree has changes, in these paths if any are given.
+
+    A machine that has no git is told by ADASCALE_COMMIT.
+    """
+    told = os.environ.get("ADASCALE_COMMIT")
+    if told:
+        return told
 
     def git(*args: str) -> str:
         done = subprocess.run(["git", "-C", folder, *args], capture_output=True, text=True, check=False)

@@ -11,7 +11,7 @@ import adascale
 def main() -> None:
     method = Method(["adascale", "transformers"])
     task = method.task
-    model = AutoModelForCausalLM.from_pretrained(task.model)
+    model = AutoModelForCausalLM.from_pretrained(task.model).to(task.device)
     model.config.use_cache = False
     batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}

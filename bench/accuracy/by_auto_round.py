@@ -38,6 +38,7 @@ def main() -> None:
             iters=task.iterations,
             seed=task.seed,
             enable_alg_ext=task.variant == "alg_ext",
+            device_map=task.device,
         )
         model, _ = rounder.quantize()
         layers = decoder_linears(model)

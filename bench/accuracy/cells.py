@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,13 @@ class Cell:
     rows: int = 64  # for calibration, of 256 tokens
     model: str = "smollm2"
     seed: int = 0
+    device: str = "cpu"  # of torch
 
     def key(self) -> str:
         budget = f"{self.iterations}x{self.samples}of{self.rows}" if self.iterations else f"{self.rows}"
         seed = f"-seed{self.seed}" if self.seed else ""
-        return f"{self.model}-{self.grid.key()}-{self.method}-{self.variant}-{budget}{seed}"
+        device = "" if self.device == "cpu" else f"-{self.device}"
+        return f"{self.model}-{self.grid.key()}-{self.method}-{self.variant}-{budget}{seed}{device}"
 
     def as_json(self) -> dict[str, object]:
         return asdict(self)
@@ -61,11 +63,18 @@ def _cells_of(grid: Grid) -> list[Cell]:
     return cells
 
 
-CORE = [cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)]
-QUICK = [
+def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
+    """Those whose methods are made for one."""
+    return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
+
+
+_ON_A_CPU = [cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)]
+CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
+_QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
     Cell(W3, "llm_compressor", "actorder_weight", rows=4),
     Cell(W3, "auto_round", "default", 4, rows=4),
 ]
+QUICK = _QUICK + _on_a_gpu(_QUICK)
 # One block for 20 iterations: how fast a machine is, in what every peer's user knows.
 REFERENCE = Cell(W4, "auto_round", "default", 20, samples=4, rows=8, model="one_block")

@@ -1,4 +1,8 @@
-"""An environment for each peer: they pin what the others must not depend on."""
+"""An environment for each peer: they pin what the others must not depend on.
+
+On a GPU there is none: the peers run beside the torch of this interpreter, where its user installed them. The
+versions that ran are in each cell.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cells import Cell
 from folders import ROOT, WORK
 
 HERE = Path(__file__).parent
@@ -18,9 +23,10 @@ REQUIREMENTS = {
 CPU_WHEELS = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
 
 
-def python_of(method: str) -> Path:
-    """The interpreter that runs a method; made when it is first asked for."""
-    if method not in REQUIREMENTS:
+def python_of(cell: Cell) -> Path:
+    """The interpreter that runs a cell's method; made when it is first asked for."""
+    method = cell.method
+    if not _has_own(cell):
         return Path(sys.executable)
     folder, wanted = WORK / f"venv-{method}", _digest(method)
     python, stamp = folder / "bin" / "python", folder / "made.txt"
@@ -36,9 +42,13 @@ def python_of(method: str) -> Path:
     return python
 
 
-def versions_of(method: str) -> str:
-    """What its cells are made by: another list is another cell."""
-    return _digest(method) if method in REQUIREMENTS else ""
+def versions_of(cell: Cell) -> str:
+    """What it is made by: another list is another cell."""
+    return _digest(cell.method) if _has_own(cell) else ""
+
+
+def _has_own(cell: Cell) -> bool:
+    return cell.device == "cpu" and cell.method in REQUIREMENTS
 
 
 def _torch() -> str:

@@ -1,6 +1,6 @@
 """Judges weights on the held-out texts, against the model that they came from.
 
-    python judge.py MODEL WEIGHTS ROWS
+    python judge.py MODEL WEIGHTS ROWS DEVICE
 
 MODEL: a transformers folder in fp32. WEIGHTS: .safetensors with new weights by name. ROWS: .safetensors with
 token ids [rows, tokens] of each text. Prints JSON: for each text the KL divergence of the outputs from the
@@ -55,9 +55,9 @@ def scores(rows: list[dict[str, float]]) -> dict[str, float]:
 def main() -> None:
     from transformers import AutoModelForCausalLM
 
-    folder, weights, file = sys.argv[1:]
-    model = AutoModelForCausalLM.from_pretrained(folder).eval()
-    texts = load_file(file)
+    folder, weights, file, device = sys.argv[1:]
+    model = AutoModelForCausalLM.from_pretrained(folder).eval().to(device)
+    texts = load_file(file, device)
     exact = {name: hidden_states(model, rows) for name, rows in texts.items()}
     unknown = load_file(weights).keys() - model.state_dict().keys()
     assert not unknown, f"{weights}: the model has no {sorted(unknown)[0]}"

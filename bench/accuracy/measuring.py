@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,17 @@ def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
         return {**cost, "scores": judge(cell, rows, Path(folder))}
 
 
-def measure_reference(rows: Rows) -> float:
-    """CPU seconds of the cell that each machine runs first, of its second run: AutoRound compiles in one."""
+def measure_reference(rows: Rows, device: str) -> float:
+    """Seconds of the cell that each machine runs first, of its second run: AutoRound compiles in one."""
+    cell = replace(REFERENCE, device=device)
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
-        quantize(REFERENCE, rows, Path(folder))
-        return float(quantize(REFERENCE, rows, Path(folder))["cpu_s"])
+        quantize(cell, rows, Path(folder))
+        return seconds_of(cell, quantize(cell, rows, Path(folder)))
+
+
+def seconds_of(cell: Cell, cost: dict[str, Any]) -> float:
+    """Of one thread, or on a GPU of the clock."""
+    return float(cost["cpu_s" if cell.device == "cpu" else "wall_s"])
 
 
 def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
@@ -45,16 +52,16 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
         "bits": cell.grid.bits,
         "group_size": cell.grid.group_size,
         "symmetric": cell.grid.symmetric,
-        **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "seed")},
+        **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "device", "seed")},
     }
-    _run(python_of(cell.method), HERE / f"by_{cell.method}.py", json.dumps(task))
+    _run(python_of(cell), HERE / f"by_{cell.method}.py", json.dumps(task))
     return json.loads((out / "cost.json").read_text())
 
 
 def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     weights, held_out = out / "weights.safetensors", out / "held_out.safetensors"
     save_file({name: rows[name] for name in text.HELD_OUT}, held_out)
-    said = _run(sys.executable, HERE / "judge.py", folder_of(cell.model), weights, held_out)
+    said = _run(sys.executable, HERE / "judge.py", folder_of(cell.model), weights, held_out, cell.device)
     return json.loads(said.strip().splitlines()[-1])
 
 

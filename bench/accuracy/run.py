@@ -13,10 +13,11 @@ import sys
 from pathlib import Path
 
 import text
+import torch
 from cells import CORE, QUICK, Cell
 from environments import versions_of
 from folders import ROOT, WORK, folder_of
-from measuring import Rows, measure, measure_reference
+from measuring import Rows, measure, measure_reference, seconds_of
 from table import update_docs
 
 sys.path.append(str(ROOT / "bench"))
@@ -39,7 +40,7 @@ def digest(rows: Rows) -> str:
 
 
 def stamp_of(cell: Cell, data: str) -> dict[str, object]:
-    return {"cell": cell.as_json(), "data": data, "requirements": versions_of(cell.method)}
+    return {"cell": cell.as_json(), "data": data, "requirements": versions_of(cell)}
 
 
 def is_measured(cell: Cell, data: str) -> bool:
@@ -47,13 +48,18 @@ def is_measured(cell: Cell, data: str) -> bool:
     return path.exists() and json.loads(path.read_text())["stamp"] == stamp_of(cell, data)
 
 
+def name_of(device: str) -> str:
+    return torch.cuda.get_device_name() if device == "cuda" else str(describe_machine()["cpu"])
+
+
 def measure_all(cells: list[Cell], rows: Rows, data: str, keep: bool) -> int:
     """The exit status. A cell that fails does not cost the others."""
     learner = ("adascale", "python", "bench/accuracy/by_adascale.py")
-    machine, commit = describe_machine()["cpu"], describe_commit(ROOT, *learner)
-    reference = measure_reference(rows)
-    print(f"the reference cell takes {reference:.1f} CPU s", flush=True)
-    more = {"commit": commit, "machine": machine, "reference_cpu_s": reference}
+    (device,) = {cell.device for cell in cells}
+    machine, commit = name_of(device), describe_commit(ROOT, *learner)
+    reference = measure_reference(rows, device)
+    print(f"the reference cell takes {reference:.1f} s", flush=True)
+    more = {"commit": commit, "machine": machine, "reference_s": reference}
     failed = 0
     for cell in cells:
         try:
@@ -63,7 +69,7 @@ def measure_all(cells: list[Cell], rows: Rows, data: str, keep: bool) -> int:
             failed += 1
             continue
         shown = ", ".join(f"KL {name} {one['kl']:.3f}" for name, one in found["scores"].items())
-        print(f"{cell.key()}: {shown}, {found['cpu_s']:.0f} CPU s", flush=True)
+        print(f"{cell.key()}: {shown}, {seconds_of(cell, found):.0f} s", flush=True)
         if keep:
             content = {"stamp": stamp_of(cell, data), **more, **found}
             (CELLS / f"{cell.key()}.json").write_text(json.dumps(content, indent=1) + "\n")
@@ -76,6 +82,9 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="three small cells, kept nowhere: does all run?")
     parser.add_argument("--only", nargs="+", metavar="GLOB", help="cells by their names; --list shows them")
     parser.add_argument("--again", action="store_true", help="also those that are there")
+    parser.add_argument(
+        "--device", default="cpu", choices=["cpu", "cuda"], help="cells of one thread, or of a GPU"
+    )
     parser.add_argument("--list", action="store_true", help="show the cells, and whether they are there")
     parser.add_argument("--docs", action="store_true", help="only write docs/accuracy.md from the cells")
     arguments = parser.parse_args()
@@ -85,14 +94,17 @@ def main() -> int:
     WORK.mkdir(parents=True, exist_ok=True)
     rows = make_rows()
     data, globs = digest(rows), arguments.only or ["*"]
-    wanted = [cell for cell in CORE if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
+    on_device = [cell for cell in CORE if cell.device == arguments.device]
+    wanted = [cell for cell in on_device if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
     if not wanted:
         parser.error(f"--only: no cell is called {' or '.join(globs)}; --list shows them")
     if arguments.list:
         print("\n".join(f"{'there' if is_measured(cell, data) else '-':6} {cell.key()}" for cell in wanted))
         return 0
     if arguments.quick:
-        return measure_all(QUICK, rows, data, keep=False)
+        return measure_all(
+            [cell for cell in QUICK if cell.device == arguments.device], rows, data, keep=False
+        )
     missing = [cell for cell in wanted if arguments.again or not is_measured(cell, data)]
     return measure_all(missing, rows, data, keep=True) if missing else 0
 

@@ -7,8 +7,9 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cells import CORE, Cell
+from cells import CORE, Cell, Grid
 from folders import ROOT
+from measuring import seconds_of
 from text import HELD_OUT
 
 DOCS = ROOT / "docs" / "accuracy.md"
@@ -20,7 +21,7 @@ COLUMNS = [
     "KL licences",
     "KL manual",
     "perplexity, topics",
-    "CPU s",
+    "s",
     "of the reference",
     "MiB",
     "commit",
@@ -45,21 +46,25 @@ def update_docs(cells: Path) -> None:
 def _tables(found: dict[Cell, Any]) -> str:
     head = f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}\n"
     return "\n".join(
-        f"### {grid.name()}\n\n{head}" + "\n".join(_line(cell, found[cell]) for cell in cells) + "\n"
-        for grid, cells in groupby(found, key=lambda cell: cell.grid)
+        f"### {_title(grid, device)}\n\n{head}" + "\n".join(_line(cell, found[cell]) for cell in cells) + "\n"
+        for (grid, device), cells in groupby(found, key=lambda cell: (cell.grid, cell.device))
     )
 
 
+def _title(grid: Grid, device: str) -> str:
+    return grid.name() + ("" if device == "cpu" else ", on a GPU")
+
+
 def _line(cell: Cell, found: dict[str, Any]) -> str:
-    scores = found["scores"]
+    scores, seconds = found["scores"], seconds_of(cell, found)
     values = [
         " ".join(filter(None, (cell.method, _version(cell, found), cell.variant))),
         f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
         *(f"{scores[name]['kl']:.3f} ± {scores[name]['kl_error']:.3f}" for name in HELD_OUT),
         f"{scores['topics']['perplexity']:.2f} ({scores['topics']['model_perplexity']:.2f})",
-        f"{found['cpu_s']:.0f}",
-        f"{found['cpu_s'] / found['reference_cpu_s']:.1f}",
-        f"{found['peak_mib']:.0f}",
+        f"{seconds:.0f}",
+        f"{seconds / found['reference_s']:.1f}",
+        f"{found['peak_mib' if cell.device == 'cpu' else 'device_mib']:.0f}",
         found["commit"],
     ]
     return f"| {' | '.join(values)} |"

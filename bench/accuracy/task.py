@@ -33,6 +33,7 @@ class Task:
     iterations: int  # of a block; 0: the method has none
     samples: int  # rows in a batch
     variant: str  # of the method
+    device: str  # of torch: where it computes
     seed: int = 0
 
     def input_ids(self) -> torch.Tensor:
@@ -50,9 +51,15 @@ class Method:
 
     @contextmanager
     def timed(self) -> Iterator[None]:
+        on_gpu = self.task.device == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats()
         with cost() as measured:
             yield
+            if on_gpu:
+                torch.cuda.synchronize()
         self._cost = measured
+        self._device_mib = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
 
     def give(self, weights: dict[str, torch.Tensor]) -> None:
         """The quantized layers' new weights, on their grid, by the names of their parameters."""
@@ -64,7 +71,8 @@ class Method:
             {name: values.detach().float().contiguous() for name, values in weights.items()},
             out / "weights.safetensors",
         )
-        (out / "cost.json").write_text(json.dumps({"versions": self._versions, **asdict(self._cost)}))
+        content = {"versions": self._versions, **asdict(self._cost), "device_mib": self._device_mib}
+        (out / "cost.json").write_text(json.dumps(content))
 
 
 def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:

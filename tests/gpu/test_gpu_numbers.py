@@ -12,7 +12,19 @@ import torch
 from both_sides import CPU, operators_of_torch, to
 from layer_kinds import ROWS, Row, batches
 from live_models import Branchy, branchy_data
-from sides import CHAINS, CONVOLUTIONS, LONG, PRODUCTS, SHORT_DTYPES, Spread, check, simulate, train
+from sides import (
+    CHAINS,
+    CONVOLUTIONS,
+    LONG,
+    PRODUCTS,
+    SHORT_DTYPES,
+    Spread,
+    assert_near,
+    assert_within,
+    check,
+    simulate,
+    train,
+)
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms, seed_loader
 
 import adascale
@@ -81,6 +93,20 @@ def test_a_transformers_llama(device: torch.device) -> None:
     small_folders = pytest.importorskip("small_folders")
     data = [{"input_ids": torch.randint(0, 320, (2, 12))} for _ in range(4)]
     check(small_folders.tiny_llama, data, device, CHAINS)
+
+
+def test_the_last_stage(device: torch.device) -> None:
+    small_folders = pytest.importorskip("small_folders")
+    model, data = (
+        small_folders.tiny_llama(),
+        [{"input_ids": torch.randint(0, 320, (2, 12))} for _ in range(8)],
+    )
+    runs = [train(model, data, where, recipe="best") for where in (device, CPU)]
+    assert_near(*runs, CHAINS)
+    got, expected = (run.report.last_stage for run in runs)
+    assert got.iterations == 6 and got.kept and expected.kept
+    for name in ("held_out_before", "held_out_after"):
+        assert_within([getattr(got, name)], [getattr(expected, name)], CHAINS.after, name)
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
