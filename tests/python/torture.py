@@ -132,7 +132,8 @@ def kill_once(command: Command, rng: random.Random, seconds: float, outcome: Out
         moment = rng.uniform(0, seconds)
         hit = wait_until(process, lambda: running() >= moment)
     else:
-        aim, wait = rng.choice(AIMS), rng.uniform(0, 0.01)
+        # At once in half of the cases: a block is written within milliseconds.
+        aim, wait = rng.choice(AIMS), rng.choice((0, rng.uniform(0, 0.01)))
         if aim == "start-up":
             moment = rng.uniform(0, START_UP_S)
             hit = wait_until(process, lambda: running() >= moment)
