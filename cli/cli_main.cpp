@@ -76,6 +76,11 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
     for (const Command& command : commands)
       if (command.app->parsed()) refuse_rest(*command.app);
     throw;
+  } catch (const CLI::ParseError& error) {
+    for (const Command& command : commands)
+      if (command.app->parsed())
+        fail("{}; adascale {} --help shows what it takes", error.what(), command.app->get_name());
+    throw;
   }
   for (const Command& command : commands)
     if (command.app->parsed()) command.run();
@@ -96,8 +101,7 @@ int cli_main(const std::vector<std::string>& args, const Doors& doors, const Run
     const Interruption interruption;
     run(args, doors, runtimes);
   } catch (const CLI::ParseError& error) {
-    code =
-        report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands and options");
+    code = report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands");
   } catch (const Error& error) {
     code = report(error.fault() == Error::Fault::kUser ? kUsersInput : kOther, error.what());
   } catch (const c10::Error& error) {

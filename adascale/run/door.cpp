@@ -85,7 +85,8 @@ const Door& door_for(const Doors& doors, const std::string& model) {
             "{}: ONNX models are not opened; give the PyTorch model it was made from, expected {}", model,
             describe(doors));
   const auto door = std::find_if(doors.begin(), doors.end(), [&](const Door& d) { return d.matches(model); });
-  ADA_CHECK(door != doors.end(), "{}: not a model this command opens; expected {}", model, describe(doors));
+  ADA_CHECK(door != doors.end(), "{}: {}; expected {}", model,
+            fs::exists(model) ? "not a model this command opens" : "no such file or folder", describe(doors));
   return *door;
 }
 

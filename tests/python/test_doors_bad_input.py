@@ -91,7 +91,7 @@ def test_a_spoilt_folder(name: str, folder: Path, tmp_path: Path) -> None:
 
 def test_onnx_and_nothing(tmp_path: Path) -> None:
     fails("model.onnx", "ONNX models are not opened; give the PyTorch model", tmp_path / "out")
-    fails(tmp_path / "none", "not a model this command opens", tmp_path / "out")
+    fails(tmp_path / "none", "no such file or folder", tmp_path / "out")
     (tmp_path / "empty").mkdir()
     fails(tmp_path / "empty", "no weights in it", tmp_path / "out")
     ran = run("quantize", "model.onnx", "--data", "x.txt", "--output-dir", tmp_path / "out")
