@@ -27,7 +27,10 @@ struct OptionRule {
 void check_rule(const std::string& name, double value, const OptionRule& rule);
 void check_rule(const std::string& name, const std::string& value, const OptionRule& rule);
 
-/// A visitor that writes down every value of an options struct, by name; "nothing" where there is none.
+/// How a message calls the value of an option that has none.
+inline constexpr char kItsDefault[] = "its default";
+
+/// A visitor that writes down every value of an options struct, by name; kItsDefault where there is none.
 class OptionTexts {
  public:
   using Texts = std::map<std::string, std::string>;
@@ -37,7 +40,7 @@ class OptionTexts {
   void operator()(const std::string& name, const Value& value, const std::string& help,
                   const OptionRule& rule) {
     const std::string text = text_of(value);
-    texts_[name] = text.empty() ? "nothing" : text;
+    texts_[name] = text.empty() ? kItsDefault : text;
   }
 
  private:

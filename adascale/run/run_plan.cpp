@@ -86,10 +86,11 @@ void settle_scale_sign(const std::vector<ChosenFormat>& formats, QuantizeRequest
 /// Before a large model opens. The training itself looks again.
 void check_no_unfinished(const QuantizeRequest& request) {
   AdaScaleOptions training = request.training;
-  if (training.checkpoint_dir.empty()) training.checkpoint_dir = checkpoint_of(request);
-  ADA_CHECK(!training.resume || keeps_blocks(training),
-            "{}: nothing is kept, with {} or recipe {}; leave it out", option("resume"),
-            option("checkpoint_dir", "none"), training.recipe);
+  const bool names_none = !training.checkpoint_dir.empty();
+  if (!names_none) training.checkpoint_dir = checkpoint_of(request);
+  ADA_CHECK(!training.resume || keeps_blocks(training), "{}: nothing is kept with {}; leave it out",
+            option("resume"),
+            names_none ? option("checkpoint_dir", "none") : option("recipe", training.recipe));
   if (!keeps_blocks(training) || !present_team()->leads()) return;
   const bool is_new = !std::filesystem::exists(training.checkpoint_dir);
   check_checkpoint_folder(training.checkpoint_dir);
@@ -161,7 +162,8 @@ std::map<std::string, std::string> texts_of(const QuantizeRequest& request) {
   std::map<std::string, std::string> texts = {
       {"model", request.model},
       {"data", request.data.where()},
-      {"formats", request.formats.empty() ? "nothing" : fmt::format("{}", fmt::join(request.formats, ", "))}};
+      {"formats",
+       request.formats.empty() ? kItsDefault : fmt::format("{}", fmt::join(request.formats, ", "))}};
   visit_request_options(OptionTexts(texts), request);
   return texts;
 }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/options.h"
 #include "adascale/core/spelling.h"
 #include "adascale/io/digest.h"
 #include "adascale/sim/json_reader.h"
@@ -99,16 +100,16 @@ Fingerprint read_run(const std::string& path) {
 
 std::string value_in(const Fingerprint::Fields& fields, const std::string& name) {
   const auto found = fields.find(name);
-  return found == fields.end() ? "nothing" : found->second;
+  return found == fields.end() ? kItsDefault : found->second;
 }
 
 // An option is named, instead of what follows from it: digests, counts of iterations, names of blocks.
 void check_same(const std::string& folder, const Fingerprint& saved, const Fingerprint& now) {
-  constexpr const char* kCure = "give the same, or remove the folder to start anew";
+  constexpr const char* kAnew = "remove the folder to start anew";
   Objections objections;
   const auto object = [&](const std::string& spelled, const std::string& value, const std::string& before) {
-    objections.add("{}: {}: got {}, but the interrupted run had {}; {}", folder, spelled, value, before,
-                   kCure);
+    objections.add("{}: {}: got {}, but the interrupted run had {}; {}, or {}", folder, spelled, value,
+                   before, before == std::string(kItsDefault) ? "leave it out" : "give the same", kAnew);
   };
   std::set<std::string> options, unexplained;
   for (const std::string& field : differences(saved, now)) {
@@ -125,7 +126,8 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
     if (digest == contents.end())
       object(name, now.result.at(name), value_in(saved.result, name));
     else
-      objections.add("{}: {}: not what the interrupted run had; {}", folder, digest->second, kCure);
+      objections.add("{}: {}: not what the interrupted run had; give the same, or {}", folder, digest->second,
+                     kAnew);
   }
   objections.raise();
 }

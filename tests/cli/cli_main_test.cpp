@@ -83,7 +83,8 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         WrongLine{{}, "subcommand is required"}, WrongLine{{"quantise"}, "no command is called 'quantise'"},
         WrongLine{{"inspect"}, "MODEL is required; adascale inspect --help shows what it takes"},
-        WrongLine{{"inspect", "/dev/null"}, "/dev/null: not a model this command opens; expected a .pt2 file"},
+        WrongLine{{"inspect", "/dev/null"},
+                  "/dev/null: not a model this command opens; expected a .pt2 file"},
         WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong: is no option of adascale inspect\n"},
         WrongLine{{"quantize", "m.pt2", "--data", "d.txt", "--output-dir", "o", "--formats", "hf"},
                   "--formats: is no option of adascale quantize; did you mean --format?"},

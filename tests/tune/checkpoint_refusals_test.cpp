@@ -49,13 +49,13 @@ TEST_F(Checkpoints, AnotherResultIsRefusedByTheFieldsName) {
        [](AdaScaleOptions& o) { o.keep_better = false; }},
       {"held_out_batches: got 1, but the interrupted run had 0",
        [](AdaScaleOptions& o) { o.held_out_batches = 1; }},
-      {"blocks: got linear_blocks.0, but the interrupted run had nothing",
+      {"blocks: got linear_blocks.0, but the interrupted run had its default; leave it out",
        [](AdaScaleOptions& o) { o.blocks = {"linear_blocks.0"}; }},
   };
   for (const auto& [text, change] : changes) {
     const std::string error = refusal(change);
     EXPECT_NE(error.find("checkpoint: " + text), std::string::npos) << error;
-    EXPECT_TRUE(error.ends_with("; give the same, or remove the folder to start anew")) << error;
+    EXPECT_TRUE(error.ends_with(", or remove the folder to start anew")) << error;
     EXPECT_EQ(error.find("interrupted"), error.rfind("interrupted")) << error;  // the option alone
   }
   const std::string two = refusal([](AdaScaleOptions& o) { o.seed = 1, o.lr_scale = 0.5; });
