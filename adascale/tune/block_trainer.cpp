@@ -10,7 +10,6 @@
 #include <set>
 
 #include "adascale/core/error.h"
-#include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/seed.h"
 #include "adascale/core/spelling.h"
@@ -21,7 +20,6 @@
 #include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
 #include "adascale/tune/precision.h"
-#include "adascale/tune/run_progress.h"
 
 namespace adascale {
 namespace {
@@ -118,8 +116,7 @@ void BlockTrainer::share_gradients(const std::vector<std::unique_ptr<LearnedWeig
 
 at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const {
   Environment environment(job_.sim.program());
-  feed(sample, turn % job_.training_batches, environment);
-  if (mixes()) mix(sample, turn, environment);
+  feed(sample, turn % job_.training_batches, turn, environment);
   job_.source.interpreter(job_.index).run(environment, hooks);
   at::Tensor error = loss(environment, sample.targets);
   ADA_CHECK(error.requires_grad(), "{}: no gradient of its output reaches its weights; leave it out with {}",
@@ -130,38 +127,20 @@ at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const
   return error.detach();
 }
 
-std::vector<double> BlockTrainer::losses_of(const std::vector<at::Tensor>& weights) {
+std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights) {
   const at::NoGradGuard no_grad;
   const FlagScope scope(device(), flags());
-  const RunHooks hooks = hooks_with(weights);
-  CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch); });
-  std::vector<at::Tensor> losses;
-  Pass pass(kQuantizedOutputs, static_cast<int64_t>(job_.compared.size()));
-  for (size_t i = 0; i < job_.compared.size(); ++i) {
-    const Sample sample = sample_from(job_.compared[i], ahead.get(job_.compared[i]));
-    Environment environment(job_.sim.program());
-    feed(sample, job_.compared[i], environment);
-    job_.source.interpreter(job_.index).run(environment, hooks);
-    losses.push_back(loss(environment, sample.targets));
-    if (i + 1 < job_.compared.size()) ahead.start(job_.compared[i + 1]);
-    KeptMemory::give_back_holes();
-    pass.step();
-  }
-  return job_.team.join(as_doubles(losses));
-}
-
-std::vector<double> BlockTrainer::run_stream(const std::vector<at::Tensor>& weights) {
-  const at::NoGradGuard no_grad;
-  const FlagScope scope(device(), flags());
+  std::vector<at::Tensor> cast;
+  for (size_t i = 0; i < weights.size(); ++i)
+    cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
   CopyAhead ahead(
       device(), [&](int64_t batch) { return tensors_of(job_.block.activations_out, job_.source.fp(batch)); });
   std::vector<at::Tensor> losses;
-  auto next = job_.compared.begin();
-  job_.source.run_quant(job_.index, hooks_with(weights), [&](int64_t batch, const Environment& environment) {
-    if (next == job_.compared.end() || *next != batch) return;
-    losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
-    if (++next != job_.compared.end()) ahead.start(*next);
-  });
+  job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }),
+                        [&](int64_t batch, const Environment& environment) {
+                          losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
+                          if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
+                        });
   return job_.team.join(as_doubles(losses));
 }
 
@@ -178,14 +157,6 @@ std::vector<Encoding> BlockTrainer::encode() const {
   for (size_t i = 0; i < quantizers_.size(); ++i)
     encodings.push_back(quantizers_[i].encode(job_.sim.weights()[job_.weights[i]].layer.parameters.front()));
   return encodings;
-}
-
-/// In the dtypes that the weights' layers compute in.
-RunHooks BlockTrainer::hooks_with(const std::vector<at::Tensor>& weights) const {
-  std::vector<at::Tensor> cast;
-  for (size_t i = 0; i < weights.size(); ++i)
-    cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
-  return hooks_with([cast = std::move(cast)](size_t position) { return cast[position]; });
 }
 
 RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
@@ -257,15 +228,13 @@ uint64_t BlockTrainer::number_over_all(int64_t turn) const {
   return static_cast<uint64_t>(turn * job_.team.size() + job_.team.rank());
 }
 
-void BlockTrainer::feed(const Sample& sample, int64_t batch, Environment& environment) const {
+void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const {
   for (const auto& [value, tensor] : sample.quant_inputs)
     environment.set(value, tensor.defined() ? tensor : job_.source.quant(batch).get(value));
-}
-
-void BlockTrainer::mix(const Sample& sample, int64_t turn, Environment& environment) const {
   uint64_t place = number_over_all(turn) * sample.fp_inputs.size();
   for (const ValueId value : job_.block.activations_in)
-    environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
+    if (mixes())
+      environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
 }
 
 // AIMET mixes per element: the FP model's input with probability `fp_input_share`,

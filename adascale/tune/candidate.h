@@ -8,10 +8,10 @@
 
 namespace adascale {
 
-/// Mean losses of a block's outputs over the batches that are compared.
+/// Mean losses of a block's outputs.
 struct Losses {
-  double training = 0;             ///< over those trained on
-  double over_all = 0;             ///< over all of them: decides between candidates
+  double training = 0;             ///< over the batches trained on
+  double over_all = 0;             ///< over all batches: decides between candidates
   std::optional<double> held_out;  ///< over the batches not trained on, where there are any
 };
 
@@ -27,11 +27,11 @@ struct Candidate {
   bool better_than(const Candidate& other) const { return !other.no_worse_than(*this); }
 };
 
+/// Both run the block in the quantized stream, which then has the candidate's outputs.
+
 /// The weights on the grids of the simulation. Throws (user) if their loss is not finite.
 Candidate measure_round_to_nearest(BlockTrainer& trainer, const BlockJob& job);
-/// The range that the trainer starts from.
-Candidate measure_start(BlockTrainer& trainer, const BlockJob& job);
-/// The weights that the trainer has now. Runs the quantized stream, which then has their outputs.
-Candidate run_trained(BlockTrainer& trainer, const BlockJob& job);
+/// The weights that the trainer has now.
+Candidate measure_present(const std::string& name, BlockTrainer& trainer, const BlockJob& job);
 
 }  // namespace adascale

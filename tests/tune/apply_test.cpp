@@ -10,7 +10,6 @@
 
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/recipe.h"
-#include "adascale/tune/training_plan.h"
 #include "tune/seed_case.h"
 
 namespace adascale {
@@ -191,24 +190,6 @@ TEST(ApplyAdaScale, HeldOutBatchesCountInTheDecision) {
     const double before = (block.loss_before + 8 * *block.held_out_before) / 9;
     const double after = (block.loss_after + 8 * *block.held_out_after) / 9;
     EXPECT_EQ(block.kept, after <= before) << block.name;
-  }
-}
-
-TEST(ApplyAdaScale, CandidatesAreComparedOnTheSame32BatchesAndAllHeldOut) {
-  QuantizationSimModel sim = seed_sim();
-  const std::vector<Inputs> batches = seed_batches(43);
-  const AdaScaleOptions options{.recipe = "rtn", .held_out_batches = 3};
-  const std::vector<int64_t> compared =
-      plan_training(sim, blocks_to_train(sim.program(), options), batches, options).compared_batches(43);
-  ASSERT_EQ(compared.size(), 35u);
-  EXPECT_EQ(compared[3], 3);
-  EXPECT_EQ(compared[4], 5);  // of 40: every fifth is left out
-  EXPECT_EQ(compared[31], 38);
-  EXPECT_EQ(std::vector<int64_t>(compared.begin() + 32, compared.end()), (std::vector<int64_t>{40, 41, 42}));
-  // Nothing is trained: the weights tried on those batches alone are those that then run all.
-  for (const BlockReport& block : apply_adascale(sim, batches, options).blocks) {
-    EXPECT_EQ(block.loss_before, block.loss_after) << block.name;
-    EXPECT_EQ(block.held_out_before, block.held_out_after) << block.name;
   }
 }
 
