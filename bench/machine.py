@@ -28,11 +28,10 @@ def describe_machine() -> dict[str, object]:
 def describe_commit(folder: Path, *paths: str) -> str:
     """The commit's short name, with a + when the tree has changes, in these paths if any are given.
 
-    A machine that has no git is told by ADASCALE_COMMIT.
+    Where a copy of the tree has no .git, ADASCALE_COMMIT says it.
     """
-    told = os.environ.get("ADASCALE_COMMIT")
-    if told:
-        return told
+    if not (Path(folder) / ".git").exists():
+        return os.environ.get("ADASCALE_COMMIT", "")
 
     def git(*args: str) -> str:
         done = subprocess.run(["git", "-C", folder, *args], capture_output=True, text=True, check=False)
