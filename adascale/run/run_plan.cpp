@@ -86,11 +86,11 @@ void settle_scale_sign(const std::vector<ChosenFormat>& formats, QuantizeRequest
 /// Before a large model opens. The training itself looks again.
 void check_no_unfinished(const QuantizeRequest& request) {
   AdaScaleOptions training = request.training;
-  const bool names_none = !training.checkpoint_dir.empty();
-  if (!names_none) training.checkpoint_dir = checkpoint_of(request);
+  const bool folder_is_given = !training.checkpoint_dir.empty();
+  if (!folder_is_given) training.checkpoint_dir = checkpoint_of(request);
   ADA_CHECK(!training.resume || keeps_blocks(training), "{}: nothing is kept with {}; leave it out",
             option("resume"),
-            names_none ? option("checkpoint_dir", "none") : option("recipe", training.recipe));
+            folder_is_given ? option("checkpoint_dir", "none") : option("recipe", training.recipe));
   if (!keeps_blocks(training) || !present_team()->leads()) return;
   const bool is_new = !std::filesystem::exists(training.checkpoint_dir);
   check_checkpoint_folder(training.checkpoint_dir);

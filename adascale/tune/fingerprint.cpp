@@ -134,9 +134,7 @@ std::set<std::string> options_behind(const std::string& field) {
       {"iterations", {"iterations", "epochs", "accumulate", "held_out_batches", "recipe"}},
       {"epochs", {"epochs", "iterations"}},
       {"precision", {"precision", "recipe"}},
-      {"held_out_batches",
-       {"held_out_batches", "recipe", "data", "samples", "batch_size", "grid", "decompressed_bw",
-        "formats"}}};
+      {"held_out_batches", {"held_out_batches", "recipe"}}};
   const auto found = table.find(field);
   return found == table.end() ? std::set<std::string>{field} : found->second;
 }

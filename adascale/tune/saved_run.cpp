@@ -57,10 +57,21 @@ std::set<std::string> differences(const Fingerprint& saved, const Fingerprint& n
   for (const auto& [name, value] : now.result)
     if (value_in(saved.result, name) != value) names.insert(name);
   if (now.data_is_rounded && saved.bits != now.bits) names.erase("data");
-  const auto differs = [&](const char* name) { return names.contains(name); };
-  if (differs("program") || differs("weights") || differs("grids") || differs("scheme"))
-    names.erase("ranges");  // which follow from them
   return names;
+}
+
+/// Whether the field differs because one that it follows from does.
+bool follows(const std::string& field, const std::set<std::string>& differing) {
+  static const std::map<std::string, std::set<std::string>> table = {
+      {"ranges", {"program", "weights", "grids", "scheme"}},
+      {"grids", {"program"}},
+      {"blocks", {"program"}},
+      {"iterations", {"data"}},
+      {"held_out_batches", {"data", "grids"}},
+      {"precision", {"program", "grids"}}};
+  const auto found = table.find(field);
+  return found != table.end() && std::any_of(found->second.begin(), found->second.end(),
+                                             [&](const auto& name) { return differing.contains(name); });
 }
 
 /// Those behind a field that were given another value.
@@ -100,7 +111,7 @@ Fingerprint read_run(const std::string& path) {
 
 std::string value_in(const Fingerprint::Fields& fields, const std::string& name) {
   const auto found = fields.find(name);
-  return found == fields.end() ? kItsDefault : found->second;
+  return found == fields.end() ? "nothing" : found->second;
 }
 
 // An option is named, instead of what follows from it: digests, counts of iterations, names of blocks.
@@ -112,10 +123,11 @@ void check_same(const std::string& folder, const Fingerprint& saved, const Finge
                    before, before == std::string(kItsDefault) ? "leave it out" : "give the same", kAnew);
   };
   std::set<std::string> options, unexplained;
-  for (const std::string& field : differences(saved, now)) {
+  const std::set<std::string> differing = differences(saved, now);
+  for (const std::string& field : differing) {
     const std::set<std::string> behind = changed_options(saved, now, field);
     options.insert(behind.begin(), behind.end());
-    if (behind.empty()) unexplained.insert(field);
+    if (behind.empty() && !follows(field, differing)) unexplained.insert(field);
   }
   for (const std::string& name : options)
     object(name == "model" || name == "data" ? name : option(name), value_in(now.asked, name),

@@ -10,7 +10,7 @@ void write_run(const std::string& path, const Fingerprint& fingerprint);
 /// Throws (user) where it is damaged, or no file of ours.
 Fingerprint read_run(const std::string& path);
 
-/// The value of that name; kItsDefault where there is none.
+/// The value of that name; "nothing" where there is none.
 std::string value_in(const Fingerprint::Fields& fields, const std::string& name);
 
 /// Throws (user) unless a run goes on to the result of the one that was interrupted, with all options that

@@ -97,10 +97,8 @@ def test_a_transformers_llama(device: torch.device) -> None:
 
 def test_the_last_stage(device: torch.device) -> None:
     small_folders = pytest.importorskip("small_folders")
-    model, data = (
-        small_folders.tiny_llama(),
-        [{"input_ids": torch.randint(0, 320, (2, 12))} for _ in range(8)],
-    )
+    model = small_folders.tiny_llama()
+    data = [{"input_ids": torch.randint(0, 320, (2, 12))} for _ in range(8)]
     runs = [train(model, data, where, recipe="best") for where in (device, CPU)]
     assert_near(*runs, CHAINS)
     got, expected = (run.report.last_stage for run in runs)

@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
-from small_folders import llama_folder, write_text
+from small_folders import SIZES, llama_folder, save_folder, write_text
 from small_models import ConsecutiveBlocks
 from torture import files_of, torture
+from transformers import LlamaConfig, LlamaForCausalLM
 
 import adascale
 from adascale import Error
@@ -77,6 +78,7 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
     command += ["--output-dir", str(out)]
     for changed, said in (
         (["--param-bw", "3"], "--param-bw: got 3, but the interrupted run had 4"),
+        (["--param-bw", "8"], "--param-bw: got 8, but the interrupted run had 4"),  # and trains in fp32
         (["--scheme", "post_training_percentile"], "--scheme: got post_training_percentile, but"),
         (["--seed", "1", "--dry-run"], "--seed: got 1, but the interrupted run had 0"),
         (["--recipe", "aimet", "--dry-run"], "--recipe: got aimet, but the interrupted run had fast"),
@@ -85,6 +87,13 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         assert done.returncode == 2 and "goes on" not in done.stdout
         assert done.stderr.splitlines()[-1].startswith(f"adascale: error: {kept}: {said}"), done.stderr
         assert done.stderr.count("the interrupted run had") == 1
+    deeper = LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 3}))
+    other = save_folder(deeper, tmp_path / "other")
+    with pytest.raises(
+        Error, match=r"out\.checkpoint: model: got .*other, but the interrupted run had"
+    ) as refused:
+        adascale.quantize(other, out, text, **OPTIONS, resume=True)
+    assert str(refused.value).count("the interrupted run had") == 1
     adascale.quantize(folder, out, text, **OPTIONS, resume=True)
     assert "goes on behind 1 finished block" in caplog.text
     assert files_of(out) == files_of(whole)

@@ -206,6 +206,18 @@ TEST_F(RunPlanTest, TheReportHasItsPlaceBeforeWork) {
   EXPECT_HAS(error_of([&] { plan_run(request(), kDoors); }), "out/report.json: is a folder");
 }
 
+TEST_F(RunPlanTest, ResumeWithNothingKeptNamesTheReason) {
+  QuantizeRequest asked = request();
+  asked.training.resume = true;
+  asked.training.checkpoint_dir = "none";
+  EXPECT_EQ(error_of([&] { plan_run(asked, kDoors); }),
+            "resume: nothing is kept with checkpoint_dir = \"none\"; leave it out");
+  asked.training.checkpoint_dir.clear();
+  asked.training.recipe = "rtn";
+  EXPECT_EQ(error_of([&] { plan_run(asked, kDoors); }),
+            "resume: nothing is kept with recipe = \"rtn\"; leave it out");
+}
+
 TEST_F(RunPlanTest, WhatTheRunDecidesItselfIsRefused) {
   QuantizeRequest asked = request();
   asked.sim.quant_scheme = QuantScheme::post_training_percentile;

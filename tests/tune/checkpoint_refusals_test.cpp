@@ -94,6 +94,19 @@ TEST_F(Checkpoints, AnotherModelOrOtherDataAreRefused) {
             refusal("the calibration data: not what the interrupted run had"));
 }
 
+TEST_F(Checkpoints, EpochsOverOtherDataAreOtherDataAlone) {
+  options_.num_iterations.reset();
+  options_.num_epochs = 2;
+  interrupt(2);
+  EXPECT_EQ(error_of([&] {
+              QuantizationSimModel sim = seed_sim();
+              apply_adascale(sim, seed_batches(3), options_);
+            }),
+            options_.checkpoint_dir +
+                ": the calibration data: not what the interrupted run had; give the same, or remove the "
+                "folder to start anew");
+}
+
 TEST_F(Checkpoints, ADamagedRunIsRefused) {
   interrupt(3);
   for (const std::string text : {"", "{", "[]", "{\"file\": \"checkpoint of adascale\"}",
