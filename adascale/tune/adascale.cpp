@@ -202,9 +202,11 @@ int64_t Run::blocks_to_train_after(size_t index) const {
 /// Of a block, before one is finished.
 RunProgress::Steps Run::planned_steps() const {
   const auto batches = static_cast<double>(source.batches());
+  const double compared = static_cast<double>(plan.compared_batches(all_batches()).size()) /
+                          static_cast<double>(plan.team->size());
   const bool searches = plan.recipe.start != StartRange::kScheme, learns = plan.recipe.trains();
   return {{kFloatOutputs, batches},
-          {kQuantizedOutputs, batches * (searches && learns ? 3 : 2)},
+          {kQuantizedOutputs, batches + compared * (searches && learns ? 2 : 1)},
           {kTraining, learns ? static_cast<double>(plan.iterations_over(all_batches())) : 0}};
 }
 
@@ -240,6 +242,7 @@ BlockJob Run::job_of(size_t index) const {
           .iterations = plan.iterations_over(all_batches()),
           .accumulate = plan.options.accumulate / plan.team->size(),
           .training_batches = plan.training_batches(all_batches()) / plan.team->size(),
+          .compared = plan.compared_batches(all_batches()),
           .deterministic = plan.options.deterministic,
           .seed = derive_seed(static_cast<uint64_t>(plan.options.seed), index)};
 }

@@ -93,7 +93,7 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
 /// folds them into the sim.
 ///
 /// `batches`: flat user inputs, one entry per iteration of an epoch. Activation quantizers are
-/// neither used nor changed. A trained block is kept only if its loss over all batches is no worse
+/// neither used nor changed. A trained block is kept only if its loss over the batches compared is no worse
 /// than round-to-nearest's, unless `keep_better` is off; the report says so. Errors, before any
 /// work and all at once: no batches; NaN or infinity in a batch; inputs that do not fit; no block
 /// found; a layer that cannot be trained; epochs with iterations; sim already calibrated or already

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "adascale/core/error.h"
+#include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/seed.h"
 #include "adascale/core/spelling.h"
@@ -20,6 +21,7 @@
 #include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
 #include "adascale/tune/precision.h"
+#include "adascale/tune/run_progress.h"
 
 namespace adascale {
 namespace {
@@ -31,6 +33,7 @@ at::Tensor float_weight(const QuantizedWeight& weight, const QuantizationSimMode
 }
 
 std::vector<double> as_doubles(const std::vector<at::Tensor>& numbers) {
+  if (numbers.empty()) return {};  // none of a process's batches is compared
   const at::Tensor all = at::stack(numbers).to(at::kCPU, at::kDouble);
   const auto* first = all.const_data_ptr<double>();
   return {first, first + all.numel()};
@@ -72,7 +75,7 @@ void BlockTrainer::train(const std::string& name) {
   const RunHooks hooks = hooks_with([&](size_t position) { return learned[position]->weight(); });
   const at::AutoGradMode grad(true);
   const int64_t looks = traits_of(device()).runs_ahead ? kIterationsPerLook : 1;
-  CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch); });
+  CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch, mixes()); });
   Pass pass(name, job_.iterations);
   for (int64_t iteration = 0; iteration < job_.iterations; ++iteration) {
     at::Tensor error;
@@ -116,7 +119,8 @@ void BlockTrainer::share_gradients(const std::vector<std::unique_ptr<LearnedWeig
 
 at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const {
   Environment environment(job_.sim.program());
-  feed(sample, turn % job_.training_batches, turn, environment);
+  feed(sample, turn % job_.training_batches, environment);
+  if (mixes()) mix(sample, turn, environment);
   job_.source.interpreter(job_.index).run(environment, hooks);
   at::Tensor error = loss(environment, sample.targets);
   ADA_CHECK(error.requires_grad(), "{}: no gradient of its output reaches its weights; leave it out with {}",
@@ -127,20 +131,44 @@ at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const
   return error.detach();
 }
 
-std::vector<double> BlockTrainer::measure(const std::vector<at::Tensor>& weights) {
+std::vector<double> BlockTrainer::losses_of(const std::vector<at::Tensor>& weights) {
   const at::NoGradGuard no_grad;
   const FlagScope scope(device(), flags());
-  std::vector<at::Tensor> cast;
-  for (size_t i = 0; i < weights.size(); ++i)
-    cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
+  const RunHooks hooks = hooks_with(weights);
+  CopyAhead ahead(device(), [&](int64_t batch) { return waiting(batch, /*mixing=*/false); });
+  std::vector<size_t> places;  // of this process's batches
+  for (size_t place = 0; place < job_.compared.size(); ++place)
+    if (job_.compared[place] % job_.team.size() == job_.team.rank()) places.push_back(place);
+  std::vector<at::Tensor> losses;
+  Pass pass(kQuantizedOutputs, static_cast<int64_t>(places.size()));
+  for (size_t i = 0; i < places.size(); ++i) {
+    const int64_t batch = job_.compared[places[i]] / job_.team.size();
+    const Sample sample = sample_from(batch, ahead.get(batch));
+    Environment environment(job_.sim.program());
+    feed(sample, batch, environment);
+    job_.source.interpreter(job_.index).run(environment, hooks);
+    losses.push_back(loss(environment, sample.targets));
+    if (i + 1 < places.size()) ahead.start(job_.compared[places[i + 1]] / job_.team.size());
+    KeptMemory::give_back_holes();
+    pass.step();
+  }
+  const std::vector<double> own = as_doubles(losses);
+  std::vector<double> all(job_.compared.size());
+  for (size_t i = 0; i < places.size(); ++i) all[places[i]] = own[i];
+  job_.team.add(all);
+  return all;
+}
+
+std::vector<double> BlockTrainer::run_stream(const std::vector<at::Tensor>& weights) {
+  const at::NoGradGuard no_grad;
+  const FlagScope scope(device(), flags());
   CopyAhead ahead(
       device(), [&](int64_t batch) { return tensors_of(job_.block.activations_out, job_.source.fp(batch)); });
   std::vector<at::Tensor> losses;
-  job_.source.run_quant(job_.index, hooks_with([&](size_t i) { return cast[i]; }),
-                        [&](int64_t batch, const Environment& environment) {
-                          losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
-                          if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
-                        });
+  job_.source.run_quant(job_.index, hooks_with(weights), [&](int64_t batch, const Environment& environment) {
+    losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
+    if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
+  });
   return job_.team.join(as_doubles(losses));
 }
 
@@ -157,6 +185,14 @@ std::vector<Encoding> BlockTrainer::encode() const {
   for (size_t i = 0; i < quantizers_.size(); ++i)
     encodings.push_back(quantizers_[i].encode(job_.sim.weights()[job_.weights[i]].layer.parameters.front()));
   return encodings;
+}
+
+/// In the dtypes that the weights' layers compute in.
+RunHooks BlockTrainer::hooks_with(const std::vector<at::Tensor>& weights) const {
+  std::vector<at::Tensor> cast;
+  for (size_t i = 0; i < weights.size(); ++i)
+    cast.push_back(type_of(i) == at::kFloat ? weights[i] : weights[i].to(type_of(i)));
+  return hooks_with([cast = std::move(cast)](size_t position) { return cast[position]; });
 }
 
 RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
@@ -199,14 +235,14 @@ at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, cons
 }
 
 /// In the order in which sample_from takes them apart.
-std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch) const {
+std::vector<at::Tensor> BlockTrainer::waiting(int64_t batch, bool mixing) const {
   const Environment &fp = job_.source.fp(batch), &quant = job_.source.quant(batch);
   std::vector<at::Tensor> tensors = tensors_of(job_.source.interpreter(job_.index).feeds(), quant);
   const auto append = [&](const std::vector<at::Tensor>& more) {
     tensors.insert(tensors.end(), more.begin(), more.end());
   };
   append(tensors_of(job_.block.activations_out, fp));
-  if (mixes()) append(tensors_of(job_.block.activations_in, fp));
+  if (mixing) append(tensors_of(job_.block.activations_in, fp));
   return tensors;
 }
 
@@ -218,7 +254,7 @@ BlockTrainer::Sample BlockTrainer::sample_from(int64_t batch, const std::vector<
   const auto targets_end = next + static_cast<int64_t>(job_.block.activations_out.size());
   sample.targets = targets(batch, {next, targets_end});
   next = targets_end;
-  if (!mixes()) return sample;
+  if (next == tensors.end()) return sample;  // nothing to mix
   for (const ValueId value : job_.block.activations_in) sample.fp_inputs[value] = *next++;
   return sample;
 }
@@ -228,13 +264,15 @@ uint64_t BlockTrainer::number_over_all(int64_t turn) const {
   return static_cast<uint64_t>(turn * job_.team.size() + job_.team.rank());
 }
 
-void BlockTrainer::feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const {
+void BlockTrainer::feed(const Sample& sample, int64_t batch, Environment& environment) const {
   for (const auto& [value, tensor] : sample.quant_inputs)
     environment.set(value, tensor.defined() ? tensor : job_.source.quant(batch).get(value));
+}
+
+void BlockTrainer::mix(const Sample& sample, int64_t turn, Environment& environment) const {
   uint64_t place = number_over_all(turn) * sample.fp_inputs.size();
   for (const ValueId value : job_.block.activations_in)
-    if (mixes())
-      environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
+    environment.set(value, mixed(sample.fp_inputs.at(value), environment.tensor(value), place++));
 }
 
 // AIMET mixes per element: the FP model's input with probability `fp_input_share`,

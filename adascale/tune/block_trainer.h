@@ -30,8 +30,9 @@ struct BlockJob {
   c10::ScalarType compute_type = c10::ScalarType::Float;  ///< of layers whose codes bf16 can hold
   int64_t iterations = 0;
   int64_t accumulate = 1;  ///< batches of this process whose gradients are added for an iteration's step
-  int64_t training_batches = 0;  ///< the first ones of this process; the others only measure
-  bool deterministic = false;    ///< where the device's fast algorithms are not
+  int64_t training_batches = 0;        ///< the first ones of this process; the others only measure
+  std::vector<int64_t> compared = {};  ///< TrainingPlan::compared_batches
+  bool deterministic = false;          ///< where the device's fast algorithms are not
   uint64_t seed = 0;
 };
 
@@ -45,9 +46,11 @@ class BlockTrainer {
   /// Runs the iterations as a Pass of this name, which is told each of them or, where reading the loss would wait
   /// for the device, every 20th and the last. Does nothing when the recipe does not train.
   void train(const std::string& name);
-  /// Runs the block in the quantized stream without mixing, with `weights` in place of the job's. Returns the mean
-  /// loss of each batch, of all processes.
-  std::vector<double> measure(const std::vector<at::Tensor>& weights);
+  /// Runs the block on its inputs in the quantized stream, without mixing, with `weights` in place of the job's. Returns
+  /// the loss of each batch compared, of all processes, in the order of BlockJob::compared.
+  std::vector<double> losses_of(const std::vector<at::Tensor>& weights);
+  /// The same for every batch, so that the stream has the block's outputs.
+  std::vector<double> run_stream(const std::vector<at::Tensor>& weights);
   /// The quantizers' present weights in the order of the job, and their codes.
   std::vector<at::Tensor> quantized_weights() const;
   std::vector<Encoding> encode() const;
@@ -67,16 +70,18 @@ class BlockTrainer {
   using WeightOf = std::function<at::Tensor(size_t position)>;
 
   RunHooks hooks_with(const WeightOf& weight_of) const;
+  RunHooks hooks_with(const std::vector<at::Tensor>& weights) const;
   c10::Device device() const { return job_.sim.program().device; }
   Flags flags() const;
   bool mixes() const { return job_.recipe.fp_input_share > 0; }
   c10::ScalarType type_of(size_t position) const;
-  std::vector<at::Tensor> waiting(int64_t batch) const;
+  std::vector<at::Tensor> waiting(int64_t batch, bool mixing) const;
   Sample sample_from(int64_t batch, const std::vector<at::Tensor>& tensors) const;
   std::vector<at::Tensor> targets(int64_t batch, std::vector<at::Tensor> waiting) const;
   uint64_t number_over_all(int64_t turn) const;
+  void feed(const Sample& sample, int64_t batch, Environment& environment) const;
   /// `turn`: the number of the batch among all that this process trains on, iteration after iteration.
-  void feed(const Sample& sample, int64_t batch, int64_t turn, Environment& environment) const;
+  void mix(const Sample& sample, int64_t turn, Environment& environment) const;
   /// Adds gradients over the team.
   void share_gradients(const std::vector<std::unique_ptr<LearnedWeight>>& learned);
   /// The loss of that turn, whose gradients are added to those of the weights.

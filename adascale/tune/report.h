@@ -17,13 +17,14 @@ struct LayerReport {
 struct BlockReport {
   std::string name;
   std::vector<LayerReport> layers;
-  double loss_before = 0;  ///< round-to-nearest, the batches trained on, quantized inputs, no mixing
-  double loss_after = 0;   ///< of the trained weights, kept or not, on the same batches
+  /// Round-to-nearest, at most 32 of the batches trained on (TrainingPlan::compared_batches), quantized inputs, no mixing.
+  double loss_before = 0;
+  double loss_after = 0;  ///< of the trained weights, kept or not, on the same batches
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
   double seconds = 0;
   double step_length = 1;  ///< of the last attempt at training, as a share of the recipe's steps
-  /// False: round-to-nearest or the start stays: better over all batches, or training diverged.
+  /// False: round-to-nearest or the start stays: better over the batches compared, or training diverged.
   bool kept = true;
   std::string note;  ///< explains an unusual result
 };

@@ -31,11 +31,15 @@ void Team::wait() {
   add({at::zeros({1})});
 }
 
+void Team::add(std::vector<double>& numbers) {
+  add({at::from_blob(numbers.data(), {static_cast<int64_t>(numbers.size())}, at::kDouble)});
+}
+
 std::vector<double> Team::join(const std::vector<double>& own) {
   std::vector<double> all(own.size() * static_cast<size_t>(size_));
   for (size_t i = 0; i < own.size(); ++i)
     all[i * static_cast<size_t>(size_) + static_cast<size_t>(rank_)] = own[i];
-  add({at::from_blob(all.data(), {static_cast<int64_t>(all.size())}, at::kDouble)});
+  add(all);
   return all;
 }
 

@@ -34,7 +34,9 @@ class Team {
       own.push_back(all[i]);
     return own;
   }
-  /// The reverse, of numbers: exact.
+  /// Adds numbers over all processes, in place.
+  void add(std::vector<double>& numbers);
+  /// The reverse of share_of, of numbers: exact.
   std::vector<double> join(const std::vector<double>& own);
   /// Throws (user), in every process, naming the facts in which one differs from the first.
   void check_same(const std::map<std::string, std::string>& facts);

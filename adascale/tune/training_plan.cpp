@@ -327,6 +327,16 @@ int64_t TrainingPlan::iterations_over(int64_t batches) const {
   return options.num_iterations.value_or(options.num_epochs.value_or(1) * steps);
 }
 
+std::vector<int64_t> TrainingPlan::compared_batches(int64_t batches) const {
+  constexpr int64_t kMostTrained = 32;
+  const int64_t training = std::max<int64_t>(training_batches(batches), 0);
+  const int64_t count = std::min(training, kMostTrained);
+  std::vector<int64_t> compared;
+  for (int64_t i = 0; i < count; ++i) compared.push_back(i * training / count);
+  for (int64_t batch = training; batch < batches; ++batch) compared.push_back(batch);
+  return compared;
+}
+
 std::vector<Block> blocks_to_train(const Program& program, const AdaScaleOptions& options) {
   return options.blocks.empty() ? find_blocks(program) : blocks_matching(program, options.blocks);
 }

@@ -56,6 +56,9 @@ struct TrainingPlan {
   /// For a block that so many batches reach in all processes: the number of those trained on, and of its iterations.
   int64_t training_batches(int64_t batches) const { return batches - options.held_out_batches; }
   int64_t iterations_over(int64_t batches) const;
+  /// The batches on which a block's candidates are compared, by their numbers over all processes, ascending: at most 32
+  /// of those trained on, evenly spaced, and all that are held out.
+  std::vector<int64_t> compared_batches(int64_t batches) const;
 };
 
 /// The modules to train: those that the options name, else those of the rule (find_blocks).

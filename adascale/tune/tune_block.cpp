@@ -13,7 +13,7 @@ namespace {
 /// The better one of round-to-nearest and of the range the training starts from.
 Candidate choose_before(const Candidate& rtn, BlockTrainer& trainer, const BlockJob& job) {
   if (job.recipe.start == StartRange::kScheme || !job.recipe.trains()) return rtn;
-  Candidate start = measure_present("the clip search", trainer, job);
+  Candidate start = measure_start(trainer, job);
   return start.no_worse_than(rtn) ? start : rtn;
 }
 
@@ -30,7 +30,7 @@ void train(std::optional<BlockTrainer>& trainer, BlockJob job, TunedBlock& tuned
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
     trainer->train(name_of_pass(tuned.step_length));
     tuned.exchanged = trainer->exchanged();
-    Candidate now = measure_present("trained", *trainer, job);
+    Candidate now = run_trained(*trainer, job);
     tuned.trained_ran_last = attempt == 0 || (now.is_finite() && now.better_than(tuned.trained));
     if (tuned.trained_ran_last) tuned.trained = std::move(now);
     const bool helped = tuned.trained.is_finite() && tuned.trained.no_worse_than(tuned.before);
@@ -73,6 +73,7 @@ TunedBlock tune_block(const BlockJob& job, bool keep_better) {
   train(trainer, job, tuned);
   tuned.keeps_trained =
       tuned.trained.is_finite() && (!keep_better || tuned.trained.no_worse_than(tuned.before));
+  if (!tuned.keeps_trained) check_on_all(tuned.before, *trainer, job);
   return tuned;
 }
 
@@ -82,7 +83,7 @@ void run_as_trained(BlockJob job, const std::vector<Encoding>& encodings) {
     job.start.push_back(job.sim.weights()[job.weights[i]].range);
     weights.push_back(dequantize(on(encodings[i], job.sim.program().device)));
   }
-  BlockTrainer(std::move(job)).measure(weights);
+  BlockTrainer(std::move(job)).run_stream(weights);
 }
 
 BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {

@@ -115,11 +115,12 @@ Work count_work(const std::vector<PartToTrain>& parts, const TrainingPlan& plan)
     const auto batches = static_cast<int64_t>(parts[own.part].batches.size());
     const auto iterations = static_cast<double>(plan.iterations_over(batches));
     const double steps = iterations * static_cast<double>(plan.options.accumulate);
+    const auto compared = static_cast<double>(plan.compared_batches(batches).size());
     for (const Block& block : own.blocks) {
       const std::vector<int32_t> trained = weights_to_train(part.sim, block);
       if (trained.empty()) continue;
       const double forward = flops_of(part, block) * share, a_batch = forward / static_cast<double>(batches);
-      work.flops += (1 + candidates) * forward + kFlopsOfTraining * steps * a_batch;
+      work.flops += 2 * forward + ((candidates - 1) * compared + kFlopsOfTraining * steps) * a_batch;
       for (const int32_t index : trained) {
         const QuantizedWeight& weight = part.sim.weights()[index];
         const auto count = static_cast<double>(c10::multiply_integers(part.sizes_of(weight.layer)));

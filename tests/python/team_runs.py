@@ -23,13 +23,14 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "by tensor operators": {"iterations": 3, "accumulate": 2, "group_size": 8, "decompressed_bw": 8},
     "epochs": {"epochs": 1, "accumulate": 2, "precision": "float32", "output_bw": 8},
+    "more batches than are compared": {"samples": 80, "iterations": 3, "accumulate": 2},
     "embeddings": {"iterations": 3, "accumulate": 2, "train_outside": True, "outside_bw": 4},
 }
 
 
 def run(folder: Path, out: Path) -> None:
     for name, options in CASES.items():
-        adascale.quantize(folder / "llama", out / name, folder / "text.txt", **SHARED, **options)
+        adascale.quantize(folder / "llama", out / name, folder / "text.txt", **(SHARED | options))
 
 
 if __name__ == "__main__":
