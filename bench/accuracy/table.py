@@ -1,4 +1,4 @@
-"""docs/accuracy.md from the cells that were measured."""
+"""docs/accuracy.md and its chart from the cells that were measured."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cells import CORE, Cell, Grid
+from chart import draw_chart
 from folders import ROOT
 from measuring import seconds_of
 from text import HELD_OUT
@@ -29,7 +30,7 @@ COLUMNS = [
 
 
 def update_docs(cells: Path) -> None:
-    """Replaces what stands between the marks."""
+    """Replaces what stands between the marks, and the chart."""
     found = {
         cell: json.loads(path.read_text()) for cell in CORE if (path := cells / f"{cell.key()}.json").exists()
     }
@@ -41,6 +42,7 @@ def update_docs(cells: Path) -> None:
     before, _, rest = DOCS.read_text().partition(BEGIN)
     _, _, after = rest.partition(END)
     DOCS.write_text(f"{before}{BEGIN}\n{_tables(found)}\n{END}{after}")
+    draw_chart(found)
 
 
 def _tables(found: dict[Cell, Any]) -> str:

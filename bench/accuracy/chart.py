@@ -1,0 +1,98 @@
+"""docs/images/accuracy.svg from the cells that were measured: the divergence left, by what it cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+import matplotlib
+from cells import Cell, Grid
+from folders import ROOT
+from measuring import seconds_of
+
+matplotlib.use("svg")
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+CHART = ROOT / "docs" / "images" / "accuracy.svg"
+TEXT = "topics"
+# Read on white and on GitHub's dark page alike: the page behind it shows through.
+INKED = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+INK, OURS, PEERS = "#7d8590", "#2f81f7", "#d1742b"
+
+
+@dataclass(frozen=True)
+class Look:
+    label: str
+    color: str
+    marker: str
+
+
+LOOKS = {
+    ("adascale", "fast"): Look("adascale fast", OURS, "o"),
+    ("adascale", "best"): Look("adascale best", OURS, "D"),
+    ("auto_round", "default"): Look("AutoRound", PEERS, "s"),
+    ("auto_round", "alg_ext"): Look("AutoRound alg_ext", PEERS, "^"),
+    ("llm_compressor", "actorder_weight"): Look("GPTQ (llm-compressor)", PEERS, "v"),
+    ("aimet", "adascale"): Look("AIMET AdaScale", PEERS, "P"),
+}
+
+
+def draw_chart(found: dict[Cell, Any]) -> None:
+    """A panel for each grid of which a trained cell and a peer's are there; both axes logarithmic."""
+    panels = [(grid, list(cells)) for grid, cells in groupby(_shown(found), key=lambda cell: cell.grid)]
+    if not panels:
+        return
+    style = {
+        "svg.fonttype": "none",  # text stays text
+        "svg.hashsalt": "adascale",  # the same cells give the same bytes
+        "font.family": "sans-serif",
+        "font.size": 9,
+        **dict.fromkeys(
+            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
+        ),
+    }
+    with plt.rc_context(style):
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 3.4), squeeze=False)
+        for axis, (grid, cells) in zip(axes[0], panels, strict=True):
+            _draw_panel(axis, grid, cells, found)
+        axes[0][0].set_ylabel("KL to the full-precision model, nats")
+        handles = {text.get_label(): text for axis in axes[0] for text in axis.collections}
+        figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=len(LOOKS), frameon=False)
+        figure.tight_layout(rect=(0, 0.09, 1, 1))
+        CHART.parent.mkdir(exist_ok=True)
+        figure.savefig(CHART, transparent=True, metadata={"Date": None})
+        plt.close(figure)
+
+
+def _shown(found: dict[Cell, Any]) -> list[Cell]:
+    on_cpu = [cell for cell in found if cell.device == "cpu" and (cell.method, cell.variant) in LOOKS]
+    both = {cell.grid for cell in on_cpu if cell.method == "adascale"} & {
+        cell.grid for cell in on_cpu if cell.method != "adascale"
+    }
+    return [cell for cell in on_cpu if cell.grid in both]
+
+
+def _draw_panel(axis: Axes, grid: Grid, cells: list[Cell], found: dict[Cell, Any]) -> None:
+    for cell in cells:
+        look, score = LOOKS[cell.method, cell.variant], found[cell]["scores"][TEXT]
+        seconds = seconds_of(cell, found[cell])
+        axis.errorbar(seconds, score["kl"], score["kl_error"], color=look.color, linewidth=1)
+        axis.scatter(seconds, score["kl"], 36, look.color, look.marker, label=look.label, zorder=3)
+        if cell.iterations:
+            axis.annotate(
+                f"{cell.iterations} x {cell.samples}",
+                (seconds, score["kl"]),
+                (5, 4),
+                textcoords="offset points",
+                fontsize=7,
+            )
+    axis.set_title(grid.name(), fontsize=10)
+    axis.set(xscale="log", yscale="log", xlabel="CPU seconds")
+    axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
+    axis.yaxis.set_major_formatter("{x:g}")
+    axis.yaxis.set_minor_formatter("{x:g}")
+    axis.tick_params(which="both", labelsize=8)
+    axis.grid(True, which="both", alpha=0.15)
+    axis.spines[["top", "right"]].set_visible(False)
