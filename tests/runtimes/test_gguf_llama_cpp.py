@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from blocks import marked
 from llama_cpp_logits import logits_of, perplexity
 from table import AddRow, Row
 from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig, LlamaForCausalLM
@@ -93,6 +94,18 @@ def test_a_llama_of_whole_superblocks_gives_our_logits(
     # For a model with random weights fp16 matmuls contribute 0.012, 8-bit activations 0.02 to 0.04.
     assert off < 0.05
     assert float(np.corrcoef(ours.flatten(), theirs.flatten())[0, 1]) > 0.998
+
+
+def test_the_readme_s_program_writes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """As it is printed there, on the file that the command before it writes."""
+    (tmp_path / "SmolLM2").symlink_to(SMOLLM2)
+    monkeypatch.chdir(tmp_path)
+    rows = torch.from_numpy(np.load(DATA / "calib.npy")[:1])
+    options = {"formats": ["gguf:Q4_K"], "outside_bw": 8, "recipe": "rtn", "progress": False}
+    adascale.quantize("SmolLM2", "gguf", rows, **options)
+    capsys.readouterr()
+    exec(marked("README.md", "llama").text, {})
+    assert len(capsys.readouterr().out.split()) > 5
 
 
 def test_text_becomes_the_same_tokens(tmp_path: Path) -> None:
