@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Texts are for people: fails where code parses an error's text or a description, or a message
-writes an option in one caller's words.
+"""Texts are for people: fails where code parses an error's text or a description, a message writes an
+option in one caller's words, or a page's prose is not wrapped.
 
     tools/check_texts.py [ROOT]
 
@@ -12,6 +12,8 @@ with a space, which is a sentence and no key, a bare `seq_len` or `device=`: opt
 as its caller writes it. The names are those of the options tables (core/options.h); words such as `device` or
 `samples`, without an underscore, mean other things too unless `=` follows. Help lines in the tables may have
 them.
+Prose of the README, docs/ and the other pages has at most 100 characters a line; tables, code, comments and
+a link's target do not count.
 Prints `file:line: rule` for each fault and exits 1 if there was any.
 """
 
@@ -44,6 +46,15 @@ MAY_SAY_NAMES = {
 NAME_RULE = 'names an option in one caller\'s words: {}; write option("...")'
 TABLE_ROW = re.compile(r'\bvisit\(\s*"(\w+)"|\.alias = "(\w+)"')
 NAMES_OUTSIDE_TABLES = {"layer_config", "in_place", "output_dir", "tokenizer", "formats", "data", "dry_run"}
+WIDTH = 100
+WIDTH_RULE = f"prose of more than {WIDTH} characters in a line; wrap it"
+# Pages that may be wider, with the reason.
+MAY_BE_WIDE = {
+    "ARCHITECTURE.md": "a page of at most 100 lines",
+    "docs/accuracy.md": "written by bench/accuracy/table.py in part",
+}
+NO_PROSE = re.compile(r"^```.*?^```$|<!--.*?-->|^ *\|.*?$|\$\$.*?\$\$", re.DOTALL | re.MULTILINE)
+LINK_TARGET = re.compile(r"\]\([^)\n]*\)")
 RULE = "parses the text of an error or a description; ask for the fact: a type, a field, a function"
 
 PARSING = {
@@ -185,6 +196,16 @@ def names_of_options(texts: dict[str, str]) -> re.Pattern[str]:
     return re.compile(rf"(?<![\w.])(?:(?:{'|'.join(bare)})(?!\w)|(?:{'|'.join(sorted(names))})(?==[^=]|=$))")
 
 
+def width_faults(root: Path) -> Iterator[str]:
+    """Lines of prose that are too long, page by page."""
+    for page in sorted([*root.glob("*.md"), *(root / "docs").glob("*.md"), *root.glob("*/README.md")]):
+        name = page.relative_to(root).as_posix()
+        prose = NO_PROSE.sub(lambda part: "\n" * part[0].count("\n"), page.read_text(encoding="utf-8"))
+        for number, line in enumerate(prose.split("\n"), 1):
+            if len(LINK_TARGET.sub("]", line)) > WIDTH and name not in MAY_BE_WIDE:
+                yield f"{name}:{number}: {WIDTH_RULE}"
+
+
 def faults_of(root: Path) -> list[str]:
     """All faults under the root, in file order; exceptions that nothing needs any more are faults too."""
     rules = {".py": python_faults, ".cpp": cpp_faults, ".h": cpp_faults, ".inl": cpp_faults}
@@ -204,6 +225,7 @@ def faults_of(root: Path) -> list[str]:
                 used.add((name, function))
             else:
                 faults.append(f"{name}:{line}: {RULE}")
+    faults.extend(width_faults(root))
     for name, function in sorted(ALLOWED.keys() - used):
         if name in texts:
             place = function or "the file"
@@ -215,4 +237,6 @@ def faults_of(root: Path) -> list[str]:
 
 
 if __name__ == "__main__":
-    show_faults(faults_of, "texts: none is parsed, none names an option in one caller's words")
+    show_faults(
+        faults_of, "texts: none is parsed, none names an option in one caller's words, prose is wrapped"
+    )

@@ -189,6 +189,25 @@ def test_an_exception_that_is_not_needed_is_a_fault(tmp_path: Path) -> None:
     assert found == "adascale/sim/parts.cpp:1: param_bw is excepted in tools/check_texts.py but not said"
 
 
+@pytest.mark.parametrize(
+    ("line", "wide"),
+    [
+        ("x" * 101, True),
+        ("- " + "word " * 20, True),
+        ("x" * 100, False),
+        ("| " + "cell " * 30 + "|", False),
+        ("<!-- " + "x" * 100 + " -->", False),
+        ("```\n" + "x" * 120 + "\n```", False),
+        ("see [the page](" + "x" * 100 + ")", False),
+    ],
+)
+def test_prose_is_wrapped(tmp_path: Path, line: str, wide: bool) -> None:
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs/a.md").write_text(f"# A page\n\n{line}\n")
+    found = faults(tmp_path, "python/a.py", "x = 1")
+    assert [fault.split(": ")[0] for fault in found] == (["docs/a.md:3"] if wide else [])
+
+
 def test_an_empty_tree_is_not_a_clean_one(tmp_path: Path) -> None:
     with pytest.raises(SystemExit, match="no source file under"):
         check_texts.faults_of(tmp_path)
