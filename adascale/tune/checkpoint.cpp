@@ -61,6 +61,13 @@ std::vector<std::string> names_in(const std::string& folder) {
   return names;
 }
 
+/// Whole ones from the first on: those that a run does not train again.
+int64_t whole_in(const std::string& folder) {
+  int64_t whole = 0;
+  while (is_whole(folder + "/" + name_of(whole))) ++whole;
+  return whole;
+}
+
 std::string describe_finished(int64_t blocks) {
   return fmt::format("{} finished block{}", blocks, blocks == 1 ? "" : "s");
 }
@@ -133,8 +140,8 @@ void Checkpoint::Folder::take_over_bits(const Fingerprint& saved, const Fingerpr
     if (threads > 0 && threads <= static_cast<int>(std::thread::hardware_concurrency())) {
       own_threads = at::get_num_threads();
       at::set_num_threads(threads);
-      log_line(fmt::format("{}: trains with {} threads, as the interrupted run did, for the same bytes", path,
-                           threads));
+      log_line(fmt::format("{}: trains with {} thread{}, as the interrupted run did, for the same bytes",
+                           path, threads, threads == 1 ? "" : "s"));
     } else {
       others.push_back(fmt::format("{} {} instead of {}", name, value, before));
     }
@@ -162,7 +169,8 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
     check_same(folder, saved, fingerprint);
     folder_->take_over_bits(saved, fingerprint);
     folder_->goes_on = true;
-    log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(finished)));
+    if (const int64_t whole = whole_in(folder); whole > 0)
+      log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(whole)));
   } else if (team.leads()) {
     if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
     folder_->put(kRun, [&](const std::string& path) { write_run(path, fingerprint); });
@@ -224,6 +232,10 @@ void check_resumes(const TrainingPlan& plan, const std::vector<const Quantizatio
   const std::string& folder = plan.options.checkpoint_dir;
   if (finished_in(folder, /*resume=*/true) > 0)
     check_same(folder, read_run(folder + "/" + kRun), fingerprint_of(plan, sims, WeightsIn::kNothing));
+}
+
+int64_t count_whole(const std::string& folder) {
+  return fs::exists(folder + "/" + kRun) ? whole_in(folder) : 0;
 }
 
 int64_t count_finished(const std::string& folder, bool resume) {

@@ -59,6 +59,9 @@ void check_resumes(const TrainingPlan& plan, const std::vector<const Quantizatio
 /// be lost.
 int64_t count_finished(const std::string& folder, bool resume);
 
+/// The number of blocks behind which a run would go on: whole, from the first without a gap. Reads them.
+int64_t count_whole(const std::string& folder);
+
 /// Removes the files of a checkpoint, and the folder if nothing else is in it. No checkpoint: nothing happens.
 void remove_checkpoint(const std::string& folder);
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <filesystem>
 #include <map>
 #include <stdexcept>
 
@@ -237,6 +238,16 @@ void write_block(const std::string& path, const SavedBlock& block) {
   for (size_t i = 0; i < block.encodings.size(); ++i) add_tensors(i, block.encodings[i], tensors);
   tensors.push_back({kDigest, bytes_of(digest_of(tensors))});
   write_safetensors(path, tensors, {});
+}
+
+bool is_whole(const std::string& path) {
+  if (!std::filesystem::exists(path)) return false;
+  try {
+    read_whole(path);
+    return true;
+  } catch (const Error&) {  // boundary: whoever reads the block says why
+    return false;
+  }
 }
 
 SavedBlock read_block(const std::string& path, const std::vector<ExpectedWeight>& weights) {

@@ -93,7 +93,9 @@ void write_run(const std::string& path, const Fingerprint& fingerprint) {
 
 Fingerprint read_run(const std::string& path) {
   try {
-    const OrderedJson json = parse_json(read_text_file(path, "a checkpoint's run"), path);
+    const std::string text = read_text_file(path, "a checkpoint's run");
+    ADA_CHECK(OrderedJson::accept(text), "{}: is damaged: cut off or edited", path);
+    const OrderedJson json = parse_json(text, path);
     const JsonReader reader(json, path);
     const auto magic = reader.find("file");
     ADA_CHECK(magic && magic->text() == kMagic, "{}: is no file of a checkpoint of adascale", path);

@@ -114,6 +114,7 @@ TEST_F(Checkpoints, ADamagedRunIsRefused) {
     std::ofstream(file("run.json")) << text;
     const std::string error = error_of([&] { resume(); });
     EXPECT_NE(error.find("run.json"), std::string::npos) << error;
+    EXPECT_EQ(error.find("parse error"), std::string::npos) << error;
     EXPECT_NE(error.find("; remove the checkpoint's folder to start anew"), std::string::npos) << error;
   }
 }
