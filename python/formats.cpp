@@ -180,13 +180,15 @@ Prepare to_prepare(const py::object& object) {
 
 void add_formats(const std::vector<py::object>& formats) {
   for (const py::object& format : formats)
-    add_export_format({.name = format.attr("name").cast<std::string>(),
-                       .description = format.attr("description").cast<std::string>(),
-                       .files = format.attr("files").cast<std::vector<std::string>>(),
-                       .targets = format.attr("targets").cast<std::vector<std::string>>(),
-                       .holds_activations = format.attr("holds_activations").cast<bool>(),
-                       .holds_signed_scales = format.attr("holds_signed_scales").cast<bool>(),
-                       .prepare = to_prepare(format)});
+    add_export_format(
+        {.name = format.attr("name").cast<std::string>(),
+         .description = format.attr("description").cast<std::string>(),
+         .files = format.attr("files").cast<std::vector<std::string>>(),
+         .targets = format.attr("targets").cast<std::vector<std::string>>(),
+         .weights_as = format.attr("packs_codes").cast<bool>() ? WeightsAs::kCodes : WeightsAs::kValues,
+         .holds_activations = format.attr("holds_activations").cast<bool>(),
+         .holds_signed_scales = format.attr("holds_signed_scales").cast<bool>(),
+         .prepare = to_prepare(format)});
 }
 
 }  // namespace adascale::python

@@ -29,6 +29,13 @@ struct PreparedFormat {
   std::function<void(const ExportRequest&, const StagedFiles&)> read_back = {};
 };
 
+/// How a format's files hold the quantized weights.
+enum class WeightsAs {
+  kValues,  ///< numbers on the grid in the model's dtype: as many bytes as before
+  kCodes,   ///< packed codes and scales
+  kNothing,
+};
+
 /// One export format. One file and one row each.
 struct ExportFormat {
   std::string name;                ///< "pt2"
@@ -36,6 +43,7 @@ struct ExportFormat {
   std::vector<std::string> files;  ///< likewise: "PREFIX.pt2"
   /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
+  WeightsAs weights_as = WeightsAs::kValues;
   /// Whether it stores activation encodings, so that compute_encodings must come
   /// first where there are any.
   bool holds_activations = false;

@@ -174,6 +174,7 @@ ExportFormat gptq_format() {
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = kind().files,
           .targets = {"v1", "v2"},
+          .weights_as = WeightsAs::kCodes,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .prepare = prepare_gptq};

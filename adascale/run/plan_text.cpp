@@ -81,8 +81,13 @@ std::string shortened(const std::vector<std::string>& layers) {
                      layers.size());
 }
 
+std::string counted(int64_t count, const char* one, const char* many) {
+  return fmt::format("{} {}", count, count == 1 ? one : many);
+}
+
 std::string describe_batches(const Batches& batches) {
-  const std::string counts = fmt::format("{} samples, {} batches", batches.samples, batches.count);
+  const std::string counts = fmt::format("{}, {}", counted(batches.samples, "sample", "samples"),
+                                         counted(batches.count, "batch", "batches"));
   return batches.batch_size == 0 ? counts : fmt::format("{} of {}", counts, batches.batch_size);
 }
 
@@ -100,10 +105,19 @@ std::string list_left_out(const ModelPlan& plan) {
 std::string describe_checkpoint(const TrainingPlan& plan) {
   const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options)) return "nothing is kept for a run that is interrupted";
-  const int64_t finished = count_finished(options.checkpoint_dir, /*resume=*/true);
+  const int64_t finished = count_whole(options.checkpoint_dir);
   const std::string kept = fmt::format("finished blocks are kept in {}, about {}", options.checkpoint_dir,
                                        format_bytes(static_cast<int64_t>(plan.work.trained)));
   return finished == 0 ? kept : fmt::format("{}; goes on behind {} of them", kept, finished);
+}
+
+/// Where the time of all blocks is not that of the run.
+std::string describe_uncounted(const TrainingPlan& plan) {
+  std::string text;
+  if (keeps_blocks(plan.options) && count_whole(plan.options.checkpoint_dir) > 0)
+    text += ", the finished ones too";
+  if (plan.has_last_stage()) text += ", without the last stage";
+  return text;
 }
 
 /// An estimate from a measurement of now.
@@ -118,8 +132,9 @@ std::string describe_time(const TrainingPlan& plan, c10::Device device) {
   if (work.visits > 0)
     terms.push_back(
         fmt::format("{:.3g} visits of a weight at {:.3g} ns", work.visits, 1e9 * speed.seconds_a_visit));
-  return fmt::format("about {} in all blocks, an estimate: {}, measured just now",
-                     format_seconds(seconds_for(work, speed)), fmt::join(terms, ", "));
+  return fmt::format("about {} in all blocks{}, an estimate: {}, measured just now",
+                     format_seconds(seconds_for(work, speed)), describe_uncounted(plan),
+                     fmt::join(terms, ", "));
 }
 
 /// " of 4 batches, shared among 2 processes"
@@ -145,15 +160,15 @@ std::string describe(const RunPlan& plan) {
   const c10::Device device = plan.sims().front()->program().device;
   std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.parts));
   text += fmt::format("data      {}: {}\n", plan.request.data.where(), describe_batches(plan.batches));
-  text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {} threads\n",
+  text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {}\n",
                       plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),
-                      plan.training.options.seed, at::get_num_threads());
+                      plan.training.options.seed, counted(at::get_num_threads(), "thread", "threads"));
   text += describe_last_stage(plan.training);
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
   text += fmt::format("resume    {}\n", describe_checkpoint(plan.training));
-  text += fmt::format("size      {}\n", describe_size(plan.to_write()));
+  text += fmt::format("size      {}\n", describe_size(plan.to_write(), plan.files.formats));
   if (plan.request.dry_run && plan.training.work.trained > 0)
     text += fmt::format("time      {}\n", describe_time(plan.training, device));
   text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
@@ -225,11 +240,22 @@ std::string summarize(const std::vector<ModelPlan>& parts) {
                                       : fmt::format("{} activations on grids", activations));
 }
 
-std::string describe_size(const ModelToWrite& model) {
+std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFormat>& formats) {
   const ModelSize size = size_of(model);
-  return fmt::format("{} -> {}, the quantized layers {} -> {}", format_bytes(size.before()),
-                     format_bytes(size.after()), format_bytes(size.layers_before),
-                     format_bytes(size.layers_after));
+  std::vector<std::string> packed, unpacked;
+  for (const ChosenFormat& chosen : formats) {
+    if (chosen.format->weights_as == WeightsAs::kCodes) packed.push_back(chosen.format->name);
+    if (chosen.format->weights_as == WeightsAs::kValues) unpacked.push_back(chosen.format->name);
+  }
+  const std::string codes = fmt::format("{} -> {} as packed codes and scales, the quantized layers {} -> {}",
+                                        format_bytes(size.before()), format_bytes(size.after()),
+                                        format_bytes(size.layers_before), format_bytes(size.layers_after));
+  if (unpacked.empty()) return codes;
+  const std::string values =
+      fmt::format("{} in {}, as before: its weights are numbers on the grid in the model's dtype",
+                  format_bytes(size.before()), fmt::join(unpacked, ", "));
+  return packed.empty() ? fmt::format("{}; a format that packs them makes {}", values, codes)
+                        : fmt::format("{} ({}); {}", codes, fmt::join(packed, ", "), values);
 }
 
 }  // namespace adascale

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <filesystem>
 
 #include "adascale/core/error.h"
 #include "adascale/core/passes.h"
@@ -79,8 +80,11 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
   if (keeps_blocks(plan.training.options)) remove_checkpoint(plan.training.options.checkpoint_dir);
   team.wait();
   if (!say) return report;
-  say(fmt::format("{}\nsize      {}\n", to_string(report), describe_size(plan.to_write())));
-  for (const std::string& path : paths) say(fmt::format("wrote     {}\n", path));
+  say(fmt::format("{}\nsize      {}\n", to_string(report),
+                  describe_size(plan.to_write(), plan.files.formats)));
+  for (const std::string& path : paths)
+    say(fmt::format("wrote     {}, {}\n", path,
+                    format_bytes(static_cast<int64_t>(std::filesystem::file_size(path)))));
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - plan.started;
   say(fmt::format("took      {:.1f} s, peak memory {}, with what is mapped\n", seconds.count(),
                   format_bytes(peak_memory_bytes())));

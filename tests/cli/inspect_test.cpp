@@ -20,8 +20,11 @@ TEST_F(Inspect, CountsBytesBeforeAndAfter) {
   // 2 blocks of 2 x 512 weights and 48 biases, a head of 80 + 5; 4 bits and a float scale per row.
   const int64_t layers = 2 * 2 * 512 * 4, rest = (2 * 48 + 85) * 4, packed = 2 * (2 * 512 / 2 + 48 * 4);
   ASSERT_EQ(layers, 8192);
-  EXPECT_HAS(ran.out, fmt::format("{:.1f} kB -> {:.1f} kB, the quantized layers 8.2 kB -> {:.1f} kB",
-                                  (layers + rest) / 1e3, (packed + rest) / 1e3, packed / 1e3));
+  EXPECT_HAS(
+      ran.out,
+      fmt::format(
+          "{:.1f} kB -> {:.1f} kB as packed codes and scales, the quantized layers 8.2 kB -> {:.1f} kB",
+          (layers + rest) / 1e3, (packed + rest) / 1e3, packed / 1e3));
 }
 
 TEST_F(Inspect, GivesLayersOutsideBitsWhenAsked) {

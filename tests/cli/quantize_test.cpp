@@ -3,6 +3,7 @@
 
 #include "adascale/io/pt2.h"
 #include "adascale/io/safetensors.h"
+#include "adascale/run/text.h"
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -22,6 +23,15 @@ TEST_F(Quantize, WritesTheThreeFilesAndReports) {
         "20 samples, 3 batches of 8", "recipe fast, 2 iterations per block", "kB ->", "loss",
         "head (Linear): outside every block", "peak memory"})
     EXPECT_HAS(ran.out, text);
+}
+
+TEST_F(Quantize, SaysWhatEachFormatTakes) {
+  const Ran ran = run_command(quantize_blocks());
+  EXPECT_HAS(ran.out,
+             "in pt2, safetensors, as before: its weights are numbers on the grid in the model's dtype; "
+             "a format that packs them makes ");
+  EXPECT_HAS(ran.out, fmt::format("{}, {}\n", path("out/blocks.safetensors"),
+                                  format_bytes(fs::file_size(path("out/blocks.safetensors")))));
 }
 
 TEST_F(Quantize, PutsTheWeightsOnTheirGridAndLeavesTheRest) {

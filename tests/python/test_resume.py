@@ -87,6 +87,15 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         assert done.returncode == 2 and "goes on" not in done.stdout
         assert done.stderr.splitlines()[-1].startswith(f"adascale: error: {kept}: {said}"), done.stderr
         assert done.stderr.count("the interrupted run had") == 1
+    planned = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True).stdout
+    assert "; goes on behind 1 of them" in planned
+    assert " in all blocks, the finished ones too, an estimate" in planned
+    block = kept / "block-00000.safetensors"
+    whole_block = block.read_bytes()
+    block.write_bytes(whole_block[:-1])
+    planned = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True).stdout
+    assert "goes on behind" not in planned and " in all blocks, an estimate" in planned
+    block.write_bytes(whole_block)
     deeper = LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 3}))
     other = save_folder(deeper, tmp_path / "other")
     with pytest.raises(

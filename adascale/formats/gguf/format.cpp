@@ -118,6 +118,7 @@ ExportFormat gguf_format() {
               "gguf:Q4_K trains that type's blocks",
           .files = {"PREFIX.gguf"},
           .targets = target_names(),
+          .weights_as = WeightsAs::kCodes,
           .holds_signed_scales = true,
           .fit =
               [](const std::string& target) {

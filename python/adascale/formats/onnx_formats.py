@@ -38,6 +38,10 @@ class _OnnxFormat:
     holds_signed_scales = False
     replaces_weights = True  # by codes
 
+    @property
+    def packs_codes(self) -> bool:
+        return self.replaces_weights
+
     def prepare(self, model: QuantizedModel) -> Prepared:
         missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
         if missing:
