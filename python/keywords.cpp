@@ -3,12 +3,15 @@
 #include <fmt/ranges.h>
 
 #include "adascale/core/error.h"
+#include "adascale/sim/near_names.h"
 
 namespace adascale::python {
 
 std::optional<std::string> KeywordReader::find(const std::string& name, const OptionRule& rule) {
   const std::string& alias = rule.alias;
   known_.push_back(alias.empty() ? name : fmt::format("{} (or {})", name, alias));
+  names_.push_back(name);
+  if (!alias.empty()) names_.push_back(alias);
   const bool by_name = keywords_.contains(name), by_alias = !alias.empty() && keywords_.contains(alias);
   if (by_name && by_alias) {
     throw py::type_error(
@@ -24,8 +27,8 @@ void KeywordReader::check_all_known() const {
   for (const auto& [key, value] : keywords_) {
     const auto name = key.cast<std::string>();
     if (read_.count(name) > 0) continue;
-    throw py::type_error(
-        fmt::format("{}: unknown keyword '{}'; known: {}", function_, name, fmt::join(known_, ", ")));
+    throw py::type_error(fmt::format("{}: unknown keyword '{}'{}; known: {}", function_, name,
+                                     did_you_mean(name, names_), fmt::join(known_, ", ")));
   }
 }
 
@@ -99,7 +102,7 @@ void KeywordReader::read(const std::string& name, std::optional<int64_t>& value)
 
 AdaScaleOptions read_adascale_options(const py::dict& keywords) {
   AdaScaleOptions options;
-  KeywordReader reader("apply_adascale", keywords);
+  KeywordReader reader("apply_adascale", keywords, {"data_loader", "forward_fn", "progress"});
   visit_adascale_options(reader, options);
   reader.check_all_known();
   reader.objections().raise();

@@ -21,9 +21,10 @@ namespace adascale::python {
 /// TypeError for keywords the table does not have.
 class __attribute__((visibility("hidden"))) KeywordReader {
  public:
-  /// `function`: the caller's name in messages, e.g. "apply_adascale".
-  KeywordReader(std::string function, const py::dict& keywords)
-      : function_(std::move(function)), keywords_(keywords) {
+  /// `function`: the caller's name in messages, e.g. "apply_adascale"; `own`: keywords of its signature, which a
+  /// message about an unknown one lists too.
+  KeywordReader(std::string function, const py::dict& keywords, const std::vector<std::string>& own)
+      : function_(std::move(function)), keywords_(keywords), known_(own), names_(own) {
     ++count_of(Counted::kReadOptions);
   }
 
@@ -52,6 +53,7 @@ class __attribute__((visibility("hidden"))) KeywordReader {
   std::string function_;
   const py::dict& keywords_;
   std::vector<std::string> known_;  // for messages: "param_bw (or default_param_bw)"
+  std::vector<std::string> names_;  // likewise: "param_bw", "default_param_bw"
   std::set<std::string> read_;
   Objections objections_;
 };

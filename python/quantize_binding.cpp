@@ -30,7 +30,7 @@ py::list quantize_keywords() {
 QuantizeRequest read_request(const std::string& output_dir, const std::vector<std::string>& formats,
                              const std::string& layer_config, const py::dict& keywords) {
   QuantizeRequest request;
-  KeywordReader reader("quantize", keywords);
+  KeywordReader reader("quantize", keywords, {"data", "formats", "layer_config", "progress", "tokenizer"});
   visit_request_options(reader, request);
   reader.check_all_known();
   request.output_dir = output_dir;

@@ -14,7 +14,8 @@ namespace {
 SimOptions read_sim_options(const std::string& scheme, const std::string& layer_config, bool in_place,
                             const py::dict& keywords) {
   SimOptions options;
-  KeywordReader reader("QuantizationSimModel", keywords);
+  KeywordReader reader("QuantizationSimModel", keywords,
+                       {"quant_scheme", "in_place", "blocks", "layer_config"});
   visit_sim_options(reader, options);
   reader.check_all_known();
   reader.objections().raise();

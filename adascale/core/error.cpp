@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -50,7 +51,74 @@ std::string in_one_line(std::string_view text) {
   return line;
 }
 
+namespace {
+
 constexpr size_t kMost = 20;  // a model of 200 layers would bury the first under 200 alike
+
+/// "a, b", "a, b, c", "a, b and 12 more".
+std::string some_of(const std::vector<std::string>& names) {
+  constexpr size_t kShown = 2;
+  if (names.size() <= kShown + 1) return fmt::format("{}", fmt::join(names, ", "));
+  return fmt::format("{} and {} more", fmt::join(names.begin(), names.begin() + kShown, ", "),
+                     names.size() - kShown);
+}
+
+using Parts = std::vector<std::string>;
+
+/// "gguf: layer.0: has no place" in three.
+Parts parts_of(std::string_view text) {
+  constexpr std::string_view kBetween = ": ";
+  Parts parts;
+  for (size_t end = text.find(kBetween); end != std::string_view::npos; end = text.find(kBetween)) {
+    parts.emplace_back(text.substr(0, end));
+    text.remove_prefix(end + kBetween.size());
+  }
+  parts.emplace_back(text);
+  return parts;
+}
+
+/// Objections alike but for one part before the last, the name of a layer say.
+struct Alike {
+  Parts parts;
+  std::optional<size_t> place = {};     ///< of the part that differs; none: a single objection
+  std::vector<std::string> names = {};  ///< what stands there, in order
+
+  /// Takes one more that differs in that part alone.
+  bool join(const Parts& other) {
+    if (other.size() != parts.size()) return false;
+    std::optional<size_t> differs;
+    for (size_t i = 0; i < parts.size(); ++i) {
+      if (other[i] == parts[i]) continue;
+      if (differs || i + 1 == parts.size()) return false;
+      differs = i;
+    }
+    if (!differs || (place && place != differs)) return false;
+    if (!place) names = {parts[*differs]};
+    place = differs;
+    names.push_back(other[*differs]);
+    return true;
+  }
+
+  std::string text() const {
+    Parts shown = parts;
+    if (place) shown[*place] = some_of(names);
+    return fmt::format("{}", fmt::join(shown, ": "));
+  }
+};
+
+std::vector<std::string> grouped(const std::vector<std::string>& texts) {
+  std::vector<Alike> groups;
+  for (const std::string& text : texts) {
+    const Parts parts = parts_of(text);
+    if (std::none_of(groups.begin(), groups.end(), [&](Alike& group) { return group.join(parts); }))
+      groups.push_back({parts});
+  }
+  std::vector<std::string> lines;
+  for (const Alike& group : groups) lines.push_back(group.text());
+  return lines;
+}
+
+}  // namespace
 
 /// One of several checks that see the same fault is enough.
 void Objections::keep(std::string text) {
@@ -59,9 +127,10 @@ void Objections::keep(std::string text) {
 
 void Objections::raise() const {
   if (texts_.empty()) return;
-  if (texts_.size() <= kMost) fail("{}", fmt::join(texts_, "; "));
-  fail("{}; and {} more like these", fmt::join(texts_.begin(), texts_.begin() + kMost, "; "),
-       texts_.size() - kMost);
+  const std::vector<std::string> lines = grouped(texts_);
+  if (lines.size() <= kMost) fail("{}", fmt::join(lines, "; "));
+  fail("{}; and {} more like these", fmt::join(lines.begin(), lines.begin() + kMost, "; "),
+       lines.size() - kMost);
 }
 
 std::string first_line(const std::string& text) {

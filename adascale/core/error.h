@@ -53,8 +53,8 @@ class Objections {
   }
   bool empty() const { return texts_.empty(); }
   const std::vector<std::string>& texts() const { return texts_; }
-  /// Throws one Error with all objections, joined by "; ", if there are any. Above 20 it gives the
-  /// first 20 and the number of the others.
+  /// Throws one Error with all objections, joined by "; ", if there are any: those that differ in one
+  /// name alone as one, with the first names and a count; above 20 the first 20 and how many others.
   void raise() const;
 
  private:

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 
+#include "adascale/core/spelling.h"
 #include "adascale/formats/format.h"
+#include "adascale/sim/near_names.h"
 
 namespace adascale {
 
@@ -37,13 +39,14 @@ ChosenFormat choose_format(const std::string& name) {
   const std::string bare = name.substr(0, colon), target = has_target ? name.substr(colon + 1) : "";
   const auto format =
       std::find_if(table().begin(), table().end(), [&](const ExportFormat& row) { return row.name == bare; });
-  ADA_CHECK(format != table().end(), "export: unknown format '{}'; known formats: {}", bare,
-            fmt::join(known_names(), ", "));
+  ADA_CHECK(format != table().end(), "{}: got '{}', expected some of {}{}", option("formats"), bare,
+            fmt::join(known_names(), ", "), did_you_mean(bare, known_names()));
   const auto& targets = format->targets;
-  ADA_CHECK(!has_target || !targets.empty(), "export: '{}': {} has no grids of its own to ask for; write {}",
-            name, bare, bare);
+  ADA_CHECK(!has_target || !targets.empty(), "{}: '{}': {} has no grids of its own to ask for; write {}",
+            option("formats"), name, bare, bare);
   ADA_CHECK(!has_target || std::find(targets.begin(), targets.end(), target) != targets.end(),
-            "export: '{}': {} has no grid '{}'; it has {}", name, bare, target, fmt::join(targets, ", "));
+            "{}: '{}': {} has no grid '{}'; it has {}{}", option("formats"), name, bare, target,
+            fmt::join(targets, ", "), did_you_mean(target, targets));
   return {&*format, target};
 }
 
@@ -63,14 +66,15 @@ void add_export_format(ExportFormat format) {
 }
 
 std::vector<ChosenFormat> choose_formats(const std::vector<std::string>& names, Objections& objections) {
-  if (names.empty()) objections.add("export: no format is named; `adascale list formats` lists them");
+  if (names.empty())
+    objections.add("{}: got none, expected some of {}", option("formats"), fmt::join(known_names(), ", "));
   std::vector<ChosenFormat> chosen;
   for (const std::string& name : names)
     objections.gather([&] {
       const ChosenFormat one = choose_format(name);
       const bool is_new = std::none_of(chosen.begin(), chosen.end(),
                                        [&](const ChosenFormat& other) { return other.format == one.format; });
-      ADA_CHECK(is_new, "export: format '{}' is named twice", one.format->name);
+      ADA_CHECK(is_new, "{}: {} is named twice; name it once", option("formats"), one.format->name);
       chosen.push_back(one);
     });
   return chosen;

@@ -4,6 +4,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/sim/near_names.h"
 
 namespace adascale {
 
@@ -17,7 +18,8 @@ const Runtime& find_runtime(const Runtimes& runtimes, const std::string& name) {
     if (runtime.name == name) return runtime;
     known.push_back(runtime.name);
   }
-  fail("{}: got '{}', expected {}", option("runtime"), name, fmt::join(known, ", "));
+  fail("{}: got '{}', expected one of {}{}", option("runtime"), name, fmt::join(known, ", "),
+       did_you_mean(name, known));
 }
 
 }  // namespace adascale

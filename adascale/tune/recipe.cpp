@@ -1,7 +1,10 @@
 #include "adascale/tune/recipe.h"
 
+#include <fmt/ranges.h>
+
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/sim/near_names.h"
 
 namespace adascale {
 
@@ -54,12 +57,13 @@ const std::vector<Recipe>& recipes() {
 }
 
 const Recipe& recipe_named(const std::string& name) {
-  std::string known;
+  std::vector<std::string> known;
   for (const Recipe& recipe : recipes()) {
     if (recipe.name == name) return recipe;
-    known += (known.empty() ? "" : ", ") + recipe.name;
+    known.push_back(recipe.name);
   }
-  fail("{}: got '{}', expected one of {}", option("recipe"), name, known);
+  fail("{}: got '{}', expected one of {}{}", option("recipe"), name, fmt::join(known, ", "),
+       did_you_mean(name, known));
 }
 
 }  // namespace adascale

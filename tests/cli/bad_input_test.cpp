@@ -79,8 +79,7 @@ TEST_F(BadInput, DataOptions) {
   expect_data_error("blocks", ten, "10 samples, but --samples asks for 11", {"--samples", "11"});
   expect_data_error("blocks", ten, "--data-weights: got 2 numbers for 1 files", {"--data-weights", "1", "2"});
   expect_data_error("blocks", ten,
-                    "--seq-len: for text only, and a .pt2 takes none; "
-                    "--packing: for text only, and a .pt2 takes none; "
+                    "--seq-len, --packing: for text only, and a .pt2 takes none; "
                     "--data-weights: for several files, and a .pt2 takes one",
                     {"--seq-len", "8", "--packing", "padded", "--data-weights", "1"});
   expect_error({model_file("blocks"), "--data", samples(4), samples(4)}, "got 2 files, expected one");
@@ -97,9 +96,11 @@ TEST_F(BadInput, Options) {
   expect_option_error({"--epochs", "1", "--iterations", "2"}, "--epochs and --iterations");
   expect_option_error({"--epochs", "0"}, "--epochs: got 0");
   expect_option_error({"--recipe", "slow"},
-                      "recipe: got 'slow', expected one of fast, best, aimet, clip, rtn");
-  expect_option_error({"--format", "onnxx"}, "unknown format 'onnxx'");
-  expect_option_error({"--format", "pt2", "--format", "pt2"}, "format 'pt2' is named twice");
+                      "--recipe: got 'slow', expected one of fast, best, aimet, clip, rtn");
+  expect_option_error({"--format", "ggufs"},
+                      "--format: got 'ggufs', expected some of safetensors, pt2, encodings, hf, "
+                      "compressed-tensors, gptq, gguf; did you mean gguf?");
+  expect_option_error({"--format", "pt2", "--format", "pt2"}, "--format: pt2 is named twice; name it once");
   expect_option_error({"--param-bw", "17"}, "got 17");
   expect_option_error({"--param-bw", "1"}, "--param-bw: got 1");
   expect_option_error({"--group-size", "5"}, "5");

@@ -185,7 +185,7 @@ TEST_F(Evaluate, RuntimesAreNamed) {
   EXPECT_HAS(without.err, "this command runs no runtimes");
   const Ran unknown = run_command(args, {pt2_door()}, {fake_runtime("", 0)});
   EXPECT_EQ(unknown.code, 2);
-  EXPECT_HAS(unknown.err, "--runtime: got 'none', expected fake");
+  EXPECT_HAS(unknown.err, "--runtime: got 'none', expected one of fake");
 }
 
 TEST_F(Evaluate, ARuntimeGivesAllOutputs) {

@@ -54,6 +54,22 @@ TEST(Objections, AreRaisedTogetherInOrder) {
   EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "first 1; second 2");
 }
 
+TEST(Objections, ThoseThatDifferInOneNameAreOne) {
+  Objections objections;
+  for (int layer = 0; layer < 60; ++layer) objections.add("gguf: layer.{}: got 5, expected 32", layer);
+  objections.add("gguf: head: got 7, expected 32");
+  objections.add("hf: no folder");
+  EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser),
+            "gguf: layer.0, layer.1 and 58 more: got 5, expected 32; gguf: head: got 7, expected 32; hf: no "
+            "folder");
+}
+
+TEST(Objections, ThoseThatDifferInTheirReasonStay) {
+  Objections objections;
+  for (const char* text : {"a: b: x", "a: b: y", "c: b: x", "a: d: x"}) objections.add("{}", text);
+  EXPECT_EQ(message_of([&] { objections.raise(); }, Error::Fault::kUser), "a, c: b: x; a: b: y; a: d: x");
+}
+
 TEST(Objections, OneThatTwoChecksRaiseIsSaidOnce) {
   Objections objections;
   objections.add("first");

@@ -105,17 +105,16 @@ TEST(ExportFormats, EachWritesTheFilesItNames) {
 }
 
 TEST(ExportFormats, AnUnknownNameListsTheKnown) {
-  EXPECT_EQ(error_of([] { chosen("onnx2"); }),
-            "export: unknown format 'onnx2'; known formats: " + known_formats());
+  EXPECT_EQ(error_of([] { chosen("onnx2"); }), "formats: got 'onnx2', expected some of " + known_formats());
 }
 
 TEST(ExportFormats, ATargetIsOneOfTheFormats) {
   EXPECT_EQ(chosen("gptq:v2").target, "v2");
   EXPECT_EQ(chosen("gptq:v2").format, chosen("gptq").format);
   EXPECT_EQ(chosen("gptq").target, "");
-  EXPECT_EQ(error_of([] { chosen("gptq:"); }), "export: 'gptq:': gptq has no grid ''; it has v1, v2");
+  EXPECT_EQ(error_of([] { chosen("gptq:"); }), "formats: 'gptq:': gptq has no grid ''; it has v1, v2");
   EXPECT_EQ(error_of([] { chosen("pt2:int4"); }),
-            "export: 'pt2:int4': pt2 has no grids of its own to ask for; write pt2");
+            "formats: 'pt2:int4': pt2 has no grids of its own to ask for; write pt2");
 }
 
 TEST(ExportFormats, OnlyAModelThatTransformersOpenedIsSavedByIt) {
@@ -203,8 +202,8 @@ TEST(Export, ReportsEverythingAtOnceAndWritesNothing) {
     export_model(sim, folder.path("made"), "a/b", {"onnx2", "pt2", "pt2", "encodings"},
                  {.encoding_version = "3"});
   });
-  EXPECT_EQ(error, "export: unknown format 'onnx2'; known formats: " + known_formats() +
-                       "; export: format 'pt2' is named twice; "
+  EXPECT_EQ(error, "formats: got 'onnx2', expected some of " + known_formats() +
+                       "; formats: pt2 is named twice; name it once; "
                        "export: prefix 'a/b' is no bare file name; "
                        "give the folder as the path, and a name without slashes; "
                        "encodings: got encoding_version '3', expected one of 0.6.1, 1.0.0, 2.0.0, 2.1.0; "

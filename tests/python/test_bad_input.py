@@ -1,6 +1,7 @@
 """Bad input gets one clear line and changes nothing."""
 
 import contextlib
+import inspect
 import re
 import resource
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import torch
 from small_models import ConsecutiveBlocks, seed_loader, seed_sim
 from torch import Tensor, nn
 
+import adascale
 from adascale import Error, QuantizationSimModel, apply_adascale, default_forward_fn
 
 
@@ -166,14 +168,41 @@ def test_simulation_refuses(
 
 def test_unknown_keywords_list_the_known(model: nn.Module, loader: list[Tensor]) -> None:
     with pytest.raises(
-        TypeError, match=r"unknown keyword 'param_bits'; known: param_bw \(or default_param_bw\)"
+        TypeError,
+        match=r"unknown keyword 'param_bits'; known: .*, layer_config, param_bw \(or default_param_bw\)",
     ):
         QuantizationSimModel(model, loader[0], param_bits=4)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="param_bw and default_param_bw are one option"):
         QuantizationSimModel(model, loader[0], param_bw=4, default_param_bw=4)
     sim = seed_sim(model, loader[0])
-    with pytest.raises(TypeError, match=r"unknown keyword 'epoch'; known: epochs \(or num_epochs\)"):
+    with pytest.raises(
+        TypeError, match=r"unknown keyword 'epoch'; did you mean epochs\?; known: .*epochs \(or"
+    ):
         apply_adascale(sim, loader, epoch=4)  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("function", "call"),
+    [
+        (adascale.quantize, lambda wrong: adascale.quantize("none", "out", [], **wrong)),
+        (QuantizationSimModel.__init__, lambda wrong: QuantizationSimModel(nn.Linear(2, 2), None, **wrong)),
+    ],
+)
+def test_unknown_keywords_list_those_of_the_signature(
+    function: Callable[..., Any], call: Callable[[dict[str, int]], Any]
+) -> None:
+    with pytest.raises(TypeError) as raised:
+        call({"no_such": 1})
+    known = str(raised.value).partition("known: ")[2].replace(" (or ", ", ").replace(")", "").split(", ")
+    for name, parameter in inspect.signature(function).parameters.items():
+        if parameter.kind is parameter.KEYWORD_ONLY:
+            assert name in known
+
+
+def test_near_keywords_are_offered(tmp_path: Path) -> None:
+    for wrong, meant in {"format": "formats", "tokeniser": "tokenizer", "group_sise": "group_size"}.items():
+        with pytest.raises(TypeError, match=rf"unknown keyword '{wrong}'; did you mean .*{meant}"):
+            adascale.quantize("none", tmp_path / "out", [], **{wrong: 1})  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("-inf")])

@@ -153,7 +153,7 @@ def test_lengths() -> None:
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        ("a.txt", " \n", "a.txt: no text in it"),
+        ("a.txt", " \n", "a.txt: no text in it; give a file with the text to calibrate on"),
         ("a.csv", "x", "a.csv: got .csv, expected .txt, .jsonl, .safetensors"),
         ("a", "x", "a: got no extension, expected .txt"),
         ("a.txt", "too short", "expected 64 or more for one sample; give more text, a smaller seq_len"),
@@ -174,7 +174,16 @@ def test_bad_files(name: str, content: str, text: str, tmp_path: Path) -> None:
 
 def test_not_text_at_all(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_bytes(b"\xff\xfe\x00")
-    assert "a.txt: cannot be read as UTF-8 text" in error(tmp_path / "a.txt")
+    assert "a.txt: is not UTF-8 text" in error(tmp_path / "a.txt")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, encoding: str) -> str:
+        raise PermissionError(13, "Permission denied")
+
+    path = write_text(tmp_path / "a.txt", "text")
+    monkeypatch.setattr(Path, "read_text", refuse)  # root reads what it may not
+    assert "a.txt: cannot be read: Permission denied; make it readable, or give another" in error(path)
 
 
 def test_chat_without_a_template(tmp_path: Path) -> None:

@@ -26,6 +26,11 @@ class DataRequest:
     device: str = "auto"
     blocks: list[str] = field(default_factory=list)
 
+    @property
+    def where(self) -> str:
+        """``a.txt, b.txt``, for messages."""
+        return ", ".join(self.files) or "data"
+
     def refuse_text_options(self, why: str) -> None:
         """Errors for options of text that are given; ``why``: the data takes none."""
         given = {

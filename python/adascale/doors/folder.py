@@ -36,7 +36,6 @@ class FolderDoor:
         "with paths of images, through its processor"
     )
     formats = ["hf"]
-
     def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
         self._given, self._tokenizer = given, tokenizer
 
@@ -53,7 +52,7 @@ class FolderDoor:
             batches, tokenizer = self._read(source, config, kind, data)
             module = load_model(source, kind)
         if batches.calls:
-            check_inputs(module, batches.calls[0])
+            check_inputs(module, batches.calls[0], data.where)
         opened = open_module(
             module,
             Path(source.folder).resolve().name,

@@ -2,6 +2,7 @@
 
 import importlib.util
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,20 @@ def model_class(source: Source, config: Any) -> Any:
     return found
 
 
+def _check_weight_files(source: Source) -> None:
+    """Raises an error that names the file where one of the folder's is no whole ``.safetensors``."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in [] if source.gguf else sorted(Path(source.folder).glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise Error(
+                f"{path}: is damaged or cut off: {first_line(error)}; download or copy it again"
+            ) from error
+
+
 def load_model(source: Source, kind: Any) -> Any:
     where = source.gguf or source.folder
     try:
@@ -135,9 +150,13 @@ def load_model(source: Source, kind: Any) -> Any:
     except Error:
         raise
     except Exception as error:  # boundary: as above
-        raise Error(f"{where}: transformers cannot load it: {first_line(error)}") from error
-    missing = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
-    if missing:
-        shown = ", ".join(missing[:5]) + (f" and {len(missing) - 5} more" if len(missing) > 5 else "")
+        _check_weight_files(source)
+        raise Error(
+            f"{where}: transformers {version('transformers')} cannot load it: {first_line(error)}; see that "
+            f"{kind.__name__}.from_pretrained loads it, with another version of transformers if need be"
+        ) from error
+    absent = sorted(info["missing_keys"]) + sorted(str(key[0]) for key in info["mismatched_keys"])
+    if absent:
+        shown = ", ".join(absent[:5]) + (f" and {len(absent) - 5} more" if len(absent) > 5 else "")
         raise Error(f"{where}: {kind.__name__} lacks weights there, or they have other shapes: {shown}")
     return model

@@ -50,7 +50,7 @@ class LargeText:
         try:
             text = file.read(end - start).decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
         except UnicodeDecodeError as error:
-            raise Error(f"{where}: cannot be read as UTF-8 text: {error.reason}") from error
+            raise Error(f"{where}: is not UTF-8 text: {error.reason}; convert it to UTF-8") from error
         texts = [part for part in (text.split("\n") if self.by_line else [text]) if part.strip()]
         random.Random(f"{seed} {index}").shuffle(texts)
         return where, texts

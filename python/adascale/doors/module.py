@@ -33,7 +33,7 @@ def open_module(
     move: puts a model that runs live on the device where it is to run.
     """
     shown = _two_samples(batches.calls[0]) if batches.calls else example
-    _check_example(model, shown, "data" if batches.calls else "example")
+    _check_example(model, shown, data.where if batches.calls else "example")
     with grouped_experts(model):
         whole = _ONE_BY_ONE if batches.one_by_one else _capture_whole(model, shown, bool(batches.calls))
         if isinstance(whole, ExportError):
@@ -135,7 +135,7 @@ def module_batches(
     else:
         return Batches()
     if is_transformers(model):
-        check_inputs(model, batches.calls[0])
+        check_inputs(model, batches.calls[0], data.where)
     return batches
 
 

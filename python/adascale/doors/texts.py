@@ -78,16 +78,24 @@ def _is_large(path: str) -> bool:
     try:
         return is_large(path)
     except OSError as error:
-        raise Error(f"{path}: cannot be read as UTF-8 text: {first_line(error)}") from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: str, error: OSError) -> Error:
+    return Error(f"{path}: cannot be read: {error.strerror}; make it readable, or give another file")
 
 
 def _read(path: str) -> str:
     try:
         text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise Error(f"{path}: cannot be read as UTF-8 text: {first_line(error)}") from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    except UnicodeDecodeError as error:
+        raise Error(
+            f"{path}: is not UTF-8 text: {error.reason} at byte {error.start}; convert it to UTF-8"
+        ) from error
     if not text.strip():
-        raise Error(f"{path}: no text in it")
+        raise Error(f"{path}: no text in it; give a file with the text to calibrate on")
     return text
 
 

@@ -44,7 +44,7 @@ def text_model(config: Any, tokenizer: Any, architectures: list[str]) -> TextMod
     )
 
 
-def check_inputs(model: nn.Module, batch: Any) -> None:
+def check_inputs(model: nn.Module, batch: Any, where: str) -> None:
     """transformers' forward accepts any name; an unknown one would silently have no effect."""
     if not isinstance(batch, dict):
         return
@@ -54,7 +54,10 @@ def check_inputs(model: nn.Module, batch: Any) -> None:
     unknown = [name for name in batch if name not in known]
     if unknown:
         names = ", ".join(map(repr, unknown))
-        raise Error(f"data: {names}: none of {type(model).__name__}'s inputs ({', '.join(known)})")
+        raise Error(
+            f"{where}: {names}: none of {type(model).__name__}'s inputs ({', '.join(known)}); name tensors "
+            "as its forward does"
+        )
 
 
 def example_of(model: Any) -> dict[str, Tensor]:
