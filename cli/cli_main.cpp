@@ -3,10 +3,8 @@
 #include <c10/util/Exception.h>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <cstdio>
 #include <exception>
 
@@ -14,40 +12,15 @@
 #include "adascale/core/spelling.h"
 #include "adascale/core/version.h"
 #include "adascale/device/threads.h"
-#include "adascale/sim/near_names.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interruption.h"
+#include "cli/wrong_line.h"
 
 namespace adascale {
 namespace {
 
 constexpr int kDone = 0, kOther = 1, kUsersInput = 2;
-
-// CLI11 calls an unknown word a missing subcommand; this check names the word.
-void check_command_name(const std::vector<std::string>& args, const CLI::App& app) {
-  if (args.empty() || args[0].substr(0, 1) == "-") return;
-  const auto commands = app.get_subcommands([](const CLI::App*) { return true; });
-  std::string known;
-  for (const CLI::App* command : commands) {
-    if (command->get_name() == args[0]) return;
-    known += (known.empty() ? "" : ", ") + command->get_name();
-  }
-  fail("no command is called '{}'; there are {}", args[0], known);
-}
-
-// CLI11 lists all that it could not place, last first.
-[[noreturn]] void refuse_rest(const CLI::App& command) {
-  const std::vector<std::string> rest = command.remaining();
-  const auto flag =
-      std::find_if(rest.begin(), rest.end(), [](const std::string& word) { return word.starts_with("-"); });
-  ADA_CHECK(flag != rest.end(), "{}: is one argument too many; adascale {} --help shows what it takes",
-            fmt::join(rest, " "), command.get_name());
-  std::vector<std::string> known;
-  for (const CLI::Option* option : command.get_options())
-    for (const std::string& name : option->get_lnames()) known.push_back("--" + name);
-  fail("{}: is no option of adascale {}{}", *flag, command.get_name(), did_you_mean(*flag, known));
-}
 
 void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
   CLI::App app(
@@ -63,7 +36,7 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
              "anything else.");
   const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
                                          evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
-  check_command_name(args, app);
+  check_first_word(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first
   } catch (const CLI::CallForHelp&) {
@@ -72,14 +45,9 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   } catch (const CLI::CallForVersion& version) {
     fmt::print("{}\n", version.what());
     return;
-  } catch (const CLI::ExtrasError&) {
-    for (const Command& command : commands)
-      if (command.app->parsed()) refuse_rest(*command.app);
-    throw;
   } catch (const CLI::ParseError& error) {
     for (const Command& command : commands)
-      if (command.app->parsed())
-        fail("{}; adascale {} --help shows what it takes", error.what(), command.app->get_name());
+      if (command.app->parsed()) refuse_line(*command.app, args, error);
     throw;
   }
   for (const Command& command : commands)

@@ -1,5 +1,7 @@
 #include "cli/flags.h"
 
+#include "adascale/core/spelling.h"
+
 namespace adascale {
 namespace {
 

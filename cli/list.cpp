@@ -8,6 +8,7 @@
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/run/text.h"
 #include "adascale/sim/layer_kind.h"
+#include "adascale/sim/near_names.h"
 #include "adascale/tune/recipe.h"
 #include "cli/commands.h"
 
@@ -58,10 +59,16 @@ const std::map<std::string, std::vector<Row> (*)(const Runtimes&)> kTables = {
     {"formats", format_rows}, {"grids", grid_rows},       {"layers", layer_rows},
     {"recipes", recipe_rows}, {"runtimes", runtime_rows}, {"schemes", scheme_rows}};
 
+std::vector<std::string> tables() {
+  std::vector<std::string> names;
+  for (const auto& [name, rows] : kTables) names.push_back(name);
+  return names;
+}
+
 void list(const std::string& what, const Runtimes& runtimes) {
   const auto table = kTables.find(what);
-  ADA_CHECK(table != kTables.end(),
-            "list: got '{}', expected formats, grids, layers, recipes, runtimes or schemes", what);
+  ADA_CHECK(table != kTables.end(), "list: got '{}', expected one of {}{}", what, fmt::join(tables(), ", "),
+            did_you_mean(what, tables()));
   fmt::print("{}", format_table(table->second(runtimes)));
 }
 
@@ -70,7 +77,7 @@ void list(const std::string& what, const Runtimes& runtimes) {
 Command list_command(CLI::App& app, const Runtimes& runtimes) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
-  command->add_option("WHAT", *what, "formats, grids, layers, recipes, runtimes or schemes")->required();
+  command->add_option("WHAT", *what, fmt::format("{}", fmt::join(tables(), ", ")))->required();
   return {command, [what, &runtimes] { list(*what, runtimes); }};
 }
 

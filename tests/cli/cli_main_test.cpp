@@ -81,8 +81,13 @@ TEST_P(WrongLines, AreTheUsersInput) {
 INSTANTIATE_TEST_SUITE_P(
     CliMain, WrongLines,
     ::testing::Values(
-        WrongLine{{}, "subcommand is required"}, WrongLine{{"quantise"}, "no command is called 'quantise'"},
-        WrongLine{{"inspect"}, "MODEL is required; adascale inspect --help shows what it takes"},
+        WrongLine{{}, "got no command, expected one of inspect, quantize, evaluate, list"},
+        WrongLine{{"quantise"},
+                  "no command is called 'quantise'; there are inspect, quantize, evaluate, list; "
+                  "did you "
+                  "mean quantize?"},
+        WrongLine{{"--wrong"}, "--wrong: is no option of adascale itself; give it behind a command"},
+        WrongLine{{"inspect"}, "one argument is missing: MODEL; expected adascale inspect MODEL\n"},
         WrongLine{{"inspect", "/dev/null"},
                   "/dev/null: not a model this command opens; expected a .pt2 file"},
         WrongLine{{"inspect", "m.pt2", "--wrong"}, "--wrong: is no option of adascale inspect\n"},
@@ -91,8 +96,22 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"inspect", "m.pt2", "other.pt2"},
                   "other.pt2: is one argument too many; adascale inspect --help"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "four"},
-                  "--param-bw = four; adascale inspect --help shows what it takes"},
-        WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"}, "--param-bw"},
+                  "--param-bw: got 'four', expected a whole number\n"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw", "4.5", "--group-size", "x"},
+                  "--param-bw: got '4.5', expected a whole number; --group-size: got 'x', expected a whole "
+                  "number\n"},
+        WrongLine{{"quantize", "m.pt2", "--lr-scale", "fast"}, "--lr-scale: got 'fast', expected a number\n"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw"},
+                  "--param-bw: got nothing, expected a whole number behind it\n"},
+        WrongLine{{"quantize", "m.pt2", "--data", "--output-dir", "o"},
+                  "--data: got nothing, expected a file behind it\n"},
+        WrongLine{{"inspect", "m.pt2", "--symmetric=maybe"},
+                  "--symmetric: got 'maybe', expected no value: the name alone turns it on\n"},
+        WrongLine{{"quantize", "m.pt2"},
+                  "arguments are missing: --data, --output-dir; expected adascale quantize MODEL --data FILE "
+                  "--output-dir DIR\n"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw", "3", "--default-param-bw", "5"},
+                  "--param-bw: is given 2 times (3, 5), expected once; leave one of them out\n"},
         WrongLine{{"inspect", "m.h5"}, "m.h5: no such file or folder; expected a .pt2 file"},
         WrongLine{{"inspect", "no_such.pt2"}, "no_such.pt2"},
         WrongLine{{"inspect", "m.pt2", "--param-bw", "33"},
@@ -104,7 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"inspect", "m.pt2", "--scheme", "best"}, "post_training_tf_enhanced"},
         WrongLine{{"inspect", "m.pt2", "--layer-config", "none.json"}, "none.json"},
         WrongLine{{"list", "models"},
-                  "list: got 'models', expected formats, grids, layers, recipes, runtimes or schemes"}));
+                  "list: got 'models', expected one of formats, grids, layers, recipes, runtimes, schemes"}));
 
 Door failing_door(const std::function<void()>& failure) {
   return {.name = "failing",
