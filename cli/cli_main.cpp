@@ -3,6 +3,8 @@
 #include <c10/util/Exception.h>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/headeronly/version.h>
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
@@ -11,7 +13,9 @@
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/core/version.h"
+#include "adascale/device/devices.h"
 #include "adascale/device/threads.h"
+#include "adascale/kernels/weight_rows.h"
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/interruption.h"
@@ -22,20 +26,31 @@ namespace {
 
 constexpr int kDone = 0, kOther = 1, kUsersInput = 2;
 
-void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
+/// What an answer to a report of a fault asks for first.
+std::string describe_version() {
+  return fmt::format("adascale {}\ntorch {}, which it was built beside\ndevices {}\ninstruction set {}",
+                     kVersion, TORCH_VERSION, fmt::join(present_devices(), ", "), kernel_target());
+}
+
+void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes,
+         const std::vector<OwnCommand>& own) {
   CLI::App app(
       "Post-training quantization with learned rounding: "
       "weights of 2 to 8 bits from a little calibration data.",
       "adascale");
   app.formatter(std::make_shared<HelpFormatter>());
-  app.set_version_flag("--version", fmt::format("adascale {}", kVersion), "print the version and exit");
+  app.set_version_flag("--version", describe_version,
+                       "print versions, devices and instruction set, and exit");
   app.set_help_flag("-h,--help", "print this help and exit");
   app.require_subcommand(1);
   app.footer("MODEL is " + describe(doors) +
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 130 or 143 a signal, 1 "
              "anything else.");
-  const std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
-                                         evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
+  std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
+                                   evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
+  for (const OwnCommand& command : own)
+    commands.push_back({app.add_subcommand(command.name, command.description), command.run});
+  commands.push_back(completion_command(app, commands));
   check_first_word(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first
@@ -61,13 +76,14 @@ int report(int code, const std::string& message) {
 
 }  // namespace
 
-int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes) {
+int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes,
+             const std::vector<OwnCommand>& own) {
   const SpellingScope spelling(Spelling::kFlag);
   heed_cpu_quota();
   int code = kDone;
   try {
     const Interruption interruption;
-    run(args, doors, runtimes);
+    run(args, doors, runtimes, own);
   } catch (const CLI::ParseError& error) {
     code = report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands");
   } catch (const Error& error) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -7,10 +8,17 @@
 
 namespace adascale {
 
+/// A command of a package for another language, without flags of its own.
+struct OwnCommand {
+  std::string name, description;
+  std::function<void()> run;
+};
+
 /// Runs the command `adascale ARGS...` (the program's own name not included) and returns its exit
 /// code: 0 done; 2 the user's input (Error::Fault::kUser, a wrong command line); 1 any other
-/// failure. Results go to standard output; progress, notes and the one line "adascale: error: ..."
-/// to standard error. Throws nothing.
-int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes = {});
+/// failure. Results go to standard output; progress, notes
+/// and the one line "adascale: error: ..." to standard error. Throws nothing.
+int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes = {},
+             const std::vector<OwnCommand>& own = {});
 
 }  // namespace adascale

@@ -1,5 +1,7 @@
 #pragma once
 #include <functional>
+#include <string>
+#include <vector>
 
 #include "adascale/run/door.h"
 #include "adascale/run/runtime.h"
@@ -14,6 +16,7 @@ namespace adascale {
 struct Command {
   CLI::App* app;
   std::function<void()> run;
+  std::vector<std::string> words = {};  ///< what may stand behind it, for completion; none: files
 };
 
 /// Each adds its subcommand to `app`. `doors` and `runtimes` must outlive the command.
@@ -21,5 +24,7 @@ Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
 Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
 Command list_command(CLI::App& app, const Runtimes& runtimes);
+/// Prints what the shell needs to know about `commands`, itself among them; they must outlive it.
+Command completion_command(CLI::App& app, const std::vector<Command>& commands);
 
 }  // namespace adascale

@@ -78,7 +78,7 @@ Command list_command(CLI::App& app, const Runtimes& runtimes) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
   command->add_option("WHAT", *what, fmt::format("{}", fmt::join(tables(), ", ")))->required();
-  return {command, [what, &runtimes] { list(*what, runtimes); }};
+  return {command, [what, &runtimes] { list(*what, runtimes); }, tables()};
 }
 
 }  // namespace adascale

@@ -48,14 +48,22 @@ void write_in_turn(const std::string& path,
   write_safetensors_in_turn(path, in_turn, metadata);
 }
 
+OwnCommand to_command(const py::object& command) {
+  return {command.attr("name").cast<std::string>(), command.attr("description").cast<std::string>(),
+          [held = share(command)] { in_python([&] { held->attr("run")(); }); }};
+}
+
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
-                const std::vector<py::object>& python_runtimes) {
+                const std::vector<py::object>& python_runtimes,
+                const std::vector<py::object>& python_commands) {
   Doors doors = {pt2_door()};
   for (const py::object& door : python_doors) doors.push_back(to_door(door));
   Runtimes runtimes;
   for (const py::object& runtime : python_runtimes) runtimes.push_back(to_runtime(runtime));
+  std::vector<OwnCommand> commands;
+  for (const py::object& command : python_commands) commands.push_back(to_command(command));
   const py::gil_scoped_release no_gil;
-  return cli_main(args, doors, runtimes);
+  return cli_main(args, doors, runtimes, commands);
 }
 
 }  // namespace
@@ -78,7 +86,8 @@ PYBIND11_MODULE(_C, module) {
       .def("step", &adascale::Pass::step);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
-             py::arg("runtimes") = std::vector<py::object>());
+             py::arg("runtimes") = std::vector<py::object>(),
+             py::arg("commands") = std::vector<py::object>());
   bind_quantize(module);
   bind_team(module);
   bind_scratch(module);

@@ -70,6 +70,11 @@ void bind_quantize(py::module_& module) {
   module.def("quantize", &quantize_through, py::arg("request"), py::arg("doors"), py::arg("model"),
              py::arg("files"), py::arg("say"), py::arg("progress"));
   module.def("counted", &counted, py::arg("what"));
+  module.def("format_names", [] {
+    std::vector<std::string> names;
+    for (const ExportFormat& format : export_formats()) names.push_back(format.name);
+    return names;
+  });
   module.def("add_formats", &add_formats, py::arg("formats"));
   module.def(
       "option", [](const std::string& name) { return option(name); }, py::arg("name"));

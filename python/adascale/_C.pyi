@@ -3,6 +3,7 @@ from typing import Any
 
 from torch import Tensor
 
+from .doctor import Doctor
 from .doors.door import Door
 from .formats.quantized import Format
 from .live_runs import LiveRuns
@@ -210,7 +211,9 @@ def run_command(
     args: list[str],
     doors: list[Door],
     runtimes: list[Runtime] = ...,
+    commands: list[Doctor] = ...,
 ) -> int: ...
+def format_names() -> list[str]: ...
 def option(name: str, value: str = ...) -> str: ...
 def counted(what: str) -> int: ...
 def add_formats(formats: list[Format]) -> None: ...

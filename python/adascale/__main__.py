@@ -5,6 +5,7 @@ import sys
 
 from . import _C
 from .command_start import hand_over
+from .doctor import Doctor
 from .doors import python_doors
 from .processes import launched
 from .runtimes import python_runtimes
@@ -15,7 +16,7 @@ def main() -> int:
     trains = sys.argv[1:2] == ["quantize"]
     hand_over()
     with launched() if trains else contextlib.nullcontext():
-        return _C.run_command(sys.argv[1:], python_doors(), python_runtimes())
+        return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), [Doctor()])
 
 
 if __name__ == "__main__":

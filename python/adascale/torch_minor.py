@@ -1,8 +1,11 @@
 """Raises unless the running torch has the minor version that the extension was built against."""
 
+import sys
+
 import torch
 
 from .built_with import TORCH_MINOR
+from .command_start import is_command
 
 
 def check_torch(running: str, built_with: str) -> None:
@@ -15,4 +18,9 @@ def check_torch(running: str, built_with: str) -> None:
         )
 
 
-check_torch(torch.__version__, TORCH_MINOR)
+try:
+    check_torch(torch.__version__, TORCH_MINOR)
+except ImportError as error:  # boundary: the command's one line
+    if is_command(sys.argv[0], sys.orig_argv):
+        sys.exit(f"adascale: error: {error}")
+    raise

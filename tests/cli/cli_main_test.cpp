@@ -18,11 +18,13 @@ namespace {
 TEST(CliMain, HelpAndVersionAreDone) {
   const Ran help = run_command({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const char* word : {"inspect", "quantize", "evaluate", "list", "torch.export.save"})
+  for (const char* word : {"inspect", "quantize", "evaluate", "list", "completion", "torch.export.save"})
     EXPECT_HAS(help.out, word);
   const Ran version = run_command({"--version"});
   EXPECT_EQ(version.code, 0);
   EXPECT_EQ(version.out.rfind("adascale ", 0), 0u);
+  for (const char* line : {"\ntorch 2.", "\ndevices cpu", "\ninstruction set "})
+    EXPECT_HAS(version.out, line);
 }
 
 /// Every option of both tables is a flag; its alias is one too, but hidden.
@@ -52,7 +54,7 @@ TEST(CliMain, EveryOptionOfTheTablesIsInTheHelp) {
 }
 
 TEST(CliMain, EveryCommandHasHelp) {
-  for (const char* command : {"inspect", "quantize", "evaluate", "list"}) {
+  for (const char* command : {"inspect", "quantize", "evaluate", "list", "completion"}) {
     const Ran ran = run_command({command, "--help"});
     EXPECT_EQ(ran.code, 0) << ran.err;
     EXPECT_HAS(ran.out, std::string("adascale ") + command);
@@ -81,9 +83,9 @@ TEST_P(WrongLines, AreTheUsersInput) {
 INSTANTIATE_TEST_SUITE_P(
     CliMain, WrongLines,
     ::testing::Values(
-        WrongLine{{}, "got no command, expected one of inspect, quantize, evaluate, list"},
+        WrongLine{{}, "got no command, expected one of inspect, quantize, evaluate, list, completion"},
         WrongLine{{"quantise"},
-                  "no command is called 'quantise'; there are inspect, quantize, evaluate, list; "
+                  "no command is called 'quantise'; there are inspect, quantize, evaluate, list, completion; "
                   "did you "
                   "mean quantize?"},
         WrongLine{{"--wrong"}, "--wrong: is no option of adascale itself; give it behind a command"},
@@ -143,6 +145,16 @@ TEST(CliMain, OtherFailuresAreOne) {
       run_command({"inspect", "x"}, {failing_door([] { throw std::runtime_error("first line\nsecond"); })});
   EXPECT_EQ(other.code, 1);
   EXPECT_EQ(other.err, "adascale: error: first line\n");
+}
+
+TEST(CliMain, ACommandOfSomeoneElseIsInTheHelpAndRuns) {
+  bool has_run = false;
+  const std::vector<OwnCommand> own = {{"doctor", "what works here", [&] { has_run = true; }}};
+  EXPECT_EQ(cli_main({"doctor"}, {pt2_door()}, {}, own), 0);
+  EXPECT_TRUE(has_run);
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(cli_main({"completion", "bash"}, {pt2_door()}, {}, own), 0);
+  EXPECT_HAS(::testing::internal::GetCapturedStdout(), "doctor");
 }
 
 TEST(CliMain, ADoorOfSomeoneElseOpensItsOwnKind) {

@@ -1,7 +1,7 @@
 """The door of transformers folders: config, weights as safetensors or one GGUF, and a tokenizer for text."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from .. import _C
 from ..formats.hf_folder import FolderWriter
@@ -36,6 +36,11 @@ class FolderDoor:
         "with paths of images, through its processor"
     )
     formats = ["hf"]
+    packages: ClassVar[dict[str, tuple[str, ...]]] = {
+        "transformers folder": ("transformers", "safetensors"),
+        ".gguf": ("transformers", "safetensors", "gguf", "accelerate"),
+    }
+
     def __init__(self, given: GivenData | None = None, tokenizer: Any = None) -> None:
         self._given, self._tokenizer = given, tokenizer
 
@@ -44,7 +49,7 @@ class FolderDoor:
 
     def open(self, model: str, data: DataRequest) -> OpenedModel:
         source = find_source(model)
-        need_packages("transformers", "safetensors", *(("gguf", "accelerate") if source.gguf else ()))
+        need_packages(*self.packages[".gguf" if source.gguf else "transformers folder"])
         with quiet_transformers():
             config = load_config(source)
             check_config(source, config)

@@ -1,12 +1,12 @@
 """Reads a model folder by transformers: config, tokenizer and weights, each failure in one line."""
 
-import importlib.util
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from ..errors import Error, first_line
+from ..packages import how_to_install, missing
 from .joined_weights import joined_weights_in_a_file
 
 
@@ -53,9 +53,9 @@ def find_source(model: str) -> Source:
 
 
 def need_packages(*packages: str) -> None:
-    missing = [name for name in packages if importlib.util.find_spec(name) is None]
-    if missing:
-        raise Error(f"model folders need the packages {', '.join(packages)}; pip install {' '.join(missing)}")
+    lacks = missing(packages)
+    if lacks:
+        raise Error(f"model folders need the packages {', '.join(packages)}; {how_to_install(lacks)}")
 
 
 def load_tokenizer(source: Source) -> Any:

@@ -1,6 +1,5 @@
 """The ONNX formats: how each one writes the weights and activations of the captured graph."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from torch import Tensor
 
 from .._C import option
 from ..errors import Error
+from ..packages import how_to_install, missing
 from .onnx_activations import drop_markers, quantize_activations
 from .onnx_capture import Captured, capture_onnx
 from .onnx_file import LARGEST_INLINE, data_name, fill_values, write_file
@@ -33,6 +33,7 @@ class _OnnxFormat:
     name: str
     description: str
     files = ["PREFIX.onnx"]
+    packages = ("onnx", "onnxscript")
     targets: list[str] = []
     holds_activations = False
     holds_signed_scales = False
@@ -43,9 +44,9 @@ class _OnnxFormat:
         return self.replaces_weights
 
     def prepare(self, model: QuantizedModel) -> Prepared:
-        missing = [name for name in ("onnx", "onnxscript") if importlib.util.find_spec(name) is None]
-        if missing:
-            text = f"{self.name}: needs the packages onnx, onnxscript; pip install {' '.join(missing)}"
+        lacks = missing(self.packages)
+        if lacks:
+            text = f"{self.name}: needs the packages {', '.join(self.packages)}; {how_to_install(lacks)}"
             return Prepared([text], files=[f"{model.prefix}.onnx"])
         objections = self._check_grids(model)
         try:

@@ -99,6 +99,7 @@ class Format(Protocol):
     description: str
     files: list[str]  # for ``adascale list formats``
     targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
+    packages: tuple[str, ...]  # by their names on PyPI, without which it does not write
     packs_codes: bool  # its files hold codes; else numbers of the model's dtype, as many bytes as before
     holds_activations: bool  # it needs compute_encodings where there are activation quantizers
     holds_signed_scales: bool  # it, and what reads it, takes negative scales of symmetric grids

@@ -7,19 +7,20 @@ from torch import Tensor
 
 from .._C import option
 from ..errors import Error, first_line
-from .runtime import RunBatch, need_package, only_file
+from .runtime import RunBatch, need_packages, only_file
 
 
 class LlamaCpp:
     """Runs a folder's ``.gguf`` row by row; products with quantized weights round activations to 8 bits."""
 
     name = "llama.cpp"
+    packages = ("llama-cpp-python",)
     files = "*.gguf"
     description = "llama.cpp, CPU, logits of token rows"
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         path = only_file(self.name, folder, ".gguf", "gguf")
-        need_package(self.name, "llama_cpp", "llama-cpp-python")
+        need_packages(self.name, *self.packages)
         if "input_ids" not in inputs:
             raise Error(
                 f"{option('runtime', self.name)}: the model has no input_ids, but {', '.join(inputs)}"

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from ..errors import Error, first_line
-from .runtime import RunBatch, need_package, only_file
+from .runtime import RunBatch, need_packages, only_file
 
 
 class OnnxRuntime:
@@ -16,6 +16,7 @@ class OnnxRuntime:
     computes in fp32.
     """
 
+    packages = ("onnxruntime",)
     files = "*.onnx"
 
     def __init__(self, is_exact: bool = False) -> None:
@@ -26,7 +27,7 @@ class OnnxRuntime:
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         path = only_file(self.name, folder, ".onnx", "onnx")
-        need_package(self.name, "onnxruntime")
+        need_packages(self.name, *self.packages)
         session = self._load(path)
         taken = {value.name for value in session.get_inputs()}
         given = [value.name for value in session.get_outputs()]

@@ -6,7 +6,7 @@ from torch import Tensor
 
 from ..errors import Error, first_line
 from .onnx_runtime import in_order, to_array
-from .runtime import RunBatch, need_package, only_file
+from .runtime import RunBatch, need_packages, only_file
 
 
 class OpenVino:
@@ -16,6 +16,7 @@ class OpenVino:
     computes in fp32.
     """
 
+    packages = ("openvino",)
     files = "*.onnx"
 
     def __init__(self, is_exact: bool = False) -> None:
@@ -26,7 +27,7 @@ class OpenVino:
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         path = only_file(self.name, folder, ".onnx", "onnx")
-        need_package(self.name, "openvino")
+        need_packages(self.name, *self.packages)
         model = self._load(path)
         taken = {name for port in model.inputs for name in port.get_names()}
 

@@ -1,6 +1,5 @@
 """The interface of a runtime: C++'s ``cli/runtime.h`` in Python's words."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -9,6 +8,7 @@ from torch import Tensor
 
 from .._C import option
 from ..errors import Error
+from ..packages import how_to_install, missing
 
 RunBatch = Callable[[dict[str, Tensor]], list[Tensor | None]]
 """One batch, by the program's input names, to the model's flat outputs; None: one that it does not give."""
@@ -20,6 +20,7 @@ class Runtime(Protocol):
     name: str
     files: str
     description: str
+    packages: tuple[str, ...]  # by their names on PyPI, without which it does not run
 
     def open(self, folder: str, inputs: list[str], outputs: list[str | None]) -> RunBatch:
         """Loads the exported file in ``folder``.
@@ -29,11 +30,12 @@ class Runtime(Protocol):
         """
 
 
-def need_package(runtime: str, package: str, install: str | None = None) -> None:
-    """Raises an error with the ``pip install`` to run when ``package`` is missing."""
-    if importlib.util.find_spec(package) is None:
+def need_packages(runtime: str, *packages: str) -> None:
+    """Raises an error with the ``pip install`` to run when one of them is missing."""
+    lacks = missing(packages)
+    if lacks:
         raise Error(
-            f"{option('runtime', runtime)}: needs the package {package}; pip install {install or package}"
+            f"{option('runtime', runtime)}: needs the package {', '.join(lacks)}; {how_to_install(lacks)}"
         )
 
 

@@ -11,13 +11,14 @@ from .._C import option
 from ..doors.folder_source import find_source, load_config, load_model, model_class
 from ..errors import Error, first_line
 from ..transformers_output import quiet_transformers
-from .runtime import RunBatch, need_package
+from .runtime import RunBatch, need_packages
 
 
 class TransformersRuntime:
     """Runs the folder itself: ``hf``, or packed weights that transformers can load."""
 
     name = "transformers"
+    packages = ("transformers",)
     files = "config.json"
     description = "transformers, CPU, from_pretrained on the folder"
 
@@ -27,7 +28,7 @@ class TransformersRuntime:
                 f"{folder}: holds no config.json for {option('runtime', self.name)}; quantize a "
                 f"transformers folder with {option('formats', 'hf')} or compressed-tensors"
             )
-        need_package(self.name, "transformers")
+        need_packages(self.name, *self.packages)
         source = find_source(folder)
         with quiet_transformers():
             config = load_config(source)
@@ -49,6 +50,6 @@ def _need_unpacker(runtime: str, quantization: Any) -> None:
     """Checks for the package behind transformers' quantization method."""
     method = quantization.get("quant_method") if isinstance(quantization, dict) else None
     if method == "compressed-tensors":
-        need_package(runtime, "compressed_tensors", "compressed-tensors")
+        need_packages(runtime, "compressed-tensors")
     elif method == "gptq":
-        need_package(runtime, "gptqmodel")
+        need_packages(runtime, "gptqmodel")

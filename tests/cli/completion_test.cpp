@@ -1,0 +1,51 @@
+#include <fstream>
+
+#include "command_case.h"
+
+namespace adascale::testing {
+namespace {
+
+class Completion : public CommandTest {
+ protected:
+  /// The answers of a bash that read the script, to this line with the cursor at its end.
+  std::string complete(const std::string& words) const {
+    write_text(path("script"), run_command({"completion", "bash"}).out);
+    write_text(path("ask"),
+               "source " + path("script") + "\nCOMP_WORDS=(" + words +
+                   ")\nCOMP_CWORD=$((${#COMP_WORDS[@]} - 1))\n_adascale\necho \"${COMPREPLY[@]}\"\n");
+    const std::string command = "bash " + path("ask") + " > " + path("answer") + " 2>&1";
+    EXPECT_EQ(std::system(command.c_str()), 0);
+    return read_bytes(path("answer"));
+  }
+};
+
+TEST_F(Completion, BashCompletesCommandsFlagsAndWords) {
+  EXPECT_EQ(complete("adascale in"), "inspect\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --param-"), "--param-bw\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --no-sym"), "--no-symmetric\n");
+  EXPECT_EQ(complete("adascale --ver"), "--version\n");
+  EXPECT_EQ(complete("adascale list for"), "formats\n");
+  EXPECT_EQ(complete("adascale completion z"), "zsh\n");
+  write_text(path("calib.txt"), "");
+  EXPECT_EQ(complete("adascale quantize " + path("cal")), path("calib.txt") + "\n");
+}
+
+/// Every flag in the help of a command, for each shell.
+TEST_F(Completion, HasEveryFlagOfTheHelp) {
+  for (const std::string shell : {"bash", "zsh", "fish"}) {
+    const std::string script = run_command({"completion", shell}).out;
+    for (const std::string command : {"inspect", "quantize", "evaluate", "list"}) {
+      EXPECT_HAS(script, command);
+      const std::string help = run_command({command, "--help"}).out;
+      for (size_t at = help.find("  --"); at != std::string::npos; at = help.find("  --", at + 1)) {
+        const std::string flag = help.substr(at + 4, help.find_first_of(" ,\n", at + 4) - at - 4);
+        EXPECT_HAS(script, shell == "fish" ? "-l " + flag : "--" + flag);
+      }
+    }
+  }
+  EXPECT_HAS(run_command({"completion", "csh"}).err,
+             "completion: got 'csh', expected one of bash, fish, zsh");
+}
+
+}  // namespace
+}  // namespace adascale::testing
