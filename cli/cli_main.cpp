@@ -17,6 +17,7 @@
 #include "adascale/device/threads.h"
 #include "adascale/kernels/weight_rows.h"
 #include "cli/commands.h"
+#include "cli/fail_if.h"
 #include "cli/help.h"
 #include "cli/interruption.h"
 #include "cli/wrong_line.h"
@@ -24,7 +25,7 @@
 namespace adascale {
 namespace {
 
-constexpr int kDone = 0, kOther = 1, kUsersInput = 2;
+constexpr int kDone = 0, kOther = 1, kUsersInput = 2, kBeyondABound = 3;
 
 /// What an answer to a report of a fault asks for first.
 std::string describe_version() {
@@ -44,7 +45,8 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   app.set_help_flag("-h,--help", "print this help and exit");
   app.require_subcommand(1);
   app.footer("MODEL is " + describe(doors) +
-             ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 130 or 143 a signal, 1 "
+             ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 3 a bound of --fail-if, "
+             "130 or 143 a signal, 1 "
              "anything else.");
   std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
                                    evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
@@ -86,6 +88,8 @@ int cli_main(const std::vector<std::string>& args, const Doors& doors, const Run
     run(args, doors, runtimes, own);
   } catch (const CLI::ParseError& error) {
     code = report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands");
+  } catch (const BoundCrossed& error) {
+    code = report(kBeyondABound, error.what());
   } catch (const Error& error) {
     code = report(error.fault() == Error::Fault::kUser ? kUsersInput : kOther, error.what());
   } catch (const c10::Error& error) {

@@ -1,12 +1,15 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <map>
 #include <optional>
 
 #include "adascale/run/evaluate.h"
 #include "adascale/run/text.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
+#include "cli/fail_if.h"
 
 namespace adascale {
 namespace {
@@ -58,7 +61,29 @@ void print_runtime(const Evaluation& evaluation, const std::vector<std::string>&
   fmt::print("{}\n", describe_speed(evaluation, runners));
 }
 
-void print_evaluation(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes) {
+/// The worst over outputs and runners.
+std::map<std::string, double> measures_of(const Evaluation& evaluation) {
+  std::map<std::string, double> values;
+  enum class Worse { kLower, kHigher };
+  const auto take = [&](const char* name, Worse worse, std::optional<double> value) {
+    if (!value) return;
+    double& worst = values.emplace(name, *value).first->second;
+    if (std::isnan(*value) || (worse == Worse::kLower ? *value < worst : *value > worst)) worst = *value;
+  };
+  for (const OutputComparison& output : evaluation.outputs) {
+    take("sqnr_min", Worse::kLower, output.metrics.sqnr_db());
+    take("cosine", Worse::kLower, output.metrics.mean_cosine());
+    take("same_top", Worse::kLower, output.metrics.top1_agreement());
+    if (!output.tokens) continue;
+    take("kl", Worse::kHigher, output.tokens->kl_divergence());
+    take("perplexity", Worse::kHigher, output.tokens->quant_perplexity());
+  }
+  return values;
+}
+
+void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, const Doors& doors,
+                      const Runtimes& runtimes) {
+  fail_if.check_bounds();
   const EvaluatedFolder result = evaluate(request, doors, runtimes);
   const auto& simulation = result.simulation;
   fmt::print("{} against {}, {} samples{}\n\n", simulation.value_or(request.folder), request.model,
@@ -70,6 +95,7 @@ void print_evaluation(const EvaluateRequest& request, const Doors& doors, const 
   print_outputs(result.evaluation, has_runtime);
   for (const std::string& line : result.evaluation.missing) fmt::print("{}\n", line);
   if (has_runtime) print_runtime(result.evaluation, result.runners);
+  fail_if.check(measures_of(result.evaluation));
 }
 
 constexpr char kMetricsHelp[] =
@@ -109,8 +135,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
                    "where model and simulation run: cpu, cuda, cuda:1 or any other device of this torch; "
                    "auto: cuda if there is one")
       ->type_name("NAME");
+  auto fail_if = std::make_shared<FailIf>(*command, FailIf::Source::kEvaluate);
   command->footer(kMetricsHelp);
-  return {command, [request, &doors, &runtimes] { print_evaluation(*request, doors, runtimes); }};
+  return {command, [=, &doors, &runtimes] { print_evaluation(*request, *fail_if, doors, runtimes); }};
 }
 
 }  // namespace adascale

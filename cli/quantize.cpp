@@ -2,7 +2,11 @@
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
+#include <filesystem>
+#include <limits>
+#include <map>
 
 #include "adascale/core/error.h"
 #include "adascale/run/plan_text.h"
@@ -10,6 +14,7 @@
 #include "adascale/tune/checkpoint.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
+#include "cli/fail_if.h"
 #include "cli/flags.h"
 #include "cli/interruption.h"
 #include "cli/quantize_flags.h"
@@ -18,6 +23,9 @@ namespace adascale {
 namespace {
 
 struct RunFlags {
+  explicit RunFlags(CLI::App& app) : fail_if(app, FailIf::Source::kQuantize) {}
+
+  FailIf fail_if;
   QuantizeFlags quantize;
   std::optional<int64_t> threads;
 };
@@ -41,7 +49,22 @@ std::string how_to_go_on(const RunPlan& plan) {
                      training.checkpoint_dir);
 }
 
+std::map<std::string, double> measures_of(const RunPlan& plan, const AdaScaleReport& report) {
+  double sqnr = std::numeric_limits<double>::infinity(), bytes = 0;
+  for (const BlockReport& block : report.blocks)
+    for (const LayerReport& layer : block.layers) sqnr = std::min(sqnr, layer.sqnr_db);
+  for (const std::string& path : plan.files.paths())
+    bytes += static_cast<double>(std::filesystem::file_size(path));
+  const auto worse = std::count_if(report.blocks.begin(), report.blocks.end(),
+                                   [](const BlockReport& block) { return !block.kept; });
+  return {{"sqnr_min", sqnr},
+          {"worse_blocks", static_cast<double>(worse)},
+          {"left_out", static_cast<double>(count_left_out(plan))},
+          {"size_mb", bytes / 1e6}};
+}
+
 void run_quantize(const RunFlags& flags, const Doors& doors) {
+  flags.fail_if.check_bounds();
   set_threads(flags.threads);
   QuantizeRequest request = flags.quantize.read();
   request.training.progress = stderr_progress();
@@ -49,8 +72,9 @@ void run_quantize(const RunFlags& flags, const Doors& doors) {
   say_plan(plan, say);
   if (request.dry_run) return;
   Interruption::say(how_to_go_on(plan));
-  run(plan, say);
+  const AdaScaleReport report = run(plan, say);
   Interruption::say("all files are in place");
+  if (plan.training.team->leads()) flags.fail_if.check(measures_of(plan, report));
 }
 
 void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
@@ -77,9 +101,9 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
 }  // namespace
 
 Command quantize_command(CLI::App& app, const Doors& doors) {
-  auto flags = std::make_shared<RunFlags>();
   CLI::App* command =
       app.add_subcommand("quantize", "train a model's weights onto a grid of few bits and export it");
+  auto flags = std::make_shared<RunFlags>(*command);
   command->add_option("MODEL", flags->quantize.request.model, describe(doors))->required();
   add_grid_flags(*command, flags->quantize);
   add_training_flags(*command, flags->quantize);

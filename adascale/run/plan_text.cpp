@@ -215,6 +215,14 @@ std::string describe_left_out(const RunPlan& plan) {
   return text.empty() ? kNothing : text;
 }
 
+size_t count_left_out(const RunPlan& plan) {
+  size_t count = 0;
+  for (const ModelPlan& part : plan.parts)
+    count += part.sim.unquantized().excluded.size() + part.sim.unquantized().passed_over.size();
+  if (plan.live) count += plan.live->model.not_captured.size() + plan.live->model.outside.size();
+  return count;
+}
+
 std::string describe_batch_norms(const ModelPlan& plan) {
   std::string text;
   for (const FoldedBatchNorm& norm : plan.sim.program().folded_batch_norms)
@@ -247,15 +255,17 @@ std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFor
     if (chosen.format->weights_as == WeightsAs::kCodes) packed.push_back(chosen.format->name);
     if (chosen.format->weights_as == WeightsAs::kValues) unpacked.push_back(chosen.format->name);
   }
-  const std::string codes = fmt::format("{} -> {} as packed codes and scales, the quantized layers {} -> {}",
-                                        format_bytes(size.before()), format_bytes(size.after()),
+  const auto in = [](const std::vector<std::string>& names) {
+    return names.empty() ? "" : fmt::format(" in {}", fmt::join(names, ", "));
+  };
+  const std::string codes = fmt::format("{} as packed codes and scales{}, the quantized layers {} -> {}",
+                                        format_bytes(size.after()), in(packed),
                                         format_bytes(size.layers_before), format_bytes(size.layers_after));
-  if (unpacked.empty()) return codes;
   const std::string values =
-      fmt::format("{} in {}, as before: its weights are numbers on the grid in the model's dtype",
-                  format_bytes(size.before()), fmt::join(unpacked, ", "));
-  return packed.empty() ? fmt::format("{}; a format that packs them makes {}", values, codes)
-                        : fmt::format("{} ({}); {}", codes, fmt::join(packed, ", "), values);
+      fmt::format("{} as before{}, numbers in the model's dtype", format_bytes(size.before()), in(unpacked));
+  if (packed.empty() && !unpacked.empty()) return fmt::format("{}; {}", values, codes);
+  const std::string change = fmt::format("{} -> {}", format_bytes(size.before()), codes);
+  return unpacked.empty() ? change : fmt::format("{}; {}", change, values);
 }
 
 }  // namespace adascale

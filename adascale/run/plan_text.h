@@ -20,12 +20,14 @@ std::string describe_layers(const ModelPlan& plan, bool train_outside);
 std::string describe_left_out(const ModelPlan& plan);
 /// The same of all parts, and of what is outside them.
 std::string describe_left_out(const RunPlan& plan);
+/// The number of those lines.
+size_t count_left_out(const RunPlan& plan);
 /// A line per batch norm: the layer it is folded into, or why it stays.
 std::string describe_batch_norms(const ModelPlan& plan);
 /// "6 blocks, 36 layers, int4 symmetric per channel; activations in full precision", no newline.
 std::string summarize(const std::vector<ModelPlan>& parts);
-/// "90.9 MB -> 52.1 MB as packed codes and scales, the quantized layers 42.5 MB -> 5.4 MB", no newline; of formats
-/// that pack nothing it says that they take as many bytes as before.
+/// "90.9 MB -> 52.1 MB as packed codes and scales, the quantized layers 42.5 MB -> 5.4 MB", no
+/// newline; of formats that pack nothing it says that they take as many bytes as before.
 std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFormat>& formats = {});
 
 }  // namespace adascale

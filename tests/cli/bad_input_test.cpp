@@ -94,6 +94,13 @@ TEST_F(BadInput, Options) {
     expect_data_error("blocks", {{"x", at::randn({16, 16})}}, text, more);
   };
   expect_option_error({"--epochs", "1", "--iterations", "2"}, "--epochs and --iterations");
+  expect_option_error({"--fail-if", "kl=3"}, "--fail-if: got 'kl=3', expected NAME>VALUE or NAME<VALUE");
+  expect_option_error({"--fail-if", "kl>0.1"},
+                      "--fail-if: kl needs held-out data, which quantize does not take; "
+                      "give it to adascale evaluate");
+  expect_option_error({"--fail-if", "leftout>0"},
+                      "--fail-if: got 'leftout', expected one of sqnr_min, worse_blocks, "
+                      "left_out, size_mb; did you mean left_out?");
   expect_option_error({"--epochs", "0"}, "--epochs: got 0");
   expect_option_error({"--recipe", "slow"},
                       "--recipe: got 'slow', expected one of fast, best, aimet, clip, rtn");

@@ -36,6 +36,18 @@ TEST_F(Evaluate, ComparesTheQuantizedModel) {
   EXPECT_GT(std::stod(cells[2]), 0.999);
   EXPECT_GE(std::stod(cells[3]), 0.9);
   EXPECT_EQ(cells[4], "-");  // not logits over tokens
+
+  const auto evaluate_with = [&](const std::string& bound) {
+    return run_command(
+        {"evaluate", model_file("blocks"), path("out"), "--data", held_out, "--fail-if", bound});
+  };
+  EXPECT_EQ(evaluate_with("cosine<0.99").code, 0);
+  EXPECT_EQ(evaluate_with("cosine<1.01").code, 3);
+  EXPECT_EQ(evaluate_with("sqnr_min<1000").code, 3);
+  const Ran unmeasured = evaluate_with("kl>1");
+  EXPECT_EQ(unmeasured.code, 2);
+  EXPECT_HAS(unmeasured.err, "--fail-if: kl was not measured: no output has it; leave it out");
+  EXPECT_HAS(evaluate_with("size_mb>1").err, "--fail-if: got 'size_mb', expected one of kl, perplexity");
 }
 
 TEST_F(Evaluate, AModelAgainstItselfIsExact) {

@@ -25,13 +25,27 @@ TEST_F(Quantize, WritesTheThreeFilesAndReports) {
     EXPECT_HAS(ran.out, text);
 }
 
+TEST_F(Quantize, AResultBeyondABoundEndsWithThree) {
+  const Ran ran = run_command(quantize_blocks({"--fail-if", "left_out>0", "sqnr_min<1000", "size_mb>50"}));
+  EXPECT_EQ(ran.code, 3);
+  EXPECT_HAS(ran.err,
+             "\nadascale: error: left_out is 1, which --fail-if 'left_out>0' does not allow; sqnr_min is ");
+  EXPECT_HAS(ran.err, "--fail-if 'sqnr_min<1000' does not allow\n");
+  EXPECT_EQ(ran.err.find("size_mb"), std::string::npos) << ran.err;
+  EXPECT_TRUE(fs::exists(path("out/blocks.pt2")));
+}
+
 TEST_F(Quantize, SaysWhatEachFormatTakes) {
   const Ran ran = run_command(quantize_blocks());
-  EXPECT_HAS(ran.out,
-             "in pt2, safetensors, as before: its weights are numbers on the grid in the model's dtype; "
-             "a format that packs them makes ");
+  EXPECT_HAS(ran.out, "kB as before in pt2, safetensors, numbers in the model's dtype; ");
+  EXPECT_HAS(ran.out, "kB as packed codes and scales, the quantized layers ");
   EXPECT_HAS(ran.out, fmt::format("{}, {}\n", path("out/blocks.safetensors"),
                                   format_bytes(fs::file_size(path("out/blocks.safetensors")))));
+}
+
+TEST_F(Quantize, ResultsWithinTheirBoundsAreDone) {
+  const Ran ran = run_command(quantize_blocks({"--fail-if", "left_out>1", "worse_blocks>2", "sqnr_min<1"}));
+  EXPECT_EQ(ran.code, 0) << ran.err;
 }
 
 TEST_F(Quantize, PutsTheWeightsOnTheirGridAndLeavesTheRest) {
