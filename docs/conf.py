@@ -17,10 +17,13 @@ exclude_patterns = ["build", ".*"]
 
 html_theme = "furo"
 html_title = "adascale"
+# 100 characters of code fit the page.
+html_theme_options = {"light_css_variables": {"code-font-size": "var(--font-size--small--3)"}}
 html_extra_path = ["site"]  # a page at the site's own address that leads to docs/index
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
+highlight_language = "none"  # a block without a language is output
 nb_execution_mode = "off"  # tests/site runs the notebook
 suppress_warnings = ["myst.header"]  # tables that tools write begin at their own level
 

@@ -3,8 +3,8 @@
 
     tests/site/screenshots.py [PAGE...]
 
-PAGE is a page's name in build/docs/html/docs, all by default. Needs Debian's chromium, which
-`scripts/docs --screenshots` installs before it starts this.
+PAGE is a path in build/docs/html without its ending, such as docs/index; all pages by default. Needs Debian's
+chromium, which `scripts/docs --screenshots` installs before it starts this.
 """
 
 import subprocess
@@ -31,7 +31,7 @@ def picture(page: Path, width: int, height: int, profile: str) -> Path:
 
 
 def main() -> None:
-    pages = [SITE / "docs" / f"{name}.html" for name in sys.argv[1:]]
+    pages = [SITE / f"{name}.html" for name in sys.argv[1:]]
     pages = pages or [SITE / "README.html", *sorted((SITE / "docs").glob("*.html"))]
     PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as profile:
