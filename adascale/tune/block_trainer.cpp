@@ -65,8 +65,9 @@ Flags BlockTrainer::flags() const {
   return training_flags(job_.sim.program(), job_.block.nodes, job_.compute_type, job_.deterministic);
 }
 
-void BlockTrainer::train(const std::string& name) {
-  if (!job_.recipe.trains()) return;
+LossCurve BlockTrainer::train(const std::string& name) {
+  LossCurve curve;
+  if (!job_.recipe.trains()) return curve;
   const FlagScope scope(device(), flags());
   const StepRule rule = step_rule(job_.recipe, job_.iterations);
   std::vector<std::unique_ptr<LearnedWeight>> learned;
@@ -89,10 +90,13 @@ void BlockTrainer::train(const std::string& name) {
     for (const auto& weight : learned) weight->step(cosine_decay(iteration, job_.iterations));
     const int64_t next = iteration + 1;
     if (next < job_.iterations) ahead.start(next * job_.accumulate % job_.training_batches);
-    if (next % looks == 0 || next == job_.iterations)
-      pass.reach(next,
-                 error.item<double>() * static_cast<double>(job_.team.size()));  // of this process's batches
+    if (next % looks != 0 && next != job_.iterations) continue;
+    const double loss =
+        error.item<double>() * static_cast<double>(job_.team.size());  // of this process's batches
+    pass.reach(next, loss);
+    curve.push_back({next, loss});
   }
+  return thinned(curve);
 }
 
 void BlockTrainer::share_gradients(const std::vector<std::unique_ptr<LearnedWeight>>& learned) {

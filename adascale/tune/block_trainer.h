@@ -12,6 +12,7 @@
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
 #include "adascale/tune/learned_weight.h"
+#include "adascale/tune/loss_curve.h"
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/team.h"
 
@@ -44,8 +45,8 @@ class BlockTrainer {
   explicit BlockTrainer(BlockJob job);
 
   /// Runs the iterations as a Pass of this name, which is told each of them or, where reading the loss would wait
-  /// for the device, every 20th and the last. Does nothing when the recipe does not train.
-  void train(const std::string& name);
+  /// for the device, every 20th and the last; returns what it was told. Does nothing when the recipe does not train.
+  LossCurve train(const std::string& name);
   /// Runs the block on its inputs in the quantized stream, without mixing, with `weights` in place of the job's. Returns
   /// the loss of each batch compared, of all processes, in the order of BlockJob::compared.
   std::vector<double> losses_of(const std::vector<at::Tensor>& weights);

@@ -4,6 +4,9 @@
 #include <string>
 #include <vector>
 
+#include "adascale/tune/histogram.h"
+#include "adascale/tune/loss_curve.h"
+
 namespace adascale {
 
 struct LayerReport {
@@ -12,6 +15,8 @@ struct LayerReport {
   double sqnr_rtn_db = 0;  ///< of the weight itself, rounded to nearest
   double sqnr_db = 0;      ///< of the weight that is kept
   double codes_moved = 0;  ///< share of codes that differ from round-to-nearest's
+  Histogram weights;       ///< of the weight before quantization
+  CodeCounts codes;        ///< of the weight that is kept
 };
 
 struct BlockReport {
@@ -22,6 +27,7 @@ struct BlockReport {
   double loss_after = 0;  ///< of the trained weights, kept or not, on the same batches
   std::optional<double> held_out_before, held_out_after;  ///< on batches that were not trained on
   int64_t iterations = 0;
+  LossCurve curve;  ///< of the best attempt at training
   double seconds = 0;
   double step_length = 1;  ///< of the last attempt at training, as a share of the recipe's steps
   /// False: round-to-nearest or the start stays: better over the batches compared, or training diverged.

@@ -48,6 +48,12 @@ int64_t integer(const OrderedJson& json) {
   return json.get<int64_t>();
 }
 
+std::vector<int64_t> integers(const OrderedJson& json) {
+  std::vector<int64_t> all;
+  for (const OrderedJson& one : json) all.push_back(integer(one));
+  return all;
+}
+
 double number(const OrderedJson& json) {
   return json.is_string() ? std::stod(json.get<std::string>()) : json.get<double>();
 }
@@ -65,7 +71,9 @@ OrderedJson to_json(const LayerReport& layer) {
           {"grid", layer.grid},
           {"sqnr_rtn_db", number(layer.sqnr_rtn_db)},
           {"sqnr_db", number(layer.sqnr_db)},
-          {"codes_moved", number(layer.codes_moved)}};
+          {"codes_moved", number(layer.codes_moved)},
+          {"weights", {number(layer.weights.low), number(layer.weights.high), layer.weights.counts}},
+          {"codes", {layer.codes.first, layer.codes.counts}}};
 }
 
 LayerReport layer_from(const OrderedJson& json) {
@@ -73,7 +81,22 @@ LayerReport layer_from(const OrderedJson& json) {
           .grid = json.at("grid"),
           .sqnr_rtn_db = number(json.at("sqnr_rtn_db")),
           .sqnr_db = number(json.at("sqnr_db")),
-          .codes_moved = number(json.at("codes_moved"))};
+          .codes_moved = number(json.at("codes_moved")),
+          .weights = {number(json.at("weights").at(0)), number(json.at("weights").at(1)),
+                      integers(json.at("weights").at(2))},
+          .codes = {integer(json.at("codes").at(0)), integers(json.at("codes").at(1))}};
+}
+
+OrderedJson to_json(const LossCurve& curve) {
+  OrderedJson points = OrderedJson::array();
+  for (const LossPoint& point : curve) points.push_back({point.iteration, number(point.loss)});
+  return points;
+}
+
+LossCurve curve_from(const OrderedJson& json) {
+  LossCurve curve;
+  for (const OrderedJson& point : json) curve.push_back({integer(point.at(0)), number(point.at(1))});
+  return curve;
 }
 
 OrderedJson to_json(const BlockReport& block) {
@@ -86,6 +109,7 @@ OrderedJson to_json(const BlockReport& block) {
           {"held_out_before", number(block.held_out_before)},
           {"held_out_after", number(block.held_out_after)},
           {"iterations", block.iterations},
+          {"curve", to_json(block.curve)},
           {"seconds", number(block.seconds)},
           {"step_length", number(block.step_length)},
           {"kept", block.kept},
@@ -100,6 +124,7 @@ BlockReport report_from(const OrderedJson& json) {
                     .held_out_before = optional_number(json.at("held_out_before")),
                     .held_out_after = optional_number(json.at("held_out_after")),
                     .iterations = integer(json.at("iterations")),
+                    .curve = curve_from(json.at("curve")),
                     .seconds = number(json.at("seconds")),
                     .step_length = number(json.at("step_length")),
                     .kept = json.at("kept"),

@@ -28,11 +28,11 @@ void train(std::optional<BlockTrainer>& trainer, BlockJob job, TunedBlock& tuned
   constexpr double kShorter = 0.25;
   constexpr int kAttempts = 3;
   for (int attempt = 0; attempt < kAttempts; ++attempt) {
-    trainer->train(name_of_pass(tuned.step_length));
+    LossCurve curve = trainer->train(name_of_pass(tuned.step_length));
     tuned.exchanged = trainer->exchanged();
     Candidate now = run_trained(*trainer, job);
     tuned.trained_ran_last = attempt == 0 || (now.is_finite() && now.better_than(tuned.trained));
-    if (tuned.trained_ran_last) tuned.trained = std::move(now);
+    if (tuned.trained_ran_last) tuned.trained = std::move(now), tuned.curve = std::move(curve);
     const bool helped = tuned.trained.is_finite() && tuned.trained.no_worse_than(tuned.before);
     if (helped || !job.recipe.shortens_steps || attempt + 1 == kAttempts) return;
     job.recipe.scale_rate *= kShorter;
@@ -58,9 +58,16 @@ std::string explain_choice(const TunedBlock& tuned) {
                              : fmt::format("training did not help{}; {} stays", tried, before.name);
 }
 
-LayerReport report_layer(const QuantizedWeight& weight, const Encoding& rtn, const Encoding& kept) {
+LayerReport report_layer(const QuantizationSimModel& sim, const QuantizedWeight& weight, const Encoding& rtn,
+                         const Encoding& kept) {
   const double moved = rtn.codes.ne(kept.codes).sum().item<double>() / static_cast<double>(rtn.codes.numel());
-  return {weight.layer.name, to_string(kept.grid), rtn.sqnr_db, kept.sqnr_db, moved};
+  return {.name = weight.layer.name,
+          .grid = to_string(kept.grid),
+          .sqnr_rtn_db = rtn.sqnr_db,
+          .sqnr_db = kept.sqnr_db,
+          .codes_moved = moved,
+          .weights = histogram_of(sim.state(weight.layer.parameters.front())),
+          .codes = counts_of(kept)};
 }
 
 }  // namespace
@@ -93,12 +100,13 @@ BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {
                      .held_out_before = tuned.rtn.losses.held_out,
                      .held_out_after = tuned.trained.losses.held_out,
                      .iterations = job.iterations,
+                     .curve = tuned.curve,
                      .step_length = tuned.step_length,
                      .kept = tuned.keeps_trained,
                      .note = explain_choice(tuned)};
   const std::vector<Encoding>&rtn = tuned.rtn.encodings, &kept = tuned.kept().encodings;
   for (size_t i = 0; i < kept.size(); ++i)
-    report.layers.push_back(report_layer(job.sim.weights()[job.weights[i]], rtn[i], kept[i]));
+    report.layers.push_back(report_layer(job.sim, job.sim.weights()[job.weights[i]], rtn[i], kept[i]));
   return report;
 }
 

@@ -12,6 +12,7 @@ struct TunedBlock {
   Candidate rtn;                  ///< round-to-nearest, which reports compare with
   Candidate before;               ///< the better one of `rtn` and the start of the training
   Candidate trained;              ///< the best attempt at training
+  LossCurve curve;                ///< of `trained`
   double step_length = 1;         ///< of the last attempt, as a share of the recipe's
   int64_t exchanged = 0;          ///< bytes of gradients that an iteration adds over the team
   bool keeps_trained = false;     ///< else `before` stays
