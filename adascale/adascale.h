@@ -6,6 +6,8 @@
 #include "adascale/io/safetensors.h"
 #include "adascale/run/evaluate.h"
 #include "adascale/run/quantize.h"
+#include "adascale/run/report_json.h"
+#include "adascale/run/report_page.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/blocks.h"

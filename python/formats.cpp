@@ -184,6 +184,7 @@ void add_formats(const std::vector<py::object>& formats) {
         {.name = format.attr("name").cast<std::string>(),
          .description = format.attr("description").cast<std::string>(),
          .files = format.attr("files").cast<std::vector<std::string>>(),
+         .how_to_load = format.attr("how_to_load").cast<std::string>(),
          .targets = format.attr("targets").cast<std::vector<std::string>>(),
          .weights_as = format.attr("packs_codes").cast<bool>() ? WeightsAs::kCodes : WeightsAs::kValues,
          .holds_activations = format.attr("holds_activations").cast<bool>(),

@@ -1,7 +1,8 @@
 #include <pybind11/stl.h>
 #include <torch/csrc/utils/pybind.h>
 
-#include "adascale/tune/report.h"
+#include "adascale/run/report_json.h"
+#include "adascale/run/report_page.h"
 #include "bindings.h"
 
 namespace adascale::python {
@@ -50,6 +51,13 @@ void bind_report(py::module_& module) {
       .def_readonly("not_trained", &AdaScaleReport::not_trained)
       .def_readonly("seconds", &AdaScaleReport::seconds)
       .def_readonly("block_bytes", &AdaScaleReport::block_bytes)
+      .def(
+          "to_json", [](const AdaScaleReport& report) { return report_json(report); },
+          "What came of the training, as JSON; docs/report.md has the fields.")
+      .def(
+          "to_html", [](const AdaScaleReport& report) { return report_page(report_json(report)); },
+          "The same as a page of its own, which loads nothing. A run's report.html has the plan and the "
+          "files too.")
       .def("__repr__", &to_text);
 }
 

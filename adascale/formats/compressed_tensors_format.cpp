@@ -114,6 +114,7 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = kind().files,
+          .how_to_load = "vllm serve .",
           .weights_as = WeightsAs::kCodes,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },

@@ -22,7 +22,14 @@ bool holds_weights(const fs::path& file) {
   return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension()) != kSuffixes.end();
 }
 
+bool is_our_page(const fs::path& file) {
+  std::string start(std::strlen(kPageMark), ' ');
+  std::ifstream(file).read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start == kPageMark;
+}
+
 bool is_our_report(const fs::path& file) {
+  if (file.filename() == kReportPage) return is_our_page(file);
   if (file.filename() != kReportFile) return false;
   std::ifstream in(file);
   const auto report = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);

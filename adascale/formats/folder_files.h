@@ -13,9 +13,12 @@ struct ModelFiles {
 };
 /// The file beside a run's others that says what was decided and what came of it.
 inline constexpr char kReportFile[] = "report.json";
+/// The same as a page for people; it begins with kPageMark.
+inline constexpr char kReportPage[] = "report.html";
+inline constexpr char kPageMark[] = "<!doctype html><!-- adascale report -->";
 
-/// All files below a model's folder except hidden ones, Python's caches and the report of a run that wrote
-/// it. Throws (user) when it cannot be listed.
+/// All files below a model's folder except hidden ones, Python's caches and the reports of a run that
+/// wrote it. Throws (user) when it cannot be listed.
 ModelFiles list_model_files(const std::string& folder);
 
 /// Reads a JSON object. Throws (user), naming `path`, when the file cannot be opened

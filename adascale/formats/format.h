@@ -41,6 +41,8 @@ struct ExportFormat {
   std::string name;                ///< "pt2"
   std::string description;         ///< for `adascale list formats`
   std::vector<std::string> files;  ///< likewise: "PREFIX.pt2"
+  /// What a reader types in the folder to load the files: "llama-cli -m PREFIX.gguf".
+  std::string how_to_load;
   /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
   WeightsAs weights_as = WeightsAs::kValues;

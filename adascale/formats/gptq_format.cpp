@@ -173,6 +173,7 @@ ExportFormat gptq_format() {
   return {.name = "gptq",
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = kind().files,
+          .how_to_load = "vllm serve .",
           .targets = {"v1", "v2"},
           .weights_as = WeightsAs::kCodes,
           .holds_signed_scales = true,

@@ -16,6 +16,7 @@ ExportFormat hf_format() {
   return {.name = "hf",
           .description = "a transformers folder, weights on their grid",
           .files = {"config.json", "*.safetensors", "..."},
+          .how_to_load = "transformers.AutoModelForCausalLM.from_pretrained('.')  # or the model's own class",
           .takes_parts = true,
           .holds_signed_scales = true,
           .prepare = prepare_hf};

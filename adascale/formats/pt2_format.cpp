@@ -117,6 +117,7 @@ ExportFormat pt2_format() {
   return {.name = "pt2",
           .description = "the program with weights on their grid and fake-quantize nodes for activations",
           .files = {"PREFIX.pt2"},
+          .how_to_load = "torch.export.load('PREFIX.pt2').module()(x)",
           .holds_activations = true,
           .holds_signed_scales = true,
           .prepare = [](const ExportRequest& request) {

@@ -44,16 +44,18 @@ void read_back_safetensors_file(const ExportRequest& request, const StagedFiles&
 }  // namespace
 
 ExportFormat safetensors_format() {
-  return {.name = "safetensors",
-          .description = "every parameter and buffer by name, quantized weights on their grid",
-          .files = {"PREFIX.safetensors"},
-          .takes_parts = true,
-          .holds_signed_scales = true,
-          .prepare = [](const ExportRequest& request) {
-            return PreparedFormat{.files = {safetensors_file_of(request)},
-                                  .write = write_safetensors_file,
-                                  .read_back = read_back_safetensors_file};
-          }};
+  return {
+      .name = "safetensors",
+      .description = "every parameter and buffer by name, quantized weights on their grid",
+      .files = {"PREFIX.safetensors"},
+      .how_to_load = "model.load_state_dict(safetensors.torch.load_file('PREFIX.safetensors'), strict=False)",
+      .takes_parts = true,
+      .holds_signed_scales = true,
+      .prepare = [](const ExportRequest& request) {
+        return PreparedFormat{.files = {safetensors_file_of(request)},
+                              .write = write_safetensors_file,
+                              .read_back = read_back_safetensors_file};
+      }};
 }
 
 }  // namespace adascale

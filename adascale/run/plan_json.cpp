@@ -78,14 +78,6 @@ json model_json(const RunPlan& plan) {
   return model;
 }
 
-json last_stage_json(const LastStageReport& stage) {
-  return {{"iterations", stage.iterations},
-          {"held_out_before", stage.held_out_before},
-          {"held_out_after", stage.held_out_after},
-          {"kept", stage.kept},
-          {"note", stage.note}};
-}
-
 json training_json(const TrainingPlan& plan) {
   std::vector<std::string> blocks;
   for (const PartPlan& part : plan.parts)
@@ -129,29 +121,6 @@ json plan_json(const RunPlan& plan) {
           {"files", files_json(plan)}};
 }
 
-json optional_json(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
-}
-
-json block_json(const BlockReport& block) {
-  json layers = json::array();
-  for (const LayerReport& layer : block.layers)
-    layers.push_back({{"name", layer.name},
-                      {"grid", layer.grid},
-                      {"sqnr_rtn_db", layer.sqnr_rtn_db},
-                      {"sqnr_db", layer.sqnr_db},
-                      {"codes_moved", layer.codes_moved}});
-  return {{"name", block.name},
-          {"layers", layers},
-          {"loss_before", block.loss_before},
-          {"loss_after", block.loss_after},
-          {"held_out_before", optional_json(block.held_out_before)},
-          {"held_out_after", optional_json(block.held_out_after)},
-          {"iterations", block.iterations},
-          {"kept", block.kept},
-          {"note", block.note}};
-}
-
 }  // namespace
 
 std::string canonical_json(const RunPlan& plan) {
@@ -160,19 +129,6 @@ std::string canonical_json(const RunPlan& plan) {
 
 std::string hash_of(const RunPlan& plan) {
   return c10::sha1(canonical_json(plan)).str();
-}
-
-std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
-  json blocks = json::array();
-  for (const BlockReport& block : report.blocks) blocks.push_back(block_json(block));
-  nlohmann::ordered_json all = {{"adascale.plan", plan.files.options.plan},
-                                {"device", report.device},
-                                {"precision", report.precision},
-                                {"blocks", blocks},
-                                {"not_trained", report.not_trained},
-                                {"plan", plan_json(plan)}};
-  if (report.last_stage) all["last_stage"] = last_stage_json(*report.last_stage);
-  return all.dump(1) + "\n";
 }
 
 }  // namespace adascale

@@ -8,6 +8,7 @@
 
 #include "adascale/core/spelling.h"
 #include "adascale/io/scratch_file.h"
+#include "adascale/run/left_out.h"
 #include "adascale/run/text.h"
 #include "adascale/run/weight_size.h"
 #include "adascale/tune/checkpoint.h"
@@ -42,12 +43,6 @@ std::string trainer_of(const QuantizationSimModel& sim, const QuantizedWeight& w
   };
   const auto block = std::find_if(blocks.begin(), blocks.end(), trains);
   return block == blocks.end() ? "" : block->name;
-}
-
-std::string reason_left_out(const Layer& layer, const std::vector<std::string>& outside) {
-  return std::find(outside.begin(), outside.end(), layer.name) != outside.end()
-             ? "outside every block"
-             : "by the layer settings or the config";
 }
 
 std::string describe_memory(const TrainingPlan& plan, bool on_cpu) {
@@ -91,14 +86,13 @@ std::string describe_batches(const Batches& batches) {
   return batches.batch_size == 0 ? counts : fmt::format("{} of {}", counts, batches.batch_size);
 }
 
-std::string list_left_out(const ModelPlan& plan) {
+std::string list(const std::vector<LeftOut>& layers) {
   std::string text;
-  for (const Layer& layer : plan.sim.unquantized().excluded)
-    text +=
-        fmt::format("  {} ({}): {}\n", layer.name, layer.kind->name, reason_left_out(layer, plan.outside));
-  for (const PassedOver& layer : plan.sim.unquantized().passed_over)
-    text += fmt::format("  {}: {}\n", layer.name, layer.reason);
-  return text;
+  for (const LeftOut& layer : layers) {
+    const std::string kind = layer.kind.empty() ? "" : fmt::format(" ({})", layer.kind);
+    text += fmt::format("  {}{}: {}\n", layer.name, kind, layer.reason);
+  }
+  return text.empty() ? kNothing : text;
 }
 
 /// Where finished blocks wait, a byte a weight, and how many do already.
@@ -199,20 +193,11 @@ std::string describe_layers(const ModelPlan& plan, bool train_outside) {
 }
 
 std::string describe_left_out(const ModelPlan& plan) {
-  const std::string text = list_left_out(plan);
-  return text.empty() ? kNothing : text;
+  return list(left_out(plan));
 }
 
 std::string describe_left_out(const RunPlan& plan) {
-  std::string text;
-  for (const ModelPlan& part : plan.parts) text += list_left_out(part);
-  if (plan.live) {
-    for (const auto& [path, reason] : plan.live->model.not_captured)
-      text += fmt::format("  {}: {}\n", path, reason);
-    for (const std::string& name : plan.live->model.outside)
-      text += fmt::format("  {}: outside every block\n", name);
-  }
-  return text.empty() ? kNothing : text;
+  return list(left_out(plan));
 }
 
 size_t count_left_out(const RunPlan& plan) {

@@ -10,6 +10,8 @@
 #include "adascale/core/passes.h"
 #include "adascale/device/flags.h"
 #include "adascale/run/plan_text.h"
+#include "adascale/run/report_json.h"
+#include "adascale/run/report_page.h"
 #include "adascale/run/text.h"
 #include "adascale/tune/checkpoint.h"
 
@@ -41,7 +43,8 @@ void find_activation_ranges(RunPlan& plan) {
 
 std::vector<std::string> write(const RunPlan& plan, const AdaScaleReport& report) {
   const WatchPasses watch(as_stages(plan.request.training.progress, /*passing=*/true));
-  return write_files(plan.to_write(), plan.files, {{kReportFile, report_json(plan, report)}});
+  const std::string json = report_json(plan, report);
+  return write_files(plan.to_write(), plan.files, {{kReportFile, json}, {kReportPage, report_page(json)}});
 }
 
 bool has_activations(const RunPlan& plan) {

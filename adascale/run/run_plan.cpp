@@ -175,7 +175,7 @@ void plan_files(const std::string& stem, const ModelSource& source, const std::v
   const ExportOptions options{.encoding_version = plan.request.encoding_version,
                               .source = source,
                               .plan = hash_of(plan),
-                              .texts = {kReportFile}};
+                              .texts = {kReportFile, kReportPage}};
   Objections objections;
   plan.files = plan_export(plan.to_write(), formats, plan.request.output_dir, stem, options, objections);
   std::vector<std::string> sources = plan.request.data.files;

@@ -45,8 +45,4 @@ std::string canonical_json(const RunPlan& plan);
 /// SHA-1 of it, in hexadecimal; "adascale.plan" in the files' metadata.
 std::string hash_of(const RunPlan& plan);
 
-/// Its content: the plan, its hash, and each block's and layer's result. No times: the same run gives the
-/// same bytes.
-std::string report_json(const RunPlan& plan, const AdaScaleReport& report);
-
 }  // namespace adascale

@@ -83,6 +83,7 @@ def test_a_cnn_with_tensors(form: str, tmp_path: Path) -> None:
         "Cnn.pt2",
         "Cnn.safetensors",
         "Cnn_torch.encodings",
+        "report.html",
         "report.json",
     }
     quantized = torch.export.load(tmp_path / "Cnn.pt2").module()(images)

@@ -46,7 +46,7 @@ def test_a_module_that_branches_on_its_data(
     assert "  stem: outside every block\n" in said and "  head: outside every block\n" in said
     assert "not written: pt2, for which a program of the whole is needed" in said
     files = {path.name for path in tmp_path.iterdir()}
-    assert files == {"Branchy.safetensors", "Branchy_torch.encodings", "report.json"}
+    assert files == {"Branchy.safetensors", "Branchy_torch.encodings", "report.html", "report.json"}
     tensors = load_file(tmp_path / "Branchy.safetensors")
     assert {name for name in tensors if not torch.equal(tensors[name], before[name])} == WEIGHTS
     encodings = json.loads((tmp_path / "Branchy_torch.encodings").read_text())

@@ -42,6 +42,7 @@ class Row:
     name = "record"
     description = "what C++ tells"
     files = ["PREFIX.txt"]
+    how_to_load = "open('PREFIX.txt')"
     targets: list[str] = []
     holds_signed_scales = False
     holds_activations = True

@@ -25,6 +25,7 @@ class Vandal:
     name = "vandal"
     description = "damages"
     files = ["PREFIX.vandal"]
+    how_to_load = "open('PREFIX.vandal')"
     targets: list[str] = []
     holds_signed_scales = True
     holds_activations = False

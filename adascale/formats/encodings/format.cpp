@@ -121,6 +121,7 @@ ExportFormat encodings_format() {
       .name = "encodings",
       .description = "AIMET's encodings by module name (_torch) and by tensor name, versions 0.6.1 to 2.1.0",
       .files = {"PREFIX_torch.encodings", "PREFIX.encodings"},
+      .how_to_load = "sim.load_encodings('PREFIX_torch.encodings')",
       .weights_as = WeightsAs::kNothing,
       .holds_activations = true,
       .takes_parts = true,

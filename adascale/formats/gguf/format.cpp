@@ -117,6 +117,7 @@ ExportFormat gguf_format() {
               "llama.cpp's file, from a transformers folder (Llama, Qwen2, Qwen3) or a .gguf; "
               "gguf:Q4_K trains that type's blocks",
           .files = {"PREFIX.gguf"},
+          .how_to_load = "llama-cli -m PREFIX.gguf -p 'Once upon a time'",
           .targets = target_names(),
           .weights_as = WeightsAs::kCodes,
           .holds_signed_scales = true,

@@ -34,6 +34,7 @@ class _OnnxFormat:
     description: str
     files = ["PREFIX.onnx"]
     packages = ("onnx", "onnxscript")
+    how_to_load = "onnxruntime.InferenceSession('PREFIX.onnx')"
     targets: list[str] = []
     holds_activations = False
     holds_signed_scales = False

@@ -98,6 +98,7 @@ class Format(Protocol):
     name: str
     description: str
     files: list[str]  # for ``adascale list formats``
+    how_to_load: str  # what a reader types in the folder: "onnxruntime.InferenceSession('PREFIX.onnx')"
     targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
     packages: tuple[str, ...]  # by their names on PyPI, without which it does not write
     packs_codes: bool  # its files hold codes; else numbers of the model's dtype, as many bytes as before

@@ -1,0 +1,189 @@
+// The summary on top: did it work, how big is it, what did not improve, how is it loaded.
+
+function verdict() {
+  const all = trained.length;
+  const better = trained.filter(isBetter).length;
+  const worse = trained.filter(isWorse).length;
+  const diverged = trained.filter(isDiverged).length;
+  const stayed = trained.filter((block) => !block.kept).length - diverged;
+  if (all === 0) return ["warn", "No block was trained."];
+  if (trained.every((block) => block.loss_after === block.loss_before))
+    return ["warn", `Nothing was learned: the ${plural(all, "block")} are rounded to nearest.`];
+  if (better === all)
+    return [
+      "good",
+      all === 1
+        ? "The block came out closer to the full-precision model than round-to-nearest."
+        : `All ${all} blocks came out closer to the full-precision model than round-to-nearest.`,
+    ];
+  const rest = [
+    stayed > 0 && `${stayed} stayed as before training`,
+    diverged > 0 && `${diverged} diverged and stayed as before training`,
+    worse > 0 && `${worse} came out worse`,
+  ].filter(Boolean);
+  return [
+    "warn",
+    `${better} of ${plural(all, "block")} came out closer to the full-precision model than ` +
+      `round-to-nearest${rest.length ? `; ${rest.join("; ")}` : ""}.`,
+  ];
+}
+
+function icon(kind) {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  const path = document.createElementNS(svg.namespaceURI, "path");
+  path.setAttribute("d", kind === "good" ? "M5 12.5l4.5 4.5L19 7.5" : "M12 4v10M12 18.5v.5");
+  path.setAttribute("fill", "none");
+  path.setAttribute("stroke", "currentColor");
+  path.setAttribute("stroke-width", "2.5");
+  path.setAttribute("stroke-linecap", "round");
+  svg.append(path);
+  return svg;
+}
+
+function sizeCard() {
+  const size = report.size;
+  if (!size) return null;
+  const share = size.after / size.before;
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, "How big is it?"),
+    element(
+      "div",
+      { class: "figure" },
+      bytes(size.after),
+      element("small", {}, ` from ${bytes(size.before)}`),
+    ),
+    element(
+      "div",
+      { class: "bar", role: "img", "aria-label": `${percent(share)} of the size before` },
+      element("span", { style: `width:${100 * share}%` }),
+    ),
+    element(
+      "p",
+      {},
+      `Quantized layers: ${bytes(size.layers_before)} → ${bytes(size.layers_after)}, ` +
+        "codes packed at their bits. Formats that store wider numbers (hf, safetensors, pt2) take more on disk.",
+    ),
+  );
+}
+
+function qualityCard() {
+  const typical = median(
+    trained.map((block) => change(block.loss_before, block.kept ? block.loss_after : block.loss_before)),
+  );
+  const held = median(
+    trained.map((block) =>
+      change(block.held_out_before, block.kept ? block.held_out_after : block.held_out_before),
+    ),
+  );
+  const figure =
+    typical === null ? MISSING : typical < 0 ? `${percent(-typical)} less` : `${percent(typical)} more`;
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, "Did training help?"),
+    element("div", { class: "figure" }, figure, element("small", {}, " block error")),
+    element(
+      "p",
+      {},
+      "Median over the blocks, against round-to-nearest." +
+        (held === null
+          ? ""
+          : ` On batches that were not trained on: ${percent(Math.abs(held))} ${held <= 0 ? "less" : "more"}.`),
+    ),
+  );
+}
+
+function worstCard() {
+  const unhelped = trained.filter((block) => !isBetter(block));
+  const weakest = layers.reduce(
+    (least, layer) => (least === null || layer.sqnr_db < least.sqnr_db ? layer : least),
+    null,
+  );
+  const items = [];
+  if (weakest)
+    items.push(["Noisiest weight: ", breakable(weakest.name), `, ${fixed(weakest.sqnr_db, 1)} dB.`]);
+  if (leftOut.length) items.push(`${plural(leftOut.length, "layer")} in full precision.`);
+  return element(
+    "div",
+    { class: "card" },
+    element("h3", {}, "What did not improve?"),
+    element(
+      "div",
+      { class: "figure" },
+      unhelped.length === 0 ? "No block" : plural(unhelped.length, "block"),
+    ),
+    unhelped.length
+      ? element(
+          "p",
+          {},
+          "Not better than before: " +
+            unhelped
+              .slice(0, 4)
+              .map((block) => block.name)
+              .join(", ") +
+            (unhelped.length > 4 ? ` and ${unhelped.length - 4} more` : "") +
+            ".",
+        )
+      : null,
+    items.map((text) => element("p", {}, text)),
+  );
+}
+
+function copyButton(text, format) {
+  if (!navigator.clipboard) return null;
+  const button = element(
+    "button",
+    { type: "button", class: "copy", "aria-label": `Copy the line for ${format}` },
+    "Copy",
+  );
+  button.addEventListener("click", () =>
+    navigator.clipboard.writeText(text).then(
+      () => {
+        button.textContent = "Copied";
+      },
+      () => {
+        button.textContent = "Not copied";
+      },
+    ),
+  );
+  return button;
+}
+
+function loadBox() {
+  if (!report.formats || report.formats.length === 0) return null;
+  return element(
+    "div",
+    { class: "load" },
+    element("h2", {}, "How do I load it?"),
+    element("p", { class: "about" }, "In the folder of this page:"),
+    element(
+      "dl",
+      {},
+      report.formats.flatMap((format) => {
+        const files =
+          format.files.length > 3
+            ? `${format.files.slice(0, 3).join(", ")} and ${format.files.length - 3} more`
+            : format.files.join(", ");
+        return [
+          element(
+            "dt",
+            {},
+            format.name + (format.target ? `:${format.target}` : ""),
+            " ",
+            element("span", {}, files),
+          ),
+          element(
+            "dd",
+            {},
+            element("code", {}, format.how_to_load),
+            copyButton(format.how_to_load, format.name),
+          ),
+        ];
+      }),
+    ),
+  );
+}
