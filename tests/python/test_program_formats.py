@@ -45,6 +45,7 @@ class Row:
     how_to_load = "open('PREFIX.txt')"
     targets: list[str] = []
     holds_signed_scales = False
+    packs_codes = False
     holds_activations = True
     recorder = Recorder()
 

@@ -28,6 +28,7 @@ class Vandal:
     how_to_load = "open('PREFIX.vandal')"
     targets: list[str] = []
     holds_signed_scales = True
+    packs_codes = False
     holds_activations = False
     damage: Damage
     file: str

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 from adascale.runtimes import Runtime, python_runtimes
-from adascale.runtimes.runtime import need_package, only_file
+from adascale.runtimes.runtime import need_packages, only_file
 
 from adascale import Error
 
@@ -17,9 +17,9 @@ def test_names_are_unique() -> None:
 
 
 def test_a_missing_package_is_named() -> None:
-    with pytest.raises(Error, match="runtime='fast': needs the package no_such; pip install no-such"):
-        need_package("fast", "no_such", "no-such")
-    need_package("fast", "torch")
+    with pytest.raises(Error, match="runtime='fast': needs the package no-such; pip install no-such"):
+        need_packages("fast", "no-such", "torch")
+    need_packages("fast", "torch")
 
 
 @pytest.mark.parametrize("runtime", python_runtimes(), ids=lambda runtime: runtime.name)
