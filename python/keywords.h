@@ -21,8 +21,8 @@ namespace adascale::python {
 /// TypeError for keywords the table does not have.
 class __attribute__((visibility("hidden"))) KeywordReader {
  public:
-  /// `function`: the caller's name in messages, e.g. "apply_adascale"; `own`: keywords of its signature, which a
-  /// message about an unknown one lists too.
+  /// `function`: the caller's name in messages, e.g. "apply_adascale"; `own`: keywords of its signature,
+  /// which a message about an unknown one lists too.
   KeywordReader(std::string function, const py::dict& keywords, const std::vector<std::string>& own)
       : function_(std::move(function)), keywords_(keywords), known_(own), names_(own) {
     ++count_of(Counted::kReadOptions);

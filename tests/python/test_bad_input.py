@@ -169,7 +169,7 @@ def test_simulation_refuses(
 def test_unknown_keywords_list_the_known(model: nn.Module, loader: list[Tensor]) -> None:
     with pytest.raises(
         TypeError,
-        match=r"unknown keyword 'param_bits'; did you mean param_bw\?; known: .*, layer_config, param_bw \(or",
+        match=r"unknown keyword 'param_bits'; did you mean param_bw\?; known: .*, param_bw \(or",
     ):
         QuantizationSimModel(model, loader[0], param_bits=4)  # type: ignore[call-arg]
     with pytest.raises(TypeError, match="param_bw and default_param_bw are one option"):
