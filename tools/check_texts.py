@@ -51,7 +51,6 @@ WIDTH_RULE = f"prose of more than {WIDTH} characters in a line; wrap it"
 # Pages that may be wider, with the reason.
 MAY_BE_WIDE = {
     "ARCHITECTURE.md": "a page of at most 100 lines",
-    "docs/accuracy.md": "written by bench/accuracy/table.py in part",
 }
 NO_PROSE = re.compile(r"^```.*?^```$|<!--.*?-->|^ *\|.*?$|\$\$.*?\$\$", re.DOTALL | re.MULTILINE)
 LINK_TARGET = re.compile(r"\]\([^)\n]*\)")
