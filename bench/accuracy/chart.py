@@ -49,9 +49,7 @@ def draw_chart(found: dict[Cell, Any]) -> None:
         "svg.hashsalt": "adascale",  # the same cells give the same bytes
         "font.family": "sans-serif",
         "font.size": 9,
-        **dict.fromkeys(
-            ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color"), INK
-        ),
+        **dict.fromkeys(INKED, INK),
     }
     with plt.rc_context(style):
         figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 3.4), squeeze=False)

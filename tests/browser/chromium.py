@@ -1,6 +1,7 @@
 """Headless Chromium by its driver, both Debian's."""
 
 import base64
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,20 @@ from selenium.webdriver.chrome.service import Service
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    assert found, f"{name} is not there; scripts/browser installs Debian's"
+    return found
+
+
 class Browser:
     def __init__(self) -> None:
         options = webdriver.ChromeOptions()
-        options.binary_location = "/usr/bin/chromium"
+        options.binary_location = _program("chromium")
         for argument in ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars"):
             options.add_argument(argument)
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})  # type: ignore[no-untyped-call]
-        self.driver = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
+        self.driver = webdriver.Chrome(options, Service(_program("chromedriver")))
 
     def open(self, page: Path, width: int = 1280, scheme: str = "light") -> None:
         wanted = {"prefers-color-scheme": scheme, "prefers-reduced-motion": "reduce"}

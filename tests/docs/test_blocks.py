@@ -1,4 +1,4 @@
-"""The pages' code: Python compiles, so does marked C++, and the options of commands exist."""
+"""The pages' code: Python compiles, and the options of commands exist."""
 
 from __future__ import annotations
 

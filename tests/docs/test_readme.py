@@ -35,7 +35,7 @@ def run_command(words: list[str], folder: Path) -> None:
     for option in QUICK.keys() & set(words):
         at = words.index(option)
         del words[at : at + 2]
-    if words[0] != "inspect":
+    if words[0] in ("quantize", "evaluate"):
         takes = (
             QUICK if words[0] == "quantize" else {k: v for k, v in QUICK.items() if k not in TRAINING_ONLY}
         )

@@ -52,6 +52,8 @@ def main() -> None:
     if "--update" in sys.argv[1:]:
         nbformat.write(notebook, NOTEBOOK)
         return
+    if not found:
+        sys.exit(f"{NOTEBOOK.name}: prints no accuracies")
     far = [name for name in kept | found if abs(kept.get(name, -1) - found.get(name, -1)) > NEAR]
     if far:
         sys.exit(f"{NOTEBOOK.name}: kept {kept}, got {found}; --update keeps the new ones")
