@@ -35,9 +35,9 @@ function blockTable() {
     ...(hasHeldOut
       ? [
           loss("Held-out rounded", "held_out_before"),
-          loss("trained", "held_out_after"),
+          loss("Held-out trained", "held_out_after"),
           number(
-            "change",
+            "Held-out change",
             (block) => change(block.held_out_before, block.held_out_after),
             (value) => percent(value),
           ),
@@ -53,7 +53,7 @@ function blockTable() {
       : []),
   ];
   return table(
-    "Error of each block's output on the batches trained on: rounded to nearest, and trained." +
+    "Error of each block's output on at most 32 of the batches trained on: rounded to nearest, and trained." +
       (hasHeldOut ? " Then the same on batches held out." : "") +
       withoutStart(blockStart),
     columns,

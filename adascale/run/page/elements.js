@@ -1,4 +1,3 @@
-"use strict";
 // Elements and tables. All text goes in as text, never as HTML: names come from models.
 
 function element(tag, attributes, ...children) {
@@ -51,7 +50,8 @@ function plural(count, noun, several = `${noun}s`) {
 
 // A name that may go on in the next line behind each part.
 function breakable(name) {
-  return name.split(/(?<=[./])/).flatMap((part, index) => (index === 0 ? [part] : [element("wbr"), part]));
+  const parts = name.match(/[^./]*[./]?/g).filter((part) => part);
+  return parts.flatMap((part, index) => (index === 0 ? [part] : [element("wbr"), part]));
 }
 
 // What all names begin with, up to a dot.

@@ -8,7 +8,7 @@ function verdict() {
   const stayed = trained.filter((block) => !block.kept).length - diverged;
   if (all === 0) return ["warn", "No block was trained."];
   if (trained.every((block) => block.loss_after === block.loss_before))
-    return ["warn", `Nothing was learned: the ${plural(all, "block")} are rounded to nearest.`];
+    return ["warn", `Nothing was learned: ${plural(all, "block is", "blocks are")} rounded to nearest.`];
   if (better === all)
     return [
       "good",
@@ -65,7 +65,7 @@ function sizeCard() {
       "p",
       {},
       `Quantized layers: ${bytes(size.layers_before)} → ${bytes(size.layers_after)}, ` +
-        "codes packed at their bits. Formats that store wider numbers (hf, safetensors, pt2) take more on disk.",
+        "codes packed at their bits. Formats that store wider numbers (hf, safetensors, pt2, onnx-float) take more on disk.",
     ),
   );
 }
@@ -80,12 +80,12 @@ function qualityCard() {
     ),
   );
   const figure =
-    typical === null ? MISSING : typical < 0 ? `${percent(-typical)} less` : `${percent(typical)} more`;
+    typical === null ? MISSING : typical === 0 ? "No change" : typical < 0 ? `${percent(-typical)} less` : `${percent(typical)} more`;
   return element(
     "div",
     { class: "card" },
     element("h3", {}, "Did training help?"),
-    element("div", { class: "figure" }, figure, element("small", {}, " block error")),
+    element("div", { class: "figure" }, figure, element("small", {}, typical === 0 ? " of block error" : " block error")),
     element(
       "p",
       {},
@@ -99,10 +99,9 @@ function qualityCard() {
 
 function worstCard() {
   const unhelped = trained.filter((block) => !isBetter(block));
-  const weakest = layers.reduce(
-    (least, layer) => (least === null || layer.sqnr_db < least.sqnr_db ? layer : least),
-    null,
-  );
+  const weakest = layers
+    .filter((layer) => layer.sqnr_db !== null) // exact
+    .reduce((least, layer) => (least === null || layer.sqnr_db < least.sqnr_db ? layer : least), null);
   const items = [];
   if (weakest)
     items.push(["Noisiest weight: ", breakable(weakest.name), `, ${fixed(weakest.sqnr_db, 1)} dB.`]);
