@@ -11,7 +11,12 @@
 namespace adascale {
 namespace {
 
-/// One flag; the text of the help is its first line, without characters that a shell would read.
+/// Without characters that a shell would read.
+std::string plain(std::string text) {
+  std::erase_if(text, [](char c) { return c == '\'' || c == '\\' || c == '\n' || c == '`'; });
+  return text;
+}
+
 struct Flag {
   std::string name, help;
   bool takes_value;
@@ -20,10 +25,8 @@ struct Flag {
 std::vector<Flag> flags_of(const CLI::App& command) {
   std::vector<Flag> flags;
   for (const CLI::Option* option : command.get_options()) {
-    std::string help = option->get_description();
-    std::erase_if(help, [](char c) { return c == '\'' || c == '\\' || c == '\n' || c == '`'; });
     for (const std::string& name : option->get_lnames())
-      flags.push_back({"--" + name, help, option->get_items_expected_max() > 0});
+      flags.push_back({"--" + name, plain(option->get_description()), option->get_items_expected_max() > 0});
   }
   return flags;
 }
@@ -78,7 +81,7 @@ std::string for_fish(const CLI::App& app, const std::vector<Command>& commands) 
   for (const Command& command : commands) {
     const std::string name = command.app->get_name(), behind = "__fish_seen_subcommand_from " + name;
     text += fmt::format("complete -c adascale -n __fish_use_subcommand -a {} -d '{}'\n", name,
-                        command.app->get_description());
+                        plain(command.app->get_description()));
     if (!command.words.empty())
       text += fmt::format("complete -c adascale -n '{}' -f -a '{}'\n", behind, fmt::join(command.words, " "));
     for (const Flag& flag : flags_of(*command.app))

@@ -21,7 +21,7 @@ constexpr auto kQuantize = FailIf::Source::kQuantize, kEvaluate = FailIf::Source
 // Of several layers, outputs or programs the worst counts.
 constexpr Measure kMeasures[] = {
     {"sqnr_min", "the lowest SQNR of a quantized weight, in dB", kQuantize},
-    {"worse_blocks", "blocks that stay as they were before training", kQuantize},
+    {"worse_blocks", "blocks that training did not improve", kQuantize},
     {"left_out", "layers in full precision", kQuantize},
     {"size_mb", "what was written, in MB of 1,000,000 bytes", kQuantize},
     {"kl", "KL divergence a token", kEvaluate},

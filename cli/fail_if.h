@@ -19,6 +19,7 @@ class FailIf {
   enum class Source { kQuantize, kEvaluate };
 
   FailIf(CLI::App& app, Source source);
+  bool is_given() const { return !texts_.empty(); }
   /// Throws (user) for a bound that is none, and for a name that the command does not measure.
   void check_bounds() const;
   /// Throws BoundCrossed with all bounds that the values are beyond; a value that is no number is beyond

@@ -55,8 +55,9 @@ std::map<std::string, double> measures_of(const RunPlan& plan, const AdaScaleRep
     for (const LayerReport& layer : block.layers) sqnr = std::min(sqnr, layer.sqnr_db);
   for (const std::string& path : plan.files.paths())
     bytes += static_cast<double>(std::filesystem::file_size(path));
-  const auto worse = std::count_if(report.blocks.begin(), report.blocks.end(),
-                                   [](const BlockReport& block) { return !block.kept; });
+  const auto worse = std::count_if(report.blocks.begin(), report.blocks.end(), [](const BlockReport& block) {
+    return !block.kept || block.loss_after > block.loss_before;
+  });
   return {{"sqnr_min", sqnr},
           {"worse_blocks", static_cast<double>(worse)},
           {"left_out", static_cast<double>(count_left_out(plan))},
@@ -65,6 +66,8 @@ std::map<std::string, double> measures_of(const RunPlan& plan, const AdaScaleRep
 
 void run_quantize(const RunFlags& flags, const Doors& doors) {
   flags.fail_if.check_bounds();
+  ADA_CHECK(!flags.quantize.read().dry_run || !flags.fail_if.is_given(),
+            "--fail-if: a dry run has no results; leave out one of --fail-if and --dry-run");
   set_threads(flags.threads);
   QuantizeRequest request = flags.quantize.read();
   request.training.progress = stderr_progress();

@@ -95,27 +95,30 @@ std::string list(const std::vector<LeftOut>& layers) {
   return text.empty() ? kNothing : text;
 }
 
+/// Reads them.
+int64_t finished_blocks(const TrainingPlan& plan) {
+  return keeps_blocks(plan.options) ? count_whole(plan.options.checkpoint_dir) : 0;
+}
+
 /// Where finished blocks wait, a byte a weight, and how many do already.
-std::string describe_checkpoint(const TrainingPlan& plan) {
+std::string describe_checkpoint(const TrainingPlan& plan, int64_t finished) {
   const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options)) return "nothing is kept for a run that is interrupted";
-  const int64_t finished = count_whole(options.checkpoint_dir);
   const std::string kept = fmt::format("finished blocks are kept in {}, about {}", options.checkpoint_dir,
                                        format_bytes(static_cast<int64_t>(plan.work.trained)));
   return finished == 0 ? kept : fmt::format("{}; goes on behind {} of them", kept, finished);
 }
 
 /// Where the time of all blocks is not that of the run.
-std::string describe_uncounted(const TrainingPlan& plan) {
+std::string describe_uncounted(const TrainingPlan& plan, int64_t finished) {
   std::string text;
-  if (keeps_blocks(plan.options) && count_whole(plan.options.checkpoint_dir) > 0)
-    text += ", the finished ones too";
+  if (finished > 0) text += ", the finished ones too";
   if (plan.has_last_stage()) text += ", without the last stage";
   return text;
 }
 
 /// An estimate from a measurement of now.
-std::string describe_time(const TrainingPlan& plan, c10::Device device) {
+std::string describe_time(const TrainingPlan& plan, int64_t finished, c10::Device device) {
   const Work& work = plan.work;
   const Speed speed = measure_speed(work.sample, plan, device);
   std::vector<std::string> terms = {
@@ -127,7 +130,7 @@ std::string describe_time(const TrainingPlan& plan, c10::Device device) {
     terms.push_back(
         fmt::format("{:.3g} visits of a weight at {:.3g} ns", work.visits, 1e9 * speed.seconds_a_visit));
   return fmt::format("about {} in all blocks{}, an estimate: {}, measured just now",
-                     format_seconds(seconds_for(work, speed)), describe_uncounted(plan),
+                     format_seconds(seconds_for(work, speed)), describe_uncounted(plan, finished),
                      fmt::join(terms, ", "));
 }
 
@@ -161,10 +164,11 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("device    {}, {}\n", device.str(),
                       describe_precision(plan.training.compute_type, plan.sims()));
   text += fmt::format("memory    {}\n", describe_memory(plan.training, device.is_cpu()));
-  text += fmt::format("resume    {}\n", describe_checkpoint(plan.training));
+  const int64_t finished = finished_blocks(plan.training);
+  text += fmt::format("resume    {}\n", describe_checkpoint(plan.training, finished));
   text += fmt::format("size      {}\n", describe_size(plan.to_write(), plan.files.formats));
   if (plan.request.dry_run && plan.training.work.trained > 0)
-    text += fmt::format("time      {}\n", describe_time(plan.training, device));
+    text += fmt::format("time      {}\n", describe_time(plan.training, finished, device));
   text += fmt::format("files     {}\n", fmt::join(plan.files.paths(), ", "));
   for (const auto& [note, layers] : grid_notes(plan))
     text += fmt::format("note      {} ({})\n", note, shortened(layers));
@@ -201,11 +205,7 @@ std::string describe_left_out(const RunPlan& plan) {
 }
 
 size_t count_left_out(const RunPlan& plan) {
-  size_t count = 0;
-  for (const ModelPlan& part : plan.parts)
-    count += part.sim.unquantized().excluded.size() + part.sim.unquantized().passed_over.size();
-  if (plan.live) count += plan.live->model.not_captured.size() + plan.live->model.outside.size();
-  return count;
+  return left_out(plan).size();
 }
 
 std::string describe_batch_norms(const ModelPlan& plan) {
@@ -235,10 +235,11 @@ std::string summarize(const std::vector<ModelPlan>& parts) {
 
 std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFormat>& formats) {
   const ModelSize size = size_of(model);
-  std::vector<std::string> packed, unpacked;
+  std::vector<std::string> packed, unpacked, none;
   for (const ChosenFormat& chosen : formats) {
     if (chosen.format->weights_as == WeightsAs::kCodes) packed.push_back(chosen.format->name);
     if (chosen.format->weights_as == WeightsAs::kValues) unpacked.push_back(chosen.format->name);
+    if (chosen.format->weights_as == WeightsAs::kNothing) none.push_back(chosen.format->name);
   }
   const auto in = [](const std::vector<std::string>& names) {
     return names.empty() ? "" : fmt::format(" in {}", fmt::join(names, ", "));
@@ -249,6 +250,9 @@ std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFor
   const std::string values =
       fmt::format("{} as before{}, numbers in the model's dtype", format_bytes(size.before()), in(unpacked));
   if (packed.empty() && !unpacked.empty()) return fmt::format("{}; {}", values, codes);
+  if (packed.empty() && !none.empty())
+    return fmt::format("no weights in {}; {} before, {}", fmt::join(none, ", "), format_bytes(size.before()),
+                       codes);
   const std::string change = fmt::format("{} -> {}", format_bytes(size.before()), codes);
   return unpacked.empty() ? change : fmt::format("{}; {}", change, values);
 }

@@ -1,5 +1,7 @@
 #include "adascale/run/report_json.h"
 
+#include <algorithm>
+#include <cctype>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -70,6 +72,15 @@ json sizes_json(const ModelSize& size) {
           {"layers_after", size.layers_after}};
 }
 
+/// A line to type, with the files' own prefix where that is a plain word to a shell and to Python.
+std::string how_to_load(const ExportFormat& format, const std::string& prefix) {
+  const auto is_plain = [](unsigned char c) {
+    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
+  };
+  const bool fits = !prefix.starts_with("-") && std::all_of(prefix.begin(), prefix.end(), is_plain);
+  return fits ? output_file(format.how_to_load, prefix) : format.how_to_load;
+}
+
 json formats_json(const ExportPlan& files) {
   json formats = json::array();
   for (size_t i = 0; i < files.formats.size(); ++i) {
@@ -77,7 +88,7 @@ json formats_json(const ExportPlan& files) {
     formats.push_back({{"name", format->name},
                        {"target", target},
                        {"files", files.prepared[i].files},
-                       {"how_to_load", output_file(format->how_to_load, files.prefix)}});
+                       {"how_to_load", how_to_load(*format, files.prefix)}});
   }
   return formats;
 }

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <utility>
 
 #include "adascale/core/error.h"
@@ -68,6 +69,15 @@ AdaScaleReport train_walk(QuantizationSimModel& sim, const TrainingPlan& plan,
   return train_blocks(plan, {&sim}, walk);
 }
 
+void tell_new_scales(const QuantizationSimModel& sim, std::vector<BlockReport>& blocks) {
+  std::map<std::string, double> sqnr;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (weight.encoding) sqnr[weight.layer.name] = weight.encoding->sqnr_db;
+  for (BlockReport& block : blocks)
+    for (LayerReport& layer : block.layers)
+      if (const auto now = sqnr.find(layer.name); now != sqnr.end()) layer.sqnr_db = now->second;
+}
+
 }  // namespace
 
 AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
@@ -75,7 +85,10 @@ AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
   const auto start = Clock::now();
   const KeptMemory memory;
   AdaScaleReport report = train_walk(sim, plan, batches);
-  if (plan.has_last_stage()) report.last_stage = run_last_stage(sim, plan, batches);
+  if (plan.has_last_stage()) {
+    report.last_stage = run_last_stage(sim, plan, batches);
+    if (report.last_stage->kept) tell_new_scales(sim, report.blocks);
+  }
   if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};
   report.seconds = seconds_since(start);
   return report;

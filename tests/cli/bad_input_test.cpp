@@ -98,6 +98,8 @@ TEST_F(BadInput, Options) {
   expect_option_error({"--fail-if", "kl>0.1"},
                       "--fail-if: kl needs held-out data, which quantize does not take; "
                       "give it to adascale evaluate");
+  expect_option_error({"--fail-if", "left_out>0", "--dry-run"},
+                      "--fail-if: a dry run has no results; leave out one of --fail-if and --dry-run");
   expect_option_error({"--fail-if", "leftout>0"},
                       "--fail-if: got 'leftout', expected one of sqnr_min, worse_blocks, "
                       "left_out, size_mb; did you mean left_out?");

@@ -1,4 +1,6 @@
+#include <algorithm>
 #include <fstream>
+#include <sstream>
 
 #include "command_case.h"
 
@@ -43,6 +45,10 @@ TEST_F(Completion, HasEveryFlagOfTheHelp) {
       }
     }
   }
+  // Fish reads each line by itself.
+  std::istringstream fish(run_command({"completion", "fish"}).out);
+  for (std::string line; std::getline(fish, line);)
+    EXPECT_EQ(std::count(line.begin(), line.end(), '\'') % 2, 0) << line;
   EXPECT_HAS(run_command({"completion", "csh"}).err,
              "completion: got 'csh', expected one of bash, fish, zsh");
 }

@@ -43,6 +43,11 @@ TEST_F(Quantize, SaysWhatEachFormatTakes) {
                                   format_bytes(fs::file_size(path("out/blocks.safetensors")))));
 }
 
+TEST_F(Quantize, SaysThatEncodingsHoldNoWeights) {
+  const Ran ran = run_command(quantize_blocks({"--format", "encodings"}));
+  EXPECT_HAS(ran.out, "no weights in encodings; ");
+}
+
 TEST_F(Quantize, ResultsWithinTheirBoundsAreDone) {
   const Ran ran = run_command(quantize_blocks({"--fail-if", "left_out>1", "worse_blocks>2", "sqnr_min<1"}));
   EXPECT_EQ(ran.code, 0) << ran.err;

@@ -80,6 +80,15 @@ TEST_F(ReportOfARun, ThePageHoldsTheReport) {
   for (const json& block : report.at("blocks")) EXPECT_EQ(block.at("curve").size(), 2);
 }
 
+TEST_F(ReportOfARun, ALineToTypeNeverHoldsWhatAShellWouldRun) {
+  QuantizeRequest asked = request();
+  asked.model = path("x; rm -rf ~ #.pt2");
+  fs::copy_file(model_file("blocks"), asked.model);
+  quantize(asked);
+  const json report = json::parse(read_bytes(path("out/report.json")));
+  EXPECT_EQ(report.at("formats").at(0).at("how_to_load"), "torch.export.load('PREFIX.pt2').module()(x)");
+}
+
 TEST_F(ReportOfARun, CountsEveryWeightAndCode) {
   quantize(request());
   const json report = json::parse(read_bytes(path("out/report.json")));

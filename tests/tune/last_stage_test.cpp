@@ -116,6 +116,9 @@ TEST(LastStage, ScalesLearnAndCodesStay) {
     EXPECT_TRUE(dequantize(now).equal(sim.state(now.name))) << now.name;
     const at::Tensor w = blocks_alone.program().state.at(now.name);
     EXPECT_NEAR(now.sqnr_db, sqnr_db(w, dequantize(now)), 1e-6);
+    for (const BlockReport& block : report.blocks)
+      for (const LayerReport& layer : block.layers)
+        if (layer.name == sim.weights()[i].layer.name) EXPECT_EQ(layer.sqnr_db, now.sqnr_db);
   }
 }
 
