@@ -219,8 +219,9 @@ TEST(Export, RefusesAnEmptyPrefixAndNoFormat) {
   EXPECT_NE(
       error_of([&] { export_model(sim, folder.path(), "", {"pt2"}); }).find("prefix '' is no bare file name"),
       std::string::npos);
-  EXPECT_EQ(error_of([&] { export_model(sim, folder.path(), "model", {}); }),
-            "export: no format is named; `adascale list formats` lists them");
+  EXPECT_EQ(
+      error_of([&] { export_model(sim, folder.path(), "model", {}); }),
+      "formats: got none, expected some of safetensors, pt2, encodings, hf, compressed-tensors, gptq, gguf");
   EXPECT_TRUE(folder.is_empty());
 }
 
