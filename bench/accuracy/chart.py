@@ -39,11 +39,14 @@ LOOKS = {
 }
 
 
-def draw_chart(found: dict[Cell, Any]) -> None:
-    """A panel for each grid of which a trained cell and a peer's are there; both axes logarithmic."""
+def draw_chart(found: dict[Cell, Any]) -> bool:
+    """A panel for each grid of which a trained cell and a peer's are there; both axes logarithmic.
+
+    False: there is no such grid, and no chart.
+    """
     panels = [(grid, list(cells)) for grid, cells in groupby(_shown(found), key=lambda cell: cell.grid)]
     if not panels:
-        return
+        return False
     style = {
         "svg.fonttype": "none",  # text stays text
         "svg.hashsalt": "adascale",  # the same cells give the same bytes
@@ -62,6 +65,7 @@ def draw_chart(found: dict[Cell, Any]) -> None:
         CHART.parent.mkdir(exist_ok=True)
         figure.savefig(CHART, transparent=True, metadata={"Date": None})
         plt.close(figure)
+    return True
 
 
 def _shown(found: dict[Cell, Any]) -> list[Cell]:
