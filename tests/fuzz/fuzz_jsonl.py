@@ -54,7 +54,7 @@ def check(path: Path) -> None:
         except Error as error:
             text = str(error)
             is_about_a_line = re.match(rf"{re.escape(str(path))}:\d+: ", text)
-            is_about_all = text.startswith((f"{path}: no text", f"{path}: cannot be read as UTF-8"))
+            is_about_all = text.startswith((f"{path}: no text", f"{path}: is not UTF-8 text: "))
             assert is_about_a_line or is_about_all, f"no place: {text[:LONGEST]}"
             assert len(text) < LONGEST, f"shows too much: {text[:LONGEST]}"
             assert text.isprintable(), f"more than a line: {text!r}"

@@ -91,10 +91,10 @@ def test_a_layer_may_have_another_grid() -> None:
     ("options", "said"),
     [
         ({"grid": "fp4"}, "grid: got 'fp4', expected one of int, mxfp4, nvfp4"),
-        ({"default_param_bw": 8}, "linear_blocks.0.fc1: param_bw: got 8, but grid mxfp4 has 4 bits; give 4"),
-        ({"group_size": 64}, "linear_blocks.0.fc1: group_size: got 64, but grid mxfp4 has groups of 32"),
-        ({"symmetric": False}, "linear_blocks.0.fc1: symmetric: got false, but grid mxfp4 is around zero"),
-        ({"layer_config": {"*.fc2": {"symmetric": False}}}, "linear_blocks.0.fc2: symmetric: got false, but"),
+        ({"default_param_bw": 8}, "and 2 more: param_bw: got 8, but grid mxfp4 has 4 bits; give 4"),
+        ({"group_size": 64}, "and 2 more: group_size: got 64, but grid mxfp4 has groups of 32"),
+        ({"symmetric": False}, "and 2 more: symmetric: got false, but grid mxfp4 is around zero"),
+        ({"layer_config": {"*.fc2": {"symmetric": False}}}, "0.fc2, linear_blocks.1.fc2: symmetric: got false, but"),
         ({"layer_config": {"*.fc2": {"per_channel": False}}}, "fc2: per_channel: got false, but grid mxfp4"),
         ({"group_size": 32, "decompressed_bw": 8}, "decompressed_bw: got 8, but grid mxfp4 has no integer"),
         ({"layer_config": {"*": {"grid": "x"}}}, "grid: got 'x', expected one of int, mxfp4, nvfp4"),
@@ -158,7 +158,7 @@ def test_rows_of_other_lengths_are_refused_by_name() -> None:
     [
         ("encodings", "its grid, mxfp4 per group of 32, has no place in the file"),
         ("compressed-tensors", "q_proj is mxfp4 per group of 32, which it has no place for; use grid='int'"),
-        ("gguf", "q_proj: no grid of mxfp4 is written to a GGUF; use grid='int'"),
+        ("gguf", "k_proj and 10 more: no grid of mxfp4 is written to a GGUF; use grid='int'"),
     ],
 )
 def test_a_file_that_holds_integers_refuses_it(format_name: str, said: str, tmp_path: Path) -> None:
