@@ -170,10 +170,10 @@ def test_the_file_says_what_made_it(tmp_path: Path) -> None:
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "v1 asymmetric": (
         {"formats": ["gptq:v1"], "symmetric": False},
-        "gptq:v1: model.layers.0.self_attn.q_proj: an asymmetric grid may have the zero point 0",
+        "self_attn.k_proj and 12 more: an asymmetric grid may have the zero point 0",
     ),
     "bits": ({"formats": ["gptq"], "param_bw": 5}, "q_proj has 5 bits, expected 2, 3, 4, 8"),
-    "unknown grid": ({"formats": ["gptq:v3"]}, "export: 'gptq:v3': gptq has no grid 'v3'; it has v1, v2"),
+    "unknown grid": ({"formats": ["gptq:v3"]}, "formats: 'gptq:v3': gptq has no grid 'v3'; it has v1, v2"),
     "no grids": (
         {"formats": ["compressed-tensors:int4"]},
         "'compressed-tensors:int4': compressed-tensors has no grids of its own to ask for",
