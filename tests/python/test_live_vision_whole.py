@@ -74,7 +74,8 @@ def test_lines_are_neither_joined_nor_cut(
     assert [block.name for block in report.blocks] == TOWERS + LAYERS
     count = len(LINES[lines])
     said = capsys.readouterr().out
-    assert f"{count} {'sample' if count == 1 else 'samples'}, {count} batch" in said and f"{count} batches of" not in said
+    samples = "sample" if count == 1 else "samples"
+    assert f"{count} {samples}, {count} batch" in said and f"{count} batches of" not in said
     assert "block by block, all else runs live in full precision: each batch is given as it is, but" in said
     with pytest.raises(adascale.Error, match="^batch_size: got 2, but the data comes in batches that cannot"):
         adascale.quantize(folder, tmp_path / "no", data, batch_size=2, **FEW)
