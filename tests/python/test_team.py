@@ -208,8 +208,7 @@ def test_shares_must_be_whole(team_of_two: Callable[[int, Add], None]) -> None:
         train(model, data, held_out_batches=1)
     text = str(refusal.value)
     for what, count in {
-        "accumulate": 1,
-        "held_out_batches": 1,
+        "accumulate, held_out_batches": 1,
         "the number of calibration batches": 3,
     }.items():
         assert f"{what}: got {count} for 2 processes, expected a multiple of 2" in text
