@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import Any
 
 import matplotlib
+import matplotlib.ticker
 from cells import Cell, Grid
 from folders import ROOT
 from measuring import seconds_of
@@ -55,13 +56,14 @@ def draw_chart(found: dict[Cell, Any]) -> bool:
         **dict.fromkeys(INKED, INK),
     }
     with plt.rc_context(style):
-        figure, axes = plt.subplots(1, len(panels), figsize=(3.1 * len(panels), 3.4), squeeze=False)
+        figure, axes = plt.subplots(1, len(panels), figsize=(3.4 * max(len(panels), 2), 3.8), squeeze=False)
         for axis, (grid, cells) in zip(axes[0], panels, strict=True):
             _draw_panel(axis, grid, cells, found)
         axes[0][0].set_ylabel("KL to the full-precision model, nats")
-        handles = {text.get_label(): text for axis in axes[0] for text in axis.collections}
-        figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=len(LOOKS), frameon=False)
-        figure.tight_layout(rect=(0, 0.09, 1, 1))
+        shown = [one for axis in axes[0] for one in axis.collections if not one.get_label().startswith("_")]
+        handles = {one.get_label(): one for one in shown}
+        figure.legend(handles.values(), handles.keys(), loc="lower center", ncols=3, frameon=False)
+        figure.tight_layout(rect=(0, 0.13, 1, 1))
         CHART.parent.mkdir(exist_ok=True)
         figure.savefig(CHART, transparent=True, metadata={"Date": None})
         plt.close(figure)
@@ -92,6 +94,9 @@ def _draw_panel(axis: Axes, grid: Grid, cells: list[Cell], found: dict[Cell, Any
             )
     axis.set_title(grid.name(), fontsize=10)
     axis.set(xscale="log", yscale="log", xlabel="CPU seconds")
+    axis.margins(0.15)
+    axis.xaxis.set_major_locator(matplotlib.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.xaxis.set_minor_formatter(matplotlib.ticker.NullFormatter())
     axis.yaxis.set_major_formatter("{x:g}")
     axis.yaxis.set_minor_formatter("{x:g}")
