@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Runs docs/tutorial.ipynb from its top; exits 1 where a cell fails or an accuracy is new.
+"""Runs docs/tutorial.ipynb from its top; exits 1 where a cell fails or what it teaches does not come out.
 
     tests/site/run_notebook.py [--update]
 
-`scripts/docs` starts it. --update keeps the cells' printed texts in the notebook, for the site. Without it
-the accuracies must be the kept ones within 0.05: other machines round otherwise.
+`scripts/docs` starts it. --update keeps the cells' printed texts in the notebook, for the site. The
+accuracies themselves may differ from those kept: with other threads the tutorial trains another model.
 """
 
 import re
@@ -18,7 +18,6 @@ from nbclient.exceptions import CellExecutionError
 
 NOTEBOOK = Path(__file__).resolve().parents[2] / "docs/tutorial.ipynb"
 ACCURACY = re.compile(r"^([\w -]+): (\d\.\d+)$", re.MULTILINE)
-NEAR = 0.05
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
@@ -27,6 +26,20 @@ def printed(notebook: nbformat.NotebookNode) -> str:
 
 def accuracies(notebook: nbformat.NotebookNode) -> dict[str, float]:
     return {name: float(value) for name, value in ACCURACY.findall(printed(notebook))}
+
+
+def faults_of(found: dict[str, float]) -> list[str]:
+    """What the tutorial says that the accuracies do not show."""
+    model, rounded, ours, again = (
+        found.get(name, -1.0) for name in ("full precision", "rounded to nearest", "AdaScale", "loaded again")
+    )
+    claims = {
+        "the model has learned its task": model > 0.9,
+        "rounding alone breaks it": rounded < model - 0.3,
+        "AdaScale keeps it": ours > model - 0.06,
+        "the file holds what was trained": again == ours,
+    }
+    return [f"not so: {claim} ({found})" for claim, holds in claims.items() if not holds]
 
 
 def run(notebook: nbformat.NotebookNode) -> None:
@@ -42,7 +55,6 @@ def run(notebook: nbformat.NotebookNode) -> None:
 
 def main() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
-    kept = accuracies(notebook)
     try:
         run(notebook)
     except CellExecutionError as error:
@@ -52,11 +64,9 @@ def main() -> None:
     if "--update" in sys.argv[1:]:
         nbformat.write(notebook, NOTEBOOK)
         return
-    if not found:
-        sys.exit(f"{NOTEBOOK.name}: prints no accuracies")
-    far = [name for name in kept | found if abs(kept.get(name, -1) - found.get(name, -1)) > NEAR]
-    if far:
-        sys.exit(f"{NOTEBOOK.name}: kept {kept}, got {found}; --update keeps the new ones")
+    faults = faults_of(found)
+    if faults:
+        sys.exit(f"{NOTEBOOK.name}: {'; '.join(faults)}")
 
 
 if __name__ == "__main__":
