@@ -4,8 +4,8 @@
 #include <string>
 #include <vector>
 
-#include "adascale/tune/histogram.h"
 #include "adascale/tune/loss_curve.h"
+#include "adascale/tune/value_counts.h"
 
 namespace adascale {
 
@@ -15,7 +15,7 @@ struct LayerReport {
   double sqnr_rtn_db = 0;  ///< of the weight itself, rounded to nearest
   double sqnr_db = 0;      ///< of the weight that is kept
   double codes_moved = 0;  ///< share of codes that differ from round-to-nearest's
-  Histogram weights;       ///< of the weight before quantization
+  ValueCounts weights;     ///< of the weight before quantization
   CodeCounts codes;        ///< of the weight that is kept
 };
 

@@ -1,4 +1,4 @@
-#include "adascale/tune/histogram.h"
+#include "adascale/tune/value_counts.h"
 
 #include <ATen/ops/aminmax.h>
 
@@ -13,7 +13,7 @@ namespace {
 
 constexpr int64_t kPiece = 1 << 20;  // values converted at a time
 
-void count(const at::Tensor& piece, Histogram& histogram) {
+void count(const at::Tensor& piece, ValueCounts& histogram) {
   const auto last = static_cast<int64_t>(histogram.counts.size()) - 1;
   const double width = (histogram.high - histogram.low) / static_cast<double>(histogram.counts.size());
   const at::Tensor values = piece.to(at::kCPU, at::kFloat).contiguous();
@@ -32,11 +32,11 @@ void count_codes(const at::Tensor& codes, CodeCounts& counts) {
 
 }  // namespace
 
-Histogram histogram_of(const at::Tensor& values) {
+ValueCounts histogram_of(const at::Tensor& values) {
   constexpr size_t kBins = 64;
   const at::Tensor flat = values.detach().flatten();
   const auto [low, high] = at::aminmax(flat);
-  Histogram histogram{low.item<double>(), high.item<double>(), std::vector<int64_t>(kBins)};
+  ValueCounts histogram{low.item<double>(), high.item<double>(), std::vector<int64_t>(kBins)};
   for (const at::Tensor& piece : flat.split(kPiece)) count(piece, histogram);
   return histogram;
 }

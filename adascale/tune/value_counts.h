@@ -9,7 +9,7 @@ namespace adascale {
 struct Encoding;
 
 /// Numbers of values in bins of one width between the least and the largest value.
-struct Histogram {
+struct ValueCounts {
   double low = 0, high = 0;
   std::vector<int64_t> counts;
 };
@@ -21,7 +21,7 @@ struct CodeCounts {
 };
 
 /// In 64 bins. `values`: finite, of any floating-point dtype, on any device; read in pieces.
-Histogram histogram_of(const at::Tensor& values);
+ValueCounts histogram_of(const at::Tensor& values);
 /// Of a weight of at most 8 bits. Codes of a form that are no integers are counted as bit patterns, from 0.
 CodeCounts counts_of(const Encoding& encoding);
 

@@ -6,8 +6,8 @@
 
 #include "adascale/quant/encoding.h"
 #include "adascale/quant/forms/form.h"
-#include "adascale/tune/histogram.h"
 #include "adascale/tune/loss_curve.h"
+#include "adascale/tune/value_counts.h"
 
 namespace adascale::testing {
 namespace {
@@ -35,8 +35,8 @@ TEST(LossCurve, ALongOneBecomesMeans) {
   EXPECT_EQ(curve.back().loss, 130.5);
 }
 
-TEST(Histogram, CountsEachValueOnce) {
-  const Histogram histogram = histogram_of(at::tensor({-1.0, -1.0, 0.0, 1.0}));
+TEST(ValueCounts, CountsEachValueOnce) {
+  const ValueCounts histogram = histogram_of(at::tensor({-1.0, -1.0, 0.0, 1.0}));
   EXPECT_EQ(histogram.low, -1);
   EXPECT_EQ(histogram.high, 1);
   ASSERT_EQ(histogram.counts.size(), 64);
@@ -45,8 +45,8 @@ TEST(Histogram, CountsEachValueOnce) {
   EXPECT_EQ(histogram.counts.back(), 1);
 }
 
-TEST(Histogram, OfOneValue) {
-  const Histogram histogram = histogram_of(at::zeros({3, 5}));
+TEST(ValueCounts, OfOneValue) {
+  const ValueCounts histogram = histogram_of(at::zeros({3, 5}));
   EXPECT_EQ(histogram.counts.front(), 15);
   EXPECT_EQ(std::accumulate(histogram.counts.begin(), histogram.counts.end(), int64_t{0}), 15);
 }
