@@ -58,6 +58,12 @@ OpenedParts to_parts(const py::object& opened) {
   return model;
 }
 
+/// `card`: an `adascale.doors.card_source.CardSource`.
+CardSource to_card_source(const py::object& card) {
+  return {card.attr("front_matter").cast<std::string>(), card.attr("model").cast<std::string>(),
+          card.attr("license").cast<std::string>()};
+}
+
 OpenedModel to_model(const py::object& opened) {
   OpenedModel model;
   if (const py::object parts = opened.attr("parts"); !parts.is_none())
@@ -74,6 +80,7 @@ OpenedModel to_model(const py::object& opened) {
   model.is_shared = opened.attr("is_shared").cast<bool>();
   if (const py::object writer = opened.attr("writer"); !writer.is_none())
     model.source.save = to_prepare(writer);
+  model.source.card = to_card_source(opened.attr("card"));
   return model;
 }
 

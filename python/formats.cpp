@@ -140,7 +140,7 @@ py::object to_quantized_model(const ExportRequest& request) {
       py::arg("folder") = request.folder, py::arg("prefix") = request.prefix,
       py::arg("target") = request.target, py::arg("weights") = weights_of(model),
       py::arg("activations") = activations_of(model), py::arg("outputs") = names_of(sim.program()).outputs,
-      py::arg("metadata") = producer_metadata(request),
+      py::arg("texts") = request.options.texts, py::arg("metadata") = producer_metadata(request),
       py::arg("graph") = py::cpp_function([&sim] { return marked_graph(sim); }),
       py::arg("given_tensors") = py::cpp_function([&sim] { return given_tensors(sim); }),
       py::arg("tensors") = py::cpp_function([&sim] { return tensors_of(sim); }),
@@ -187,6 +187,7 @@ void add_formats(const std::vector<py::object>& formats) {
          .how_to_load = format.attr("how_to_load").cast<std::string>(),
          .targets = format.attr("targets").cast<std::vector<std::string>>(),
          .weights_as = format.attr("packs_codes").cast<bool>() ? WeightsAs::kCodes : WeightsAs::kValues,
+         .is_folder = false,
          .holds_activations = format.attr("holds_activations").cast<bool>(),
          .holds_signed_scales = format.attr("holds_signed_scales").cast<bool>(),
          .prepare = to_prepare(format)});

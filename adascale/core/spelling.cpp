@@ -12,10 +12,6 @@ constexpr int kNoScope = -1;
 std::atomic<Spelling> default_spelling{Spelling::kField};
 thread_local int scope_spelling = kNoScope;
 
-Spelling current() {
-  return scope_spelling == kNoScope ? default_spelling.load() : static_cast<Spelling>(scope_spelling);
-}
-
 /// Options whose flag or C++ field is not their name.
 struct OwnSpelling {
   std::string_view name, as_flag, field;
@@ -43,7 +39,7 @@ bool is_list(std::string_view name) {
 
 std::string with_value(std::string_view name, const std::string& bare, const std::string& python,
                        const std::string& quoted) {
-  switch (current()) {
+  switch (present_spelling()) {
     case Spelling::kFlag:
       return fmt::format("{} {}", option(name), bare);
     case Spelling::kKeyword:
@@ -69,6 +65,10 @@ void set_default_spelling(Spelling spelling) {
   default_spelling = spelling;
 }
 
+Spelling present_spelling() {
+  return scope_spelling == kNoScope ? default_spelling.load() : static_cast<Spelling>(scope_spelling);
+}
+
 std::string flag_of(std::string_view name) {
   std::string flag = fmt::format("--{}", name);
   std::replace(flag.begin() + 2, flag.end(), '_', '-');
@@ -76,7 +76,7 @@ std::string flag_of(std::string_view name) {
 }
 
 std::string option(std::string_view name) {
-  switch (current()) {
+  switch (present_spelling()) {
     case Spelling::kFlag:
       return own_flag_of(name);
     case Spelling::kField:
@@ -96,14 +96,15 @@ std::string option(std::string_view name, int64_t value) {
 }
 
 std::string option(std::string_view name, bool value) {
-  if (current() == Spelling::kFlag) return flag_of(value ? std::string(name) : fmt::format("no_{}", name));
+  if (present_spelling() == Spelling::kFlag)
+    return flag_of(value ? std::string(name) : fmt::format("no_{}", name));
   return with_value(name, "", value ? "True" : "False", value ? "true" : "false");
 }
 
 std::string option(std::string_view name, std::string_view value) {
   if (!is_list(name))
     return with_value(name, std::string(value), fmt::format("'{}'", value), fmt::format("\"{}\"", value));
-  const char* brackets = current() == Spelling::kField ? "{}" : "[]";
+  const char* brackets = present_spelling() == Spelling::kField ? "{}" : "[]";
   return with_value(name, std::string(value), fmt::format("['{}']", value),
                     fmt::format("{}\"{}\"{}", brackets[0], value, brackets[1]));
 }

@@ -28,6 +28,9 @@ class SpellingScope {
 /// The spelling outside every scope: kField, until a package for another language sets its own.
 void set_default_spelling(Spelling spelling);
 
+/// The spelling of messages made on this thread now.
+Spelling present_spelling();
+
 /// `param_bw` -> `--param-bw`.
 std::string flag_of(std::string_view name);
 

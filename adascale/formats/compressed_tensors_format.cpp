@@ -116,6 +116,7 @@ ExportFormat compressed_tensors_format() {
           .files = kind().files,
           .how_to_load = "vllm serve .",
           .weights_as = WeightsAs::kCodes,
+          .is_folder = true,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .prepare =

@@ -27,7 +27,7 @@ void check_prefix(const std::string& prefix, Objections& objections) {
 
 void check_files_differ(const ExportPlan& plan, Objections& objections) {
   std::map<std::string, std::string> writers;
-  for (const std::string& file : plan.options.texts) writers[file] = "the run's report";
+  for (const std::string& file : plan.options.texts) writers[file] = "the run itself";
   for (size_t i = 0; i < plan.prepared.size(); ++i)
     for (const std::string& file : plan.prepared[i].files) {
       const std::string& name = plan.formats[i].format->name;

@@ -28,7 +28,8 @@ bool is_our_page(const fs::path& file) {
   return start == kPageMark;
 }
 
-bool is_our_report(const fs::path& file) {
+bool is_ours(const fs::path& file) {
+  if (file.filename() == kCardFile) return is_our_card(file.string());
   if (file.filename() == kReportPage) return is_our_page(file);
   if (file.filename() != kReportFile) return false;
   std::ifstream in(file);
@@ -37,10 +38,17 @@ bool is_our_report(const fs::path& file) {
 }
 
 bool is_passed_over(const fs::path& file) {
-  return file.filename().string().starts_with('.') || file.filename() == "__pycache__" || is_our_report(file);
+  return file.filename().string().starts_with('.') || file.filename() == "__pycache__" || is_ours(file);
 }
 
 }  // namespace
+
+bool is_our_card(const std::string& path) {
+  std::ifstream in(path);
+  for (std::string line; std::getline(in, line);)
+    if (line == kCardMark) return true;
+  return false;
+}
 
 ModelFiles list_model_files(const std::string& folder) {
   ModelFiles files;

@@ -17,8 +17,14 @@ inline constexpr char kReportFile[] = "report.json";
 inline constexpr char kReportPage[] = "report.html";
 inline constexpr char kPageMark[] = "<!doctype html><!-- adascale report -->";
 
-/// All files below a model's folder except hidden ones, Python's caches and the reports of a run that
-/// wrote it. Throws (user) when it cannot be listed.
+/// A folder's model card. Ours holds kCardMark: a run writes it anew, and takes no other file for its own.
+inline constexpr char kCardFile[] = "README.md";
+inline constexpr char kCardMark[] =
+    "<!-- adascale model card: the next run into this folder writes it anew, unless this line is gone. -->";
+bool is_our_card(const std::string& path);
+
+/// All files below a model's folder except hidden ones, Python's caches and the reports and model card of a run
+/// that wrote it. Throws (user) when it cannot be listed.
 ModelFiles list_model_files(const std::string& folder);
 
 /// Reads a JSON object. Throws (user), naming `path`, when the file cannot be opened

@@ -46,6 +46,8 @@ struct ExportFormat {
   /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
   WeightsAs weights_as = WeightsAs::kValues;
+  /// Whether its files are a model's folder, as people publish them; a run adds a model card.
+  bool is_folder = false;
   /// Whether it stores activation encodings, so that compute_encodings must come
   /// first where there are any.
   bool holds_activations = false;
@@ -61,19 +63,28 @@ struct ExportFormat {
   std::function<PreparedFormat(const ExportRequest&)> prepare;
 };
 
+/// What a model card takes over from the model that it tells of.
+struct CardSource {
+  std::string front_matter = "tags:\n- adascale\n";  ///< YAML, without the lines "---" around it
+  std::string model;    ///< "HuggingFaceTB/SmolLM2-135M", on the Hugging Face hub; empty: unknown
+  std::string license;  ///< "apache-2.0"; empty: unknown
+};
+
 /// The origin of a model, for formats that are its own folder or file with other weights.
 struct ModelSource {
   std::string path;                          ///< a transformers folder or a .gguf; empty: unknown
   std::map<std::string, std::string> names;  ///< a parameter -> the tensor there that holds only it
   /// `prepare` of the format "hf": how the library that opened the model saves it. Empty: it cannot.
   std::function<PreparedFormat(const ExportRequest&)> save = {};
+  CardSource card = {};
 };
 
 struct ExportOptions {
   std::string encoding_version = "1.0.0";  ///< one of encoding_versions()
   ModelSource source = {};
-  std::string plan = {};                ///< hash of the run's decisions, for the files' metadata; empty: none
-  std::vector<std::string> texts = {};  ///< names of the files that write_files gets as texts
+  std::string plan = {};  ///< hash of the run's decisions, for the files' metadata; empty: none
+  /// Names of the files that write_files gets as texts; a format that copies a folder leaves them out.
+  std::vector<std::string> texts = {};
 };
 
 /// A model to write: one with a program of the whole, which is one simulation, or one in parts.

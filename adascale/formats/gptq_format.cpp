@@ -176,6 +176,7 @@ ExportFormat gptq_format() {
           .how_to_load = "vllm serve .",
           .targets = {"v1", "v2"},
           .weights_as = WeightsAs::kCodes,
+          .is_folder = true,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
           .prepare = prepare_gptq};

@@ -17,6 +17,7 @@ ExportFormat hf_format() {
           .description = "a transformers folder, weights on their grid",
           .files = {"config.json", "*.safetensors", "..."},
           .how_to_load = "transformers.AutoModelForCausalLM.from_pretrained('.')  # or the model's own class",
+          .is_folder = true,
           .takes_parts = true,
           .holds_signed_scales = true,
           .prepare = prepare_hf};

@@ -90,6 +90,16 @@ void check_leftovers(const PackedFolder& kind, const std::string& folder, Object
   }
 }
 
+/// The source's other files, without those that the caller writes itself.
+std::vector<std::string> companions_of(const SourceFolder& source, const ExportRequest& request) {
+  std::vector<std::string> names = source.companions();
+  const std::vector<std::string>& texts = request.options.texts;
+  std::erase_if(names, [&](const std::string& name) {
+    return std::find(texts.begin(), texts.end(), name) != texts.end();
+  });
+  return names;
+}
+
 bool is_inside(const std::string& folder, const std::string& source) {
   const fs::path relative = fs::weakly_canonical(folder).lexically_relative(fs::weakly_canonical(source));
   return !relative.empty() && *relative.begin() != "..";
@@ -118,7 +128,7 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
   unreadable.gather([&] {
     const SourceFolder readable(source.path);
     StagedFiles places(request.folder);
-    for (const std::string& name : readable.companions()) places.path(name);
+    for (const std::string& name : companions_of(readable, request)) places.path(name);
   });
   for (const std::string& text : unreadable.texts()) objections.add("{}: {}", kind.format, text);
   for (const SavedTensor& saved : saved_state(request.sim))
@@ -133,7 +143,7 @@ PreparedFormat prepare_packed_folder(const PackedFolder& kind, const ExportReque
   PreparedFormat prepared{.objections = objections.texts(), .files = kind.files};
   if (!objections.empty()) return prepared;
   const SourceFolder source(request.options.source.path);
-  prepared.files.insert(prepared.files.end(), source.companions().begin(), source.companions().end());
+  for (const std::string& name : companions_of(source, request)) prepared.files.push_back(name);
   if (!source.other_weights().empty())
     prepared.notes.push_back(fmt::format("{} leaves out the folder's other weights: {}", kind.format,
                                          fmt::join(source.other_weights(), ", ")));
@@ -254,7 +264,7 @@ void write_packed_folder(const ExportRequest& request, const nlohmann::ordered_j
   }
   write_safetensors_in_turn(files.path(kWeightsFile), tensors, metadata_of(request));
   write_json(files.path(kConfigFile), config_of(source, quantization_config));
-  for (const std::string& name : source.companions())
+  for (const std::string& name : companions_of(source, request))
     copy_file((fs::path(source.path()) / name).string(), files.path(name));
 }
 
@@ -274,7 +284,7 @@ void read_back_packed_folder(const ExportRequest& request, const nlohmann::order
   }
   held.expect_no_more();
   expect_json(files.aside(kConfigFile), config_of(source, quantization_config));
-  for (const std::string& name : source.companions())
+  for (const std::string& name : companions_of(source, request))
     expect_copy(files.aside(name), (fs::path(source.path()) / name).string());
 }
 

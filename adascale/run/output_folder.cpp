@@ -5,6 +5,7 @@
 #include <set>
 
 #include "adascale/core/spelling.h"
+#include "adascale/formats/folder_files.h"
 #include "adascale/io/staged_files.h"
 
 namespace adascale {
@@ -30,6 +31,15 @@ void check_places(const ExportPlan& files, Objections& objections) {
   std::set<std::string> names(files.options.texts.begin(), files.options.texts.end());
   for (const PreparedFormat& format : files.prepared) names.insert(format.files.begin(), format.files.end());
   for (const std::string& name : names) objections.gather([&] { StagedFiles(files.folder).path(name); });
+}
+
+void check_card(const ExportPlan& files, Objections& objections) {
+  const auto& texts = files.options.texts;
+  const std::string path = (fs::path(files.folder) / kCardFile).string();
+  if (std::find(texts.begin(), texts.end(), kCardFile) != texts.end() && fs::exists(path) &&
+      !is_our_card(path))
+    objections.add(
+        "{}: is no model card of adascale and would be overwritten; move it, or choose another folder", path);
 }
 
 void check_no_leftovers(const ExportPlan& files, Objections& objections) {

@@ -13,6 +13,9 @@ void check_writable(const std::string& folder);
 /// Objects to files that have no place in the folder: a folder has the name, or a file that of their folder.
 void check_places(const ExportPlan& files, Objections& objections);
 
+/// Objects to a README.md of the user's where a model card is to lie.
+void check_card(const ExportPlan& files, Objections& objections);
+
 /// Objects to files of an earlier run that would stay beside this run's: a runtime would take old
 /// encodings for those of the new weights.
 void check_no_leftovers(const ExportPlan& files, Objections& objections);

@@ -5,10 +5,12 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
+#include <map>
 
 #include "adascale/core/error.h"
 #include "adascale/core/passes.h"
 #include "adascale/device/flags.h"
+#include "adascale/run/model_card.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/report_json.h"
 #include "adascale/run/report_page.h"
@@ -43,8 +45,10 @@ void find_activation_ranges(RunPlan& plan) {
 
 std::vector<std::string> write(const RunPlan& plan, const AdaScaleReport& report) {
   const WatchPasses watch(as_stages(plan.request.training.progress, /*passing=*/true));
-  const std::string json = report_json(plan, report);
-  return write_files(plan.to_write(), plan.files, {{kReportFile, json}, {kReportPage, report_page(json)}});
+  const std::string numbers = report_json(plan, report);
+  std::map<std::string, std::string> texts = {{kReportFile, numbers}, {kReportPage, report_page(numbers)}};
+  if (has_model_card(plan.files.formats)) texts[kCardFile] = model_card(plan, report);
+  return write_files(plan.to_write(), plan.files, texts);
 }
 
 bool has_activations(const RunPlan& plan) {

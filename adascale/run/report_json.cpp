@@ -1,13 +1,12 @@
 #include "adascale/run/report_json.h"
 
-#include <algorithm>
-#include <cctype>
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "adascale/core/version.h"
+#include "adascale/run/call_text.h"
 #include "adascale/run/left_out.h"
 #include "adascale/run/weight_size.h"
+#include "adascale/tune/training_summary.h"
 
 namespace adascale {
 namespace {
@@ -59,12 +58,6 @@ json block_json(const BlockReport& block) {
           {"curve", curve_json(block.curve)}};
 }
 
-/// The last part of a path: where files lie is nobody's business.
-std::string name_of(const std::string& path) {
-  const std::filesystem::path whole = path;
-  return (whole.has_filename() ? whole : whole.parent_path()).filename().string();
-}
-
 json sizes_json(const ModelSize& size) {
   return {{"before", size.before()},
           {"after", size.after()},
@@ -72,13 +65,11 @@ json sizes_json(const ModelSize& size) {
           {"layers_after", size.layers_after}};
 }
 
-/// A line to type, with the files' own prefix where that is a plain word to a shell and to Python.
-std::string how_to_load(const ExportFormat& format, const std::string& prefix) {
-  const auto is_plain = [](unsigned char c) {
-    return std::isalnum(c) != 0 || c == '.' || c == '_' || c == '-';
-  };
-  const bool fits = !prefix.starts_with("-") && std::all_of(prefix.begin(), prefix.end(), is_plain);
-  return fits ? output_file(format.how_to_load, prefix) : format.how_to_load;
+json summary_json(const TrainingSummary& summary) {
+  return {{"verdict", verdict(summary)},
+          {"good", summary.is_good()},
+          {"change", optional_json(summary.change)},
+          {"held_out_change", optional_json(summary.held_out_change)}};
 }
 
 json formats_json(const ExportPlan& files) {
@@ -137,6 +128,7 @@ json training_json(const AdaScaleReport& report) {
               {"recipe", report.recipe},
               {"device", report.device},
               {"precision", report.precision},
+              {"summary", summary_json(summarize(report))},
               {"blocks", blocks},
               {"not_trained", report.not_trained}};
   if (report.last_stage) all["last_stage"] = last_stage_json(*report.last_stage);

@@ -8,6 +8,7 @@
 #include "adascale/core/error.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
+#include "adascale/run/model_card.h"
 #include "adascale/run/output_folder.h"
 #include "adascale/tune/checkpoint.h"
 #include "adascale/tune/recipe.h"
@@ -172,10 +173,12 @@ std::map<std::string, std::string> texts_of(const QuantizeRequest& request) {
 void plan_files(const std::string& stem, const ModelSource& source, const std::vector<ChosenFormat>& formats,
                 RunPlan& plan) {
   plan.files.formats = formats;
+  std::vector<std::string> texts = {kReportFile, kReportPage};
+  if (has_model_card(formats)) texts.emplace_back(kCardFile);
   const ExportOptions options{.encoding_version = plan.request.encoding_version,
                               .source = source,
                               .plan = hash_of(plan),
-                              .texts = {kReportFile, kReportPage}};
+                              .texts = texts};
   Objections objections;
   plan.files = plan_export(plan.to_write(), formats, plan.request.output_dir, stem, options, objections);
   std::vector<std::string> sources = plan.request.data.files;
@@ -185,6 +188,7 @@ void plan_files(const std::string& stem, const ModelSource& source, const std::v
   if (present_team()->leads()) {  // who writes
     check_no_leftovers(plan.files, objections);
     check_places(plan.files, objections);
+    check_card(plan.files, objections);
   }
   objections.raise();
   for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);

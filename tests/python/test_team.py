@@ -54,6 +54,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
     files.pop("report.json")
     files.pop("report.html")
+    files.pop("README.md", None)
     return files
 
 

@@ -186,14 +186,15 @@ function build() {
     rangeSection(),
     runSection(),
   ].filter((one) => one !== null);
-  const [kind, text] = verdict();
+  const { good, verdict } = report.summary;
+  const kind = good ? "good" : "warn";
   const links = sections.map((one) =>
     element("li", {}, element("a", { href: `#${one.id}` }, one.querySelector("h2").textContent)),
   );
   document.getElementById("top").append(...heading());
   document.getElementById("main").append(
     element("nav", { "aria-label": "Sections" }, element("ul", {}, links)),
-    element("div", { class: `verdict ${kind}`, role: "status" }, icon(kind), element("p", {}, text)),
+    element("div", { class: `verdict ${kind}`, role: "status" }, icon(kind), element("p", {}, verdict)),
     element(
       "div",
       { class: "cards" },

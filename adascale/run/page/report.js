@@ -19,13 +19,6 @@ const isDiverged = (block) => block.note.startsWith("training diverged");
 const isWorse = (block) => block.kept && block.loss_after > block.loss_before;
 const isBetter = (block) => block.kept && block.loss_after < block.loss_before;
 
-function median(values) {
-  const sorted = values.filter((value) => value !== null).sort((a, b) => a - b);
-  if (sorted.length === 0) return null;
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
-}
-
 function grids() {
   const counts = new Map();
   for (const layer of layers) counts.set(layer.grid, (counts.get(layer.grid) || 0) + 1);

@@ -1,33 +1,5 @@
 // The summary on top: did it work, how big is it, what did not improve, how is it loaded.
 
-function verdict() {
-  const all = trained.length;
-  const better = trained.filter(isBetter).length;
-  const worse = trained.filter(isWorse).length;
-  const diverged = trained.filter(isDiverged).length;
-  const stayed = trained.filter((block) => !block.kept).length - diverged;
-  if (all === 0) return ["warn", "No block was trained."];
-  if (trained.every((block) => block.loss_after === block.loss_before))
-    return ["warn", `Nothing was learned: ${plural(all, "block is", "blocks are")} rounded to nearest.`];
-  if (better === all)
-    return [
-      "good",
-      all === 1
-        ? "The block came out closer to the full-precision model than round-to-nearest."
-        : `All ${all} blocks came out closer to the full-precision model than round-to-nearest.`,
-    ];
-  const rest = [
-    stayed > 0 && `${stayed} stayed as before training`,
-    diverged > 0 && `${diverged} diverged and stayed as before training`,
-    worse > 0 && `${worse} came out worse`,
-  ].filter(Boolean);
-  return [
-    "warn",
-    `${better} of ${plural(all, "block")} came out closer to the full-precision model than ` +
-      `round-to-nearest${rest.length ? `; ${rest.join("; ")}` : ""}.`,
-  ];
-}
-
 function icon(kind) {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
   svg.setAttribute("viewBox", "0 0 24 24");
@@ -71,14 +43,7 @@ function sizeCard() {
 }
 
 function qualityCard() {
-  const typical = median(
-    trained.map((block) => change(block.loss_before, block.kept ? block.loss_after : block.loss_before)),
-  );
-  const held = median(
-    trained.map((block) =>
-      change(block.held_out_before, block.kept ? block.held_out_after : block.held_out_before),
-    ),
-  );
+  const { change: typical, held_out_change: held } = report.summary;
   const figure =
     typical === null ? MISSING : typical === 0 ? "No change" : typical < 0 ? `${percent(-typical)} less` : `${percent(typical)} more`;
   return element(

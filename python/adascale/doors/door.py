@@ -9,6 +9,7 @@ from .. import _C
 from ..errors import Error
 from ..formats.quantized import Prepared, QuantizedModel
 from ..live_runs import LiveRuns
+from .card_source import CardSource
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,7 @@ class OpenedModel:
     parts: OpenedParts | None = None
     writer: Writer | None = None
     notes: list[str] = field(default_factory=list)  # for the user, one per line
+    card: CardSource = field(default_factory=CardSource)
     source: str = ""  # the folder or .gguf it was read from
     stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> its tensor there
     is_from_file: bool = False  # read from a file: its tensors are then on the CPU whatever is wanted

@@ -7,6 +7,7 @@ from .. import _C
 from ..formats.hf_folder import FolderWriter
 from ..formats.hf_saved import SavedWriter
 from ..transformers_output import quiet_transformers
+from .card_source import card_source
 from .chats import holds_images, read_chats
 from .door import DataRequest, OpenedModel
 from .folder_source import (
@@ -69,11 +70,15 @@ class FolderDoor:
         opened.is_from_file = True
         opened.is_shared = False
         opened.source = str(Path(source.folder, source.gguf or ""))
+        # A .gguf may lie beside anything, whose card and licence are not the model's.
+        origin = source.folder if Path(model).is_dir() else ""
+        opened.card, notes = card_source(origin)
+        opened.notes += notes
         if source.gguf is None:
             opened.writer = writer = FolderWriter(module, source.folder)
             opened.stored_names = writer.stored_names()
         else:
-            opened.writer = SavedWriter(module, tokenizer or load_tokenizer(source), source.folder)
+            opened.writer = SavedWriter(module, tokenizer or load_tokenizer(source), source.folder, origin)
         return opened
 
     def _read(self, source: Source, config: Any, kind: Any, data: DataRequest) -> tuple[Batches, Any]:

@@ -11,6 +11,7 @@ from torch import nn
 from .._C import option
 from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
+from .card_source import card_source
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .module import module_batches, move_to, open_module
@@ -45,7 +46,10 @@ class FunctionDoor:
         opened = open_module(module, model.rpartition(":")[2], batches, data, example, move_to(data, None))
         opened.is_shared = False
         if is_transformers(module):
-            opened.writer = SavedWriter(module, tokenizer, module.name_or_path)
+            origin = module.name_or_path
+            opened.writer = SavedWriter(module, tokenizer, origin, origin)
+            opened.card, notes = card_source(origin)
+            opened.notes += notes
         return opened
 
 

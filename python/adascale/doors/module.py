@@ -11,6 +11,7 @@ from ..capture import Capture, ExportError, capture, check_example
 from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
 from ..signature import DATA_WORDS, call_of
+from .card_source import card_source
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .live import open_live
@@ -109,7 +110,10 @@ class ModuleDoor:
         batches = module_batches(self._model, self._tokenizer, cure, data, self._given)
         opened = open_module(self._model, stem, batches, data)
         if is_transformers(self._model):
-            opened.writer = SavedWriter(self._model, self._tokenizer, self._model.name_or_path)
+            origin = self._model.name_or_path
+            opened.writer = SavedWriter(self._model, self._tokenizer, origin, origin)
+            opened.card, notes = card_source(origin)
+            opened.notes += notes
         return opened
 
 

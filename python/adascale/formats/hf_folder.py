@@ -28,6 +28,7 @@ class FolderWriter:
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there, weights without a place in the source."""
+        self._copies = [name for name in self._copies if name not in model.texts]
         prepared = Prepared(
             files=[*self._shards, *self._copies], write=self._write, read_back=self._read_back
         )

@@ -22,16 +22,19 @@ FILES = ["config.json", "model.safetensors"]
 class SavedWriter:
     """Writes the files of ``save_pretrained`` and the tokenizer."""
 
-    def __init__(self, model: Any, tokenizer: Any, source: str | None) -> None:
-        """``source``: the folder of the model, if it has one."""
+    def __init__(self, model: Any, tokenizer: Any, source: str | None, origin: str = "") -> None:
+        """``source``: the folder of the model, if it has one; ``origin``: the same where its licence is."""
         self._model, self._tokenizer, self._source = model, tokenizer, source
+        self._origin, self._licences = origin, _licences_in(origin)
         self._texts: dict[str, bytes] = {}  # of the written files but the weights: their digests
         self._shards: list[str] = []
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there."""
         objections = own_folder(model.folder, self._source) or stale_weights(model.folder, FILES)
-        return Prepared(objections, files=FILES, write=self._write, read_back=self._read_back)
+        return Prepared(
+            objections, files=[*FILES, *self._licences], write=self._write, read_back=self._read_back
+        )
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         from safetensors import SafetensorError
@@ -46,6 +49,8 @@ class SavedWriter:
                         self._tokenizer.save_pretrained(aside)
             except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
                 raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
+            for name in self._licences:
+                shutil.copyfile(os.path.join(self._origin, name), os.path.join(aside, name))
             names = sorted(os.listdir(aside))
             self._shards = [name for name in names if name.endswith(".safetensors")]
             self._texts = {n: _digest(os.path.join(aside, n)) for n in names if n not in self._shards}
@@ -85,6 +90,18 @@ class SavedWriter:
         for name in self._model._keys_to_ignore_on_save or ():
             state.pop(name, None)
         return state
+
+
+def _licences_in(folder: str) -> list[str]:
+    """Names of the files that a licence asks to be passed on with the model."""
+    if not folder or not os.path.isdir(folder):
+        return []
+    known = ("licen", "notice", "copying", "use_policy")
+    return sorted(
+        name
+        for name in os.listdir(folder)
+        if name.lower().startswith(known) and os.path.isfile(os.path.join(folder, name))
+    )
 
 
 def _digest(path: str) -> bytes:

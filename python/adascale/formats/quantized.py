@@ -61,6 +61,9 @@ class QuantizedModel:
     weights: list[Weight]
     activations: list[Activation]
     outputs: list[str | None]  # the program's names of its flat outputs; None: not a tensor
+    texts: list[
+        str
+    ]  # names of files that the run writes itself, its report and model card: copy none of them
     metadata: dict[str, str]  # the tool's version, scheme, recipe, seed and grids, each under "adascale."
     # JSON of torch's export schema; a fake_quantize follows each activation, its index as zero_point.
     graph: Callable[[], bytes]
