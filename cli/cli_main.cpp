@@ -9,6 +9,7 @@
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <exception>
+#include <system_error>
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
@@ -26,6 +27,7 @@ namespace adascale {
 namespace {
 
 constexpr int kDone = 0, kOther = 1, kUsersInput = 2, kBeyondABound = 3;
+constexpr int kReaderGone = 141;  // as where SIGPIPE ends a program; Python ignores it
 
 /// What an answer to a report of a fault asks for first.
 std::string describe_version() {
@@ -46,8 +48,7 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
   app.require_subcommand(1);
   app.footer("MODEL is " + describe(doors) +
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 3 a bound of --fail-if, "
-             "130 or 143 a signal, 1 "
-             "anything else.");
+             "130, 141 or 143 a signal, 1 anything else.");
   std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
                                    evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
   for (const OwnCommand& command : own)
@@ -92,6 +93,9 @@ int cli_main(const std::vector<std::string>& args, const Doors& doors, const Run
     code = report(kBeyondABound, error.what());
   } catch (const Error& error) {
     code = report(error.fault() == Error::Fault::kUser ? kUsersInput : kOther, error.what());
+  } catch (const std::system_error& error) {
+    const bool is_reader_gone = error.code() == std::errc::broken_pipe;  // `| head` has seen enough
+    code = is_reader_gone ? kReaderGone : report(kOther, error.what());
   } catch (const c10::Error& error) {
     code = report(kOther, error.what_without_backtrace());
   } catch (const std::exception& error) {

@@ -16,8 +16,9 @@ struct OwnCommand {
 
 /// Runs the command `adascale ARGS...` (the program's own name not included) and returns its exit
 /// code: 0 done; 2 the user's input (Error::Fault::kUser, a wrong command line); 1 any other
-/// failure; 3 a result beyond a bound of `--fail-if`. Results go to standard output; progress, notes
-/// and the one line "adascale: error: ..." to standard error. Throws nothing.
+/// failure; 3 a result beyond a bound of `--fail-if`; 141 where the reader of standard output is
+/// gone. Results go to standard output; progress, notes and the one line "adascale: error: ..." to
+/// standard error. Throws nothing.
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes = {},
              const std::vector<OwnCommand>& own = {});
 

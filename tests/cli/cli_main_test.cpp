@@ -1,7 +1,10 @@
 #include "cli/cli_main.h"
 
 #include <fmt/ranges.h>
+#include <unistd.h>
 
+#include <csignal>
+#include <cstdio>
 #include <ostream>
 
 #include "adascale/core/error.h"
@@ -25,6 +28,27 @@ TEST(CliMain, HelpAndVersionAreDone) {
   EXPECT_EQ(version.out.rfind("adascale ", 0), 0u);
   for (const char* line : {"\ntorch 2.", "\ndevices cpu", "\ninstruction set "})
     EXPECT_HAS(version.out, line);
+}
+
+TEST(CliMain, AReaderThatIsGoneIsNoError) {
+  int ends[2];
+  ASSERT_EQ(pipe(ends), 0);
+  close(ends[0]);
+  std::fflush(stdout);
+  const int kept = dup(STDOUT_FILENO);
+  dup2(ends[1], STDOUT_FILENO);
+  close(ends[1]);
+  const auto before = signal(SIGPIPE, SIG_IGN);  // as Python has it
+  setvbuf(stdout, nullptr, _IONBF, 0);
+  ::testing::internal::CaptureStderr();
+  const int code = cli_main({"list", "formats"}, {pt2_door()});
+  const std::string said = ::testing::internal::GetCapturedStderr();
+  setvbuf(stdout, nullptr, _IOLBF, 0);
+  signal(SIGPIPE, before);
+  dup2(kept, STDOUT_FILENO);
+  close(kept);
+  EXPECT_EQ(code, 141);
+  EXPECT_EQ(said, "");
 }
 
 /// Every option of both tables is a flag; its alias is one too, but hidden.
