@@ -3,13 +3,14 @@
 
 #include "adascale/run/report_json.h"
 #include "adascale/run/report_page.h"
+#include "adascale/run/report_text.h"
 #include "bindings.h"
 
 namespace adascale::python {
 namespace {
 
 std::string to_text(const AdaScaleReport& report) {
-  std::string text = to_string(report);
+  std::string text = report_text(report);
   while (!text.empty() && text.back() == '\n') text.pop_back();  // print ends the line
   return text;
 }
@@ -58,6 +59,7 @@ void bind_report(py::module_& module) {
           "to_html", [](const AdaScaleReport& report) { return report_page(report_json(report)); },
           "The same as a page of its own, which loads nothing. A run's report.html has the plan and the "
           "files too.")
+      .def("_repr_html_", &report_html)
       .def("__repr__", &to_text);
 }
 
