@@ -6,10 +6,13 @@
 #include <optional>
 
 #include "adascale/run/evaluate.h"
+#include "adascale/run/evaluation_json.h"
+#include "adascale/run/pages.h"
 #include "adascale/run/text.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
 #include "cli/fail_if.h"
+#include "cli/page_file.h"
 
 namespace adascale {
 namespace {
@@ -81,10 +84,7 @@ std::map<std::string, double> measures_of(const Evaluation& evaluation) {
   return values;
 }
 
-void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, const Doors& doors,
-                      const Runtimes& runtimes) {
-  fail_if.check_bounds();
-  const EvaluatedFolder result = evaluate(request, doors, runtimes);
+void print_comparison(const EvaluateRequest& request, const EvaluatedFolder& result) {
   const auto& simulation = result.simulation;
   fmt::print("{} against {}, {} samples{}\n\n", simulation.value_or(request.folder), request.model,
              result.samples,
@@ -95,6 +95,16 @@ void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, con
   print_outputs(result.evaluation, has_runtime);
   for (const std::string& line : result.evaluation.missing) fmt::print("{}\n", line);
   if (has_runtime) print_runtime(result.evaluation, result.runners);
+}
+
+void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, const PageFile& page,
+                      const Doors& doors, const Runtimes& runtimes) {
+  fail_if.check_bounds();
+  page.check();
+  const EvaluatedFolder result = evaluate(request, doors, runtimes);
+  if (page.is_asked_for()) page.write(evaluation_page(evaluation_json(request, result)));
+  print_comparison(request, result);
+  if (page.is_asked_for()) fmt::print("\nwrote     {}\n", page.path());
   fail_if.check(measures_of(result.evaluation));
 }
 
@@ -136,8 +146,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
                    "auto: cuda if there is one")
       ->type_name("NAME");
   auto fail_if = std::make_shared<FailIf>(*command, FailIf::Source::kEvaluate);
+  auto page = std::make_shared<PageFile>(*command);
   command->footer(kMetricsHelp);
-  return {command, [=, &doors, &runtimes] { print_evaluation(*request, *fail_if, doors, runtimes); }};
+  return {command, [=, &doors, &runtimes] { print_evaluation(*request, *fail_if, *page, doors, runtimes); }};
 }
 
 }  // namespace adascale

@@ -2,21 +2,27 @@
 
 #include <CLI/CLI.hpp>
 
+#include "adascale/run/inspection.h"
+#include "adascale/run/pages.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/run_plan.h"
 #include "cli/commands.h"
 #include "cli/data_flags.h"
+#include "cli/page_file.h"
 #include "cli/quantize_flags.h"
 
 namespace adascale {
 namespace {
 
-void inspect(const QuantizeRequest& request, const Doors& doors) {
+void inspect(const QuantizeRequest& request, const PageFile& page, const Doors& doors) {
+  page.check();
   OpenedModel opened = door_of(request, doors).open(request.model, request.data);
   check_is_whole(opened, "adascale quantize --dry-run shows a model block by block");
   std::vector<ModelPlan> parts;
   parts.push_back(plan_model(std::move(opened.program), request, opened.is_shared));
   const ModelPlan& plan = parts.front();
+  if (page.is_asked_for())
+    page.write(inspection_page(inspection_json(request.model, plan, request.training.train_outside)));
   fmt::print("{}: {}\n", request.model, summarize(parts));
   fmt::print("\ninputs\n{}", describe_inputs(plan.sim.program()));
   fmt::print("\nblocks (*) among the module calls with layers\n{}",
@@ -25,6 +31,7 @@ void inspect(const QuantizeRequest& request, const Doors& doors) {
   fmt::print("\nleft in full precision\n{}", describe_left_out(plan));
   fmt::print("\nbatch norms\n{}", describe_batch_norms(plan));
   fmt::print("\nsize    {}\n", describe_size(plan.sim));
+  if (page.is_asked_for()) fmt::print("wrote   {}\n", page.path());
 }
 
 }  // namespace
@@ -39,7 +46,8 @@ Command inspect_command(CLI::App& app, const Doors& doors) {
           "not needed, but for a model whose inputs cannot be guessed: what it would be quantized on");
   add_grid_flags(*command, *flags);
   flags->request.dry_run = true;
-  return {command, [flags, &doors] { inspect(flags->read(), doors); }};
+  auto page = std::make_shared<PageFile>(*command);
+  return {command, [flags, page, &doors] { inspect(flags->read(), *page, doors); }};
 }
 
 }  // namespace adascale

@@ -80,6 +80,10 @@ OpenedModel to_model(const py::object& opened) {
   model.is_shared = opened.attr("is_shared").cast<bool>();
   if (const py::object writer = opened.attr("writer"); !writer.is_none())
     model.source.save = to_prepare(writer);
+  if (const py::object decode = opened.attr("decode"); !decode.is_none())
+    model.decode = [held = share(decode)](const std::vector<int64_t>& ids) {
+      return in_python([&] { return (*held)(ids).cast<std::string>(); });
+    };
   model.source.card = to_card_source(opened.attr("card"));
   return model;
 }

@@ -1,8 +1,8 @@
 #include <pybind11/stl.h>
 #include <torch/csrc/utils/pybind.h>
 
+#include "adascale/run/pages.h"
 #include "adascale/run/report_json.h"
-#include "adascale/run/report_page.h"
 #include "adascale/run/report_text.h"
 #include "bindings.h"
 

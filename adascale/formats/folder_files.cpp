@@ -22,15 +22,9 @@ bool holds_weights(const fs::path& file) {
   return std::find(kSuffixes.begin(), kSuffixes.end(), file.extension()) != kSuffixes.end();
 }
 
-bool is_our_page(const fs::path& file) {
-  std::string start(std::strlen(kPageMark), ' ');
-  std::ifstream(file).read(start.data(), static_cast<std::streamsize>(start.size()));
-  return start == kPageMark;
-}
-
 bool is_ours(const fs::path& file) {
   if (file.filename() == kCardFile) return is_our_card(file.string());
-  if (file.filename() == kReportPage) return is_our_page(file);
+  if (file.filename() == kReportPage) return is_our_page(file.string());
   if (file.filename() != kReportFile) return false;
   std::ifstream in(file);
   const auto report = nlohmann::json::parse(in, nullptr, /*allow_exceptions=*/false);
@@ -42,6 +36,12 @@ bool is_passed_over(const fs::path& file) {
 }
 
 }  // namespace
+
+bool is_our_page(const std::string& path) {
+  std::string start(std::strlen(kPageMark), ' ');
+  std::ifstream(path).read(start.data(), static_cast<std::streamsize>(start.size()));
+  return start == kPageMark;
+}
 
 bool is_our_card(const std::string& path) {
   std::ifstream in(path);

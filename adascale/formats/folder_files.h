@@ -17,6 +17,9 @@ inline constexpr char kReportFile[] = "report.json";
 inline constexpr char kReportPage[] = "report.html";
 inline constexpr char kPageMark[] = "<!doctype html><!-- adascale report -->";
 
+/// Whether the file is a page that adascale wrote.
+bool is_our_page(const std::string& path);
+
 /// A folder's model card. Ours holds kCardMark: a run writes it anew, and takes no other file for its own.
 inline constexpr char kCardFile[] = "README.md";
 inline constexpr char kCardMark[] =

@@ -17,6 +17,7 @@ class Archive {
   /// Throws Error when the file is missing, not a zip, damaged, or not what `torch.export.save` writes today.
   explicit Archive(const std::string& path, Mapping mapping = Mapping::kPrivate);
 
+  bool has(const std::string& record);
   std::string text(const std::string& record);
   /// Tensors of one payload config record ("data/weights/model_weights_config.json") whose files lie in
   /// `folder`. Names that share a file share storage. Adds to `state`.
@@ -24,7 +25,6 @@ class Archive {
                     std::unordered_map<std::string, at::Tensor>& state);
 
  private:
-  bool has(const std::string& record);
   at::Tensor read_storage(const std::string& record, c10::ScalarType dtype);
   at::Tensor read_tensor(const nlohmann::json& payload, const std::string& folder);
 

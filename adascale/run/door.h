@@ -11,12 +11,16 @@
 
 namespace adascale {
 
+/// Tokens as text; empty: there is no tokenizer.
+using Decode = std::function<std::string(const std::vector<int64_t>& ids)>;
+
 /// A model opened by a door: a program with its samples, or parts.
 struct OpenedModel {
   Program program;   ///< none of a model in parts
   std::string stem;  ///< of the files made from it: "model" of "dir/model.pt2"
   Samples samples;   ///< of its data; none without data
   ModelSource source = {};
+  Decode decode = {};
   std::vector<std::string> notes = {};    ///< for the user, about model and data, one per line
   bool is_from_file = false;              ///< its tensors are then on the CPU whatever is wanted
   bool is_shared = false;                 ///< its tensors are also someone else's and stay unchanged

@@ -80,6 +80,7 @@ EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, con
   fp.program.device = device_for(fp, request.device);
   const Batches batches = cut_batches(fp, request.data);
   result.samples = batches.samples;
+  result.decode = fp.decode;
 
   std::vector<Runner> runners;
   std::optional<Program> quantized;

@@ -25,6 +25,7 @@ struct EvaluatedFolder {
   std::vector<std::string> runners;  ///< names of what ran, the runtime last
   int64_t samples = 0;
   Evaluation evaluation;
+  Decode decode;  ///< of the model's door
 };
 
 /// Runs the model, the simulation in the folder and the runtime, if one is named, on the data. Throws (user)

@@ -30,7 +30,8 @@ std::vector<Watched> float_outputs(const Program& program, const std::vector<Run
     if (id == kNone || !program.values[id].is_float_tensor()) continue;
     const std::string& name = program.values[id].name;
     watched.push_back({i, name, token_inputs(program, id), {}, {.name = name}});
-    for (const Runner& runner : runners) watched.back().comparisons.push_back({name, runner.name, {}, {}});
+    for (const Runner& runner : runners)
+      watched.back().comparisons.push_back({name, runner.name, {}, {}, {}});
   }
   ADA_CHECK(!watched.empty(), "the model has no floating-point output to compare");
   return watched;
@@ -51,8 +52,16 @@ Counted counted_in(const Watched& output, const at::Tensor& fp, const Inputs& in
   return counted;
 }
 
+void add_samples(OutputComparison& comparison, const at::Tensor& fp, const at::Tensor& got) {
+  const auto power = [](const at::Tensor& x) {
+    return x.to(at::kDouble).flatten().square().sum().item<double>();
+  };
+  for (int64_t i = 0; i < fp.size(0); ++i)
+    comparison.sqnr_by_sample.push_back(10 * std::log10(power(fp[i]) / power(fp[i] - got[i])));
+}
+
 void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Tensor& got,
-               const Counted& counted) {
+               const Counted& counted, int64_t samples) {
   ADA_CHECK(fp.sizes() == got.sizes(), "output '{}' of the {}: the shape is not the model's", comparison.name,
             comparison.runner);
   if (counted.ids.defined()) {
@@ -60,6 +69,7 @@ void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Ten
     comparison.tokens->add(fp, got, counted.ids, counted.mask);
   }
   comparison.metrics.add(fp, got, counted.mask);
+  if (!counted.ids.defined() && fp.dim() > 0 && fp.size(0) == samples) add_samples(comparison, fp, got);
 }
 
 /// NaN, without a sign, once there is one; std::max would drop it.
@@ -159,7 +169,7 @@ class Comparing {
                       const Inputs& inputs, const at::Tensor& first) {
     const Counted counted = counted_in(output, fp, inputs);
     const at::Tensor here = got.to(fp.device());
-    add_batch(output.comparisons[runner], fp, here, counted);
+    add_batch(output.comparisons[runner], fp, here, counted, samples_in(inputs));
     if (first.defined()) add_difference(output, first, here, counted.mask);
   }
 

@@ -27,6 +27,7 @@ struct OutputComparison {
   std::string name, runner;
   OutputMetrics metrics;
   std::optional<TokenMetrics> tokens;  ///< where it is logits over tokens (token_logits.h)
+  std::vector<double> sqnr_by_sample;  ///< in dB, where it is not, and has the samples along dimension 0
 };
 
 /// One float output of two runners.

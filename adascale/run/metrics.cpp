@@ -90,9 +90,11 @@ void TokenMetrics::add(const at::Tensor& fp, const at::Tensor& quant, const at::
                        const at::Tensor& keep) {
   const at::Tensor kept = keep.defined() ? keep : at::ones_like(ids, at::kBool);
   const int64_t seq = ids.size(1), step = rows_at_once(fp.size(2));
-  for (int64_t i = 0; i < ids.size(0); ++i)
+  for (int64_t i = 0; i < ids.size(0); ++i) {
+    trace_.begin_sample();
     for (int64_t start = 0; start < seq; start += step)
       add_tokens(fp[i], quant[i], ids[i], kept[i], start, std::min(step, seq - start));
+  }
 }
 
 void TokenMetrics::add_tokens(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& ids,
@@ -102,7 +104,9 @@ void TokenMetrics::add_tokens(const at::Tensor& fp, const at::Tensor& quant, con
   };
   const at::Tensor p = log_probabilities(fp), q = log_probabilities(quant);
   const at::Tensor counts = kept.narrow(0, start, count);
-  kl_ += (p.exp() * (p - q)).sum(-1).masked_select(counts).sum(at::kDouble).item<double>();
+  const at::Tensor kl = (p.exp() * (p - q)).sum(-1);
+  kl_ += kl.masked_select(counts).sum(at::kDouble).item<double>();
+  trace_.add(start, kl, counts, ids, p, q);
   tokens_ += counts.sum().item<int64_t>();
   const int64_t followed = std::min(count, ids.size(0) - 1 - start);  // the last token has none after it
   const at::Tensor pair = counts.narrow(0, 0, followed).logical_and(kept.narrow(0, start + 1, followed));

@@ -5,6 +5,8 @@
 #include <functional>
 #include <optional>
 
+#include "adascale/run/token_trace.h"
+
 namespace adascale {
 
 /// Vectors [n, d] of two tensors, fp32 or fp64.
@@ -51,6 +53,7 @@ class TokenMetrics {
   /// nothing without such pairs.
   std::optional<double> fp_perplexity() const { return perplexity(fp_nll_); }
   std::optional<double> quant_perplexity() const { return perplexity(quant_nll_); }
+  const TokenTrace& trace() const { return trace_; }
 
  private:
   /// Of one sample's logits [seq, vocab], `count` positions from `start` on.
@@ -60,6 +63,7 @@ class TokenMetrics {
 
   double kl_ = 0, fp_nll_ = 0, quant_nll_ = 0;
   int64_t tokens_ = 0, pairs_ = 0;
+  TokenTrace trace_;
 };
 
 }  // namespace adascale

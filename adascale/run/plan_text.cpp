@@ -8,12 +8,12 @@
 
 #include "adascale/core/spelling.h"
 #include "adascale/io/scratch_file.h"
+#include "adascale/run/inspection.h"
 #include "adascale/run/left_out.h"
 #include "adascale/run/text.h"
 #include "adascale/run/weight_size.h"
 #include "adascale/tune/checkpoint.h"
 #include "adascale/tune/precision.h"
-#include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 namespace {
@@ -31,18 +31,6 @@ std::string describe_input(const Program& program, const ProgramInput& input) {
   const Value& value = program.values[input.value];
   if (value.kind != ValueKind::kTensor) return fmt::format("  {}  a number\n", input.name);
   return fmt::format("  {}  {} {}\n", input.name, c10::toString(value.dtype), describe_sizes(value));
-}
-
-/// The block that trains the layer, or the reason why none does.
-std::string trainer_of(const QuantizationSimModel& sim, const QuantizedWeight& weight,
-                       const std::vector<Block>& blocks) {
-  const std::string reason = reason_not_trained(sim, weight, blocks);
-  if (!reason.empty()) return "no: " + reason;
-  const auto trains = [&](const Block& block) {
-    return std::find(block.nodes.begin(), block.nodes.end(), weight.layer.nodes.front()) != block.nodes.end();
-  };
-  const auto block = std::find_if(blocks.begin(), blocks.end(), trains);
-  return block == blocks.end() ? "" : block->name;
 }
 
 std::string describe_memory(const TrainingPlan& plan, bool on_cpu) {
@@ -184,15 +172,10 @@ std::string describe_inputs(const Program& program) {
 
 std::string describe_layers(const ModelPlan& plan, bool train_outside) {
   if (plan.sim.weights().empty()) return kNothing;
-  std::vector<Block> trained = plan.blocks;
-  if (train_outside)
-    for (Block& block : blocks_of_layers_outside(plan.sim, plan.blocks)) trained.push_back(std::move(block));
   std::vector<Row> rows = {{"layer", "kind", "shape", "grid", "trained in"}};
-  for (const QuantizedWeight& weight : plan.sim.weights()) {
-    const at::Tensor& w = plan.sim.program().state.at(weight.layer.parameters.front());
-    rows.push_back({weight.layer.name, weight.layer.kind->name, fmt::format("{}", fmt::join(w.sizes(), "x")),
-                    to_string(weight.grid), trainer_of(plan.sim, weight, trained)});
-  }
+  for (const InspectedLayer& layer : inspected_layers(plan, train_outside))
+    rows.push_back({layer.name, layer.kind, fmt::format("{}", fmt::join(layer.sizes, "x")), layer.grid,
+                    layer.not_trained.empty() ? layer.block : "no: " + layer.not_trained});
   return format_table(rows);
 }
 

@@ -11,9 +11,9 @@
 #include "adascale/core/passes.h"
 #include "adascale/device/flags.h"
 #include "adascale/run/model_card.h"
+#include "adascale/run/pages.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/report_json.h"
-#include "adascale/run/report_page.h"
 #include "adascale/run/text.h"
 #include "adascale/tune/checkpoint.h"
 

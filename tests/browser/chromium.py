@@ -40,6 +40,10 @@ class Browser:
         )
         self.driver.get(page.as_uri())
 
+    def media(self, kind: str) -> None:
+        """ "print" or "screen"."""
+        self._tell("Emulation.setEmulatedMedia", media=kind)
+
     def script(self, text: str, *arguments: object) -> object:
         return self.driver.execute_script(text, *arguments)  # type: ignore[no-untyped-call]
 

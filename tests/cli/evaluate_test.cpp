@@ -1,6 +1,7 @@
 #include <ATen/ops/ones.h>
 #include <ATen/ops/randint.h>
 
+#include <nlohmann/json.hpp>
 #include <sstream>
 
 #include "adascale/io/pt2.h"
@@ -78,6 +79,61 @@ TEST_F(Evaluate, LogitsOverTokensGetPerplexityHiddenStatesDoNot) {
   EXPECT_GT(std::stod(logits[4]), 0);
   EXPECT_GT(std::stod(logits[5]), 1);
   EXPECT_EQ(hidden[4], "-");
+}
+
+/// The JSON in a page.
+nlohmann::json data_of(const std::string& page) {
+  const std::string begin = "id=\"report\">";
+  const size_t from = page.find(begin) + begin.size();
+  return nlohmann::json::parse(page.substr(from, page.find("</script>", from) - from));
+}
+
+TEST_F(Evaluate, WritesAPage) {
+  const std::string file = data("text.safetensors", {{"input_ids", at::randint(24, {6, 7}, at::kLong)},
+                                                     {"attention_mask", at::ones({6, 7}, at::kLong)}});
+  ASSERT_EQ(run_command({"quantize", model_file("language"), "--data", file, "--output-dir", path("out"),
+                         "--iterations", "2", "--batch-size", "3"})
+                .code,
+            0);
+  const Ran ran = run_command(
+      {"evaluate", model_file("language"), path("out"), "--data", file, "--html", path("page.html")});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "wrote     " + path("page.html"));
+  const auto report = data_of(read_bytes(path("page.html")));
+  EXPECT_EQ(report.at("model"), "language.pt2");
+  EXPECT_EQ(report.at("folder"), "out");
+  EXPECT_EQ(report.at("samples"), 6);
+  bool has_tokens = false;
+  for (const auto& output : report.at("outputs")) {
+    if (!output.contains("tokens")) {
+      EXPECT_EQ(output.at("worst").size(), 6);
+      continue;
+    }
+    has_tokens = true;
+    const auto& tokens = output.at("tokens");
+    EXPECT_EQ(tokens.at("kl_by_position").size(), 7);
+    EXPECT_EQ(tokens.at("worst").size(), 6);
+    EXPECT_GE(tokens.at("worst")[0].at("kl"), tokens.at("worst")[5].at("kl"));
+    EXPECT_TRUE(tokens.at("worst")[0].at("worst").at("before_text").is_null());
+  }
+  EXPECT_TRUE(has_tokens);
+}
+
+TEST_F(Evaluate, APageNeverReplacesAnotherFile) {
+  const auto expect_error = [&](const std::string& page, const std::string& text) {
+    for (const auto& args :
+         {std::vector<std::string>{"inspect", model_file("blocks"), "--html", page},
+          {"evaluate", model_file("blocks"), path("none"), "--data", samples(4), "--html", page}}) {
+      const Ran ran = run_command(args);
+      EXPECT_EQ(ran.code, 2);
+      EXPECT_HAS(ran.err, text);
+    }
+  };
+  write_text(path("mine.html"), "<p>mine");
+  expect_error(path("mine.html"), "is no page of adascale and would be overwritten; give another name");
+  EXPECT_EQ(read_bytes(path("mine.html")), "<p>mine");
+  expect_error(path(""), "is a folder, expected the name of a file");
+  expect_error(path("mine.html/page.html"), "mine.html");
 }
 
 TEST_F(Evaluate, WantsOneProgramInAFolder) {

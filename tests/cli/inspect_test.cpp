@@ -65,6 +65,36 @@ TEST_F(Inspect, SaysWhatBecomesOfBatchNorms) {
   EXPECT_EQ(off.out.find("folded into"), std::string::npos);
 }
 
+TEST_F(Inspect, WritesAPage) {
+  const Ran ran =
+      run_command({"inspect", model_file("blocks"), "--param-bw", "3", "--html", path("page.html")});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "2 blocks, 4 layers to quantize");
+  const std::string page = read_bytes(path("page.html"));
+  for (const char* part : {"<title>adascale inspection</title>", "\"name\":\"blocks.1.fc2\"",
+                           "\"grid\":\"int3 symmetric per channel\"", "\"stored\":null"})
+    EXPECT_HAS(page, part);
+}
+
+TEST_F(Inspect, SaysWhatAFileOfOursHolds) {
+  ASSERT_EQ(run_command(quantize_blocks({"--param-bw", "3"})).code, 0);
+  const auto page_of = [&](const std::string& model) {
+    const Ran ran = run_command({"inspect", model, "--html", path("page.html")});
+    EXPECT_EQ(ran.code, 0) << ran.err;
+    return read_bytes(path("page.html"));
+  };
+  const std::string page = page_of(path("out/blocks.pt2"));
+  EXPECT_HAS(page, "\"summary\":{\"verdict\":");  // of the report beside it
+  EXPECT_HAS(page, "\"grid\":\"int3 symmetric per channel\",\"sqnr_db\":");
+  fs::rename(path("out/blocks.pt2"), path("alone.pt2"));
+  const std::string alone = page_of(path("alone.pt2"));
+  EXPECT_HAS(alone,
+             "{\"name\":\"blocks.0.fc1.weight\",\"grid\":\"int3 symmetric per channel\",\"sqnr_db\":null}");
+  fs::rename(path("alone.pt2"), path("out/other.pt2"));
+  EXPECT_EQ(page_of(path("out/other.pt2")).find("\"verdict\""),
+            std::string::npos);  // the report is of another
+}
+
 TEST_F(Inspect, AModelWithoutBlocksIsShownToo) {
   const Ran ran = run_command({"inspect", model_file("flat")});
   EXPECT_EQ(ran.code, 0) << ran.err;

@@ -1,4 +1,4 @@
-#include "adascale/run/report_page.h"
+#include "adascale/run/pages.h"
 
 #include <nlohmann/json.hpp>
 

@@ -12,7 +12,6 @@ const OUTCOMES = [
 const outcome = (block) => OUTCOMES.find(({ is }) => is(block));
 
 function blockTable() {
-  const number = (title, value, print) => ({ title, number: true, value, show: (row) => print(value(row)) });
   const print = evenly(
     blocks.flatMap((block) => [
       block.loss_before,
@@ -22,12 +21,12 @@ function blockTable() {
     ]),
     3,
   );
-  const loss = (title, field) => number(title, (block) => block[field], print);
+  const loss = (title, field) => numberColumn(title, (block) => block[field], print);
   const columns = [
     { title: "Block", value: (block) => block.name, show: (block) => short(block.name, blockStart) },
     loss("Rounded", "loss_before"),
     loss("Trained", "loss_after"),
-    number(
+    numberColumn(
       "Change",
       (block) => change(block.loss_before, block.loss_after),
       (value) => percent(value),
@@ -36,7 +35,7 @@ function blockTable() {
       ? [
           loss("Held-out rounded", "held_out_before"),
           loss("Held-out trained", "held_out_after"),
-          number(
+          numberColumn(
             "Held-out change",
             (block) => change(block.held_out_before, block.held_out_after),
             (value) => percent(value),

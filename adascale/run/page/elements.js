@@ -146,3 +146,22 @@ function chooser(id, label, choices, choose, nameOf) {
   select.addEventListener("change", () => choose(choices[select.value]));
   return element("div", { class: "choose" }, element("label", { for: id }, label), select);
 }
+
+// Hides the rows of a table whose name does not have what is typed.
+function finder(noun, rows, filter) {
+  const find = element("input", {
+    id: "find",
+    type: "search",
+    placeholder: "part of a name",
+    autocomplete: "off",
+  });
+  const found = element("output", { for: "find" }, plural(rows.length, noun));
+  find.addEventListener("input", () => {
+    const wanted = find.value.toLowerCase();
+    found.textContent = plural(
+      filter((row) => row.name.toLowerCase().includes(wanted)),
+      noun,
+    );
+  });
+  return element("div", { class: "choose" }, element("label", { for: "find" }, `Find a ${noun}`), find, found);
+}

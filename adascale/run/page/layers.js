@@ -1,16 +1,15 @@
 // Each layer: its weights' error, its weights and codes.
 
 function layerTable() {
-  const number = (title, value, print) => ({ title, number: true, value, show: (row) => print(value(row)) });
   const decibels = (value) => fixed(value, 1);
   return table(
     "Each weight against the original: signal-to-noise ratio in decibels, and the share of codes that training moved." +
       withoutStart(layerStart),
     [
       { title: "Layer", value: (layer) => layer.name, show: (layer) => short(layer.name, layerStart) },
-      number("SQNR rounded", (layer) => layer.sqnr_rtn_db, decibels),
-      number("SQNR result", (layer) => layer.sqnr_db, decibels),
-      number(
+      numberColumn("SQNR rounded", (layer) => layer.sqnr_rtn_db, decibels),
+      numberColumn("SQNR result", (layer) => layer.sqnr_db, decibels),
+      numberColumn(
         "Codes moved",
         (layer) => layer.codes_moved,
         (value) => percent(value, 1),
@@ -54,20 +53,6 @@ function histograms() {
 function layerSection() {
   if (layers.length === 0) return null;
   const { box, filter } = layerTable();
-  const find = element("input", {
-    id: "find",
-    type: "search",
-    placeholder: "part of a name",
-    autocomplete: "off",
-  });
-  const found = element("output", { for: "find" }, plural(layers.length, "layer"));
-  find.addEventListener("input", () => {
-    const wanted = find.value.toLowerCase();
-    found.textContent = plural(
-      filter((layer) => layer.name.toLowerCase().includes(wanted)),
-      "layer",
-    );
-  });
   return section(
     "layers",
     "Layers",
@@ -79,7 +64,7 @@ function layerSection() {
         "a result below round-to-nearest's SQNR is expected. Few codes moved means that rounding was right already, or that the budget was small.",
     ),
     histograms(),
-    element("div", { class: "choose" }, element("label", { for: "find" }, "Find a layer"), find, found),
+    finder("layer", layers, filter),
     box,
   );
 }

@@ -126,13 +126,7 @@ function runSection() {
     "run",
     "The run",
     false,
-    element(
-      "dl",
-      { class: "facts" },
-      runFacts().map(([name, value]) =>
-        element("div", {}, element("dt", {}, name), element("dd", {}, value)),
-      ),
-    ),
+    facts(runFacts()),
   );
 }
 
@@ -151,60 +145,31 @@ function noteSection() {
   );
 }
 
-function section(id, title, isLong, ...content) {
-  return element(
-    "section",
-    { id, class: isLong ? "panel long" : "panel", "aria-labelledby": `${id}-title` },
-    element("h2", { id: `${id}-title` }, title),
-    content,
-  );
-}
-
-function heading() {
-  const name = report.model || "Training report";
-  document.title = `${name}: adascale report`;
-  const first = grids();
-  return [
-    element("p", { class: "brand" }, "adascale report"),
-    element("h1", {}, name),
-    element(
-      "p",
-      { class: "lead" },
-      `${plural(layers.length, "layer")} in ${plural(blocks.length, "block")}, ` +
-        `${first.slice(0, 3).join("; ") || "no grid"}${first.length > 3 ? " and others" : ""}, recipe ${report.recipe}.`,
-    ),
-  ];
-}
-
 function build() {
-  const sections = [
-    noteSection(),
-    blockSection(),
-    layerSection(),
-    lastStageSection(),
-    leftOutSection(),
-    rangeSection(),
-    runSection(),
-  ].filter((one) => one !== null);
   const { good, verdict } = report.summary;
   const kind = good ? "good" : "warn";
-  const links = sections.map((one) =>
-    element("li", {}, element("a", { href: `#${one.id}` }, one.querySelector("h2").textContent)),
-  );
-  document.getElementById("top").append(...heading());
-  document.getElementById("main").append(
-    element("nav", { "aria-label": "Sections" }, element("ul", {}, links)),
-    element("div", { class: `verdict ${kind}`, role: "status" }, icon(kind), element("p", {}, verdict)),
-    element(
-      "div",
-      { class: "cards" },
-      [qualityCard(), sizeCard(), worstCard()].filter((card) => card !== null),
-    ),
-    ...[loadBox()].filter((box) => box !== null),
-    ...sections,
-  );
-  document.getElementById("made").textContent = `Version ${report.adascale}.`;
-  drawAll();
+  const used = grids();
+  layOut({
+    kind: "report",
+    name: report.model || "Training report",
+    lead:
+      `${plural(layers.length, "layer")} in ${plural(blocks.length, "block")}, ` +
+      `${used.slice(0, 3).join("; ") || "no grid"}${used.length > 3 ? " and others" : ""}, recipe ${report.recipe}.`,
+    above: [
+      element("div", { class: `verdict ${kind}`, role: "status" }, icon(kind), element("p", {}, verdict)),
+      cards(qualityCard(), sizeCard(), worstCard()),
+      loadBox(),
+    ],
+    sections: [
+      noteSection(),
+      blockSection(),
+      layerSection(),
+      lastStageSection(),
+      leftOutSection(),
+      rangeSection(),
+      runSection(),
+    ],
+  });
 }
 
 build();

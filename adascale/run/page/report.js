@@ -1,6 +1,5 @@
-// The report in the page, and what all sections take from it.
+// What all sections take from the report.
 
-const report = JSON.parse(document.getElementById("report").textContent);
 const plan = report.plan;
 const blocks = report.blocks;
 const layers = blocks.flatMap((block) => block.layers.map((layer) => ({ ...layer, block: block.name })));
@@ -9,8 +8,6 @@ const layerStart = commonStart(layers.map((layer) => layer.name));
 const hasHeldOut = blocks.some((block) => block.held_out_before !== null);
 const leftOut = report.left_out || [];
 
-const short = (name, start) => element("span", { title: name }, breakable(name.slice(start.length)));
-const withoutStart = (start) => (start ? ` Names are shown without “${start}”.` : "");
 const change = (before, after) =>
   before === null || after === null || before === 0 ? null : after / before - 1;
 

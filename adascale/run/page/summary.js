@@ -1,19 +1,5 @@
 // The summary on top: did it work, how big is it, what did not improve, how is it loaded.
 
-function icon(kind) {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  const path = document.createElementNS(svg.namespaceURI, "path");
-  path.setAttribute("d", kind === "good" ? "M5 12.5l4.5 4.5L19 7.5" : "M12 4v10M12 18.5v.5");
-  path.setAttribute("fill", "none");
-  path.setAttribute("stroke", "currentColor");
-  path.setAttribute("stroke-width", "2.5");
-  path.setAttribute("stroke-linecap", "round");
-  svg.append(path);
-  return svg;
-}
-
 function sizeCard() {
   const size = report.size;
   if (!size) return null;

@@ -1,5 +1,6 @@
 """The interface of a door: C++'s ``run/door.h`` in Python's words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -95,6 +96,7 @@ class OpenedModel:
     parts: OpenedParts | None = None
     writer: Writer | None = None
     notes: list[str] = field(default_factory=list)  # for the user, one per line
+    decode: Callable[[list[int]], str] | None = None  # tokens as text; None: there is no tokenizer
     card: CardSource = field(default_factory=CardSource)
     source: str = ""  # the folder or .gguf it was read from
     stored_names: dict[str, str] = field(default_factory=dict)  # a parameter -> its tensor there

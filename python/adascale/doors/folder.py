@@ -23,7 +23,7 @@ from .folder_source import (
 )
 from .given import GivenData
 from .module import TENSORS, is_tensor_file, move_to, open_module, read_tensors
-from .text_data import Batches, read_text
+from .text_data import Batches, decoder, read_text
 from .transformers_model import check_inputs, example_of, text_model
 
 
@@ -69,6 +69,7 @@ class FolderDoor:
         )
         opened.is_from_file = True
         opened.is_shared = False
+        opened.decode = decoder(tokenizer)
         opened.source = str(Path(source.folder, source.gguf or ""))
         # A .gguf may lie beside anything, whose card and licence are not the model's.
         origin = source.folder if Path(model).is_dir() else ""

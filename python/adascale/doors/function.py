@@ -15,6 +15,7 @@ from .card_source import card_source
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .module import module_batches, move_to, open_module
+from .text_data import decoder
 from .transformers_model import example_of, is_transformers
 
 
@@ -45,6 +46,7 @@ class FunctionDoor:
         example = None if batches.calls else _example(model, module, None if is_tokenizer else beside)
         opened = open_module(module, model.rpartition(":")[2], batches, data, example, move_to(data, None))
         opened.is_shared = False
+        opened.decode = decoder(tokenizer)
         if is_transformers(module):
             origin = module.name_or_path
             opened.writer = SavedWriter(module, tokenizer, origin, origin)

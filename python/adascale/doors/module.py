@@ -15,7 +15,7 @@ from .card_source import card_source
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .live import open_live
-from .text_data import Batches, read_text
+from .text_data import Batches, decoder, read_text
 from .transformers_model import check_inputs, grouped_experts, is_transformers, text_model
 
 
@@ -109,6 +109,7 @@ class ModuleDoor:
         cure = f"give {option('tokenizer')}"
         batches = module_batches(self._model, self._tokenizer, cure, data, self._given)
         opened = open_module(self._model, stem, batches, data)
+        opened.decode = decoder(self._tokenizer)
         if is_transformers(self._model):
             origin = self._model.name_or_path
             opened.writer = SavedWriter(self._model, self._tokenizer, origin, origin)

@@ -1,5 +1,6 @@
 """Data as batches of named tensors: text files and texts become rows of tokens, tensors stay as they are."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,3 +31,10 @@ def read_text(data: DataRequest, given: GivenData | None, model: TextModel) -> B
     tokens = rows["input_ids"].shape[1]
     how = f"packed into samples of {tokens}" if packed else f"a text a sample, padded to {tokens}"
     return Batches([rows], [f"texts are {how} tokens"])
+
+
+def decoder(tokenizer: Any) -> Callable[[list[int]], str] | None:
+    """Tokens as text, for reports; None without a tokenizer."""
+    if tokenizer is None:
+        return None
+    return lambda ids: str(tokenizer.decode(ids))
