@@ -36,7 +36,7 @@ std::string describe_version() {
 }
 
 void run(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes,
-         const std::vector<OwnCommand>& own) {
+         const std::vector<OwnCommand>& own, const std::optional<TaskRunner>& task_runner) {
   CLI::App app(
       "Post-training quantization with learned rounding: "
       "weights of 2 to 8 bits from a little calibration data.",
@@ -50,7 +50,8 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
              ".\nadascale COMMAND --help says more. Exit codes: 0 done, 2 the input, 3 a bound of --fail-if, "
              "130, 141 or 143 a signal, 1 anything else.");
   std::vector<Command> commands = {inspect_command(app, doors), quantize_command(app, doors),
-                                   evaluate_command(app, doors, runtimes), list_command(app, runtimes)};
+                                   evaluate_command(app, doors, runtimes, task_runner),
+                                   list_command(app, runtimes)};
   for (const OwnCommand& command : own)
     commands.push_back({app.add_subcommand(command.name, command.description), command.run});
   commands.push_back(completion_command(app, commands));
@@ -80,13 +81,13 @@ int report(int code, const std::string& message) {
 }  // namespace
 
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes,
-             const std::vector<OwnCommand>& own) {
+             const std::vector<OwnCommand>& own, const std::optional<TaskRunner>& task_runner) {
   const SpellingScope spelling(Spelling::kFlag);
   heed_cpu_quota();
   int code = kDone;
   try {
     const Interruption interruption;
-    run(args, doors, runtimes, own);
+    run(args, doors, runtimes, own, task_runner);
   } catch (const CLI::ParseError& error) {
     code = report(kUsersInput, std::string(error.what()) + "; adascale --help lists the commands");
   } catch (const BoundCrossed& error) {

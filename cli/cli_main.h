@@ -1,10 +1,12 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "adascale/run/door.h"
 #include "adascale/run/runtime.h"
+#include "adascale/run/task_runner.h"
 
 namespace adascale {
 
@@ -20,6 +22,6 @@ struct OwnCommand {
 /// gone. Results go to standard output; progress, notes and the one line "adascale: error: ..." to
 /// standard error. Throws nothing.
 int cli_main(const std::vector<std::string>& args, const Doors& doors, const Runtimes& runtimes = {},
-             const std::vector<OwnCommand>& own = {});
+             const std::vector<OwnCommand>& own = {}, const std::optional<TaskRunner>& task_runner = {});
 
 }  // namespace adascale

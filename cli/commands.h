@@ -1,10 +1,12 @@
 #pragma once
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "adascale/run/door.h"
 #include "adascale/run/runtime.h"
+#include "adascale/run/task_runner.h"
 
 namespace CLI {
 class App;
@@ -19,10 +21,11 @@ struct Command {
   std::vector<std::string> words = {};  ///< what may stand behind it, for completion; none: files
 };
 
-/// Each adds its subcommand to `app`. `doors` and `runtimes` must outlive the command.
+/// Each adds its subcommand to `app`. `doors`, `runtimes` and `task_runner` must outlive the command.
 Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
-Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes);
+Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes,
+                         const std::optional<TaskRunner>& task_runner);
 Command list_command(CLI::App& app, const Runtimes& runtimes);
 /// Prints what the shell needs to know about `commands`, itself among them; they must outlive it.
 Command completion_command(CLI::App& app, const std::vector<Command>& commands);

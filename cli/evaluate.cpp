@@ -97,13 +97,26 @@ void print_comparison(const EvaluateRequest& request, const EvaluatedFolder& res
   if (has_runtime) print_runtime(result.evaluation, result.runners);
 }
 
+/// Nothing where there are none.
+void print_tasks(const std::vector<TaskScore>& tasks) {
+  if (tasks.empty()) return;
+  std::vector<Row> rows = {{"task", "metric", "model", "quantized", "change", "standard error"}};
+  for (const TaskScore& score : tasks)
+    rows.push_back(
+        {score.task, score.metric, fmt::format("{:.4f}", score.model), fmt::format("{:.4f}", score.quantized),
+         fmt::format("{:+.4f}", score.quantized - score.model), format_optional(score.standard_error, 4)});
+  fmt::print("\n{}", format_table(rows));
+}
+
 void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, const PageFile& page,
-                      const Doors& doors, const Runtimes& runtimes) {
+                      const Doors& doors, const Runtimes& runtimes,
+                      const std::optional<TaskRunner>& task_runner) {
   fail_if.check_bounds();
   page.check();
-  const EvaluatedFolder result = evaluate(request, doors, runtimes);
+  const EvaluatedFolder result = evaluate(request, doors, runtimes, task_runner);
   if (page.is_asked_for()) page.write(evaluation_page(evaluation_json(request, result)));
-  print_comparison(request, result);
+  if (!request.data.files.empty()) print_comparison(request, result);
+  print_tasks(result.tasks);
   if (page.is_asked_for()) fmt::print("\nwrote     {}\n", page.path());
   fail_if.check(measures_of(result.evaluation));
 }
@@ -125,7 +138,8 @@ constexpr char kMetricsHelp[] =
 
 }  // namespace
 
-Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes) {
+Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes,
+                         const std::optional<TaskRunner>& task_runner) {
   auto request = std::make_shared<EvaluateRequest>();
   CLI::App* command =
       app.add_subcommand("evaluate", "compare a quantized folder with the model it came from");
@@ -135,11 +149,18 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
                    "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind; "
                    "with --runtime the runtime's file alone will do")
       ->required();
-  add_data_flags(*command, request->data, doors)->required();
+  CLI::Option* data = add_data_flags(*command, request->data, doors)->required();
   command
       ->add_option("--runtime", request->runtime,
                    "run what was exported in the program that will use it too; adascale list runtimes")
       ->type_name("NAME");
+  command
+      ->add_option(
+          "--lm-eval", request->tasks,
+          "score MODEL and DIR on tasks of the lm-eval package, by name, or by the file of one (.yaml); "
+          "--data is then not needed")
+      ->type_name("TASK")
+      ->each([data](const std::string&) { data->required(false); });
   command
       ->add_option("--device", request->device,
                    "where model and simulation run: cpu, cuda, cuda:1 or any other device of this torch; "
@@ -148,7 +169,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
   auto fail_if = std::make_shared<FailIf>(*command, FailIf::Source::kEvaluate);
   auto page = std::make_shared<PageFile>(*command);
   command->footer(kMetricsHelp);
-  return {command, [=, &doors, &runtimes] { print_evaluation(*request, *fail_if, *page, doors, runtimes); }};
+  return {command, [=, &doors, &runtimes, &task_runner] {
+            print_evaluation(*request, *fail_if, *page, doors, runtimes, task_runner);
+          }};
 }
 
 }  // namespace adascale

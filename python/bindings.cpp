@@ -55,15 +55,17 @@ OwnCommand to_command(const py::object& command) {
 
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,
                 const std::vector<py::object>& python_runtimes,
-                const std::vector<py::object>& python_commands) {
+                const std::vector<py::object>& python_commands, const py::object& task_runner) {
   Doors doors = {pt2_door()};
   for (const py::object& door : python_doors) doors.push_back(to_door(door));
   Runtimes runtimes;
   for (const py::object& runtime : python_runtimes) runtimes.push_back(to_runtime(runtime));
   std::vector<OwnCommand> commands;
   for (const py::object& command : python_commands) commands.push_back(to_command(command));
+  const std::optional<TaskRunner> tasks =
+      task_runner.is_none() ? std::nullopt : std::optional(to_task_runner(task_runner));
   const py::gil_scoped_release no_gil;
-  return cli_main(args, doors, runtimes, commands);
+  return cli_main(args, doors, runtimes, commands, tasks);
 }
 
 }  // namespace
@@ -86,8 +88,8 @@ PYBIND11_MODULE(_C, module) {
       .def("step", &adascale::Pass::step);
   module.def("log_to", &log_to);
   module.def("run_command", &run_command, py::arg("args"), py::arg("doors"),
-             py::arg("runtimes") = std::vector<py::object>(),
-             py::arg("commands") = std::vector<py::object>());
+             py::arg("runtimes") = std::vector<py::object>(), py::arg("commands") = std::vector<py::object>(),
+             py::arg("task_runner") = py::none());
   bind_quantize(module);
   bind_team(module);
   bind_scratch(module);

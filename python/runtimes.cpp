@@ -26,7 +26,33 @@ RunBatch to_run(const std::string& name, const py::object& run) {
   };
 }
 
+TaskScore to_score(const py::handle& score) {
+  return {.task = score.attr("task").cast<std::string>(),
+          .metric = score.attr("metric").cast<std::string>(),
+          .model = score.attr("model").cast<double>(),
+          .quantized = score.attr("quantized").cast<double>(),
+          .standard_error = score.attr("standard_error").cast<std::optional<double>>()};
+}
+
 }  // namespace
+
+TaskRunner to_task_runner(const py::object& runner) {
+  using Names = TaskRunner::Names;
+  const std::shared_ptr<py::object> held = share(runner);
+  return {
+      .check = [held](const std::string& model, const std::string& folder,
+                      const Names& tasks) { in_python([&] { held->attr("check")(model, folder, tasks); }); },
+      .run =
+          [held](const std::string& model, const std::string& folder, const Names& tasks,
+                 const std::string& device) {
+            return in_python([&] {
+              std::vector<TaskScore> scores;
+              for (const py::handle score : held->attr("run")(model, folder, tasks, device))
+                scores.push_back(to_score(score));
+              return scores;
+            });
+          }};
+}
 
 Runtime to_runtime(const py::object& runtime) {
   const auto name = runtime.attr("name").cast<std::string>();

@@ -68,13 +68,27 @@ void check_outputs(const Program& fp, const Program& quantized) {
             quantized.outputs.size(), fp.outputs.size());
 }
 
-}  // namespace
+/// Without tasks a door may have data in memory.
+bool is_of_tasks_alone(const EvaluateRequest& request) {
+  return !request.tasks.empty() && request.data.files.empty();
+}
 
-EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes) {
-  check_request(request);
+void check_tasks(const EvaluateRequest& request, const std::optional<TaskRunner>& task_runner) {
+  if (request.tasks.empty()) return;
+  ADA_CHECK(request.runtime.empty() || !is_of_tasks_alone(request),
+            "{}: runs on data; give {}, or leave it out", option("runtime", request.runtime), option("data"));
+  ADA_CHECK(task_runner.has_value(),
+            "{}: this command runs no tasks; the one of the Python package does: pip install adascale",
+            option("lm_eval"));
+  task_runner->check(request.model, request.folder, request.tasks);
+}
+
+/// Metrics on the data, into `result`.
+void compare_on_data(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes,
+                     EvaluatedFolder& result) {
   const Runtime* runtime = request.runtime.empty() ? nullptr : &find_runtime(runtimes, request.runtime);
   const Door& door = door_for(doors, request.model);
-  EvaluatedFolder result{.simulation = simulation_in(request.folder, door, runtime == nullptr)};
+  result.simulation = simulation_in(request.folder, door, runtime == nullptr);
   OpenedModel fp = door.open(request.model, request.data);
   check_is_whole(fp, kCure);
   fp.program.device = device_for(fp, request.device);
@@ -95,6 +109,18 @@ EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, con
         runtime_runner(runtime->name, fp.program, runtime->open(request.folder, names_of(fp.program))));
   for (const Runner& runner : runners) result.runners.push_back(runner.name);
   result.evaluation = evaluate_runners(fp.program, runners, batches.inputs);
+}
+
+}  // namespace
+
+EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes,
+                         const std::optional<TaskRunner>& task_runner) {
+  check_request(request);
+  check_tasks(request, task_runner);
+  EvaluatedFolder result;
+  if (!is_of_tasks_alone(request)) compare_on_data(request, doors, runtimes, result);
+  if (!request.tasks.empty())
+    result.tasks = task_runner->run(request.model, request.folder, request.tasks, request.device);
   return result;
 }
 

@@ -7,6 +7,7 @@
 #include "adascale/run/door.h"
 #include "adascale/run/evaluation.h"
 #include "adascale/run/runtime.h"
+#include "adascale/run/task_runner.h"
 
 namespace adascale {
 
@@ -16,7 +17,8 @@ struct EvaluateRequest {
   std::string folder;   ///< the output folder of `quantize`
   std::string runtime;  ///< of the runtimes; empty: the simulation alone
   std::string device = "auto";
-  DataRequest data;
+  DataRequest data;                ///< none: the tasks alone
+  std::vector<std::string> tasks;  ///< of lm-eval; both models are scored on them
 };
 
 struct EvaluatedFolder {
@@ -26,10 +28,12 @@ struct EvaluatedFolder {
   int64_t samples = 0;
   Evaluation evaluation;
   Decode decode;  ///< of the model's door
+  std::vector<TaskScore> tasks;
 };
 
-/// Runs the model, the simulation in the folder and the runtime, if one is named, on the data. Throws (user)
-/// before the model is opened with what can be known then.
-EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes);
+/// Runs the model, the simulation in the folder and the runtime, if one is named, on the data, and scores model and
+/// folder on the tasks. Throws (user) before the model is opened with what can be known then.
+EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes,
+                         const std::optional<TaskRunner>& task_runner = {});
 
 }  // namespace adascale

@@ -98,6 +98,17 @@ json output_json(const OutputComparison& output, const Decode& decode) {
   return made;
 }
 
+json tasks_json(const std::vector<TaskScore>& tasks) {
+  json scores = json::array();
+  for (const TaskScore& score : tasks)
+    scores.push_back({{"task", score.task},
+                      {"metric", score.metric},
+                      {"model", score.model},
+                      {"quantized", score.quantized},
+                      {"standard_error", optional_json(score.standard_error)}});
+  return scores;
+}
+
 json speeds_json(const EvaluatedFolder& result) {
   const Evaluation& evaluation = result.evaluation;
   json speeds = json::array();
@@ -127,7 +138,8 @@ std::string evaluation_json(const EvaluateRequest& request, const EvaluatedFolde
                     {"outputs", outputs},
                     {"differences", differences},
                     {"missing", result.evaluation.missing},
-                    {"speed", speeds_json(result)}};
+                    {"speed", speeds_json(result)},
+                    {"tasks", tasks_json(result.tasks)}};
   return all.dump(1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace) + "\n";
 }
 

@@ -8,6 +8,7 @@ from .doors.door import Door
 from .formats.quantized import Format
 from .live_runs import LiveRuns
 from .progress import ShowProgress
+from .runtimes.lm_eval import LmEval
 from .runtimes.runtime import Runtime
 
 DEFAULT_BATCH_SIZE: int
@@ -217,6 +218,7 @@ def run_command(
     doors: list[Door],
     runtimes: list[Runtime] = ...,
     commands: list[Doctor] = ...,
+    task_runner: LmEval | None = ...,
 ) -> int: ...
 def format_names() -> list[str]: ...
 def option(name: str, value: str = ...) -> str: ...

@@ -9,6 +9,7 @@ from .doctor import Doctor
 from .doors import python_doors
 from .processes import launched
 from .runtimes import python_runtimes
+from .runtimes.lm_eval import LmEval
 
 
 def main() -> int:
@@ -16,7 +17,7 @@ def main() -> int:
     trains = sys.argv[1:2] == ["quantize"]
     hand_over()
     with launched() if trains else contextlib.nullcontext():
-        return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), [Doctor()])
+        return _C.run_command(sys.argv[1:], python_doors(), python_runtimes(), [Doctor()], LmEval())
 
 
 if __name__ == "__main__":

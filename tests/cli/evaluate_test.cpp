@@ -136,6 +136,39 @@ TEST_F(Evaluate, APageNeverReplacesAnotherFile) {
   expect_error(path("mine.html/page.html"), "mine.html");
 }
 
+TEST_F(Evaluate, TasksNeedThePythonPackage) {
+  const Ran ran = run_command({"evaluate", model_file("blocks"), path("out"), "--lm-eval", "arc_easy"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_HAS(ran.err, "--lm-eval: this command runs no tasks; the one of the Python package does");
+  const Ran neither = run_command({"evaluate", model_file("blocks"), path("out")});
+  EXPECT_EQ(neither.code, 2);
+  EXPECT_HAS(neither.err, "one argument is missing: --data");
+}
+
+TEST_F(Evaluate, TasksNeedNoData) {
+  std::vector<std::string> seen;
+  const TaskRunner tasks{
+      .check = [&](const std::string&, const std::string&, const TaskRunner::Names& names) { seen = names; },
+      .run = [](const std::string&, const std::string& folder, const TaskRunner::Names&,
+                const std::string& device) -> std::vector<TaskScore> {
+        EXPECT_EQ(device, "auto");
+        return {{folder, "acc", 0.5, 0.4375, 0.01}};
+      }};
+  const auto ran_with = [&](std::vector<std::string> args) {
+    ::testing::internal::CaptureStdout();
+    const int code = cli_main(args, {pt2_door()}, {}, {}, tasks);
+    EXPECT_EQ(code, 0);
+    return ::testing::internal::GetCapturedStdout();
+  };
+  const std::string out = ran_with(
+      {"evaluate", model_file("blocks"), "some", "--lm-eval", "a", "b", "--html", path("page.html")});
+  EXPECT_EQ(seen, (std::vector<std::string>{"a", "b"}));
+  EXPECT_HAS(out, "some  acc     0.5000  0.4375     -0.0625  0.0100");
+  const auto report = data_of(read_bytes(path("page.html")));
+  EXPECT_EQ(report.at("tasks")[0].at("quantized"), 0.4375);
+  EXPECT_TRUE(report.at("outputs").empty());
+}
+
 TEST_F(Evaluate, WantsOneProgramInAFolder) {
   const auto expect_error = [&](const std::string& folder, const std::string& text) {
     const Ran ran = run_command({"evaluate", model_file("blocks"), folder, "--data", samples(4)});

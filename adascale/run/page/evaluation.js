@@ -56,6 +56,7 @@ function outputCards({ name, sqnr_db, cosine, same_top }) {
 }
 
 function outputSection() {
+  if (report.outputs.length === 0) return null;
   const tokens =
     (field) =>
     ({ tokens: of }) =>
@@ -102,6 +103,33 @@ function outputSection() {
   );
 }
 
+function taskSection() {
+  if (report.tasks.length === 0) return null;
+  const score = (title, value) => numberColumn(title, value, (shown) => fixed(shown, 4));
+  return section(
+    "tasks",
+    "Tasks",
+    true,
+    element(
+      "p",
+      { class: "about" },
+      "Scores by lm-eval, the same samples for both. A change below two standard errors may be chance.",
+    ),
+    table(
+      "Each metric of each task, of the model and of the quantized folder.",
+      [
+        { title: "Task", value: (row) => row.task, show: (row) => breakable(row.task) },
+        { title: "Metric", value: (row) => row.metric, show: (row) => row.metric },
+        score("Model", (row) => row.model),
+        score("Quantized", (row) => row.quantized),
+        score("Change", (row) => row.quantized - row.model),
+        score("Standard error", (row) => row.standard_error),
+      ],
+      report.tasks,
+    ).box,
+  );
+}
+
 function differenceSection() {
   const lines = [
     ...report.differences.map(
@@ -126,24 +154,37 @@ function differenceSection() {
 
 function evaluationFacts() {
   const speeds = report.speed.of.map(({ name, per_second }) => `${name} ${per_second < 100 ? fixed(per_second, 1) : Math.round(per_second).toLocaleString("en")}`);
+  const compared = report.samples > 0;
   return [
     ["Model", report.model],
     ["Quantized", report.folder],
-    ["Simulation", report.simulation || "none: no .pt2 in the folder"],
-    ["Data", `${report.data.join(", ") || "in memory"}: ${plural(report.samples, "sample")}`],
-    [`${report.speed.unit === "tokens" ? "Tokens" : "Samples"} a second`, speeds.join(", ")],
+    ...(compared
+      ? [
+          ["Simulation", report.simulation || "none: no .pt2 in the folder"],
+          ["Data", `${report.data.join(", ") || "in memory"}: ${plural(report.samples, "sample")}`],
+          [`${report.speed.unit === "tokens" ? "Tokens" : "Samples"} a second`, speeds.join(", ")],
+        ]
+      : []),
     ["Version", `adascale ${report.adascale}`],
   ];
 }
 
+const on = [
+  report.samples > 0 && plural(report.samples, "sample"),
+  report.tasks.length > 0 && plural(new Set(report.tasks.map(({ task }) => task)).size, "task"),
+].filter(Boolean);
+
 layOut({
   kind: "evaluation",
   name: report.folder,
-  lead: `Against ${report.model}, the full-precision model, on ${plural(report.samples, "sample")}.`,
+  lead: `Against ${report.model}, the full-precision model, on ${on.join(" and ")}.`,
   above: [
-    element("div", { class: "spaced" }, shown.tokens ? tokenCards(shown) : outputCards(shown)),
+    shown
+      ? element("div", { class: "spaced" }, shown.tokens ? tokenCards(shown) : outputCards(shown))
+      : null,
   ],
   sections: [
+    taskSection(),
     divergenceSection(),
     outputSection(),
     worstSection(),
