@@ -18,11 +18,13 @@ void inspect(const QuantizeRequest& request, const PageFile& page, const Doors& 
   page.check();
   OpenedModel opened = door_of(request, doors).open(request.model, request.data);
   check_is_whole(opened, "adascale quantize --dry-run shows a model block by block");
+  const std::vector<StoredQuantizer> quantizers = take_out_quantizers(opened.program);
   std::vector<ModelPlan> parts;
   parts.push_back(plan_model(std::move(opened.program), request, opened.is_shared));
   const ModelPlan& plan = parts.front();
   if (page.is_asked_for())
-    page.write(inspection_page(inspection_json(request.model, plan, request.training.train_outside)));
+    page.write(
+        inspection_page(inspection_json(request.model, plan, request.training.train_outside, quantizers)));
   fmt::print("{}: {}\n", request.model, summarize(parts));
   fmt::print("\ninputs\n{}", describe_inputs(plan.sim.program()));
   fmt::print("\nblocks (*) among the module calls with layers\n{}",
@@ -30,6 +32,7 @@ void inspect(const QuantizeRequest& request, const PageFile& page, const Doors& 
   fmt::print("\nlayers\n{}", describe_layers(plan, request.training.train_outside));
   fmt::print("\nleft in full precision\n{}", describe_left_out(plan));
   fmt::print("\nbatch norms\n{}", describe_batch_norms(plan));
+  if (!quantizers.empty()) fmt::print("\nactivation quantizers that it holds\n{}", describe(quantizers));
   fmt::print("\nsize    {}\n", describe_size(plan.sim));
   if (page.is_asked_for()) fmt::print("wrote   {}\n", page.path());
 }

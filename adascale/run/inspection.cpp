@@ -111,7 +111,8 @@ std::vector<InspectedLayer> inspected_layers(const ModelPlan& plan, bool train_o
   return layers;
 }
 
-std::string inspection_json(const std::string& model, const ModelPlan& plan, bool train_outside) {
+std::string inspection_json(const std::string& model, const ModelPlan& plan, bool train_outside,
+                            const std::vector<StoredQuantizer>& quantizers) {
   const std::vector<InspectedLayer> layers = inspected_layers(plan, train_outside);
   const ModelSize size = size_of(plan.sim);
   const json all = {{"adascale", kVersion},
@@ -127,7 +128,7 @@ std::string inspection_json(const std::string& model, const ModelPlan& plan, boo
                     {"layers", layers_json(layers)},
                     {"left_out", left_out_json(plan)},
                     {"batch_norms", batch_norms_json(plan)},
-                    {"stored", json::parse(stored_json(model))}};
+                    {"stored", json::parse(stored_json(model, quantizers))}};
   return all.dump(1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace) + "\n";
 }
 

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "adascale/run/model_plan.h"
+#include "adascale/run/stored_quantizers.h"
 
 namespace adascale {
 
@@ -22,6 +23,7 @@ std::vector<InspectedLayer> inspected_layers(const ModelPlan& plan, bool train_o
 
 /// What the page of `inspect` shows: inputs, blocks, layers with their grids and sizes, what is left out, batch norms; and
 /// of a model that adascale wrote, the grids and ranges that it holds (stored_json).
-std::string inspection_json(const std::string& model, const ModelPlan& plan, bool train_outside);
+std::string inspection_json(const std::string& model, const ModelPlan& plan, bool train_outside,
+                            const std::vector<StoredQuantizer>& quantizers);
 
 }  // namespace adascale

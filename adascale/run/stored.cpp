@@ -63,11 +63,31 @@ json from_metadata(const fs::path& model) {
           {"activations", json::array()}};
 }
 
+/// As report.json has them.
+json to_json(const std::vector<StoredQuantizer>& quantizers) {
+  json activations = json::array();
+  for (const StoredQuantizer& one : quantizers)
+    activations.push_back({{"value", one.value},
+                           {"module", one.module},
+                           {"port", "output"},
+                           {"bits", one.bits},
+                           {"off", ""},
+                           {"min", one.min},
+                           {"max", one.max}});
+  return activations;
+}
+
 }  // namespace
 
-std::string stored_json(const std::string& model) {
+std::string stored_json(const std::string& model, const std::vector<StoredQuantizer>& quantizers) {
   const json report = report_beside(model);
-  return (report.is_null() ? from_metadata(model) : from_report(report)).dump();
+  json stored = report.is_null() ? from_metadata(model) : from_report(report);
+  if (quantizers.empty()) return stored.dump();
+  if (stored.is_null())
+    stored = {{"by", nullptr}, {"recipe", ""}, {"summary", nullptr}, {"weights", json::array()}};
+  if (!stored.contains("activations") || stored["activations"].empty())
+    stored["activations"] = to_json(quantizers);
+  return stored.dump();
 }
 
 }  // namespace adascale

@@ -1,3 +1,5 @@
+#include <nlohmann/json.hpp>
+
 #include "command_case.h"
 
 namespace adascale::testing {
@@ -93,6 +95,30 @@ TEST_F(Inspect, SaysWhatAFileOfOursHolds) {
   fs::rename(path("alone.pt2"), path("out/other.pt2"));
   EXPECT_EQ(page_of(path("out/other.pt2")).find("\"verdict\""),
             std::string::npos);  // the report is of another
+}
+
+TEST_F(Inspect, ShowsTheActivationQuantizersOfAFile) {
+  ASSERT_EQ(run_command(quantize_blocks({"--output-bw", "8"})).code, 0);
+  const std::string alone = path("alone.pt2");
+  fs::copy_file(path("out/blocks.pt2"), alone);
+  const Ran ran = run_command({"inspect", alone, "--html", path("page.html")});
+  ASSERT_EQ(ran.code, 0) << ran.err;
+  EXPECT_HAS(ran.out, "2 blocks, 4 layers to quantize");
+  EXPECT_HAS(ran.out, "activation quantizers that it holds\nvalue ");
+  const auto report = nlohmann::json::parse(read_bytes(path("out/report.json")));
+  const std::string page = read_bytes(path("page.html"));
+  size_t found = 0;
+  for (const auto& range : report.at("activations")) {
+    if (!range.contains("min")) continue;
+    ++found;
+    const std::string value = range.at("value");
+    EXPECT_HAS(ran.out, "\n" + value + " ");
+    EXPECT_HAS(page, "\"value\":\"" + value + "\",");
+    EXPECT_HAS(page, fmt::format("\"min\":{},\"max\":{}", range.at("min").dump(), range.at("max").dump()));
+  }
+  EXPECT_GT(found, 3u);
+  const Ran plain = run_command({"inspect", model_file("blocks")});
+  EXPECT_EQ(plain.out.find("activation quantizers"), std::string::npos);
 }
 
 TEST_F(Inspect, AModelWithoutBlocksIsShownToo) {

@@ -90,7 +90,7 @@ function divergenceSection() {
       : null,
     element(
       "div",
-      { class: "pair" },
+      { class: "pair next" },
       element("div", {}, element("h3", {}, "By the token's place in its sample"), byPosition.box),
       element("div", {}, element("h3", {}, "How many tokens have which divergence"), bySize.box),
     ),

@@ -62,11 +62,13 @@ function storedSection() {
     element(
       "p",
       { class: "about" },
-      `adascale ${stored.by} wrote it${stored.recipe ? `, recipe ${stored.recipe}` : ""}. ` +
+      (stored.by ? `adascale ${stored.by} wrote it${stored.recipe ? `, recipe ${stored.recipe}` : ""}. ` : "") +
         (stored.summary ? `${stored.summary.verdict} ` : "") +
-        "Below are the grids that its weights are on already.",
+        "Below is what is quantized in it already.",
     ),
-    table(
+    stored.weights.length === 0
+      ? null
+      : table(
       `Weights and the grids they are on.${withoutStart(start)}`,
       [
         { title: "Weight", value: (row) => row.name, show: (row) => short(row.name, start) },
