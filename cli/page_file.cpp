@@ -31,6 +31,9 @@ void PageFile::check() const {
   const fs::path path = path_;
   ADA_CHECK(path.has_filename() && !fs::is_directory(path),
             "--html: {}: is a folder, expected the name of a file", path_);
+  ADA_CHECK(path.filename() != kReportPage,
+            "--html: {}: is the name of a run's report, which would be overwritten; give another name",
+            path_);
   ADA_CHECK(!fs::exists(path) || is_our_page(path_),
             "--html: {}: is no page of adascale and would be overwritten; give another name", path_);
   StagedFiles probe = stage_beside(path);

@@ -146,8 +146,7 @@ std::string loading(const ExportPlan& files) {
 std::string licence(const CardSource& card) {
   const std::string whose =
       "The files of the original, its licence among them where its folder has it, lie beside this one.";
-  if (card.license.empty())
-    return "The original's folder names no licence. Look it up before you pass this model on.\n";
+  if (card.license.empty()) return "No licence is known. Look it up before you pass this model on.\n";
   return fmt::format("{}, as the original. {}\n", escaped(card.license), whose);
 }
 

@@ -1,6 +1,7 @@
 #include "adascale/run/report_text.h"
 
 #include <fmt/ranges.h>
+#include <algorithm>
 
 #include <cmath>
 
@@ -25,7 +26,8 @@ std::string outcome(const BlockReport& block) {
 }
 
 bool has_held_out(const AdaScaleReport& report) {
-  return !report.blocks.empty() && report.blocks.front().held_out_before.has_value();
+  return std::any_of(report.blocks.begin(), report.blocks.end(),
+                     [](const BlockReport& block) { return block.held_out_before.has_value(); });
 }
 
 bool has_notes(const AdaScaleReport& report) {

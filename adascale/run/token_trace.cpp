@@ -2,14 +2,20 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace adascale {
 namespace {
 
 constexpr int64_t kShownBefore = 24;
 
+/// NaN, of a broken model, is the worst there is.
+double comparable(double kl) {
+  return std::isnan(kl) ? std::numeric_limits<double>::infinity() : kl;
+}
+
 int bin_of(double kl) {
-  if (!(kl > 0)) return 0;
+  if (kl <= 0) return 0;
   const double bin = std::floor((std::log10(kl) - TokenTrace::kLow) / TokenTrace::kStep);
   return static_cast<int>(std::clamp(bin, 0.0, static_cast<double>(TokenTrace::kBins - 1)));
 }
@@ -31,13 +37,13 @@ void TokenTrace::add(int64_t start, const at::Tensor& kl, const at::Tensor& keep
   int64_t worst = -1;
   for (size_t i = 0; i < count; ++i) {
     if (!kept.const_data_ptr<bool>()[i]) continue;
-    const double value = values.const_data_ptr<double>()[i];
+    const double value = comparable(values.const_data_ptr<double>()[i]);
     kl_at_[first + i] += value;
     ++tokens_at_[first + i];
     ++histogram_[static_cast<size_t>(bin_of(value))];
     sample.kl += value;
     ++sample.tokens;
-    if (!(value <= sample.worst.kl)) sample.worst.kl = value, worst = static_cast<int64_t>(i);
+    if (value > sample.worst.kl) sample.worst.kl = value, worst = static_cast<int64_t>(i);
   }
   if (worst < 0) return;
   sample.worst.position = start + worst;

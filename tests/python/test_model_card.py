@@ -15,7 +15,7 @@ import adascale
 OLD_CARD = """---
 license: other
 license_name: tiny-licence
-language: [en, de]
+language: [en, no]
 tags: [tiny]
 base_model: someone/older
 model-index: [{name: tiny, results: []}]
@@ -39,8 +39,7 @@ def test_the_hub_reads_it(tmp_path: Path) -> None:
     assert data == {
         "license": "other",
         "license_name": "tiny-licence",
-        "language": ["en", "de"],
-        "base_model": "someone/older",
+        "language": ["en", "no"],
         "library_name": "transformers",
         "tags": ["tiny", "adascale"],
     }
@@ -87,7 +86,7 @@ def test_the_command_is_in_it(tmp_path: Path) -> None:
     )
     assert str(tmp_path) not in text
     assert "The same on batches that training did not see" in text
-    assert "names no licence" in text and metadata_load(out / "README.md") == {
+    assert "No licence is known" in text and metadata_load(out / "README.md") == {
         "library_name": "transformers",
         "tags": ["adascale"],
     }
@@ -116,7 +115,7 @@ def test_our_card_of_the_source_is_no_companion(tmp_path: Path) -> None:
     assert "int4" not in text
 
 
-def test_the_name_on_the_hub(tmp_path: Path) -> None:
+def test_the_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     cached = tmp_path / "models--maker--tiny" / "snapshots" / "0123abc"
     adascale.quantize(llama_folder(cached), tmp_path / "out", [TEXT], **QUICK)
     data, text = card_of(tmp_path / "out")
@@ -124,6 +123,10 @@ def test_the_name_on_the_hub(tmp_path: Path) -> None:
     assert "[maker/tiny](https://huggingface.co/maker/tiny)" in text
     model = tiny_llama()
     model.name_or_path = "maker/other"
+    adascale.quantize(model, tmp_path / "gone", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
+    assert "base_model" not in card_of(tmp_path / "gone")[0]  # a path that is gone, as far as anybody knows
+    held = {("maker/other", "config.json"): str(tmp_path)}
+    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: held.get((name, file)))
     adascale.quantize(model, tmp_path / "saved", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
     data, text = card_of(tmp_path / "saved")
     assert data["base_model"] == "maker/other"
@@ -141,6 +144,10 @@ def test_a_saved_model_brings_its_licence(tmp_path: Path, monkeypatch: pytest.Mo
     adascale.quantize(model, tmp_path / "out", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
     assert (tmp_path / "out" / "LICENSE").read_text() == "the folder's"
     assert card_of(tmp_path / "out")[0]["license_name"] == "tiny-licence"
+    (tmp_path / "out" / "LICENSE").write_text("mine")
+    with pytest.raises(adascale.Error, match=r"out/LICENSE: is not the original's and would be overwritten"):
+        adascale.quantize(model, tmp_path / "out", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
+    assert (tmp_path / "out" / "LICENSE").read_text() == "mine"
 
 
 def test_a_broken_card_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -149,6 +156,13 @@ def test_a_broken_card_is_noted(tmp_path: Path, capsys: pytest.CaptureFixture[st
     adascale.quantize(source, tmp_path / "out", [TEXT], **QUICK)
     assert "the model card keeps no licence and no tags" in capsys.readouterr().out
     assert "license" not in card_of(tmp_path / "out")[0]
+
+
+def test_tags_that_are_no_names_are_text(tmp_path: Path) -> None:
+    source = llama_folder(tmp_path / "tiny")
+    (source / "README.md").write_text("---\ntags: [{a: b}, c]\n---\n")
+    adascale.quantize(source, tmp_path / "out", [TEXT], **QUICK)
+    assert card_of(tmp_path / "out")[0]["tags"] == ["{'a': 'b'}", "c", "adascale"]
 
 
 def test_names_are_text(tmp_path: Path) -> None:

@@ -75,6 +75,18 @@ TEST(TokenTrace, ABinHoldsWhatIsBetweenItsEnds) {
   EXPECT_EQ(trace.samples()[0].worst.position, 4);
 }
 
+TEST(TokenTrace, NaNIsTheWorstOfAll) {
+  TokenTrace trace;
+  trace.begin_sample();
+  const at::Tensor kl = at::tensor({5.0, std::nan(""), 0.1}, at::kDouble);
+  const at::Tensor p = at::zeros({3, 2});
+  trace.add(0, kl, at::ones({3}, at::kBool), at::zeros({3}, at::kLong), p, p);
+  EXPECT_EQ(trace.histogram().back(), 1);
+  EXPECT_EQ(trace.histogram()[0], 0);
+  EXPECT_EQ(trace.samples()[0].worst.position, 1);
+  EXPECT_TRUE(std::isinf(trace.samples()[0].mean()));
+}
+
 TEST(TokenTrace, ASampleOfPaddingHasNoWorstToken) {
   const Logits logits;
   at::Tensor keep = at::ones({2, 30}, at::kBool);

@@ -113,7 +113,7 @@ function taskSection() {
     element(
       "p",
       { class: "about" },
-      "Scores by lm-eval, the same samples for both. A change below two standard errors may be chance.",
+      "Scores by lm-eval, the same samples for both. The standard error is the quantized score's own.",
     ),
     table(
       "Each metric of each task, of the model and of the quantized folder.",

@@ -1,5 +1,6 @@
 """``hf`` of a transformers model without a safetensors folder."""
 
+import filecmp
 import hashlib
 import os
 import shutil
@@ -30,11 +31,21 @@ class SavedWriter:
         self._shards: list[str] = []
 
     def prepare(self, model: QuantizedModel) -> Prepared:
-        """Objections: the source's own folder, older weights there."""
+        """Objections: the source's own folder, older weights or another licence there."""
         objections = own_folder(model.folder, self._source) or stale_weights(model.folder, FILES)
+        objections += self._other_licences(model.folder)
         return Prepared(
             objections, files=[*FILES, *self._licences], write=self._write, read_back=self._read_back
         )
+
+    def _other_licences(self, folder: str) -> list[str]:
+        places = [(name, os.path.join(folder, name)) for name in self._licences]
+        return [
+            f"{place}: is not the original's and would be overwritten; give another folder"
+            for name, place in places
+            if os.path.exists(place)
+            and not filecmp.cmp(place, os.path.join(self._origin, name), shallow=False)
+        ]
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
         from safetensors import SafetensorError

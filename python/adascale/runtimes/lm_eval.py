@@ -49,30 +49,43 @@ class LmEval:
 
     def run(self, model: str, folder: str, tasks: list[str], device: str) -> list[Score]:
         """The same tasks, samples and seeds for both."""
-        fp, quantized = (_results_of(path, tasks, device) for path in (model, folder))
+        quantized = _results_of(folder, tasks, device)  # the one that may lack a package comes first
+        fp = _results_of(model, tasks, device)
+        if not fp or fp.keys() != quantized.keys():
+            lacking = ", ".join(f"{task} {metric}" for task, metric in sorted(fp.keys() ^ quantized.keys()))
+            raise Error(
+                f"{option('lm_eval')}: the two folders have not the same scores: {lacking or 'none at all'}"
+            )
         return [
-            Score(task, metric, value, *quantized[task, metric])
-            for (task, metric), (value, _) in fp.items()
-            if (task, metric) in quantized
+            Score(task, metric, value, *quantized[task, metric]) for (task, metric), (value, _) in fp.items()
         ]
 
 
 def _objections_to(task: str) -> list[str]:
     where = f"{option('lm_eval')}: {task}"
-    if task.endswith((".yaml", ".yml")):
+    if _is_file(task):
         if not Path(task).is_file():
             return [f"{where}: there is no such file"]
         return [] if _name_in(task) else [f"{where}: names no task; expected a line 'task: NAME'"]
     manager = _manager([task])
-    if manager.match_tasks([task]):
+    if task in manager.all_tasks:
         return []
     near = difflib.get_close_matches(task, manager.all_tasks, 1)
     meant = f", did you mean {near[0]}?" if near else ""
     return [f"{where}: is no task of lm-eval{meant}; lm-eval ls tasks lists them"]
 
 
+def _is_file(task: str) -> bool:
+    """By its ending: a file called as a task is that task."""
+    return task.endswith((".yaml", ".yml"))
+
+
 def _name_in(file: str) -> str:
-    found = re.search(r"^task:\s*[\"']?([^\s\"'#]+)", Path(file).read_text(encoding="utf-8"), re.MULTILINE)
+    found = re.search(
+        r"^task:[ \t]*[\"']?([\w.-]*\w)[\"']?[ \t]*(?:#.*)?$",
+        Path(file).read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
     return found[1] if found else ""
 
 
@@ -80,7 +93,7 @@ def _manager(tasks: list[str]) -> Any:
     """Knows the tasks of the package and those in the folders of files."""
     from lm_eval.tasks import TaskManager
 
-    folders = {str(Path(task).absolute().parent) for task in tasks if Path(task).is_file()}
+    folders = {str(Path(task).absolute().parent) for task in tasks if _is_file(task)}
     return TaskManager(include_path=sorted(folders) or None)
 
 
@@ -89,7 +102,7 @@ def _results_of(
 ) -> dict[tuple[str, str], tuple[float, float | None]]:
     from lm_eval import simple_evaluate
 
-    names = [_name_in(task) if Path(task).is_file() else task for task in tasks]
+    names = [_name_in(task) if _is_file(task) else task for task in tasks]
     try:
         with quiet_transformers():
             done = simple_evaluate(
