@@ -132,6 +132,7 @@ TEST_F(Evaluate, APageNeverReplacesAnotherFile) {
   write_text(path("mine.html"), "<p>mine");
   expect_error(path("mine.html"), "is no page of adascale and would be overwritten; give another name");
   EXPECT_EQ(read_bytes(path("mine.html")), "<p>mine");
+  expect_error(path("report.html"), "is the name of a run's report");
   expect_error(path(""), "is a folder, expected the name of a file");
   expect_error(path("mine.html/page.html"), "mine.html");
 }
