@@ -5,6 +5,7 @@
 #include <map>
 #include <optional>
 
+#include "adascale/core/error.h"
 #include "adascale/run/evaluate.h"
 #include "adascale/run/evaluation_json.h"
 #include "adascale/run/pages.h"
@@ -112,12 +113,16 @@ void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, con
                       const Doors& doors, const Runtimes& runtimes,
                       const std::optional<TaskRunner>& task_runner) {
   fail_if.check_bounds();
+  ADA_CHECK(!fail_if.is_given() || request.tasks.empty() || !request.data.files.empty(),
+            "--fail-if: its bounds are of metrics on data, and there is none; give --data, or leave it out");
   page.check();
   const EvaluatedFolder result = evaluate(request, doors, runtimes, task_runner);
-  if (page.is_asked_for()) page.write(evaluation_page(evaluation_json(request, result)));
   if (!request.data.files.empty()) print_comparison(request, result);
   print_tasks(result.tasks);
-  if (page.is_asked_for()) fmt::print("\nwrote     {}\n", page.path());
+  if (page.is_asked_for()) {  // after the metrics: a full disk costs the page alone
+    page.write(evaluation_page(evaluation_json(request, result)));
+    fmt::print("\nwrote     {}\n", page.path());
+  }
   fail_if.check(measures_of(result.evaluation));
 }
 

@@ -6,6 +6,7 @@
 
 #include "adascale/core/version.h"
 #include "adascale/run/call_text.h"
+#include "adascale/run/optional_json.h"
 
 namespace adascale {
 namespace {
@@ -14,10 +15,6 @@ using json = nlohmann::ordered_json;
 
 constexpr size_t kPoints = 128;  // of the curve over positions
 constexpr size_t kWorst = 10;
-
-json optional_json(std::optional<double> value) {
-  return value ? json(*value) : json(nullptr);
-}
 
 /// [first position, mean divergence] each, of at most kPoints stretches of equal length.
 json positions_json(const TokenTrace& trace) {

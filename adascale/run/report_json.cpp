@@ -5,6 +5,7 @@
 #include "adascale/core/version.h"
 #include "adascale/run/call_text.h"
 #include "adascale/run/left_out.h"
+#include "adascale/run/optional_json.h"
 #include "adascale/run/weight_size.h"
 #include "adascale/tune/training_summary.h"
 
@@ -21,10 +22,6 @@ json last_stage_json(const LastStageReport& stage) {
           {"held_out_after", stage.held_out_after},
           {"kept", stage.kept},
           {"note", stage.note}};
-}
-
-json optional_json(const std::optional<double>& value) {
-  return value ? json(*value) : json(nullptr);
 }
 
 /// [iteration, loss] each

@@ -1,8 +1,8 @@
 #include "adascale/run/report_text.h"
 
 #include <fmt/ranges.h>
-#include <algorithm>
 
+#include <algorithm>
 #include <cmath>
 
 #include "adascale/run/text.h"

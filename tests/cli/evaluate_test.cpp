@@ -146,6 +146,13 @@ TEST_F(Evaluate, TasksNeedThePythonPackage) {
   EXPECT_HAS(neither.err, "one argument is missing: --data");
 }
 
+TEST_F(Evaluate, BoundsOfMetricsNeedData) {
+  const Ran ran = run_command(
+      {"evaluate", model_file("blocks"), path("out"), "--lm-eval", "arc_easy", "--fail-if", "kl>0.1"});
+  EXPECT_EQ(ran.code, 2);
+  EXPECT_HAS(ran.err, "--fail-if: its bounds are of metrics on data, and there is none; give --data");
+}
+
 TEST_F(Evaluate, TasksNeedNoData) {
   std::vector<std::string> seen;
   const TaskRunner tasks{
