@@ -35,6 +35,7 @@ void bind_report(py::module_& module) {
       .def_readonly("seconds", &BlockReport::seconds)
       .def_readonly("step_length", &BlockReport::step_length)
       .def_readonly("kept", &BlockReport::kept)
+      .def_readonly("diverged", &BlockReport::diverged)
       .def_readonly("note", &BlockReport::note);
   py::class_<LastStageReport>(module, "LastStageReport")
       .def_readonly("iterations", &LastStageReport::iterations)

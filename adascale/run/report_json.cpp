@@ -51,6 +51,7 @@ json block_json(const BlockReport& block) {
           {"held_out_after", optional_json(block.held_out_after)},
           {"iterations", block.iterations},
           {"kept", block.kept},
+          {"diverged", block.diverged},
           {"note", block.note},
           {"curve", curve_json(block.curve)}};
 }

@@ -20,7 +20,7 @@ std::string change_text(double before, double after) {
 
 std::string outcome(const BlockReport& block) {
   if (block.layers.empty()) return "nothing to train";
-  if (!block.kept) return std::isfinite(block.loss_after) ? "kept the start" : "diverged";
+  if (!block.kept) return block.diverged ? "diverged" : "kept the start";
   if (block.loss_after == block.loss_before) return "the same";
   return block.loss_after < block.loss_before ? "better" : "worse";
 }

@@ -32,7 +32,8 @@ struct BlockReport {
   double step_length = 1;  ///< of the last attempt at training, as a share of the recipe's steps
   /// False: round-to-nearest or the start stays: better over the batches compared, or training diverged.
   bool kept = true;
-  std::string note;  ///< explains an unusual result
+  bool diverged = false;  ///< training ended with a loss that is not finite, on some batch
+  std::string note;       ///< explains an unusual result
 };
 
 /// What the scales' training on the model's own output gave (last_stage.h).

@@ -113,6 +113,7 @@ OrderedJson to_json(const BlockReport& block) {
           {"seconds", number(block.seconds)},
           {"step_length", number(block.step_length)},
           {"kept", block.kept},
+          {"diverged", block.diverged},
           {"note", block.note}};
 }
 
@@ -128,6 +129,7 @@ BlockReport report_from(const OrderedJson& json) {
                     .seconds = number(json.at("seconds")),
                     .step_length = number(json.at("step_length")),
                     .kept = json.at("kept"),
+                    .diverged = json.at("diverged"),
                     .note = json.at("note")};
   for (const OrderedJson& layer : json.at("layers")) block.layers.push_back(layer_from(layer));
   return block;

@@ -25,7 +25,7 @@ std::optional<double> median(std::vector<double> values) {
 void count(const BlockReport& block, TrainingSummary& summary) {
   ++summary.blocks;
   if (!block.kept)
-    ++(std::isfinite(block.loss_after) ? summary.stayed : summary.diverged);
+    ++(block.diverged ? summary.diverged : summary.stayed);
   else if (block.loss_after != block.loss_before)
     ++(block.loss_after < block.loss_before ? summary.better : summary.worse);
 }

@@ -103,6 +103,7 @@ BlockReport report_block(const BlockJob& job, const TunedBlock& tuned) {
                      .curve = tuned.curve,
                      .step_length = tuned.step_length,
                      .kept = tuned.keeps_trained,
+                     .diverged = !tuned.trained.is_finite(),
                      .note = explain_choice(tuned)};
   const std::vector<Encoding>&rtn = tuned.rtn.encodings, &kept = tuned.kept().encodings;
   for (size_t i = 0; i < kept.size(); ++i)

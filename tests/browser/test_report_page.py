@@ -25,6 +25,20 @@ def test_it_has_all_sections(browser: Browser, page: Path) -> None:
     assert len(column(browser, "layers", 0)) == 2 * DEPTH
 
 
+def test_a_block_that_diverged_says_so_whatever_its_note(
+    browser: Browser, page: Path, tmp_path: Path
+) -> None:
+    html = page.read_text()
+    first = html.index('"kept":true,"diverged":false')
+    marked = html[:first] + html[first:].replace(
+        '"kept":true,"diverged":false', '"kept":false,"diverged":true', 1
+    )
+    (tmp_path / "diverged.html").write_text(marked)
+    browser.open(tmp_path / "diverged.html")
+    results = column(browser, "blocks", 7)
+    assert results.count("diverged") == 1 and results[0] == "diverged"
+
+
 def test_a_column_sorts_both_ways(browser: Browser, page: Path) -> None:
     browser.open(page)
     button = sort_button(browser, "layers", 2)

@@ -48,6 +48,15 @@ def test_a_folder_that_has_a_report_is_a_model_without_it(tmp_path: Path) -> Non
     assert data_of((second / "report.html").read_text())["model"] == "first"
 
 
+def test_a_block_that_diverged_is_marked() -> None:
+    sim = seed_sim(ConsecutiveBlocks(depth=2).eval(), torch.randn(4, 64))
+    batches = [torch.randn(4, 64) for _ in range(2)]
+    report = adascale.apply_adascale(sim, batches, num_iterations=4, lr_scale=1e8, progress=False)
+    assert all(block.diverged and not block.kept for block in report.blocks)
+    assert all(block["diverged"] for block in json.loads(report.to_json())["blocks"])
+    assert str(report).count("diverged and stayed") == 1
+
+
 def test_the_report_of_a_training_makes_its_page(capsys: pytest.CaptureFixture[str]) -> None:
     sim = seed_sim(ConsecutiveBlocks(depth=2).eval(), torch.randn(4, 64))
     batches = [torch.randn(4, 64) for _ in range(2)]

@@ -34,9 +34,10 @@ TEST(ReportText, NamesWhatWasUnusual) {
   report.blocks[0].kept = false;
   report.blocks[0].note = "shorter steps";
   report.blocks[0].held_out_before = 0.02, report.blocks[0].held_out_after = 0.03;
+  report.blocks.push_back({.name = "b", .layers = {{}}, .loss_after = 0.1, .kept = false, .diverged = true});
   report.not_trained = {"head: outside every block"};
   const std::string text = report_text(report);
-  for (const char* part : {"held-out change", "+50 %", "kept the start", "shorter steps",
+  for (const char* part : {"held-out change", "+50 %", "kept the start", "diverged", "shorter steps",
                            "\nnot trained\n  head: outside every block\n"})
     EXPECT_HAS(text, part);
 }

@@ -61,6 +61,7 @@ TEST(ApplyAdaScale, KeepsRoundToNearestWhenTrainingIsWorse) {
       sim, seed_batches(2), AdaScaleOptions{.num_iterations = 3, .recipe = "aimet", .lr_scale = 1e4});
   for (const BlockReport& block : report.blocks) {
     EXPECT_FALSE(block.kept);
+    EXPECT_FALSE(block.diverged);
     EXPECT_FALSE(block.note.empty());
     for (const LayerReport& layer : block.layers) EXPECT_EQ(layer.codes_moved, 0);
   }
@@ -201,6 +202,7 @@ TEST(ApplyAdaScale, DivergenceIsCalledByItsName) {
           .num_iterations = 4, .recipe = recipe, .keep_better = keep_better, .lr_scale = 1e8};
       const BlockReport block = apply_adascale(sim, seed_batches(1), options).blocks[0];
       EXPECT_FALSE(block.kept);
+      EXPECT_TRUE(block.diverged);
       EXPECT_EQ(block.note, fmt::format("training diverged; {} stays", stays));
     }
   }

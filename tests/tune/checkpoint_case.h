@@ -25,9 +25,9 @@ inline std::string text_of(AdaScaleReport report) {
   report.seconds = 0;
   std::string text = fmt::format("{} {}\n", report.recipe, report.precision);
   for (const BlockReport& block : report.blocks) {
-    text += fmt::format("{} {} {} {} {} {} {} {}\n", block.name, block.loss_before, block.loss_after,
+    text += fmt::format("{} {} {} {} {} {} {} {} {}\n", block.name, block.loss_before, block.loss_after,
                         block.held_out_before.value_or(-1), block.iterations, block.step_length, block.kept,
-                        block.note);
+                        block.diverged, block.note);
     for (const LayerReport& layer : block.layers)
       text += fmt::format("{} {} {} {} {}\n", layer.name, layer.grid, layer.sqnr_rtn_db, layer.sqnr_db,
                           layer.codes_moved);

@@ -7,12 +7,13 @@
 namespace adascale {
 namespace {
 
-BlockReport block(double before, double after, bool kept = true) {
+BlockReport block(double before, double after, bool kept = true, bool diverged = false) {
   return {.name = "b",
           .layers = {{.name = "l", .sqnr_db = 10 * before}},
           .loss_before = before,
           .loss_after = after,
-          .kept = kept};
+          .kept = kept,
+          .diverged = diverged};
 }
 
 std::string verdict_of(std::vector<BlockReport> blocks) {
@@ -29,9 +30,12 @@ TEST(TrainingSummary, TheVerdictCountsEveryOutcome) {
   EXPECT_EQ(verdict_of({block(1, 1), block(2, 2)}), "Nothing was learned: 2 blocks are rounded to nearest.");
   EXPECT_EQ(verdict_of({block(1, 0.5)}), "The block" + closer + ".");
   EXPECT_EQ(verdict_of({block(1, 0.5), block(1, 0.9)}), "All 2 blocks" + closer + ".");
-  EXPECT_EQ(verdict_of({block(1, 0.5), block(1, 2), block(1, 3, false), block(1, NAN, false), block(1, 1)}),
-            "1 of 5 blocks" + closer +
-                "; 1 stayed as before training; 1 diverged and stayed as before training; 1 came out worse.");
+  EXPECT_EQ(
+      verdict_of({block(1, 0.5), block(1, 2), block(1, 3, false), block(1, NAN, false, true), block(1, 1)}),
+      "1 of 5 blocks" + closer +
+          "; 1 stayed as before training; 1 diverged and stayed as before training; 1 came out worse.");
+  EXPECT_EQ(verdict_of({block(1, 0.5, false, true)}),  // on a batch that is not among those compared
+            "0 of 1 block" + closer + "; 1 diverged and stayed as before training.");
 }
 
 TEST(TrainingSummary, AChangeIsOfWhatIsKept) {

@@ -1,8 +1,8 @@
 // Each block: its error before and after training, and while it was trained.
 
 const OUTCOMES = [
-  { is: isDiverged, text: "diverged", kind: "warn" },
   { is: (block) => block.layers.length === 0, text: "nothing to train", kind: "muted" },
+  { is: (block) => block.diverged, text: "diverged", kind: "warn" },
   { is: (block) => !block.kept, text: "kept the start", kind: "warn" },
   { is: isBetter, text: "better", kind: "good" },
   { is: isWorse, text: "worse", kind: "warn" },

@@ -12,7 +12,6 @@ const change = (before, after) =>
   before === null || after === null || before === 0 ? null : after / before - 1;
 
 const trained = blocks.filter((block) => block.layers.length > 0);
-const isDiverged = (block) => block.note.startsWith("training diverged");
 const isWorse = (block) => block.kept && block.loss_after > block.loss_before;
 const isBetter = (block) => block.kept && block.loss_after < block.loss_before;
 
