@@ -5,7 +5,7 @@
 #include <map>
 
 #include "adascale/core/error.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 #include "cli/commands.h"
 
 namespace adascale {

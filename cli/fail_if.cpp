@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "adascale/core/error.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 namespace adascale {
 namespace {

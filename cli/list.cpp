@@ -3,12 +3,12 @@
 #include <CLI/CLI.hpp>
 #include <map>
 
+#include "adascale/core/words.h"
 #include "adascale/formats/format.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/run/text.h"
 #include "adascale/sim/layer_kind.h"
-#include "adascale/sim/near_names.h"
 #include "adascale/tune/recipe.h"
 #include "cli/commands.h"
 

@@ -6,7 +6,7 @@
 #include <map>
 
 #include "adascale/core/error.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 namespace adascale {
 namespace {

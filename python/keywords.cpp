@@ -3,7 +3,7 @@
 #include <fmt/ranges.h>
 
 #include "adascale/core/error.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 namespace adascale::python {
 

@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "adascale/core/spelling.h"
+#include "adascale/core/words.h"
 #include "adascale/formats/format.h"
-#include "adascale/sim/near_names.h"
 
 namespace adascale {
 

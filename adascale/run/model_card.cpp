@@ -6,6 +6,7 @@
 #include <map>
 
 #include "adascale/core/version.h"
+#include "adascale/core/words.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/run/call_text.h"
 #include "adascale/run/left_out.h"

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "adascale/core/words.h"
 #include "adascale/run/text.h"
 #include "adascale/tune/training_summary.h"
 

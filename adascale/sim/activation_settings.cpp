@@ -5,8 +5,8 @@
 #include "adascale/core/error.h"
 #include "adascale/core/glob.h"
 #include "adascale/core/spelling.h"
+#include "adascale/core/words.h"
 #include "adascale/sim/layers.h"
-#include "adascale/sim/near_names.h"
 
 namespace adascale {
 namespace {

@@ -10,7 +10,7 @@
 #include <sstream>
 
 #include "adascale/core/error.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 namespace adascale {
 namespace {

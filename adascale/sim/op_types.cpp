@@ -6,8 +6,8 @@
 #include <set>
 #include <unordered_map>
 
+#include "adascale/core/words.h"
 #include "adascale/sim/layer_kind.h"
-#include "adascale/sim/near_names.h"
 
 namespace adascale {
 namespace {

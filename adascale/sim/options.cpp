@@ -7,7 +7,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 namespace adascale {
 namespace {

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <vector>
 
+#include "adascale/core/words.h"
+
 namespace adascale {
 namespace {
 
@@ -77,12 +79,6 @@ std::string verdict(const TrainingSummary& summary) {
 std::string describe_change(double change) {
   const auto percent = std::lround(100 * std::abs(change));
   return change == 0 ? "no change" : fmt::format("{} % {}", percent, change < 0 ? "less" : "more");
-}
-
-std::string plural(int64_t count, const std::string& noun) {
-  std::string digits = std::to_string(count);
-  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
-  return fmt::format("{} {}{}", digits, noun, count == 1 ? "" : "s");
 }
 
 }  // namespace adascale

@@ -29,7 +29,4 @@ std::string verdict(const TrainingSummary& summary);
 /// "42 % less", "3 % more", "no change".
 std::string describe_change(double change);
 
-/// "1 block", "3 blocks"; thousands are separated.
-std::string plural(int64_t count, const std::string& noun);
-
 }  // namespace adascale

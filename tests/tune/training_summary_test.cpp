@@ -53,8 +53,6 @@ TEST(TrainingSummary, InWords) {
   EXPECT_EQ(describe_change(-0.424), "42 % less");
   EXPECT_EQ(describe_change(0.03), "3 % more");
   EXPECT_EQ(describe_change(0), "no change");
-  EXPECT_EQ(plural(1, "block"), "1 block");
-  EXPECT_EQ(plural(1234567, "iteration"), "1,234,567 iterations");
 }
 
 }  // namespace

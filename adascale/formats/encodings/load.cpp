@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <set>
 
+#include "adascale/core/words.h"
 #include "adascale/formats/encodings/layout.h"
 #include "adascale/formats/encodings/names.h"
 #include "adascale/formats/encodings/reader.h"
-#include "adascale/sim/near_names.h"
 #include "adascale/sim/sim_editor.h"
 
 namespace adascale {

@@ -1,8 +1,12 @@
 #pragma once
+#include <cstdint>
 #include <string>
 #include <vector>
 
 namespace adascale {
+
+/// "1 block", "3 blocks"; thousands are separated.
+std::string plural(int64_t count, const std::string& noun);
 
 /// At most three of `names` that `word` may have meant, best first: ignoring case, one begins the
 /// other or few letters differ.

@@ -1,4 +1,4 @@
-#include "adascale/sim/near_names.h"
+#include "adascale/core/words.h"
 
 #include <fmt/ranges.h>
 
@@ -42,6 +42,12 @@ size_t distance(const std::string& word, const std::string& name) {
 }
 
 }  // namespace
+
+std::string plural(int64_t count, const std::string& noun) {
+  std::string digits = std::to_string(count);
+  for (size_t at = digits.size(); at > 3; at -= 3) digits.insert(at - 3, 1, ',');
+  return fmt::format("{} {}{}", digits, noun, count == 1 ? "" : "s");
+}
 
 std::vector<std::string> near_names(const std::string& word, const std::vector<std::string>& names) {
   constexpr size_t kLongest = 200;  // a longer name is no typing error
