@@ -2,6 +2,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cmath>
+#include <cstdio>
 #include <map>
 #include <optional>
 
@@ -99,14 +100,30 @@ void print_comparison(const EvaluateRequest& request, const EvaluatedFolder& res
 }
 
 /// Nothing where there are none.
-void print_tasks(const std::vector<TaskScore>& tasks) {
-  if (tasks.empty()) return;
+void print_tasks(const EvaluatedFolder& result) {
+  if (result.tasks.empty()) return;
   std::vector<Row> rows = {{"task", "metric", "model", "quantized", "change", "standard error"}};
-  for (const TaskScore& score : tasks)
+  for (const TaskScore& score : result.tasks)
     rows.push_back(
         {score.task, score.metric, fmt::format("{:.4f}", score.model), fmt::format("{:.4f}", score.quantized),
          fmt::format("{:+.4f}", score.quantized - score.model), format_optional(score.standard_error, 4)});
   fmt::print("\n{}", format_table(rows));
+}
+
+void write_page(const PageFile& page, const EvaluateRequest& request, const EvaluatedFolder& result,
+                const char* what) {
+  if (!page.is_asked_for()) return;
+  page.write(evaluation_page(evaluation_json(request, result)));
+  fmt::print("\nwrote     {}{}\n", page.path(), what);
+}
+
+/// Before the tasks, which may take hours and fail.
+void tell_comparison(const EvaluateRequest& request, const EvaluatedFolder& result, const PageFile& page) {
+  print_comparison(request, result);
+  if (request.tasks.empty()) return;
+  std::fflush(stdout);  // before a page that may not be written, and before the tasks
+  write_page(page, request, result, "; the tasks follow");
+  std::fflush(stdout);
 }
 
 void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, const PageFile& page,
@@ -116,13 +133,11 @@ void print_evaluation(const EvaluateRequest& request, const FailIf& fail_if, con
   ADA_CHECK(!fail_if.is_given() || request.tasks.empty() || !request.data.files.empty(),
             "--fail-if: its bounds are of metrics on data, and there is none; give --data, or leave it out");
   page.check();
-  const EvaluatedFolder result = evaluate(request, doors, runtimes, task_runner);
-  if (!request.data.files.empty()) print_comparison(request, result);
-  print_tasks(result.tasks);
-  if (page.is_asked_for()) {  // after the metrics: a full disk costs the page alone
-    page.write(evaluation_page(evaluation_json(request, result)));
-    fmt::print("\nwrote     {}\n", page.path());
-  }
+  const EvaluatedFolder result =
+      evaluate(request, doors, runtimes, task_runner,
+               [&](const EvaluatedFolder& compared) { tell_comparison(request, compared, page); });
+  print_tasks(result);
+  write_page(page, request, result, "");  // after the metrics: a full disk costs the page alone
   fail_if.check(measures_of(result.evaluation));
 }
 

@@ -114,11 +114,14 @@ void compare_on_data(const EvaluateRequest& request, const Doors& doors, const R
 }  // namespace
 
 EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes,
-                         const std::optional<TaskRunner>& task_runner) {
+                         const std::optional<TaskRunner>& task_runner, const OnCompared& on_compared) {
   check_request(request);
   check_tasks(request, task_runner);
   EvaluatedFolder result;
-  if (!is_of_tasks_alone(request)) compare_on_data(request, doors, runtimes, result);
+  if (!is_of_tasks_alone(request)) {
+    compare_on_data(request, doors, runtimes, result);
+    if (on_compared) on_compared(result);
+  }
   if (!request.tasks.empty())
     result.tasks = task_runner->run(request.model, request.folder, request.tasks, request.device);
   return result;

@@ -1,4 +1,5 @@
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -29,11 +30,16 @@ struct EvaluatedFolder {
   Evaluation evaluation;
   Decode decode;  ///< of the model's door
   std::vector<TaskScore> tasks;
+      0;  ///< on grids in the run that wrote the folder, in full precision in the tasks
 };
 
-/// Runs the model, the simulation in the folder and the runtime, if one is named, on the data, and scores model and
-/// folder on the tasks. Throws (user) before the model is opened with what can be known then.
+/// Told the comparison on data as soon as it is there: tasks may take hours, and fail.
+using OnCompared = std::function<void(const EvaluatedFolder&)>;
+
+/// Runs the model, the simulation in the folder and the runtime, if one is named, on the data, tells `on_compared`,
+/// and scores model and folder on the tasks. Throws (user) before the model is opened with what can be known then.
 EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, const Runtimes& runtimes,
-                         const std::optional<TaskRunner>& task_runner = {});
+                         const std::optional<TaskRunner>& task_runner = {},
+                         const OnCompared& on_compared = {});
 
 }  // namespace adascale

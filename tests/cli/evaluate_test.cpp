@@ -177,6 +177,28 @@ TEST_F(Evaluate, TasksNeedNoData) {
   EXPECT_TRUE(report.at("outputs").empty());
 }
 
+TEST_F(Evaluate, TasksThatFailLeaveTheComparison) {
+  ASSERT_EQ(run_command(quantize_blocks()).code, 0);
+  const TaskRunner tasks{.check = [](const std::string&, const std::string&, const TaskRunner::Names&) {},
+                         .run = [&](const std::string&, const std::string&, const TaskRunner::Names&,
+                                    const std::string&) -> std::vector<TaskScore> {
+                           EXPECT_EQ(data_of(read_bytes(path("page.html"))).at("outputs").size(), 1)
+                               << "is written before";
+                           fail("--lm-eval: out of memory");
+                         }};
+  ::testing::internal::CaptureStdout();
+  ::testing::internal::CaptureStderr();
+  const int code = cli_main({"evaluate", model_file("blocks"), path("out"), "--data", samples(4), "--lm-eval",
+                             "a", "--html", path("page.html")},
+                            {pt2_door()}, {}, {}, tasks);
+  const std::string out = ::testing::internal::GetCapturedStdout(),
+                    err = ::testing::internal::GetCapturedStderr();
+  EXPECT_EQ(code, 2);
+  EXPECT_HAS(err, "--lm-eval: out of memory");
+  EXPECT_HAS(out, "SQNR dB");
+  EXPECT_HAS(out, "page.html; the tasks follow\n");
+}
+
 TEST_F(Evaluate, WantsOneProgramInAFolder) {
   const auto expect_error = [&](const std::string& folder, const std::string& text) {
     const Ran ran = run_command({"evaluate", model_file("blocks"), folder, "--data", samples(4)});
