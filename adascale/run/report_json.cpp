@@ -1,6 +1,7 @@
 #include "adascale/run/report_json.h"
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "adascale/core/version.h"
 #include "adascale/run/call_text.h"
@@ -88,6 +89,19 @@ json notes_json(const RunPlan& plan) {
   return notes;
 }
 
+/// Layers on grids that no block trained.
+json rounded_json(const RunPlan& plan, const AdaScaleReport& report) {
+  std::set<std::string> trained;
+  for (const BlockReport& block : report.blocks)
+    for (const LayerReport& layer : block.layers) trained.insert(layer.name);
+  json layers = json::array();
+  for (const QuantizationSimModel* sim : plan.sims())
+    for (const QuantizedWeight& weight : sim->weights())
+      if (!trained.contains(weight.layer.name))
+        layers.push_back({{"name", weight.layer.name}, {"grid", to_string(weight.grid)}});
+  return layers;
+}
+
 json left_out_json(const RunPlan& plan) {
   json layers = json::array();
   for (const LeftOut& one : left_out(plan))
@@ -153,6 +167,7 @@ std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
   all["size"] = sizes_json(size_of(plan.to_write()));
   all["formats"] = formats_json(plan.files);
   all["notes"] = notes_json(plan);
+  all["rounded"] = rounded_json(plan, report);
   all["left_out"] = left_out_json(plan);
   all["activations"] = activations_json(plan);
   all["plan"] = json::parse(canonical_json(plan));

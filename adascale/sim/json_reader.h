@@ -36,6 +36,7 @@ class JsonReader {
   JsonReader get(const std::string& key) const;
   bool is_object() const { return json_->is_object(); }
   bool is_list() const { return json_->is_array(); }
+  bool is_null() const { return json_->is_null(); }
   bool is_boolean() const { return json_->is_boolean(); }
   /// Throws unless the object has the key.
   void require(const std::string& key) const;

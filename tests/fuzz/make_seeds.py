@@ -35,6 +35,19 @@ CONFIG = {
     "model_output": {},
 }
 ASKED = {"role": "user", "content": [{"type": "image", "image": "a.png"}, {"type": "text", "text": "?"}]}
+REPORT = {
+    "schema": 1,
+    "adascale": "0.1.0",
+    "recipe": "fast",
+    "summary": {"verdict": "The block came out closer."},
+    "blocks": [{"name": "b", "layers": [{"name": "b.fc", "grid": "int4", "sqnr_db": 21.5}]}],
+    "formats": [{"name": "pt2", "files": ["model.pt2"]}],
+    "rounded": [{"name": "head", "grid": "int8"}],
+    "activations": [
+        {"value": "x", "module": "", "port": "output", "bits": 8, "off": "", "min": -1.5, "max": 1.5}
+    ],
+    "adascale.plan": "0" * 40,
+}
 JSONL = [
     {"text": "A sentence."},
     {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ho"}]},
@@ -74,11 +87,12 @@ def write_programs(zips: Path, graphs: Path) -> None:
 
 
 def main(seeds: Path) -> None:
-    names = ("config", "encodings", "gguf", "jsonl", "program", "pt2", "safetensors")
+    names = ("config", "encodings", "gguf", "jsonl", "program", "pt2", "report", "safetensors")
     folders = {name: seeds / name for name in names}
     for folder in folders.values():
         folder.mkdir(parents=True, exist_ok=True)
     (folders["config"] / "config.json").write_text(json.dumps(CONFIG))
+    (folders["report"] / "report.json").write_text(json.dumps(REPORT))
     for path in (TESTS / "formats" / "aimet").iterdir():
         shutil.copy(path, folders["encodings"])
     for kind in (GGMLQuantizationType.F16, GGMLQuantizationType.Q4_0, GGMLQuantizationType.Q8_0):

@@ -64,7 +64,10 @@ function storedSection() {
       { class: "about" },
       (stored.by ? `adascale ${stored.by} wrote it${stored.recipe ? `, recipe ${stored.recipe}` : ""}. ` : "") +
         (stored.summary ? `${stored.summary.verdict} ` : "") +
-        "Below is what is quantized in it already.",
+        "Below is what is quantized in it already." +
+        (stored.activations_not_held
+          ? ` The run also put ${plural(stored.activations_not_held, "activation")} on grids, which are not in it.`
+          : ""),
     ),
     stored.weights.length === 0
       ? null
