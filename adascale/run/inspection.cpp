@@ -16,12 +16,12 @@ namespace {
 
 using json = nlohmann::ordered_json;
 
-std::string block_of(const QuantizedWeight& weight, const std::vector<Block>& blocks) {
-  const auto trains = [&](const Block& block) {
-    return std::find(block.nodes.begin(), block.nodes.end(), weight.layer.nodes.front()) != block.nodes.end();
-  };
-  const auto block = std::find_if(blocks.begin(), blocks.end(), trains);
-  return block == blocks.end() ? "" : block->name;
+/// As a run trains them: layers outside the model's blocks as a block each, if asked for.
+std::vector<Block> blocks_to_train(const ModelPlan& plan, bool train_outside) {
+  std::vector<Block> blocks = plan.blocks;
+  if (train_outside)
+    for (Block& block : blocks_of_layers_outside(plan.sim, plan.blocks)) blocks.push_back(std::move(block));
+  return blocks;
 }
 
 InspectedLayer layer_of(const QuantizationSimModel& sim, const QuantizedWeight& weight,
@@ -34,7 +34,7 @@ InspectedLayer layer_of(const QuantizationSimModel& sim, const QuantizedWeight& 
                        .not_trained = reason_not_trained(sim, weight, blocks),
                        .before = w.numel() * w.element_size(),
                        .after = packed_bytes(w.sizes(), weight.grid)};
-  if (layer.not_trained.empty()) layer.block = block_of(weight, blocks);
+  if (layer.not_trained.empty()) layer.block = deciding_block(weight, blocks)->name;
   return layer;
 }
 
@@ -53,20 +53,26 @@ json inputs_json(const Program& program) {
   return inputs;
 }
 
-json blocks_json(const ModelPlan& plan, const std::vector<InspectedLayer>& layers) {
-  json blocks = json::array();
-  for (const Block& block : plan.blocks) {
+/// Without those of layers that have a block of their own and are not trained.
+json blocks_json(const Program& program, const std::vector<Block>& blocks,
+                 const std::vector<InspectedLayer>& layers) {
+  json made = json::array();
+  for (const Block& block : blocks) {
     int64_t count = 0, before = 0, after = 0;
-    for (const InspectedLayer& layer : layers)
-      if (layer.block == block.name) ++count, before += layer.before, after += layer.after;
-    const std::string& type = plan.sim.program().calls[block.call].type;
-    blocks.push_back({{"name", block.name},
-                      {"type", type.substr(type.rfind('.') + 1)},
-                      {"layers", count},
-                      {"before", before},
-                      {"after", after}});
+    std::string type = block.call == kNone ? "" : program.calls[block.call].type;
+    for (const InspectedLayer& layer : layers) {
+      if (layer.block != block.name) continue;
+      ++count, before += layer.before, after += layer.after;
+      if (block.call == kNone) type = layer.kind;
+    }
+    if (count == 0 && block.call == kNone) continue;
+    made.push_back({{"name", block.name},
+                    {"type", type.substr(type.rfind('.') + 1)},
+                    {"layers", count},
+                    {"before", before},
+                    {"after", after}});
   }
-  return blocks;
+  return made;
 }
 
 json layers_json(const std::vector<InspectedLayer>& layers) {
@@ -102,9 +108,7 @@ json batch_norms_json(const ModelPlan& plan) {
 }  // namespace
 
 std::vector<InspectedLayer> inspected_layers(const ModelPlan& plan, bool train_outside) {
-  std::vector<Block> trained = plan.blocks;
-  if (train_outside)
-    for (Block& block : blocks_of_layers_outside(plan.sim, plan.blocks)) trained.push_back(std::move(block));
+  const std::vector<Block> trained = blocks_to_train(plan, train_outside);
   std::vector<InspectedLayer> layers;
   for (const QuantizedWeight& weight : plan.sim.weights())
     layers.push_back(layer_of(plan.sim, weight, trained));
@@ -124,7 +128,7 @@ std::string inspection_json(const std::string& model, const ModelPlan& plan, boo
                       {"layers_after", size.layers_after}}},
                     {"activations", plan.sim.activations().size()},
                     {"inputs", inputs_json(plan.sim.program())},
-                    {"blocks", blocks_json(plan, layers)},
+                    {"blocks", blocks_json(plan.sim.program(), blocks_to_train(plan, train_outside), layers)},
                     {"layers", layers_json(layers)},
                     {"left_out", left_out_json(plan)},
                     {"batch_norms", batch_norms_json(plan)},

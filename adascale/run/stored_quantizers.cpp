@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <optional>
 
@@ -28,13 +29,28 @@ std::string module_of(const Program& program, ValueId value) {
   return program.calls[program.nodes[producer].call].label();
 }
 
-std::optional<StoredQuantizer> quantizer_of(const Program& program, const Node& node) {
+/// By value: whether a user input bears on it. A weight's does not.
+std::vector<bool> made_of_data(const Program& program) {
+  std::vector<bool> found(program.values.size());
+  for (const ProgramInput* input : program.user_inputs())
+    if (input->value != kNone) found[input->value] = true;
+  for (const Node& node : program.nodes) {
+    const std::vector<ValueId> reads = node.reads();
+    if (std::none_of(reads.begin(), reads.end(), [&](ValueId value) { return found[value]; })) continue;
+    for (const ValueId value : node.writes()) found[value] = true;
+  }
+  return found;
+}
+
+std::optional<StoredQuantizer> quantizer_of(const Program& program, const Node& node,
+                                            const std::vector<bool>& is_activation) {
   if (node.op() != "aten::fake_quantize_per_tensor_affine" || node.graph_path != kTopGraph)
     return std::nullopt;
   const auto scale = number_in(node, "scale"), zero = number_in(node, "zero_point");
   const auto low = number_in(node, "quant_min"), high = number_in(node, "quant_max");
   if (!scale || !zero || !low || !high) return std::nullopt;
   const ValueId value = node.input("self")->value;
+  if (!is_activation[value]) return std::nullopt;
   return StoredQuantizer{.value = program.values[value].name,
                          .module = module_of(program, value),
                          .bits = static_cast<int>(std::lround(std::log2(*high - *low + 1))),
@@ -46,10 +62,11 @@ std::optional<StoredQuantizer> quantizer_of(const Program& program, const Node& 
 }  // namespace
 
 std::vector<StoredQuantizer> take_out_quantizers(Program& program) {
+  const std::vector<bool> is_activation = made_of_data(program);
   std::vector<StoredQuantizer> quantizers;
   std::vector<NodeId> found;
   for (size_t id = 0; id < program.nodes.size(); ++id)
-    if (auto quantizer = quantizer_of(program, program.nodes[id])) {
+    if (auto quantizer = quantizer_of(program, program.nodes[id], is_activation)) {
       quantizers.push_back(*std::move(quantizer));
       found.push_back(static_cast<NodeId>(id));
     }

@@ -17,7 +17,7 @@ struct StoredQuantizer {
 };
 
 /// Takes the nodes that quantize activations with fixed numbers out of a program, as in a .pt2 that adascale wrote, and
-/// tells them: what is left can be inspected as the model that it was made from. Execution order.
+/// tells them: what is left can be inspected as the model that it was made from. Nodes on weights stay. Execution order.
 std::vector<StoredQuantizer> take_out_quantizers(Program& program);
 
 /// A line per quantizer.

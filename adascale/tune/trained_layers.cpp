@@ -72,15 +72,20 @@ bool is_trainable(const QuantizedWeight& weight) {
   return own_reason(weight).empty();
 }
 
+const Block* deciding_block(const QuantizedWeight& weight, const std::vector<Block>& blocks) {
+  const auto found = std::find_if(blocks.begin(), blocks.end(),
+                                  [&](const Block& block) { return is_inside(weight.layer, block.nodes); });
+  return found == blocks.end() ? nullptr : &*found;
+}
+
 std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,
                                const std::vector<Block>& blocks) {
-  for (const Block& block : blocks) {
-    if (!is_inside(weight.layer, block.nodes)) continue;
-    if (is_seen_from(sim.program(), weight.layer, block.nodes))
-      return fmt::format("round-to-nearest: {} reads a view of its weight that is made outside", block.name);
-    return own_reason(weight);
-  }
-  return fmt::format("outside every block, round-to-nearest at {} bits", weight.grid.bits);
+  const Block* block = deciding_block(weight, blocks);
+  if (block == nullptr)
+    return fmt::format("outside every block, round-to-nearest at {} bits", weight.grid.bits);
+  if (is_seen_from(sim.program(), weight.layer, block->nodes))
+    return fmt::format("round-to-nearest: {} reads a view of its weight that is made outside", block->name);
+  return own_reason(weight);
 }
 
 std::vector<int32_t> weights_to_train(const QuantizationSimModel& sim, const Block& block) {

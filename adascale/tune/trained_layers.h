@@ -12,6 +12,9 @@ inline constexpr int kMaxTrainedBits = 8;
 /// Whether a block would train the weight, by its bits and settings.
 bool is_trainable(const QuantizedWeight& weight);
 
+/// The first of the blocks that calls the layer: it decides the weight. nullptr: none does. `blocks` must outlive it.
+const Block* deciding_block(const QuantizedWeight& weight, const std::vector<Block>& blocks);
+
 /// Why AdaScale leaves a quantized weight at round-to-nearest: its bits, its settings or its
 /// position; empty when one of the blocks trains it.
 std::string reason_not_trained(const QuantizationSimModel& sim, const QuantizedWeight& weight,

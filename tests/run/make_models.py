@@ -81,6 +81,30 @@ class Cnn(nn.Module):
         return self.norm(self.blocks(x) + x)
 
 
+class SharedBlock(nn.Module):
+    def __init__(self, width, common):
+        super().__init__()
+        self.fc, self.common = nn.Linear(width, width), common
+
+    def forward(self, x):
+        return x + self.common(torch.relu(self.fc(x)))
+
+
+class Shared(nn.Module):
+    """A layer that is called before the blocks and in each of them."""
+
+    def __init__(self, width=16):
+        super().__init__()
+        self.common = nn.Linear(width, width)
+        self.blocks = nn.ModuleList(SharedBlock(width, self.common) for _ in range(2))
+
+    def forward(self, x):
+        x = self.common(x)
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
 def save(folder, name, model, inputs, dims=Dim.AUTO):
     """`dims`: the batch dimension of every input."""
     dynamic = [{axis: dims if axis == 0 else Dim.AUTO for axis in range(x.dim())} for x in inputs]
@@ -99,6 +123,7 @@ def main(folder):
     ids = torch.randint(0, 24, (3, 7))
     save(folder, "language", LanguageModel(), (ids, torch.ones_like(ids)))
     save(folder, "cnn", Cnn(), (torch.rand(2, 4, 6, 6),))
+    save(folder, "shared", Shared(), (x,))
     broken = Blocks()
     broken.blocks[0].fc1.weight.data[0, 0] = torch.nan
     save(folder, "nan_weight", broken, (x,))

@@ -87,5 +87,33 @@ TEST_F(Stored, QuantizersOfTheProgramStandWhereNoReportTells) {
   EXPECT_EQ(stored.at("activations")[0].at("max"), 3.0);
 }
 
+/// Writes a program with quantizers of constant numbers on these values, as other tools may.
+void write_quantized(const std::string& from, const std::string& to, const std::vector<std::string>& values) {
+  const Program program = load_program(from);
+  std::vector<InsertedNode> nodes;
+  for (const std::string& value : values)
+    nodes.push_back({program.find_value(value),
+                     "torch.ops.aten.fake_quantize_per_tensor_affine.default",
+                     {{"scale", 0.02}, {"zero_point", 3}, {"quant_min", 0}, {"quant_max", 255}}});
+  save_program(program, to, {}, nodes, {});
+}
+
+TEST_F(Stored, AWeightOnAGridIsNoActivation) {
+  const Program plain = load_program(model_file("blocks"));
+  std::string weight;
+  for (const ProgramInput& input : plain.inputs)
+    if (input.name == "blocks.0.fc1.weight") weight = plain.values[input.value].name;
+  write_quantized(model_file("blocks"), path("foreign.pt2"), {weight, "relu"});
+  Program program = load_program(path("foreign.pt2"));
+  const std::vector<StoredQuantizer> quantizers = take_out_quantizers(program);
+  ASSERT_EQ(quantizers.size(), 1);
+  EXPECT_EQ(quantizers[0].value, "relu");
+  EXPECT_EQ(quantizers[0].bits, 8);
+  EXPECT_DOUBLE_EQ(quantizers[0].min, 0.02 * -3);
+  size_t left = 0;
+  for (const Node& node : program.nodes) left += node.op() == "aten::fake_quantize_per_tensor_affine" ? 1 : 0;
+  EXPECT_EQ(left, 1) << "the weight's";
+}
+
 }  // namespace
 }  // namespace adascale::testing

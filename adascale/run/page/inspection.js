@@ -2,6 +2,8 @@
 
 const { layers, blocks, size, stored } = report;
 const layerStart = commonStart(layers.map((layer) => layer.name));
+const trained = layers.filter((layer) => layer.block).length;
+const rounded = layers.length - trained;
 const blockStart = commonStart(blocks.map((block) => block.name));
 // A size that the model leaves open has a symbol.
 const times = (sizes) => sizes.map((size) => (typeof size === "number" ? size : "any")).join(" × ");
@@ -18,7 +20,6 @@ const sizeColumns = () => [
 ];
 
 function summaryCards() {
-  const trained = layers.filter((layer) => layer.block).length;
   const share = size.before === 0 ? 1 : size.after / size.before;
   const kinds = counts(layers.map((layer) => layer.kind))
     .map(([kind, count]) => `${count} ${kind}`)
@@ -31,7 +32,13 @@ function summaryCards() {
       kinds ? `${kinds}.` : null,
       report.activations ? `${plural(report.activations, "activation")} on grids.` : "Activations in full precision.",
     ),
-    card("What would be trained?", plural(blocks.length, "block"), "", `${plural(trained, "layer")} in them.`),
+    card(
+      "What would be trained?",
+      plural(blocks.length, "block"),
+      "",
+      `${plural(trained, "layer")} in ${blocks.length === 1 ? "it" : "them"}.`,
+      rounded ? `${plural(rounded, "layer")} rounded to nearest.` : null,
+    ),
     card(
       "How big would it be?",
       bytes(size.after),
@@ -212,7 +219,8 @@ layOut({
   kind: "inspection",
   name: report.model,
   lead:
-    `${plural(layers.length, "layer")} to quantize in ${plural(blocks.length, "block")}: ` +
+    `${plural(layers.length, "layer")} to quantize, ${rounded ? trained : "all"} of them trained in ` +
+    `${plural(blocks.length, "block")}: ` +
     `${counts(layers.map((layer) => layer.grid))
       .slice(0, 3)
       .map(([grid, count]) => `${count} × ${grid}`)
