@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "adascale/core/error.h"
+#include "adascale/core/words.h"
 #include "adascale/run/evaluate.h"
 #include "adascale/run/evaluation_json.h"
 #include "adascale/run/pages.h"
@@ -108,6 +109,11 @@ void print_tasks(const EvaluatedFolder& result) {
         {score.task, score.metric, fmt::format("{:.4f}", score.model), fmt::format("{:.4f}", score.quantized),
          fmt::format("{:+.4f}", score.quantized - score.model), format_optional(score.standard_error, 4)});
   fmt::print("\n{}", format_table(rows));
+  if (result.activations_not_held > 0)
+    fmt::print(
+        "the weights alone are quantized here; the run also put {} on grids, which the folder does not "
+        "hold\n",
+        plural(result.activations_not_held, "activation"));
 }
 
 void write_page(const PageFile& page, const EvaluateRequest& request, const EvaluatedFolder& result,

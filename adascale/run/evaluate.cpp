@@ -9,6 +9,7 @@
 #include "adascale/device/devices.h"
 #include "adascale/io/pt2.h"
 #include "adascale/run/batches.h"
+#include "adascale/run/stored.h"
 
 namespace adascale {
 namespace {
@@ -118,6 +119,7 @@ EvaluatedFolder evaluate(const EvaluateRequest& request, const Doors& doors, con
   check_request(request);
   check_tasks(request, task_runner);
   EvaluatedFolder result;
+  if (!request.tasks.empty()) result.activations_not_held = activations_not_held(request.folder);
   if (!is_of_tasks_alone(request)) {
     compare_on_data(request, doors, runtimes, result);
     if (on_compared) on_compared(result);

@@ -30,6 +30,7 @@ struct EvaluatedFolder {
   Evaluation evaluation;
   Decode decode;  ///< of the model's door
   std::vector<TaskScore> tasks;
+  int64_t activations_not_held =
       0;  ///< on grids in the run that wrote the folder, in full precision in the tasks
 };
 

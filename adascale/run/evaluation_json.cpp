@@ -136,7 +136,8 @@ std::string evaluation_json(const EvaluateRequest& request, const EvaluatedFolde
                     {"differences", differences},
                     {"missing", result.evaluation.missing},
                     {"speed", speeds_json(result)},
-                    {"tasks", tasks_json(result.tasks)}};
+                    {"tasks", tasks_json(result.tasks)},
+                    {"activations_not_held", result.activations_not_held}};
   return all.dump(1, ' ', /*ensure_ascii=*/false, json::error_handler_t::replace) + "\n";
 }
 

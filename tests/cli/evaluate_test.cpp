@@ -199,6 +199,28 @@ TEST_F(Evaluate, TasksThatFailLeaveTheComparison) {
   EXPECT_HAS(out, "page.html; the tasks follow\n");
 }
 
+TEST_F(Evaluate, SaysWhichActivationsATasksFolderDoesNotHold) {
+  ASSERT_EQ(run_command(quantize_blocks({"--output-bw", "8", "--format", "safetensors"})).code, 0);
+  auto report = nlohmann::json::parse(read_bytes(path("out/report.json")));
+  const auto& all = report.at("activations");
+  const auto quantizers =
+      std::count_if(all.begin(), all.end(), [](const auto& range) { return range.at("off") == ""; });
+  report["formats"][0]["files"] = {"config.json"};  // as a folder's has it
+  write_text(path("out/report.json"), report.dump());
+  const TaskRunner tasks{.check = [](const std::string&, const std::string&, const TaskRunner::Names&) {},
+                         .run = [](const std::string&, const std::string&, const TaskRunner::Names&,
+                                   const std::string&) -> std::vector<TaskScore> {
+                           return {{"arc", "acc", 0.5, 0.4375, 0.01}};
+                         }};
+  ::testing::internal::CaptureStdout();
+  EXPECT_EQ(cli_main({"evaluate", model_file("blocks"), path("out"), "--lm-eval", "arc"}, {pt2_door()}, {},
+                     {}, tasks),
+            0);
+  EXPECT_HAS(
+      ::testing::internal::GetCapturedStdout(),
+      fmt::format("the run also put {} activations on grids, which the folder does not hold\n", quantizers));
+}
+
 TEST_F(Evaluate, WantsOneProgramInAFolder) {
   const auto expect_error = [&](const std::string& folder, const std::string& text) {
     const Ran ran = run_command({"evaluate", model_file("blocks"), folder, "--data", samples(4)});

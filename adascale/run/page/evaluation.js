@@ -113,7 +113,11 @@ function taskSection() {
     element(
       "p",
       { class: "about" },
-      "Scores by lm-eval, the same samples for both. The standard error is the quantized score's own.",
+      "Scores by lm-eval, the same samples for both. The standard error is the quantized score's own." +
+        (report.activations_not_held
+          ? ` The weights alone are quantized here: the run also put ${plural(report.activations_not_held, "activation")} ` +
+            "on grids, which the folder does not hold."
+          : ""),
     ),
     table(
       "Each metric of each task, of the model and of the quantized folder.",
