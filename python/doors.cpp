@@ -61,7 +61,8 @@ OpenedParts to_parts(const py::object& opened) {
 /// `card`: an `adascale.doors.card_source.CardSource`.
 CardSource to_card_source(const py::object& card) {
   return {card.attr("front_matter").cast<std::string>(), card.attr("model").cast<std::string>(),
-          card.attr("license").cast<std::string>()};
+          card.attr("license").cast<std::string>(),
+          card.attr("license_files").cast<std::vector<std::string>>()};
 }
 
 OpenedModel to_model(const py::object& opened) {

@@ -68,6 +68,7 @@ struct CardSource {
   std::string front_matter = "tags:\n- adascale\n";  ///< YAML, without the lines "---" around it
   std::string model;    ///< "HuggingFaceTB/SmolLM2-135M", on the Hugging Face hub; empty: unknown
   std::string license;  ///< "apache-2.0"; empty: unknown
+  std::vector<std::string> license_files;  ///< names of the original's, which formats of folders copy
 };
 
 /// The origin of a model, for formats that are its own folder or file with other weights.

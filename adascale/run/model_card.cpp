@@ -145,10 +145,14 @@ std::string loading(const ExportPlan& files) {
 }
 
 std::string licence(const CardSource& card) {
-  const std::string whose =
-      "The files of the original, its licence among them where its folder has it, lie beside this one.";
-  if (card.license.empty()) return "No licence is known. Look it up before you pass this model on.\n";
-  return fmt::format("{}, as the original. {}\n", escaped(card.license), whose);
+  std::vector<std::string> files;
+  for (const std::string& name : card.license_files) files.push_back(escaped(name));
+  const std::string beside =
+      files.empty() ? "" : fmt::format(" Of the original beside this file: {}.", fmt::join(files, ", "));
+  if (!card.license.empty())
+    return fmt::format("{}, as the original.{}\n", escaped(card.license),
+                       beside.empty() ? " Its text is not in this folder." : beside);
+  return fmt::format("No licence is named.{} Look it up before you pass this model on.\n", beside);
 }
 
 }  // namespace

@@ -86,7 +86,7 @@ def test_the_command_is_in_it(tmp_path: Path) -> None:
     )
     assert str(tmp_path) not in text
     assert "The same on batches that training did not see" in text
-    assert "No licence is known" in text and metadata_load(out / "README.md") == {
+    assert "No licence is named. Look it up" in text and metadata_load(out / "README.md") == {
         "library_name": "transformers",
         "tags": ["adascale"],
     }
@@ -115,22 +115,38 @@ def test_our_card_of_the_source_is_no_companion(tmp_path: Path) -> None:
     assert "int4" not in text
 
 
-def test_the_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_name_on_the_hub(tmp_path: Path) -> None:
     cached = tmp_path / "models--maker--tiny" / "snapshots" / "0123abc"
     adascale.quantize(llama_folder(cached), tmp_path / "out", [TEXT], **QUICK)
     data, text = card_of(tmp_path / "out")
     assert data["base_model"] == "maker/tiny" and data["base_model_relation"] == "quantized"
     assert "[maker/tiny](https://huggingface.co/maker/tiny)" in text
+
+
+@pytest.mark.parametrize("name", ["maker/other", "gpt-of-old"])
+def test_a_name_of_the_hub_is_looked_up_in_its_cache(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     model = tiny_llama()
-    model.name_or_path = "maker/other"
+    model.name_or_path = name
     adascale.quantize(model, tmp_path / "gone", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
     assert "base_model" not in card_of(tmp_path / "gone")[0]  # a path that is gone, as far as anybody knows
-    held = {("maker/other", "config.json"): str(tmp_path)}
-    monkeypatch.setattr("huggingface_hub.try_to_load_from_cache", lambda name, file: held.get((name, file)))
+    held = tmp_path / "hub" / f"models--{name.replace('/', '--')}"
+    files = llama_folder(held / "snapshots" / "0123abc")
+    (held / "refs").mkdir()
+    (held / "refs" / "main").write_text("0123abc")
+    (files / "README.md").write_text(OLD_CARD)
+    (files / "LICENSE").write_text("do as you like")
     adascale.quantize(model, tmp_path / "saved", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
     data, text = card_of(tmp_path / "saved")
-    assert data["base_model"] == "maker/other"
+    assert data["base_model"] == name and data["license_name"] == "tiny-licence"
     assert 'adascale.quantize(model, "out", data, ' in text
+    assert "tiny-licence, as the original. Of the original beside this file: LICENSE." in text
+    assert (tmp_path / "saved" / "LICENSE").read_text() == "do as you like"
+    (files / "LICENSE").unlink()  # from_pretrained fetches none
+    adascale.quantize(model, tmp_path / "bare", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
+    assert "tiny-licence, as the original. Its text is not in this folder." in card_of(tmp_path / "bare")[1]
 
 
 def test_a_saved_model_brings_its_licence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

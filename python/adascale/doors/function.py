@@ -11,7 +11,7 @@ from torch import nn
 from .._C import option
 from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
-from .card_source import card_source
+from .card_source import card_source, folder_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .module import module_batches, move_to, open_module
@@ -49,7 +49,7 @@ class FunctionDoor:
         opened.decode = decoder(tokenizer)
         if is_transformers(module):
             origin = module.name_or_path
-            opened.writer = SavedWriter(module, tokenizer, origin, origin)
+            opened.writer = SavedWriter(module, tokenizer, origin, folder_of(origin))
             opened.card, notes = card_source(origin)
             opened.notes += notes
         return opened

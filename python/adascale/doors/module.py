@@ -11,7 +11,7 @@ from ..capture import Capture, ExportError, capture, check_example
 from ..errors import Error, first_line
 from ..formats.hf_saved import SavedWriter
 from ..signature import DATA_WORDS, call_of
-from .card_source import card_source
+from .card_source import card_source, folder_of
 from .door import DataRequest, OpenedModel
 from .given import GivenData
 from .live import open_live
@@ -112,7 +112,7 @@ class ModuleDoor:
         opened.decode = decoder(self._tokenizer)
         if is_transformers(self._model):
             origin = self._model.name_or_path
-            opened.writer = SavedWriter(self._model, self._tokenizer, origin, origin)
+            opened.writer = SavedWriter(self._model, self._tokenizer, origin, folder_of(origin))
             opened.card, notes = card_source(origin)
             opened.notes += notes
         return opened

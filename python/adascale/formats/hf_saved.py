@@ -24,9 +24,9 @@ class SavedWriter:
     """Writes the files of ``save_pretrained`` and the tokenizer."""
 
     def __init__(self, model: Any, tokenizer: Any, source: str | None, origin: str = "") -> None:
-        """``source``: the folder of the model, if it has one; ``origin``: the same where its licence is."""
+        """``source``: the folder of the model, if it has one; ``origin``: the folder with its licence."""
         self._model, self._tokenizer, self._source = model, tokenizer, source
-        self._origin, self._licences = origin, _licences_in(origin)
+        self._origin, self._licences = origin, licences_in(origin)
         self._texts: dict[str, bytes] = {}  # of the written files but the weights: their digests
         self._shards: list[str] = []
 
@@ -103,7 +103,7 @@ class SavedWriter:
         return state
 
 
-def _licences_in(folder: str) -> list[str]:
+def licences_in(folder: str) -> list[str]:
     """Names of the files that a licence asks to be passed on with the model."""
     if not folder or not os.path.isdir(folder):
         return []
