@@ -53,11 +53,11 @@ Counted counted_in(const Watched& output, const at::Tensor& fp, const Inputs& in
 }
 
 void add_samples(OutputComparison& comparison, const at::Tensor& fp, const at::Tensor& got) {
-  const auto power = [](const at::Tensor& x) {
-    return x.to(at::kDouble).flatten().square().sum().item<double>();
-  };
-  for (int64_t i = 0; i < fp.size(0); ++i)
-    comparison.sqnr_by_sample.push_back(10 * std::log10(power(fp[i]) / power(fp[i] - got[i])));
+  const auto power = [](const at::Tensor& x) { return x.square().sum().item<double>(); };
+  for (int64_t i = 0; i < fp.size(0); ++i) {
+    const at::Tensor exact = fp[i].to(at::kDouble);  // a difference in bf16 would be rounded
+    comparison.sqnr_by_sample.push_back(10 * std::log10(power(exact) / power(exact - got[i])));
+  }
 }
 
 void add_batch(OutputComparison& comparison, const at::Tensor& fp, const at::Tensor& got,

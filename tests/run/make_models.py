@@ -124,6 +124,7 @@ def main(folder):
     save(folder, "language", LanguageModel(), (ids, torch.ones_like(ids)))
     save(folder, "cnn", Cnn(), (torch.rand(2, 4, 6, 6),))
     save(folder, "shared", Shared(), (x,))
+    save(folder, "bfloat16", Blocks().bfloat16(), (x.bfloat16(),))
     broken = Blocks()
     broken.blocks[0].fc1.weight.data[0, 0] = torch.nan
     save(folder, "nan_weight", broken, (x,))
