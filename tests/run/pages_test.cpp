@@ -31,7 +31,7 @@ AdaScaleReport one_block(const std::string& name) {
   return report;
 }
 
-TEST(ReportPage, AHostileNameStaysText) {
+TEST(Pages, AHostileNameStaysText) {
   const std::string name = "</script><script>alert(1)</script><!-- <img src=x> \"'&\\ \xff {{page.js}}";
   const std::string page = report_page(report_json(one_block(name)));
   const std::string plain = report_page(report_json(one_block("plain")));
@@ -41,7 +41,7 @@ TEST(ReportPage, AHostileNameStaysText) {
   EXPECT_EQ(read, "</script><script>alert(1)</script><!-- <img src=x> \"'&\\ \xEF\xBF\xBD {{page.js}}");
 }
 
-TEST(ReportPage, LoadsNothing) {
+TEST(Pages, LoadsNothing) {
   const std::string page = report_page(report_json(one_block("plain")));
   for (const char* part : {" src=", "<link", "@import", "url(", "fetch(", "XMLHttpRequest", "import("})
     EXPECT_EQ(count(page, part), 0) << part;
@@ -50,7 +50,7 @@ TEST(ReportPage, LoadsNothing) {
   EXPECT_EQ(count(page, "{{"), 0);
 }
 
-TEST(ReportPage, NumbersThatAreNotFiniteAreNull) {
+TEST(Pages, NumbersThatAreNotFiniteAreNull) {
   AdaScaleReport report = one_block("plain");
   report.blocks[0].loss_after = std::numeric_limits<double>::quiet_NaN();
   report.blocks[0].curve = {{1, std::numeric_limits<double>::infinity()}};
