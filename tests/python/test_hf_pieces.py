@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
-from adascale.formats.hf_folder import Pieces, SourceNames
+from adascale.formats.hf_folder import FolderWriter, Pieces, SourceNames
+from small_folders import llama_folder
 from torch import Tensor, nn
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 from transformers.core_model_loading import revert_weight_conversion
@@ -93,3 +96,15 @@ def test_what_one_parameter_does_not_fill_comes_from_the_model(model: nn.Module)
     )
     first = "model.layers.1.mlp.experts.0.down_proj.weight"
     assert torch.equal(split[first], files[first] * 2)
+
+
+def test_each_answer_names_the_files_of_its_own_run(model: nn.Module, tmp_path: Path) -> None:
+    source = llama_folder(tmp_path / "model")
+    (source / "README.md").write_text("the model's")
+    writer = FolderWriter(model, str(source))
+    asked = [
+        SimpleNamespace(texts=texts, folder=str(tmp_path / "out"), changed=[])
+        for texts in (["README.md"], [])
+    ]
+    with_card, without = (writer.prepare(one).files for one in asked)
+    assert "README.md" not in with_card and "README.md" in without

@@ -23,14 +23,13 @@ class FolderWriter:
     def __init__(self, model: Any, source: str) -> None:
         self._model, self._source = model, Path(source)
         self._shards = [path.name for path in sorted(self._source.glob("*.safetensors"))]
-        self._copies, weights = list_model_files(source)
+        self._companions, weights = list_model_files(source)
         self._left_out = [file for file in weights if file not in self._shards]
 
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights there, weights without a place in the source."""
-        self._copies = [name for name in self._copies if name not in model.texts]
         prepared = Prepared(
-            files=[*self._shards, *self._copies], write=self._write, read_back=self._read_back
+            files=[*self._shards, *self._copies(model)], write=self._write, read_back=self._read_back
         )
         if self._left_out:
             prepared.notes = [f"hf leaves out the folder's other weights: {', '.join(self._left_out)}"]
@@ -50,9 +49,9 @@ class FolderWriter:
         from safetensors import SafetensorError
 
         changed = self._changed(model)
-        places = {name: path(name) for name in (*self._shards, *self._copies)}
+        places = {name: path(name) for name in (*self._shards, *self._copies(model))}
         try:
-            for name in self._copies:
+            for name in self._copies(model):
                 shutil.copyfile(self._source / name, places[name])
             sources = {shard: _open(self._source / shard) for shard in self._shards}
         except (OSError, SafetensorError) as error:  # a shard of the source that cannot be read
@@ -64,8 +63,12 @@ class FolderWriter:
         changed = self._changed(model)
         for shard in self._shards:
             _compare(self._source / shard, path(shard), changed)
-        for name in self._copies:
+        for name in self._copies(model):
             expect_bytes(path(name), (self._source / name).read_bytes())
+
+    def _copies(self, model: QuantizedModel) -> list[str]:
+        """The source's other files, but those that the run writes itself."""
+        return [name for name in self._companions if name not in model.texts]
 
     def _changed(self, model: QuantizedModel) -> dict[str, Callable[[], Tensor]]:
         """The new values of tensors of the source, by their names there; each is made when it is called."""
