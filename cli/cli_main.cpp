@@ -74,7 +74,8 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
 }
 
 int report(int code, const std::string& message) {
-  fmt::print(stderr, "adascale: error: {}\n", first_line(message));
+  // fmt::print would throw where the reader of 2>&1 is gone, and nothing catches any more.
+  std::fputs(fmt::format("adascale: error: {}\n", first_line(message)).c_str(), stderr);
   return code;
 }
 

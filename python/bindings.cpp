@@ -2,6 +2,8 @@
 
 #include <pybind11/stl.h>
 
+#include <system_error>
+
 #include "adascale/core/spelling.h"
 #include "adascale/formats/folder_files.h"
 #include "adascale/io/file_passes.h"
@@ -48,9 +50,21 @@ void write_in_turn(const std::string& path,
   write_safetensors_in_turn(path, in_turn, metadata);
 }
 
+/// Where Python's output has no reader any more, it ends as ours does.
+void run(const py::object& command) {
+  in_python([&] {
+    try {
+      command.attr("run")();
+    } catch (const py::error_already_set& error) {  // boundary: Python's error of a closed pipe
+      if (!error.matches(PyExc_BrokenPipeError)) throw;
+      throw std::system_error(std::make_error_code(std::errc::broken_pipe));
+    }
+  });
+}
+
 OwnCommand to_command(const py::object& command) {
   return {command.attr("name").cast<std::string>(), command.attr("description").cast<std::string>(),
-          [held = share(command)] { in_python([&] { held->attr("run")(); }); }};
+          [held = share(command)] { run(*held); }};
 }
 
 int run_command(const std::vector<std::string>& args, const std::vector<py::object>& python_doors,

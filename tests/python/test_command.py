@@ -80,3 +80,17 @@ def test_the_commands_waiting_threads_sleep() -> None:
     assert spins("-m", "adascale", "--version") == "5000"
     assert spins("-m", "adascale", "--version", GOMP_SPINCOUNT="17") == "17"
     assert spins("-c", "import adascale") == spins("-c", "import torch") != "0"
+
+
+@pytest.mark.parametrize("words", ["doctor", "list formats", "--help", "quantise"])
+def test_a_reader_that_has_seen_enough_is_no_error(words: str) -> None:
+    """`adascale doctor | true`, and with 2>&1; Python prints the doctor's table, C++ the rest."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as closed:
+        line = [sys.executable, "-m", "adascale", *words.split()]
+        if words == "quantise":  # the message itself has no reader
+            assert subprocess.run(line, stdout=closed, stderr=closed).returncode == 2
+            return
+        done = subprocess.run(line, stdout=closed, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (141, "")
