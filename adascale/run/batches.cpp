@@ -119,6 +119,13 @@ bool takes_samples(const Program& program, int64_t count) {
   });
 }
 
+/// Sizes of several inputs that belong together, among others.
+void check_batch(const Program& program, const Inputs& batch, const std::string& path) {
+  Objections objections;
+  objections.gather([&] { check_inputs(program, batch); });
+  ADA_CHECK(objections.empty(), "{}: {}", path, fmt::join(objections.texts(), "; "));
+}
+
 }  // namespace
 
 Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
@@ -138,7 +145,7 @@ Batches cut_batches(const OpenedModel& model, const DataRequest& data) {
   for (int64_t start = 0; start < batches.samples; start += batches.batch_size) {
     const int64_t count = std::min(batches.batch_size, batches.samples - start);
     batches.inputs.push_back(batch_at(program, model.samples, start, count));
-    check_inputs(program, batches.inputs.back());
+    check_batch(program, batches.inputs.back(), where);
   }
   batches.count = static_cast<int64_t>(batches.inputs.size());
   return batches;

@@ -43,19 +43,20 @@ def find_parts(
     patterns: Sequence[str] | None,
     words: Words = SIM_WORDS,
     own_buffers: bool = False,
+    where: str = "the example",
 ) -> LiveParts:
     """Finds the blocks where a twin of the model runs on ``example``, and captures each.
 
     patterns: globs over paths instead of the rule. words: of messages about later calls. own_buffers: the
-    model's stay as they are where a twin writes to its own. Errors: the model fails, there is no block, none
-    can be captured.
+    model's stay as they are where a twin writes to its own. where: from which the example is. Errors: the
+    model fails, there is no block, none can be captured.
     """
     device = device_of(model)
     # Both before either runs and changes itself: a counter, a cache filled at the first call.
     float_model, to_quantize = twin_of(model, own_buffers), twin_of(model, own_buffers)
     buffers = dict(model.named_buffers(remove_duplicate=False)) if own_buffers else {}
     places = places_of(float_model)
-    found, idle = _find(float_model, moved(example, device), refusal, patterns)
+    found, idle = _find(float_model, moved(example, device), refusal, patterns, where)
     tried = {path: _capture(float_model, path, call, words) for path, call in found.items()}
     captured = {path: result for path, result in tried.items() if isinstance(result, Capture)}
     left_out = [(path, reason) for path, reason in tried.items() if isinstance(reason, str)]
@@ -66,14 +67,14 @@ def find_parts(
 
 
 def _find(
-    model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None
+    model: nn.Module, example: Call, refusal: str, patterns: Sequence[str] | None, where: str
 ) -> tuple[dict[str, Call], list[str]]:
     try:
         found, idle = find_live_blocks(model, example, patterns)
     except Error:
         raise
     except Exception as error:  # boundary: the model itself fails on the example
-        raise Error(f"{refusal}; nor does it run as it is: {first_line(error)}") from error
+        raise Error(f"{where}: the model does not run on it: {first_line(error)}; {refusal}") from error
     if not found:
         raise Error(
             f"{refusal}; nor are there blocks to capture alone: no two modules of one class with two "

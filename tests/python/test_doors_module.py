@@ -10,6 +10,7 @@ from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms
 from test_doors_folder import run
 from torch import Tensor, nn
+from torch.export import Dim
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import adascale
@@ -109,6 +110,29 @@ def test_tensors_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(adascale.Error, match=text):
             adascale.quantize(model, out, data, **FEW)
     assert not out.exists()
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(16, 16), nn.Linear(16, 16)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.second(torch.relu(self.first(x + y)))
+
+
+def test_shapes_that_do_not_fit_are_said_of_their_file(tmp_path: Path) -> None:
+    program, data = tmp_path / "two.pt2", tmp_path / "xy.safetensors"
+    example, sizes = (torch.rand(4, 7, 16), torch.rand(4, 7, 16)), {0: Dim.AUTO, 1: Dim.AUTO}
+    torch.export.save(torch.export.export(Two().eval(), example, dynamic_shapes=(sizes, sizes)), program)
+    save_file({"x": torch.rand(8, 7, 16), "y": torch.rand(8, 6, 16)}, data)
+    with pytest.raises(adascale.Error, match=r"^\S+/xy.safetensors: input 'y': size of dimension 1 is 6, "):
+        adascale.quantize(program, tmp_path / "out", data, **FEW)
+    with pytest.raises(
+        adascale.Error, match=r"^\S+/xy.safetensors: the model does not run on it: The size of"
+    ):
+        adascale.quantize(Two().eval(), tmp_path / "out", data, **FEW)
+    assert not (tmp_path / "out").exists()
 
 
 def test_data_in_memory_has_a_name_in_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

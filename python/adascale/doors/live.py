@@ -44,10 +44,10 @@ def open_live(model: nn.Module, batches: Batches, data: DataRequest, refusal: st
         try:
             CallSignature(model.forward, args, kwargs, DATA_WORDS)
         except TypeError as error:
-            raise Error(f"data: batch {index}: {error}") from error
+            raise Error(f"{data.where}: batch {index}: {error}") from error
     example = max(cut.calls, key=lambda call: len(_tensors_of(call)))
     patterns = data.blocks or None
-    found = find_parts(model, example, refusal, patterns, BLOCK_WORDS, own_buffers=True)
+    found = find_parts(model, example, refusal, patterns, BLOCK_WORDS, own_buffers=True, where=data.where)
     return LiveModel(found, cut)
 
 
@@ -64,7 +64,7 @@ def cut_data(batches: Batches, data: DataRequest) -> CutData:
     """Cuts each batch into smaller ones, where dimension 0 of all its tensors is samples. Batches are never
     joined: the model may treat them differently."""
     calls = [call_of(batch) for batch in batches.calls]
-    where = ", ".join(data.files) or "data"
+    where = data.where
     counts = [_count_samples(call) for call in calls]
     if 0 in counts:
         raise Error(f"{where}: batch {counts.index(0)} has no samples along dimension 0")
