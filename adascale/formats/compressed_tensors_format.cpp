@@ -114,7 +114,7 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = kind().files,
-          .how_to_load = "vllm serve .",
+          .how_to_load = "vllm serve .  # not run by adascale's tests",
           .weights_as = WeightsAs::kCodes,
           .is_folder = true,
           .holds_signed_scales = true,

@@ -173,7 +173,7 @@ ExportFormat gptq_format() {
   return {.name = "gptq",
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = kind().files,
-          .how_to_load = "vllm serve .",
+          .how_to_load = "vllm serve .  # not run by adascale's tests",
           .targets = {"v1", "v2"},
           .weights_as = WeightsAs::kCodes,
           .is_folder = true,
