@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
 
 @contextmanager
@@ -18,3 +19,16 @@ def quiet_transformers() -> Iterator[None]:
         logging.set_verbosity(level)
         if bars:
             logging.enable_progress_bar()
+
+
+@contextmanager
+def quiet_unpacking() -> Iterator[None]:
+    """Turns off its bar over the tensors of a ``.gguf``, which its settings do not reach."""
+    from transformers import modeling_gguf_pytorch_utils as unpacking
+
+    bar = unpacking.tqdm
+    unpacking.tqdm = partial(bar, disable=True)
+    try:
+        yield
+    finally:
+        unpacking.tqdm = bar

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,9 @@ from gguf import GGUFReader
 from gguf.quants import dequantize
 from safetensors.torch import load_file
 from small_folders import CHAT_TEMPLATE, QUICK, SIZES, TEXT, save_folder, tiny_tokenizer
+from tokenizers import Tokenizer
 from transformers import (
+    AutoModelForCausalLM,
     AutoTokenizer,
     GPT2Config,
     GPT2LMHeadModel,
@@ -200,8 +203,9 @@ def test_architectures(kind: str, tmp_path: Path) -> None:
     assert fields["general.file_type"] == 7 or fields["general.file_type"] == 2
     assert fields["adascale.recipe"] == "fast"
     tokenizer = AutoTokenizer.from_pretrained(source)
-    tokens = fields["tokenizer.ggml.tokens"]
-    assert tokens[: len(tokenizer)] == [tokenizer.convert_ids_to_tokens(i) for i in range(len(tokenizer))]
+    tokens, held = fields["tokenizer.ggml.tokens"], Tokenizer.from_file(str(source / "tokenizer.json"))
+    size = held.get_vocab_size()  # newer tokenizers of Qwen's add one of their own when they are loaded
+    assert tokens[:size] == [held.id_to_token(i) for i in range(size)]
     assert len(tokens) == SIZES["vocab_size"] and tokens[-1] == f"[PAD{len(tokens) - 1}]"
     assert fields["tokenizer.ggml.token_type"][:3] == [3, 3, 1]
     assert fields["tokenizer.ggml.pre"] == "gpt-2"
@@ -231,6 +235,29 @@ def test_a_gguf_has_its_tensors_replaced(tmp_path: Path) -> None:
     for name, weight in ours.items():
         if "_proj" in name:
             expect_same_bits(as_llama_cpp(gguf_name(name), weight), values_in(after[gguf_name(name)]), name)
+
+
+def test_a_gguf_becomes_a_folder(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    adascale.quantize(
+        llama(tmp_path / "model"), tmp_path / "first", [TEXT], formats=["gguf"], param_bw=8, **QUICK
+    )
+    capfd.readouterr()
+    source, out = tmp_path / "first" / "model.gguf", tmp_path / "out"
+    adascale.quantize(source, out, [TEXT], formats=["hf", "safetensors"], param_bw=4, **QUICK)
+    assert "Converting" not in capfd.readouterr().err
+    assert "quantization_config" not in json.loads((out / "config.json").read_text())
+    held, (ours,) = AutoModelForCausalLM.from_pretrained(out).state_dict(), out.glob("first*.safetensors")
+    for name, weight in load_file(ours).items():
+        assert torch.equal(held[name].float(), weight.float()), name
+
+
+def test_a_packed_model_in_memory_is_refused_before_training(tmp_path: Path) -> None:
+    model = LlamaForCausalLM(LlamaConfig(**SIZES)).eval()
+    packed = SimpleNamespace(quant_method="gguf")
+    model.hf_quantizer = SimpleNamespace(is_serializable=lambda: False, quantization_config=packed)
+    with pytest.raises(adascale.Error, match=r"hf: LlamaForCausalLM is quantized already \(gguf\)"):
+        adascale.quantize(model, tmp_path / "out", [TEXT], tokenizer=tiny_tokenizer(), **QUICK)
+    assert not (tmp_path / "out").exists()
 
 
 def objection(source: Path, tmp_path: Path, formats: list[str], **options: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..errors import Error, first_line
 from ..packages import how_to_install, missing
+from ..transformers_output import quiet_unpacking
 from .joined_weights import joined_weights_in_a_file
 
 
@@ -138,14 +139,27 @@ def _check_weight_files(source: Source) -> None:
             ) from error
 
 
+def _options_of(source: Source) -> dict[str, Any]:
+    if source.gguf is None:
+        # Other shapes pass here and are named by load_model; transformers would only print them.
+        return {"use_safetensors": True, "ignore_mismatched_sizes": True}
+    import transformers
+
+    # A version that has this may leave weights packed, and saves no model that it has not unpacked itself.
+    config = getattr(transformers, "GgufConfig", None)
+    return {} if config is None else {"quantization_config": config(dequantize=True)}
+
+
 def load_model(source: Source, kind: Any) -> Any:
     where = source.gguf or source.folder
     try:
-        # Other shapes pass here and are named below; transformers would only print them.
-        options = {} if source.gguf else {"use_safetensors": True, "ignore_mismatched_sizes": True}
-        with joined_weights_in_a_file():
+        with joined_weights_in_a_file(), quiet_unpacking():
             model, info = kind.from_pretrained(
-                source.folder, dtype="auto", output_loading_info=True, **options, **source.options
+                source.folder,
+                dtype="auto",
+                output_loading_info=True,
+                **_options_of(source),
+                **source.options,
             )
     except Error:
         raise

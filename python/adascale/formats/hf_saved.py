@@ -33,7 +33,7 @@ class SavedWriter:
     def prepare(self, model: QuantizedModel) -> Prepared:
         """Objections: the source's own folder, older weights or another licence there."""
         objections = own_folder(model.folder, self._source) or stale_weights(model.folder, FILES)
-        objections += self._other_licences(model.folder)
+        objections += self._other_licences(model.folder) + _packed(self._model)
         return Prepared(
             objections, files=[*FILES, *self._licences], write=self._write, read_back=self._read_back
         )
@@ -101,6 +101,18 @@ class SavedWriter:
         for name in self._model._keys_to_ignore_on_save or ():
             state.pop(name, None)
         return state
+
+
+def _packed(model: Any) -> list[str]:
+    """An objection to a model that ``save_pretrained`` would refuse, which is after training."""
+    quantizer = getattr(model, "hf_quantizer", None)
+    if quantizer is None or quantizer.is_serializable():
+        return []
+    kind = quantizer.quantization_config.quant_method
+    return [
+        f"hf: {type(model).__name__} is quantized already ({getattr(kind, 'value', kind)}), and transformers "
+        "does not save such a model; load it in full precision (of a GGUF: give its path instead)"
+    ]
 
 
 def licences_in(folder: str) -> list[str]:
