@@ -2,13 +2,11 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/empty.h>
 
 #include <algorithm>
 
 #include "adascale/core/error.h"
-#include "adascale/quant/fake_quantize.h"
-#include "adascale/quant/slices.h"
+#include "adascale/quant/round_to_nearest.h"
 #include "adascale/sim/calibration_steps.h"
 #include "adascale/sim/describe.h"
 #include "adascale/sim/quantsim_body.h"
@@ -137,15 +135,7 @@ at::Tensor QuantizationSimModel::dequantized_weight(int32_t index) const {
   if (weight.encoding) return state(name).detach();
   ADA_ASSERT(body_->options.reads_weights, "a weight without a range");
   const at::Tensor w = state(name).detach().to(program().device);
-  const Affine affine = affine_of(on(weight.range, w.device()), weight.grid);
-  const Slices slices(w.sizes(), weight.grid);
-  const at::Tensor values = at::empty(w.sizes(), w.options());
-  for (size_t i = 0; i < slices.count(); ++i) {
-    const at::Tensor slice = slices.weight(w, i), split = split_groups(slice.to(at::kFloat), weight.grid);
-    slices.weight(values, i).copy_(
-        join_groups(fake_quantize(split, slices.affine(affine, i), weight.grid), slice.sizes()));
-  }
-  return values;
+  return round_to_nearest(w, weight.grid, weight.range);
 }
 
 Encoding QuantizationSimModel::weight_encoding(int32_t index) const {
