@@ -131,6 +131,14 @@ void read_back(const ExportRequest& request, const StagedFiles& files) {
   expect_json(files.aside(kOldConfigFile), config);
 }
 
+/// What fills no whole words: "30 inputs of 3 bits"; empty: all does.
+std::string partial_words(const at::Tensor& weight, int bits) {
+  for (const int64_t axis : {0, 1})
+    if (weight.size(axis) * bits % kWordBits != 0)
+      return fmt::format("{} {} of {} bits", weight.size(axis), axis == 0 ? "outputs" : "inputs", bits);
+  return "";
+}
+
 void check_weights(const ExportRequest& request, Objections& objections) {
   if (request.sim.weights().empty()) objections.add("gptq: no weight is quantized; give the layers bits");
   for (const QuantizedWeight& weight : request.sim.weights()) {
@@ -142,11 +150,10 @@ void check_weights(const ExportRequest& request, Objections& objections) {
           "gptq:v1: {}: an asymmetric grid may have the zero point 0, which v1 cannot hold; "
           "use gptq:v2 or a symmetric grid",
           name);
-    for (const int64_t axis : {0, 1})
-      if (values.size(axis) * weight.grid.bits % kWordBits != 0)
-        objections.add("gptq: {}: its {} {} of {} bits fill no whole words of 32 bits; exclude it ({})", name,
-                       values.size(axis), axis == 0 ? "outputs" : "inputs", weight.grid.bits,
-                       how_to_exclude());
+    const std::string partial = partial_words(values, weight.grid.bits);
+    if (!partial.empty())
+      objections.add("gptq: {}: its {} fill no whole words of 32 bits; exclude it ({})", name, partial,
+                     how_to_exclude());
   }
 }
 
@@ -160,8 +167,11 @@ PreparedFormat prepare_gptq(const ExportRequest& request) {
   return prepared;
 }
 
-/// Scales are float16, whatever the model's dtype.
-FittedGrid fit(const Layer&, const at::Tensor&, const Grid& asked) {
+/// Scales are float16, whatever the model's dtype. A width that fills no words is none that a layer could choose.
+FittedGrid fit(const Layer& layer, const at::Tensor& weight, const Grid& asked) {
+  const std::string partial = weight.dim() == 2 ? partial_words(weight, asked.bits) : "";
+  ADA_CHECK(partial.empty(), "{}: gptq: its {} fill no whole words of 32 bits; exclude it ({})", layer.name,
+            partial, how_to_exclude());
   FittedGrid fitted{asked};
   fitted.grid.scale_dtype = at::kHalf;
   return fitted;
@@ -176,6 +186,7 @@ ExportFormat gptq_format() {
           .how_to_load = "vllm serve .  # not run by adascale's tests",
           .targets = {"v1", "v2"},
           .weights_as = WeightsAs::kCodes,
+          .widths = kind().bits,
           .is_folder = true,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },
