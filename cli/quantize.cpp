@@ -91,6 +91,7 @@ void add_run_flags(CLI::App& command, RunFlags& flags, const Doors& doors) {
                   "adascale list formats, some as NAME:GRID (docs/formats.md); "
                   "without it those that fit the kind of model")
       ->type_name("NAME");
+  visit_target_options(FlagAdder(command), flags.quantize.request);
   visit_export_options(FlagAdder(command), flags.quantize.request);
   command
       .add_option("--output-dir", flags.quantize.request.output_dir,

@@ -187,6 +187,7 @@ void add_formats(const std::vector<py::object>& formats) {
          .how_to_load = format.attr("how_to_load").cast<std::string>(),
          .targets = format.attr("targets").cast<std::vector<std::string>>(),
          .weights_as = format.attr("packs_codes").cast<bool>() ? WeightsAs::kCodes : WeightsAs::kValues,
+         .widths = format.attr("widths").cast<std::vector<int>>(),
          .is_folder = false,
          .holds_activations = format.attr("holds_activations").cast<bool>(),
          .holds_signed_scales = format.attr("holds_signed_scales").cast<bool>(),

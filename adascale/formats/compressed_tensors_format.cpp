@@ -116,6 +116,7 @@ ExportFormat compressed_tensors_format() {
           .files = kind().files,
           .how_to_load = "vllm serve .  # not run by adascale's tests",
           .weights_as = WeightsAs::kCodes,
+          .widths = kind().bits,
           .is_folder = true,
           .holds_signed_scales = true,
           .fit = [](const std::string&) -> FitGrid { return fit; },

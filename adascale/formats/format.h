@@ -46,6 +46,8 @@ struct ExportFormat {
   /// Grids that can be requested by name: "gguf:Q4_K".
   std::vector<std::string> targets = {};
   WeightsAs weights_as = WeightsAs::kValues;
+  /// Bits that its files store as they are, in one layer or another; empty: any. Others it may refuse, or store wider.
+  std::vector<int> widths = {};
   /// Whether its files are a model's folder, as people publish them; a run adds a model card.
   bool is_folder = false;
   /// Whether it stores activation encodings, so that compute_encodings must come

@@ -5,6 +5,7 @@
 #include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
 #include "adascale/device/devices.h"
+#include "adascale/run/bit_target.h"
 
 namespace adascale {
 namespace {
@@ -78,6 +79,12 @@ void check_options_of_parts(const QuantizeRequest& request, const OpenedParts& o
       opened.refusal, option("blocks"));
   if (request.outside_bw != kOffBits)
     objections.add("{}: got {}, but {}", option("outside_bw"), request.outside_bw, why);
+  if (has_bit_target(request))
+    objections.add(
+        "{}: the model is quantized block by block ({}), and layers' bits are chosen by the output of a "
+        "whole one; "
+        "give {}, and {} for layers that need more",
+        asked_target(request), opened.refusal, option("param_bw"), option("layer_config"));
   if (request.sim.device != "auto")
     objections.gather([&] { check_device_of_parts(find_device(request.sim.device), opened.device); });
 }

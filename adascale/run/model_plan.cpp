@@ -37,16 +37,24 @@ SimOptions sim_options_of(const QuantizeRequest& request, FitGrid fit_grid) {
 
 }  // namespace
 
-ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid) {
+SimOptions options_of_model(const Program& program, const std::vector<Block>& blocks,
+                            const QuantizeRequest& request, FitGrid fit_grid, const LayerConfig& chosen) {
   SimOptions options = sim_options_of(request, std::move(fit_grid));
-  // Before ids are taken; the sim finds those that stay once more and keeps the list.
-  if (options.fold_batch_norms) fold_batch_norms(program, /*in_place=*/!is_shared);
-  std::vector<Block> blocks = blocks_to_train(program, request.training);
-  std::vector<std::string> outside = layers_outside_blocks(program, blocks);
   LayerConfig& settings = options.layer_config;
-  for (const std::string& name : outside)
+  settings.insert(settings.begin(), chosen.begin(), chosen.end());
+  for (const std::string& name : layers_outside_blocks(program, blocks))
     settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = request.outside_bw,
                                                                     .grid = plain_form()->name()}});
+  return options;
+}
+
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid,
+                     const LayerConfig& chosen) {
+  // Before ids are taken; the sim finds those that stay once more and keeps the list.
+  if (request.sim.fold_batch_norms) fold_batch_norms(program, /*in_place=*/!is_shared);
+  std::vector<Block> blocks = blocks_to_train(program, request.training);
+  std::vector<std::string> outside = layers_outside_blocks(program, blocks);
+  SimOptions options = options_of_model(program, blocks, request, std::move(fit_grid), chosen);
   return {QuantizationSimModel(std::move(program), std::move(options)), std::move(blocks),
           std::move(outside)};
 }

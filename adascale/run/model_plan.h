@@ -16,10 +16,15 @@ struct ModelPlan {
   std::string path = {};             ///< of the part's module; empty: the whole model
 };
 
+/// The options of the simulation of a whole model: of the layers outside `blocks` first, then `chosen`, then the user's.
+SimOptions options_of_model(const Program& program, const std::vector<Block>& blocks,
+                            const QuantizeRequest& request, FitGrid fit_grid, const LayerConfig& chosen = {});
+
 /// Finds the blocks, sets the layers outside them to `outside_bw` bits (the user's layer settings come
-/// later and win) and places the quantizers, whose weights are dequantized on demand. `is_shared`: somebody else
+/// later and win, those of a target's choice between them) and places the quantizers, whose weights are dequantized on demand. `is_shared`: somebody else
 /// has the program's tensors too, so that batch norms are folded into copies. Throws as QuantizationSimModel does.
-ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid = {});
+ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid = {},
+                     const LayerConfig& chosen = {});
 /// The same for the program of one module, which is its block. Patterns of layer settings may match nothing.
 ModelPlan plan_part(Program program, const std::string& path, const QuantizeRequest& request,
                     FitGrid fit_grid);

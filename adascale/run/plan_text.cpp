@@ -8,6 +8,7 @@
 
 #include "adascale/core/spelling.h"
 #include "adascale/io/scratch_file.h"
+#include "adascale/run/bit_text.h"
 #include "adascale/run/inspection.h"
 #include "adascale/run/left_out.h"
 #include "adascale/run/text.h"
@@ -144,6 +145,7 @@ std::string describe_last_stage(const TrainingPlan& plan) {
 std::string describe(const RunPlan& plan) {
   const c10::Device device = plan.sims().front()->program().device;
   std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.parts));
+  if (plan.bits) text += "bits      " + describe_bits(*plan.bits);
   text += fmt::format("data      {}: {}\n", plan.request.data.where(), describe_batches(plan.batches));
   text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {}\n",
                       plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "adascale/core/version.h"
+#include "adascale/run/bit_text.h"
 #include "adascale/run/call_text.h"
 #include "adascale/run/left_out.h"
 #include "adascale/run/optional_json.h"
@@ -165,6 +166,7 @@ std::string report_json(const RunPlan& plan, const AdaScaleReport& report) {
   all["data"] = json::array();
   for (const std::string& file : plan.request.data.files) all["data"].push_back(name_of(file));
   all["size"] = sizes_json(size_of(plan.to_write()));
+  if (plan.bits) all["bits"] = json::parse(bits_json(*plan.bits));
   all["formats"] = formats_json(plan.files);
   all["notes"] = notes_json(plan);
   all["rounded"] = rounded_json(plan, report);

@@ -3,15 +3,10 @@
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
 #include "adascale/device/devices.h"
+#include "adascale/run/bit_target.h"
 #include "adascale/tune/recipe.h"
 
 namespace adascale {
-namespace {
-
-constexpr int64_t kDefaultParamBits = 4;
-
-}  // namespace
-
 QuantizeRequest::QuantizeRequest() : scheme(to_string(QuantScheme::post_training_tf)) {
   sim.default_param_bw = kDefaultParamBits;
   sim.default_output_bw = kOffBits;
@@ -29,6 +24,7 @@ void check_options(const QuantizeRequest& request, Objections& objections) {
     objections.add(
         "sim.in_place, on_demand, fit_grid, is_part, reads_weights: a run decides them itself; leave them "
         "out");
+  check_bit_target(request, objections);
   if (!request.formats.empty()) choose_formats(request.formats, objections);
   objections.gather([&] { recipe_named(request.training.recipe); });
   objections.gather([&] { quant_scheme_from(request.scheme, option("scheme")); });

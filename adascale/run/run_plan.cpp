@@ -8,6 +8,8 @@
 #include "adascale/core/error.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/spelling.h"
+#include "adascale/graph/fold_batch_norms.h"
+#include "adascale/run/bit_target.h"
 #include "adascale/run/model_card.h"
 #include "adascale/run/output_folder.h"
 #include "adascale/tune/checkpoint.h"
@@ -129,8 +131,15 @@ void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<C
                 RunPlan& plan) {
   plan.batches = cut_batches(opened, data);
   plan.request = settled(std::move(plan.request), opened);
-  plan.parts.push_back(
-      plan_model(std::move(opened.program), plan.request, opened.is_shared, fit_grids(formats)));
+  const FitGrid fit_grid = fit_grids(formats);
+  if (has_bit_target(plan.request)) {
+    // Before ids are taken, as in plan_model.
+    if (plan.request.sim.fold_batch_norms) fold_batch_norms(opened.program, /*in_place=*/!opened.is_shared);
+    plan.bits = choose_bits(opened.program, plan.request, fit_grid, widths_for_target(plan.request, formats),
+                            plan.batches.inputs);
+  }
+  plan.parts.push_back(plan_model(std::move(opened.program), plan.request, opened.is_shared, fit_grid,
+                                  plan.bits ? plan.bits->settings() : LayerConfig()));
   const ModelPlan& model = plan.parts.front();
   check_has_blocks(model, plan.request.model);
   plan.training = plan_training(model.sim, model.blocks, plan.batches.inputs, plan.request.training);
@@ -224,6 +233,7 @@ RunPlan plan_run(const QuantizeRequest& request, const Doors& doors) {
   const WatchPasses watch(as_stages(asked.training.progress, /*passing=*/true));
   const Door& door = door_of(asked, doors);
   std::vector<ChosenFormat> formats = formats_of(asked, door);
+  if (has_bit_target(asked)) widths_for_target(asked, formats);
   if (!asked.formats.empty()) settle_scale_sign(formats, asked);  // else a model in parts may leave some out
   ADA_CHECK(!asked.output_dir.empty(), "{}: got nothing, expected a folder", option("output_dir"));
   if (present_team()->leads()) check_writable(asked.output_dir);

@@ -1,12 +1,14 @@
 #pragma once
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "adascale/formats/folder_files.h"
 #include "adascale/formats/format.h"
 #include "adascale/run/batches.h"
+#include "adascale/run/bit_choice.h"
 #include "adascale/run/door.h"
 #include "adascale/run/live_run.h"
 #include "adascale/run/model_plan.h"
@@ -22,6 +24,7 @@ struct RunPlan {
   std::vector<ModelPlan> parts;   ///< a whole model is one
   std::unique_ptr<LiveRun> live;  ///< of a model in parts
   Batches batches;
+  std::optional<BitChoice> bits;  ///< where the request has a target
   TrainingPlan training;
   ExportPlan files;
   std::vector<std::string> notes;  ///< for the user, about model, data and files, one per line

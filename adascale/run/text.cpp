@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <cmath>
+#include <regex>
 
 namespace adascale {
 namespace {
@@ -37,6 +39,18 @@ std::string format_table(const std::vector<Row>& rows) {
     text += format_row(rule, widths);
   }
   return text;
+}
+
+std::optional<int64_t> parse_bytes(const std::string& text) {
+  static const std::regex pattern(R"(\s*(\d+(?:\.\d*)?)\s*(?:([kmgt])(i?))?b?\s*)", std::regex::icase);
+  std::smatch found;
+  if (!std::regex_match(text, found, pattern)) return std::nullopt;
+  double bytes = std::stod(found[1]);
+  const std::string unit = found[2];
+  const auto power =
+      unit.empty() ? 0 : std::string_view("kmgt").find(static_cast<char>(std::tolower(unit[0]))) + 1;
+  bytes *= std::pow(found[3].length() > 0 ? 1024.0 : 1000.0, static_cast<double>(power));
+  return bytes < 1e18 ? std::optional(static_cast<int64_t>(bytes)) : std::nullopt;
 }
 
 std::string format_bytes(int64_t bytes) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@ std::string format_table(const std::vector<Row>& rows);
 
 /// "812 B", "3.4 kB", "90.9 MB": powers of 1000.
 std::string format_bytes(int64_t bytes);
+/// The inverse: "90MB", "1.5 GB", "64MiB", "812"; k, M, G, T are powers of 1000, with an i of 1024, in either case.
+/// Nothing for other texts.
+std::optional<int64_t> parse_bytes(const std::string& text);
 
 /// "0.4 s", "45 s", "12 min", "3 h 20 min", "52 h".
 std::string format_seconds(double seconds);

@@ -10,23 +10,21 @@
 namespace adascale {
 namespace {
 
-std::vector<at::Tensor> tensors_of(const ModelToWrite& model) {
-  std::vector<at::Tensor> tensors;
-  if (model.parts != nullptr)
-    for (const NamedTensor& named : model.state()) tensors.push_back(named.tensor);
-  else
-    for (const auto& [name, tensor] : model.sims.front()->program().state) tensors.push_back(tensor);
-  return tensors;
-}
-
-int64_t state_bytes(const ModelToWrite& model) {
+int64_t bytes_of(const std::vector<at::Tensor>& tensors) {
   std::set<std::pair<const void*, int64_t>> seen;
   int64_t bytes = 0;
-  for (const at::Tensor& tensor : tensors_of(model)) {
+  for (const at::Tensor& tensor : tensors) {
     const auto size = static_cast<int64_t>(tensor.nbytes());
     if (seen.insert({tensor.const_data_ptr(), size}).second) bytes += size;
   }
   return bytes;
+}
+
+int64_t state_bytes(const ModelToWrite& model) {
+  if (model.parts == nullptr) return state_bytes(model.sims.front()->program());
+  std::vector<at::Tensor> tensors;
+  for (const NamedTensor& named : model.state()) tensors.push_back(named.tensor);
+  return bytes_of(tensors);
 }
 
 }  // namespace
@@ -34,6 +32,12 @@ int64_t state_bytes(const ModelToWrite& model) {
 int64_t packed_bytes(at::IntArrayRef weight_sizes, const Grid& grid) {
   return bytes_of_bits(c10::multiply_integers(weight_sizes), grid.bits) +
          grid.form->scale_bytes(weight_sizes, grid);
+}
+
+int64_t state_bytes(const Program& program) {
+  std::vector<at::Tensor> tensors;
+  for (const auto& [name, tensor] : program.state) tensors.push_back(tensor);
+  return bytes_of(tensors);
 }
 
 ModelSize size_of(const ModelToWrite& model) {

@@ -15,6 +15,8 @@ struct ModelSize {
 };
 
 ModelSize size_of(const ModelToWrite& model);
+/// Bytes of a program's parameters, buffers and constants; a tensor under several names counts once.
+int64_t state_bytes(const Program& program);
 /// Codes at `grid`'s bits, packed, plus per range one scale in its dtype and, when asymmetric,
 /// one offset at its bits or one minimum in the scale's dtype. LPBQ and superblocks have integers
 /// at their bits, and floats.

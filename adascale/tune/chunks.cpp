@@ -106,7 +106,8 @@ void Chunks::run(Environment& environment, const RunHooks& hooks) const {
   for (const Piece& piece : pieces_) piece.interpreter.run(environment, hooks);
 }
 
-void Chunks::backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient) const {
+void Chunks::backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient,
+                      const std::function<void()>& after_piece) const {
   const at::AutoGradMode grad(true);
   std::map<ValueId, at::Tensor> gradients = {{output_, gradient}};
   for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
@@ -140,6 +141,7 @@ void Chunks::backward(Environment& environment, const RunHooks& hooks, const at:
       at::Tensor& sum = gradients[value];
       sum = sum.defined() ? sum.add(leaf.grad()) : leaf.grad();
     }
+    if (after_piece) after_piece();
   }
 }
 

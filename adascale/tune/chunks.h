@@ -25,8 +25,9 @@ class Chunks {
   /// Runs all without gradients. The environment has the user inputs, and then what crosses cuts, and the output.
   void run(Environment& environment, const RunHooks& hooks) const;
   /// Adds to the gradients of what `hooks` give for learned state, for the gradient of `output` given. `environment`: as
-  /// run() left it; what crosses cuts is dropped on the way.
-  void backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient) const;
+  /// run() left it; what crosses cuts is dropped on the way. `after_piece`: called behind each piece, the last one first.
+  void backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient,
+                const std::function<void()>& after_piece = {}) const;
 
  private:
   struct Piece {

@@ -62,7 +62,7 @@ class LastStage {
         float_model_(sim.program(), chunks_.nodes(), {output_.value}) {
     const std::vector<Block>& blocks = plan.parts.front().blocks;
     const std::vector<int32_t> weights = weights_to_rescale(sim, blocks);
-    place_of_ = values_to_rescale(sim, weights);
+    place_of_ = values_of_weights(sim, weights);
     for (const int32_t index : weights) {
       const Encoding& encoding = *sim.weights()[index].encoding;
       const at::Tensor scale = encoding.scale.to(device());

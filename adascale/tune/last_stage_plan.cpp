@@ -19,7 +19,7 @@ std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const s
   return indices;
 }
 
-std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
+std::map<ValueId, size_t> values_of_weights(const QuantizationSimModel& sim,
                                             const std::vector<int32_t>& weights) {
   std::map<ValueId, size_t> places;
   for (const ProgramInput& input : sim.program().inputs) {
@@ -32,15 +32,20 @@ std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
   return places;
 }
 
-Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                             ValueId output) {
+Chunks chunks_at_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                        const std::set<ValueId>& learned, ValueId output) {
   std::set<NodeId> ends;
   for (const Block& block : blocks) ends.insert(block.nodes.back());
   for (const Block& block : find_blocks(sim.program())) ends.insert(block.nodes.back());
-  std::set<ValueId> learned;
-  for (const auto& [value, place] : values_to_rescale(sim, weights_to_rescale(sim, blocks)))
-    learned.insert(value);
   return {sim.program(), {ends.begin(), ends.end()}, learned, output};
+}
+
+Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                             ValueId output) {
+  std::set<ValueId> learned;
+  for (const auto& [value, place] : values_of_weights(sim, weights_to_rescale(sim, blocks)))
+    learned.insert(value);
+  return chunks_at_blocks(sim, blocks, learned, output);
 }
 
 int64_t samples_of(const Inputs& batch) {

@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -15,10 +16,14 @@ namespace adascale {
 std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const std::vector<Block>& blocks);
 
 /// The values of parameters that are those weights, by the weight's place in `weights`.
-std::map<ValueId, size_t> values_to_rescale(const QuantizationSimModel& sim,
+std::map<ValueId, size_t> values_of_weights(const QuantizationSimModel& sim,
                                             const std::vector<int32_t>& weights);
 
-/// The program up to `output`, cut at the ends of the blocks trained, and of those of the rule.
+/// The program up to `output`, cut at the ends of the blocks trained, and of those of the rule, for gradients of the
+/// parameters that `learned` are.
+Chunks chunks_at_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                        const std::set<ValueId>& learned, ValueId output);
+/// The same for the weights whose scales learn in the last stage.
 Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                              ValueId output);
 

@@ -71,6 +71,9 @@ class QuantizeKeywords(SimKeywords, AdaScaleKeywords, total=False):
     num_epochs: int | None
     scheme: str
     outside_bw: int
+    target_bits: float
+    target_size: str
+    target_widths: list[float]
     encoding_version: str
     samples: int | None
     seq_len: int | None

@@ -46,6 +46,7 @@ class Row:
     targets: list[str] = []
     holds_signed_scales = False
     packs_codes = False
+    widths: list[int] = []
     holds_activations = True
     recorder = Recorder()
 

@@ -29,6 +29,7 @@ class Vandal:
     targets: list[str] = []
     holds_signed_scales = True
     packs_codes = False
+    widths: list[int] = []
     holds_activations = False
     damage: Damage
     file: str

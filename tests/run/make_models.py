@@ -55,6 +55,26 @@ class LanguageModel(nn.Module):
         return self.head(x), x
 
 
+class AttentionBlock(nn.Module):
+    """q, k and v read one value, gate and up another."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.q, self.k, self.v, self.o = (nn.Linear(width, width, bias=False) for _ in range(4))
+        self.gate, self.up = (nn.Linear(width, 2 * width, bias=False) for _ in range(2))
+        self.down = nn.Linear(2 * width, width, bias=False)
+
+    def forward(self, x):
+        x = x + self.o(torch.softmax(self.q(x) * self.k(x), -1) * self.v(x))
+        return x + self.down(torch.relu(self.gate(x)) * self.up(x))
+
+
+class Attention(Blocks):
+    def __init__(self):
+        super().__init__()
+        self.blocks = nn.ModuleList([AttentionBlock(16)])
+
+
 class ConvBlock(nn.Module):
     def __init__(self, width):
         super().__init__()
@@ -125,6 +145,10 @@ def main(folder):
     save(folder, "cnn", Cnn(), (torch.rand(2, 4, 6, 6),))
     save(folder, "shared", Shared(), (x,))
     save(folder, "bfloat16", Blocks().bfloat16(), (x.bfloat16(),))
+    save(folder, "attention", Attention(), (x,))
+    faint = Blocks()
+    faint.blocks[1].fc2.weight.data.mul_(1e-3)
+    save(folder, "faint", faint, (x,))
     broken = Blocks()
     broken.blocks[0].fc1.weight.data[0, 0] = torch.nan
     save(folder, "nan_weight", broken, (x,))

@@ -34,6 +34,25 @@ class SpelledMessages : public RunTest {
        }},
       {{"scheme"}, [](QuantizeRequest& r) { r.scheme = "none"; }},
       {{"outside_bw"}, [](QuantizeRequest& r) { r.outside_bw = 17; }},
+      {{"target_bits"}, [](QuantizeRequest& r) { r.target_bits = 0.5; }},
+      {{"target_bits", "group_size"}, [](QuantizeRequest& r) { r.target_bits = 16; }},
+      {{"target_bits", "target_size"}, [](QuantizeRequest& r) { r.target_bits = 4, r.target_size = "1MB"; }},
+      {{"target_bits", "param_bw"},
+       [](QuantizeRequest& r) { r.target_bits = 4, r.sim.default_param_bw = 3; }},
+      {{"target_bits", "grid"}, [](QuantizeRequest& r) { r.target_bits = 4.5, r.sim.grid = "mxfp4"; }},
+      {{"target_size"}, [](QuantizeRequest& r) { r.target_size = "big"; }},
+      {{"target_size", "formats", "target_bits"},
+       [](QuantizeRequest& r) { r.target_size = "1MB", r.formats = {"pt2"}; }},
+      {{"target_widths", "target_bits", "target_size"},
+       [](QuantizeRequest& r) {
+         r.target_widths = {2, 4};
+       }},
+      {{"target_widths", "target_bits", "formats"},
+       [](QuantizeRequest& r) { r.target_bits = 4, r.target_widths = {4}; }},
+      {{"target_bits", "layer_config"},
+       [](QuantizeRequest& r) {
+         r.target_bits = 4, r.sim.layer_config = {{"*", {.param_bw = 4}}};
+       }},
       {{"epochs"}, [](QuantizeRequest& r) { r.training.num_epochs = 0; }},
       {{"iterations"}, [](QuantizeRequest& r) { r.training.num_iterations = 0; }},
       {{"epochs", "iterations"}, [](QuantizeRequest& r) { r.training.num_epochs = 1; }},

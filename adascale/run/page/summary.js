@@ -1,5 +1,19 @@
 // The summary on top: did it work, how big is it, what did not improve, how is it loaded.
 
+// Of a run with a target: the widths that its layers got.
+function chosenBits() {
+  if (!report.bits) return null;
+  const counts = new Map();
+  for (const choice of report.bits.choices)
+    counts.set(choice.bits, (counts.get(choice.bits) || 0) + choice.layers.length);
+  const widths = [...counts].sort((a, b) => a[0] - b[0]).map(([bits, count]) => `${count} × ${bits} bits`);
+  return element(
+    "p",
+    {},
+    `Chosen for a target: ${fixed(report.bits.mean_bits, 2)} bits a weight on average, scales counted (${widths.join(", ")}).`,
+  );
+}
+
 function sizeCard() {
   const size = report.size;
   if (!size) return null;
@@ -25,6 +39,7 @@ function sizeCard() {
       `Quantized layers: ${bytes(size.layers_before)} → ${bytes(size.layers_after)}, ` +
         "codes packed at their bits. Formats that store wider numbers (hf, safetensors, pt2, onnx-float) take more on disk.",
     ),
+    chosenBits(),
   );
 }
 

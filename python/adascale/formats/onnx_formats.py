@@ -39,6 +39,7 @@ class _OnnxFormat:
     holds_activations = False
     holds_signed_scales = False
     replaces_weights = True  # by codes
+    widths = [4, 8]  # ONNX's types; 2 bits are too new for most runtimes
 
     @property
     def packs_codes(self) -> bool:
@@ -175,6 +176,7 @@ class OnnxFloat(_OnnxFormat):
     name = "onnx-float"
     description = "ONNX: the float model, weights on their grid, for tools that read encodings beside it"
     replaces_weights = False
+    widths: list[int] = []
 
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
         return float_bytes(weight)

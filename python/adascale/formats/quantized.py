@@ -105,6 +105,7 @@ class Format(Protocol):
     targets: list[str]  # possible parts after the name: "onnx-matmulnbits:int8"
     packages: tuple[str, ...]  # by their names on PyPI, without which it does not write
     packs_codes: bool  # its files hold codes; else numbers of the model's dtype, as many bytes as before
+    widths: list[int]  # bits that its files store as they are, in one layer or another; empty: any
     holds_activations: bool  # it needs compute_encodings where there are activation quantizers
     holds_signed_scales: bool  # it, and what reads it, takes negative scales of symmetric grids
 

@@ -1,0 +1,57 @@
+#include "adascale/tune/output_draw.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/ones.h>
+#include <ATen/ops/softmax.h>
+
+#include <algorithm>
+
+#include "adascale/tune/noise.h"
+
+namespace adascale {
+namespace {
+
+constexpr double kLeastShare = 1e-4, kTiny = 1e-30;  // as in per_token_loss
+
+/// p - onehot(y), by position. y is where the sum of probabilities passes a random number.
+at::Tensor drawn_tokens(const at::Tensor& fp, uint64_t seed) {
+  constexpr int64_t kElements = 1 << 23;  // of the temporaries
+  const int64_t vocabulary = fp.size(-1);
+  const at::Tensor logits = fp.reshape({-1, vocabulary});
+  const at::Tensor random = uniform_noise({logits.size(0), 1}, seed, fp.device());
+  const at::Tensor gradient = at::softmax(logits, -1, at::kFloat);
+  const int64_t step = std::max<int64_t>(kElements / vocabulary, 1);
+  for (int64_t start = 0; start < logits.size(0); start += step) {
+    const int64_t rows = std::min(step, logits.size(0) - start);
+    const at::Tensor p = gradient.narrow(0, start, rows);
+    const at::Tensor passed = p.cumsum(-1).lt(random.narrow(0, start, rows)).sum(-1, /*keepdim=*/true);
+    const at::Tensor y = passed.clamp_max(vocabulary - 1);  // the sum may end below 1
+    p.scatter_add_(-1, y, at::ones({rows, 1}, p.options()).neg());
+  }
+  return gradient.reshape(fp.sizes());
+}
+
+at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed) {
+  const at::Tensor signs = uniform_noise(fp.sizes(), seed, fp.device()).sub(0.5).sign();
+  const at::Tensor power = fp.to(at::kFloat).square().sum(-1, /*keepdim=*/true);
+  return signs.div(power.maximum(power.mean().mul(kLeastShare)).clamp_min(kTiny).sqrt());
+}
+
+}  // namespace
+
+OutputDraw draw_output(const ComparedOutput& output, const Inputs& inputs, const at::Tensor& fp,
+                       uint64_t seed) {
+  const at::NoGradGuard no_grad;
+  const auto positions = static_cast<double>(fp.numel() / std::max<int64_t>(fp.size(-1), 1));
+  if (!output.tokens) return {drawn_signs(fp, seed), positions, 1};
+  at::Tensor gradient = drawn_tokens(fp, seed);
+  const at::Tensor ids = ids_of(*output.tokens, inputs, fp);
+  const at::Tensor keep = ids.defined() ? mask_of(*output.tokens, inputs, ids) : at::Tensor();
+  if (!keep.defined()) return {gradient, positions, 0.5};
+  const at::Tensor weight = keep.to(fp.device(), at::kFloat);
+  gradient.mul_(weight.unsqueeze(-1));
+  return {gradient, std::max(weight.sum().item<double>(), 1.0), 0.5};
+}
+
+}  // namespace adascale
