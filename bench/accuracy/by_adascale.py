@@ -2,10 +2,55 @@
 
 from __future__ import annotations
 
-from task import Method, decoder_linears
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from task import Method, Task, decoder_linears
+from torch import Tensor
 from transformers import AutoModelForCausalLM
 
 import adascale
+
+Batches = list[dict[str, Tensor]]
+Weights = dict[str, Tensor]
+
+
+def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -> Weights:
+    sim = adascale.QuantizationSimModel(
+        model,
+        batches[0],
+        in_place=task.variant != "best",  # whose last stage needs the full-precision weights
+        default_param_bw=task.bits,
+        default_output_bw=32,
+        group_size=task.group_size,
+        symmetric=task.symmetric,
+        scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
+        layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
+    )
+    adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
+    weights: Weights = sim.model.state_dict()
+    return weights
+
+
+def quantize(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -> Weights:
+    """Chooses each layer's bits, which the simulation alone does not."""
+    out = Path(task.out) / "files"
+    adascale.quantize(
+        model,
+        out,
+        batches,
+        formats=["safetensors"],
+        target_bits=task.target_bits,
+        group_size=task.group_size,
+        symmetric=task.symmetric,
+        recipe=task.variant,
+        seed=task.seed,
+        progress=False,
+        **budget,
+    )
+    (file,) = out.glob("*.safetensors")
+    return load_file(file)
 
 
 def main() -> None:
@@ -16,19 +61,7 @@ def main() -> None:
     batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}
     with method.timed():
-        sim = adascale.QuantizationSimModel(
-            model,
-            batches[0],
-            in_place=task.variant != "best",  # whose last stage needs the full-precision weights
-            default_param_bw=task.bits,
-            default_output_bw=32,
-            group_size=task.group_size,
-            symmetric=task.symmetric,
-            scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
-            layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
-        )
-        adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
-    weights = sim.model.state_dict()
+        weights = (quantize if task.target_bits else simulate)(task, model, batches, budget)
     method.give({f"{path}.weight": weights[f"{path}.weight"] for path in decoder_linears(model)})
 
 

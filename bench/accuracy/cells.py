@@ -10,14 +10,17 @@ class Grid:
     bits: int
     group_size: int = 0  # 0: a scale for each output channel
     symmetric: bool = True
+    target_bits: float = 0  # the mean of widths up to ``bits``, scales counted; 0: ``bits`` everywhere
 
     def name(self) -> str:
         scales = f"groups of {self.group_size}" if self.group_size else "per channel"
-        return f"W{self.bits} {scales}" + ("" if self.symmetric else ", asymmetric")
+        bits = f"Mean of {self.target_bits:g} bits" if self.target_bits else f"W{self.bits}"
+        return f"{bits} {scales}" + ("" if self.symmetric else ", asymmetric")
 
     def key(self) -> str:
         scales = f"g{self.group_size}" if self.group_size else "pc"
-        return f"w{self.bits}_{scales}" + ("" if self.symmetric else "_asym")
+        bits = f"mean{self.target_bits:g}" if self.target_bits else f"w{self.bits}"
+        return f"{bits}_{scales}" + ("" if self.symmetric else "_asym")
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,16 @@ class Cell:
         return f"{self.model}-{self.grid.key()}-{self.method}-{self.variant}-{budget}{seed}{device}"
 
     def as_json(self) -> dict[str, object]:
-        return asdict(self)
+        fields = asdict(self)
+        if not self.grid.target_bits:  # as cells were stamped before there were targets
+            del fields["grid"]["target_bits"]
+        return fields
 
 
 W4, W3 = Grid(4), Grid(3)
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
+# W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
+MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
 
 
 def _cells_of(grid: Grid) -> list[Cell]:
@@ -68,7 +76,14 @@ def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
 
 
-_ON_A_CPU = [cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)]
+def _cells_of_target(grid: Grid) -> list[Cell]:
+    return [Cell(grid, "adascale", "clip"), Cell(grid, "adascale", "fast", 200)]
+
+
+_ON_A_CPU = [
+    *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
+    *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
+]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),

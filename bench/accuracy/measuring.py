@@ -52,6 +52,7 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
         "bits": cell.grid.bits,
         "group_size": cell.grid.group_size,
         "symmetric": cell.grid.symmetric,
+        "target_bits": cell.grid.target_bits,
         **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "device", "seed")},
     }
     _run(python_of(cell), HERE / f"by_{cell.method}.py", json.dumps(task))

@@ -35,6 +35,7 @@ class Task:
     variant: str  # of the method
     device: str  # of torch: where it computes
     seed: int = 0
+    target_bits: float = 0  # the mean of widths up to ``bits``; 0: ``bits`` everywhere
 
     def input_ids(self) -> torch.Tensor:
         return load_file(self.rows)["input_ids"]
