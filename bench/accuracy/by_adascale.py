@@ -42,6 +42,7 @@ def quantize(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
         batches,
         formats=["safetensors"],
         target_bits=task.target_bits,
+        batch_size=task.samples,
         group_size=task.group_size,
         symmetric=task.symmetric,
         recipe=task.variant,
