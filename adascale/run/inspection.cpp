@@ -17,7 +17,7 @@ namespace {
 using json = nlohmann::ordered_json;
 
 /// As a run trains them: layers outside the model's blocks as a block each, if asked for.
-std::vector<Block> blocks_to_train(const ModelPlan& plan, bool train_outside) {
+std::vector<Block> trained_blocks(const ModelPlan& plan, bool train_outside) {
   std::vector<Block> blocks = plan.blocks;
   if (train_outside)
     for (Block& block : blocks_of_layers_outside(plan.sim, plan.blocks)) blocks.push_back(std::move(block));
@@ -108,7 +108,7 @@ json batch_norms_json(const ModelPlan& plan) {
 }  // namespace
 
 std::vector<InspectedLayer> inspected_layers(const ModelPlan& plan, bool train_outside) {
-  const std::vector<Block> trained = blocks_to_train(plan, train_outside);
+  const std::vector<Block> trained = trained_blocks(plan, train_outside);
   std::vector<InspectedLayer> layers;
   for (const QuantizedWeight& weight : plan.sim.weights())
     layers.push_back(layer_of(plan.sim, weight, trained));
@@ -128,7 +128,7 @@ std::string inspection_json(const std::string& model, const ModelPlan& plan, boo
                       {"layers_after", size.layers_after}}},
                     {"activations", plan.sim.activations().size()},
                     {"inputs", inputs_json(plan.sim.program())},
-                    {"blocks", blocks_json(plan.sim.program(), blocks_to_train(plan, train_outside), layers)},
+                    {"blocks", blocks_json(plan.sim.program(), trained_blocks(plan, train_outside), layers)},
                     {"layers", layers_json(layers)},
                     {"left_out", left_out_json(plan)},
                     {"batch_norms", batch_norms_json(plan)},
