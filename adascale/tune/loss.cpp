@@ -26,10 +26,13 @@ at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target) {
   return squared.dim() < 2 ? squared.mean() : squared.sum(1).mean();
 }
 
-at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim) {
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim) {
   const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
-  const at::Tensor least = power.mean().mul(kLeastShare).clamp_min(kTiny);
-  return squared_error(output, target).mean(channel_dim).div(power.maximum(least)).mean();
+  return power.maximum(power.mean().mul(kLeastShare).clamp_min(kTiny));
+}
+
+at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim) {
+  return squared_error(output, target).mean(channel_dim).div(token_power(target, channel_dim)).mean();
 }
 
 namespace {

@@ -11,10 +11,13 @@ namespace adascale {
 /// Squared error, summed over dim 1, averaged over the rest (AIMET's loss); fp32. Below two dims: the mean.
 at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target);
 
-/// Squared error over the target's mean square, both along `channel_dim` (from the end), averaged
+/// The mean square along `channel_dim` (from the end) of each token or pixel, fp32, above zero: one close to zero has
+/// a small share of the mean over all.
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim);
+
+/// Squared error over the target's mean square (token_power), both along `channel_dim`, averaged
 /// over all tokens or pixels; fp32. So all tokens count the same; otherwise the massive
-/// activations of a few would outweigh the rest a hundredfold. A token close to zero is measured
-/// against the mean of all.
+/// activations of a few would outweigh the rest a hundredfold.
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim);
 
 /// The dim of the channels in a block's output, counted from the end: that of the last layer before

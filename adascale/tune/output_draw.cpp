@@ -7,12 +7,11 @@
 
 #include <algorithm>
 
+#include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
 
 namespace adascale {
 namespace {
-
-constexpr double kLeastShare = 1e-4, kTiny = 1e-30;  // as in per_token_loss
 
 /// p - onehot(y), by position. y is where the sum of probabilities passes a random number.
 at::Tensor drawn_tokens(const at::Tensor& fp, uint64_t seed) {
@@ -34,8 +33,7 @@ at::Tensor drawn_tokens(const at::Tensor& fp, uint64_t seed) {
 
 at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed) {
   const at::Tensor signs = uniform_noise(fp.sizes(), seed, fp.device()).sub(0.5).sign();
-  const at::Tensor power = fp.to(at::kFloat).square().sum(-1, /*keepdim=*/true);
-  return signs.div(power.maximum(power.mean().mul(kLeastShare)).clamp_min(kTiny).sqrt());
+  return signs.div(token_power(fp, -1).mul(fp.size(-1)).sqrt().unsqueeze(-1));
 }
 
 }  // namespace
