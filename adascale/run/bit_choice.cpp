@@ -112,8 +112,7 @@ class BitChooser {
         std::any_of(choices_.begin(), choices_.end(), [](const Choice& c) { return !c.is_fixed(); });
     ADA_CHECK(may_choose,
               "{}: each of the {} quantized layers has one width alone, nothing can be chosen; leave it out, "
-              "or give "
-              "fewer layers their bits ({})",
+              "or give fewer layers their bits ({})",
               asked_target(request_), layers_.size(), option("layer_config"));
     const int64_t rest_bytes = rest(), least = extreme(true), most = extreme(false);
     found_.budget = budget_of(request_, found_.weights, rest_bytes);

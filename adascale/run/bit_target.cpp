@@ -85,8 +85,7 @@ std::vector<int> widths_for_target(const QuantizeRequest& request, const std::ve
   }
   ADA_CHECK(request.target_size.empty() || unpacked.size() < formats.size(),
             "{}: {} stores numbers in the model's dtype, as many bytes at all widths; name a packed format "
-            "({}), or give "
-            "{}",
+            "({}), or give {}",
             asked_target(request), fmt::join(unpacked, ", "), option("formats"), option("target_bits"));
   ADA_CHECK(widths.size() > 1,
             "{}: of the widths {}, {} hold {}, expected two or more to choose from; name other formats ({}) "

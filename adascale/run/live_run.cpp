@@ -82,8 +82,7 @@ void check_options_of_parts(const QuantizeRequest& request, const OpenedParts& o
   if (has_bit_target(request))
     objections.add(
         "{}: the model is quantized block by block ({}), and layers' bits are chosen by the output of a "
-        "whole one; "
-        "give {}, and {} for layers that need more",
+        "whole one; give {}, and {} for layers that need more",
         asked_target(request), opened.refusal, option("param_bw"), option("layer_config"));
   if (request.sim.device != "auto")
     objections.gather([&] { check_device_of_parts(find_device(request.sim.device), opened.device); });

@@ -48,16 +48,14 @@ template <class Visitor, class Request>
 void visit_target_options(Visitor&& visit, Request& request) {
   visit("target_bits", request.target_bits,
         "mean bits of a quantized weight, scales and minima counted, instead of param_bw: each layer gets "
-        "the bits "
-        "that the model's output asks for, by the calibration data; 0: param_bw for all",
+        "the bits that the model's output asks for, by the calibration data; 0: param_bw for all",
         OptionRule{.min = 1, .max = 16, .off = 0});
   visit("target_size", request.target_size,
         "the same for the size of the model with packed codes, as the plan states it: 90MB, 1.5GiB",
         OptionRule{});
   visit("target_widths", request.target_widths,
         "bits that a layer may get for target_bits or target_size; without it 2, 3, 4, 5, 6 and 8, as far as "
-        "the "
-        "formats hold them",
+        "the formats hold them",
         OptionRule{.min = 2, .max = 8});
 }
 

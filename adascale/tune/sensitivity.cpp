@@ -89,8 +89,7 @@ class Sensitivity {
     const double found = factor_ * squares_[place].times_squares(change) / std::max(positions_, 1.0);
     ADA_CHECK(std::isfinite(found),
               "{}: the gradient of the model's output is not finite; mend the model or the data, or give the "
-              "layer its "
-              "bits",
+              "layer its bits",
               layer(weights_[place]).name);
     return found;
   }
