@@ -131,8 +131,9 @@ void read_back(const ExportRequest& request, const StagedFiles& files) {
   expect_json(files.aside(kOldConfigFile), config);
 }
 
-/// What fills no whole words: "30 inputs of 3 bits"; empty: all does.
+/// What fills no whole words: "30 inputs of 3 bits"; empty: all does, or the format has no such width at all.
 std::string partial_words(const at::Tensor& weight, int bits) {
+  if (std::ranges::find(kind().bits, bits) == kind().bits.end()) return "";
   for (const int64_t axis : {0, 1})
     if (weight.size(axis) * bits % kWordBits != 0)
       return fmt::format("{} {} of {} bits", weight.size(axis), axis == 0 ? "outputs" : "inputs", bits);

@@ -102,7 +102,9 @@ def test_refusal_names_the_line(
     with pytest.raises(Error) as raised:
         QuantizationSimModel(model.eval(), torch.rand(2, 4))
     text = str(raised.value)
-    assert "\n" not in text and text.startswith("torch.export refuses the model") and reason in text
+    assert "\n" not in text and "torch.export refuses the model" in text and reason in text
+    runs = isinstance(model, Branches)
+    assert text.startswith("torch.export refuses" if runs else "the example: the model does not run on it")
     if "Linear" not in type(model).__name__:
         assert f'in forward, "{line}"' in text and "test_capture.py:" in text
     assert raised.value.__cause__ is not None
