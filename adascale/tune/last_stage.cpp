@@ -21,6 +21,7 @@
 #include "adascale/graph/attention.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/adam.h"
+#include "adascale/tune/float_outputs.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/output_loss.h"
@@ -59,7 +60,9 @@ class LastStage {
         batches_(batches),
         output_(compared_output(sim.program())),
         chunks_(chunks_for_last_stage(sim, plan.parts.front().blocks, output_.value)),
-        float_model_(sim.program(), chunks_.nodes(), {output_.value}) {
+        last_end_(ends_of_blocks(sim, plan.parts.front().blocks).back()),
+        float_outputs_(sim, chunks_.nodes(), last_end_, output_.value, type_of_node(),
+                       ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device)) {
     const std::vector<Block>& blocks = plan.parts.front().blocks;
     const std::vector<int32_t> weights = weights_to_rescale(sim, blocks);
     place_of_ = values_of_weights(sim, weights);
@@ -97,7 +100,8 @@ class LastStage {
   c10::Device device() const { return sim_.program().device; }
   int64_t training_batches() const { return plan_.training_batches(static_cast<int64_t>(batches_.size())); }
 
-  /// As in the blocks' training.
+  /// As in the blocks' training, and the products behind the last block in both models, so that what rounds their weights
+  /// does not tell the models apart.
   void lower_precision() {
     if (plan_.compute_type == at::kFloat) return;
     for (const Rescaled& one : rescaled_) {
@@ -110,6 +114,8 @@ class LastStage {
       for (const NodeId node : find_attention(sim_.program(), block.nodes))
         if (!layers.contains(node)) lowered_.insert(node);
     }
+    for (const NodeId node : products_of_fp32_weights(sim_))
+      if (node > last_end_) lowered_.insert(node);
   }
 
   at::Tensor state(ValueId value) const { return sim_.load_state(value, SimMode::kWeightsOnly); }
@@ -121,11 +127,14 @@ class LastStage {
   RunHooks hooks_with(const StateOf& state_of) const {
     RunHooks hooks;
     hooks.load_state = state_of;
-    if (!lowered_.empty())
-      hooks.compute_type = [this](NodeId node) {
-        return lowered_.contains(node) ? std::optional(plan_.compute_type) : std::nullopt;
-      };
+    if (!lowered_.empty()) hooks.compute_type = type_of_node();
     return hooks;
+  }
+
+  FloatOutputs::ComputeType type_of_node() const {
+    return [this](NodeId node) {
+      return lowered_.contains(node) ? std::optional(plan_.compute_type) : std::nullopt;
+    };
   }
 
   Environment fed(size_t batch) const {
@@ -134,22 +143,14 @@ class LastStage {
     return environment;
   }
 
-  at::Tensor float_output(size_t batch) const {
-    const at::NoGradGuard no_grad;
+  OutputLoss loss(size_t batch, const Environment& environment) {
     const FlagScope scope(device(), {.deterministic = plan_.options.deterministic});
-    Environment environment = fed(batch);
-    RunHooks hooks;
-    hooks.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kFloat); };
-    float_model_.run(environment, hooks);
-    return environment.tensor(output_.value);
-  }
-
-  OutputLoss loss(size_t batch, const Environment& environment) const {
-    return output_loss(output_, batches_[batch], float_output(batch), environment.tensor(output_.value));
+    return output_loss(output_, batches_[batch], float_outputs_.of(batch, batches_[batch]),
+                       environment.tensor(output_.value));
   }
 
   /// The mean over the samples held out.
-  double measure(const StateOf& state_of) const {
+  double measure(const StateOf& state_of) {
     const at::NoGradGuard no_grad;
     const size_t first = training_batches();
     Pass pass("held-out outputs", static_cast<int64_t>(batches_.size() - first));
@@ -182,7 +183,7 @@ class LastStage {
     }
   }
 
-  double add_gradients(size_t batch, const RunHooks& hooks) const {
+  double add_gradients(size_t batch, const RunHooks& hooks) {
     Environment environment = fed(batch);
     chunks_.run(environment, hooks);
     const OutputLoss here = loss(batch, environment);
@@ -203,7 +204,8 @@ class LastStage {
   const std::vector<Inputs>& batches_;
   ComparedOutput output_;
   Chunks chunks_;
-  Interpreter float_model_;
+  NodeId last_end_;  // of the blocks
+  FloatOutputs float_outputs_;
   std::vector<Rescaled> rescaled_;
   std::map<ValueId, size_t> place_of_;  // in rescaled_
   std::set<NodeId> lowered_;            // computed in the plan's dtype

@@ -32,12 +32,16 @@ std::map<ValueId, size_t> values_of_weights(const QuantizationSimModel& sim,
   return places;
 }
 
-Chunks chunks_at_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                        const std::set<ValueId>& learned, ValueId output) {
+std::vector<NodeId> ends_of_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
   std::set<NodeId> ends;
   for (const Block& block : blocks) ends.insert(block.nodes.back());
   for (const Block& block : find_blocks(sim.program())) ends.insert(block.nodes.back());
-  return {sim.program(), {ends.begin(), ends.end()}, learned, output};
+  return {ends.begin(), ends.end()};
+}
+
+Chunks chunks_at_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
+                        const std::set<ValueId>& learned, ValueId output) {
+  return {sim.program(), ends_of_blocks(sim, blocks), learned, output};
 }
 
 Chunks chunks_for_last_stage(const QuantizationSimModel& sim, const std::vector<Block>& blocks,

@@ -19,6 +19,9 @@ std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const s
 std::map<ValueId, size_t> values_of_weights(const QuantizationSimModel& sim,
                                             const std::vector<int32_t>& weights);
 
+/// The last node of each block trained, and of each of the rule's, ascending.
+std::vector<NodeId> ends_of_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks);
+
 /// The program up to `output`, cut at the ends of the blocks trained, and of those of the rule, for gradients of the
 /// parameters that `learned` are.
 Chunks chunks_at_blocks(const QuantizationSimModel& sim, const std::vector<Block>& blocks,

@@ -71,4 +71,20 @@ bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weig
          !weight.layer.kind->input.empty() && only_its_nodes_read(sim.program(), weight.layer);
 }
 
+std::vector<NodeId> products_of_fp32_weights(const QuantizationSimModel& sim) {
+  std::set<NodeId> of_quantized;
+  for (const QuantizedWeight& weight : sim.weights())
+    of_quantized.insert(weight.layer.nodes.begin(), weight.layer.nodes.end());
+  const auto is_product = [](const LayerKind* kind) { return kind->multiplies && !kind->input.empty(); };
+  std::vector<NodeId> products;
+  for (const Layer& layer : find_layers(sim.program()).layers) {
+    if (sim.program().state.at(layer.parameters.front()).scalar_type() != at::kFloat) continue;
+    for (const NodeId node : layer.nodes)
+      if (!of_quantized.contains(node) &&
+          std::ranges::any_of(layer_kinds_of_op(sim.program().nodes[node].op()), is_product))
+        products.push_back(node);
+  }
+  return products;
+}
+
 }  // namespace adascale

@@ -29,4 +29,7 @@ Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c
 /// that nothing else reads and whose own rounding is well above bf16's.
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);
 
+/// The nodes that multiply by an fp32 weight that is not quantized: a head over tokens, for one.
+std::vector<NodeId> products_of_fp32_weights(const QuantizationSimModel& sim);
+
 }  // namespace adascale

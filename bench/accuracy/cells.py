@@ -60,6 +60,7 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "fast", 200, samples=4),
+        Cell(grid, "adascale", "best", 200, samples=4),
         Cell(grid, "llm_compressor", "actorder_weight", samples=4),
         Cell(grid, "auto_round", "default", 200, samples=4),
     ]

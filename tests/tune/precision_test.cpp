@@ -93,6 +93,16 @@ TEST(Precision, AutoAsksTheRecipeAndTheCpu) {
   EXPECT_EQ(compute_type("float32", recipe_named("fast"), at::kCPU), c10::ScalarType::Float);
 }
 
+TEST(Precision, ProductsOfFp32WeightsAreThoseNotQuantized) {
+  SimOptions options{.default_output_bw = kOffBits};
+  options.layer_config = parse_layer_config(R"({"linear_blocks.4.fc2": {"param_bw": 32}})");
+  QuantizationSimModel sim(load_program(model_file("seed")), options);
+  const std::vector<NodeId> products = products_of_fp32_weights(sim);
+  ASSERT_EQ(products.size(), 1u);
+  EXPECT_EQ(sim.program().nodes[products.front()].op(), "aten::linear");
+  EXPECT_NE(sim.program().where(products.front()).find("linear_blocks.4.fc2"), std::string::npos);
+}
+
 TEST(Precision, AnotherNameIsRefused) {
   QuantizationSimModel sim(load_program(model_file("seed")), {.default_output_bw = kOffBits});
   const auto text = testing::error_of(

@@ -1,0 +1,70 @@
+#include "adascale/tune/float_outputs.h"
+
+#include <ATen/core/grad_mode.h>
+
+#include <algorithm>
+#include <iterator>
+#include <set>
+#include <utility>
+
+namespace adascale {
+namespace {
+
+std::vector<NodeId> up_to(const std::vector<NodeId>& nodes, NodeId end) {
+  return {nodes.begin(), std::upper_bound(nodes.begin(), nodes.end(), end)};
+}
+
+std::vector<NodeId> after(const std::vector<NodeId>& nodes, NodeId end) {
+  return {std::upper_bound(nodes.begin(), nodes.end(), end), nodes.end()};
+}
+
+std::vector<ValueId> made_by(const std::vector<NodeId>& nodes, const Program& program,
+                             const std::vector<ValueId>& values) {
+  std::set<ValueId> all;
+  for (const NodeId node : nodes)
+    for (const ValueId value : program.nodes[node].writes()) all.insert(value);
+  std::vector<ValueId> made;
+  std::ranges::copy_if(values, std::back_inserter(made), [&](ValueId value) { return all.contains(value); });
+  return made;
+}
+
+}  // namespace
+
+FloatOutputs::FloatOutputs(const QuantizationSimModel& sim, const std::vector<NodeId>& nodes, NodeId end,
+                           ValueId output, ComputeType type_behind_end, ActivationStore store)
+    : sim_(sim),
+      output_(output),
+      behind_(sim.program(), after(nodes, end), {output}),
+      before_(sim.program(), up_to(nodes, end), made_by(up_to(nodes, end), sim.program(), behind_.feeds())),
+      store_(std::move(store)) {
+  hooks_before_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kFloat); };
+  hooks_behind_.load_state = hooks_before_.load_state;
+  hooks_behind_.compute_type = std::move(type_behind_end);
+}
+
+void FloatOutputs::keep(size_t number, Environment& environment) {
+  if (kept_.size() <= number) kept_.resize(number + 1);
+  for (const ValueId value : before_.wanted()) {
+    const c10::IValue& made = environment.get(value);
+    kept_[number].push_back(made.isTensor() ? c10::IValue(store_.keep(made.toTensor())) : made);
+  }
+}
+
+at::Tensor FloatOutputs::of(size_t number, const Inputs& batch) {
+  const at::NoGradGuard no_grad;
+  Environment environment(sim_.program());
+  feed_inputs(sim_.program(), batch, environment);
+  if (number >= kept_.size() || kept_[number].empty()) {
+    before_.run(environment, hooks_before_);
+    keep(number, environment);
+  }
+  for (size_t i = 0; i < kept_[number].size(); ++i) {
+    const c10::IValue& kept = kept_[number][i];
+    environment.set(before_.wanted()[i],
+                    kept.isTensor() ? c10::IValue(kept.toTensor().to(sim_.program().device)) : kept);
+  }
+  behind_.run(environment, hooks_behind_);
+  return environment.tensor(output_);
+}
+
+}  // namespace adascale

@@ -1,0 +1,37 @@
+#pragma once
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "adascale/graph/interpreter.h"
+#include "adascale/sim/quantsim.h"
+#include "adascale/tune/activation_store.h"
+
+namespace adascale {
+
+/// The full-precision model's outputs for batches that come again and again. All nodes up to `end` run once for a batch:
+/// what later nodes read of them is kept, so that only these run again.
+class FloatOutputs {
+ public:
+  using ComputeType = std::function<std::optional<c10::ScalarType>(NodeId)>;
+
+  /// `nodes`: all that `output` needs, in execution order. `type_behind_end`: as in RunHooks, of the nodes behind `end`.
+  FloatOutputs(const QuantizationSimModel& sim, const std::vector<NodeId>& nodes, NodeId end, ValueId output,
+               ComputeType type_behind_end, ActivationStore store);
+
+  /// `number` tells batches apart.
+  at::Tensor of(size_t number, const Inputs& batch);
+
+ private:
+  void keep(size_t number, Environment& environment);
+
+  const QuantizationSimModel& sim_;
+  ValueId output_;
+  Interpreter behind_, before_;
+  RunHooks hooks_behind_, hooks_before_;
+  ActivationStore store_;
+  std::vector<std::vector<c10::IValue>>
+      kept_;  ///< by batch, in the order of before_.wanted(); empty: not run yet
+};
+
+}  // namespace adascale

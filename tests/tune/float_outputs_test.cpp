@@ -1,0 +1,71 @@
+// Outputs of the full-precision model for batches that come again.
+#include "adascale/tune/float_outputs.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <gtest/gtest.h>
+
+#include "adascale/graph/dataflow.h"
+#include "adascale/tune/last_stage_plan.h"
+#include "adascale/tune/output_loss.h"
+#include "tune/seed_case.h"
+
+namespace adascale {
+namespace {
+
+using testing::seed_batches;
+using testing::seed_sim;
+
+constexpr int64_t kAllInTheFile = 0;
+
+/// Of a model whose weights this may change: each call has a copy of them.
+class Outputs {
+ public:
+  explicit Outputs(size_t last_block)
+      : sim_(seed_sim()),
+        output_(compared_output(sim_.program()).value),
+        ends_(ends_of_blocks(sim_, blocks_to_train(sim_.program(), {}))),
+        outputs_(sim_, Dataflow(sim_.program()).ancestors({output_}, {}), ends_.at(last_block), output_, {},
+                 ActivationStore(kAllInTheFile)) {}
+
+  at::Tensor of(size_t number, const Inputs& batch) { return outputs_.of(number, batch); }
+  at::Tensor anew(const Inputs& batch) const {
+    const at::NoGradGuard no_grad;
+    return run_program(sim_.program(), batch).front().toTensor();
+  }
+  void scale(const std::string& name, double factor) {
+    const at::NoGradGuard no_grad;
+    sim_.program().state.at(name).mul_(factor);
+  }
+
+ private:
+  QuantizationSimModel sim_;
+  ValueId output_;
+  std::vector<NodeId> ends_;
+  FloatOutputs outputs_;
+};
+
+TEST(FloatOutputs, AreThoseOfTheProgram) {
+  const std::vector<Inputs> batches = seed_batches(2);
+  for (const size_t last_block : {0, 3, 4}) {  // nothing but the program's end is behind the last one
+    Outputs outputs(last_block);
+    for (const int turn : {1, 2})
+      for (const size_t batch : {1, 0})
+        EXPECT_TRUE(outputs.of(batch, batches[batch]).equal(outputs.anew(batches[batch])))
+            << last_block << " " << turn;
+  }
+}
+
+TEST(FloatOutputs, NodesUpToTheEndRunOnce) {
+  const Inputs batch = seed_batches(1).front();
+  Outputs outputs(2);
+  const at::Tensor first = outputs.of(0, batch);
+  outputs.scale("linear_blocks.1.fc1.weight", 2);
+  EXPECT_FALSE(outputs.anew(batch).equal(first));
+  EXPECT_TRUE(outputs.of(0, batch).equal(first));
+  outputs.scale("linear_blocks.4.fc1.weight", 2);
+  EXPECT_FALSE(outputs.of(0, batch).equal(first));
+}
+
+}  // namespace
+}  // namespace adascale
