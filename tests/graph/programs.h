@@ -47,6 +47,14 @@ inline std::filesystem::path made_by(const std::string& script, const std::strin
   return folder;
 }
 
+/// Of all programs in a folder, beside which their inputs and outputs are recorded. One process: Python's import of torch
+/// takes longer than the programs.
+inline bool python_computes_the_same(const std::filesystem::path& folder) {
+  const std::string command =
+      std::string(ADASCALE_TEST_PYTHON) + " " ADASCALE_TEST_DATA "/io/check_saved.py " + folder.string();
+  return std::system(command.c_str()) == 0;
+}
+
 inline std::filesystem::path programs_folder() {
   return made_by("graph/make_programs.py", "programs");
 }
