@@ -1,5 +1,7 @@
 #include "adascale/sim/token_logits.h"
 
+#include <ATen/TensorOperators.h>
+
 #include "adascale/graph/dataflow.h"
 
 namespace adascale {
@@ -38,10 +40,9 @@ std::optional<TokenInputs> token_inputs(const Program& program, ValueId output) 
     return std::nullopt;
   const Dataflow flow(program);
   const auto inputs = program.user_inputs();
-  TokenInputs tokens;
+  TokenInputs tokens{.ids = {}, .mask = padding_input(program)};
   for (size_t i = 0; i < inputs.size(); ++i) {
     if (inputs[i]->value == kNone || !is_per_token(program.values[inputs[i]->value])) continue;
-    if (inputs[i]->name == "attention_mask") tokens.mask = i;
     if (program.values[inputs[i]->value].dtype == c10::ScalarType::Long &&
         is_looked_up(program, flow, inputs[i]->value, logits.sizes[2].size))
       tokens.ids.push_back(i);
@@ -63,6 +64,22 @@ at::Tensor ids_of(const TokenInputs& tokens, const Inputs& inputs, const at::Ten
 at::Tensor mask_of(const TokenInputs& tokens, const Inputs& inputs, const at::Tensor& ids) {
   if (!tokens.mask || !has_shape(inputs[*tokens.mask], ids.size(0), ids.size(1))) return {};
   return inputs[*tokens.mask].toTensor().ne(0);
+}
+
+std::optional<size_t> padding_input(const Program& program) {
+  const auto inputs = program.user_inputs();
+  for (size_t i = 0; i < inputs.size(); ++i)
+    if (inputs[i]->name == "attention_mask" && inputs[i]->value != kNone &&
+        is_per_token(program.values[inputs[i]->value]))
+      return i;
+  return std::nullopt;
+}
+
+at::Tensor padding_mask(const Program& program, const Inputs& inputs) {
+  const std::optional<size_t> input = padding_input(program);
+  if (!input) return {};
+  const at::Tensor keep = inputs[*input].toTensor().ne(0);
+  return keep.all().item<bool>() || !keep.any().item<bool>() ? at::Tensor() : keep;
 }
 
 }  // namespace adascale

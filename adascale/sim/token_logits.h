@@ -22,4 +22,9 @@ at::Tensor ids_of(const TokenInputs& tokens, const Inputs& inputs, const at::Ten
 /// Bool [batch, seq], false at padding; undefined when the program has no such mask.
 at::Tensor mask_of(const TokenInputs& tokens, const Inputs& inputs, const at::Tensor& ids);
 
+/// The position among the flat user inputs of "attention_mask" [batch, seq], 0 at padding.
+std::optional<size_t> padding_input(const Program& program);
+/// That input as bool, false at padding; undefined where the program has none, or where nothing is padding, or everything.
+at::Tensor padding_mask(const Program& program, const Inputs& inputs);
+
 }  // namespace adascale

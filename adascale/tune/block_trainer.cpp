@@ -123,10 +123,11 @@ void BlockTrainer::share_gradients(const std::vector<std::unique_ptr<LearnedWeig
 
 at::Tensor BlockTrainer::run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const {
   Environment environment(job_.sim.program());
-  feed(sample, turn % job_.training_batches, environment);
+  const int64_t batch = turn % job_.training_batches;
+  feed(sample, batch, environment);
   if (mixes()) mix(sample, turn, environment);
   job_.source.interpreter(job_.index).run(environment, hooks);
-  at::Tensor error = loss(environment, sample.targets);
+  at::Tensor error = loss(batch, environment, sample.targets);
   ADA_CHECK(error.requires_grad(), "{}: no gradient of its output reaches its weights; leave it out with {}",
             job_.block.name, option("blocks"));
   if (const int64_t batches = job_.accumulate * job_.team.size(); batches > 1)
@@ -151,7 +152,7 @@ std::vector<double> BlockTrainer::losses_of(const std::vector<at::Tensor>& weigh
     Environment environment(job_.sim.program());
     feed(sample, batch, environment);
     job_.source.interpreter(job_.index).run(environment, hooks);
-    losses.push_back(loss(environment, sample.targets));
+    losses.push_back(loss(batch, environment, sample.targets));
     if (i + 1 < places.size()) ahead.start(job_.compared[places[i + 1]] / job_.team.size());
     KeptMemory::give_back_holes();
     pass.step();
@@ -170,7 +171,7 @@ std::vector<double> BlockTrainer::run_stream(const std::vector<at::Tensor>& weig
       device(), [&](int64_t batch) { return tensors_of(job_.block.activations_out, job_.source.fp(batch)); });
   std::vector<at::Tensor> losses;
   job_.source.run_quant(job_.index, hooks_with(weights), [&](int64_t batch, const Environment& environment) {
-    losses.push_back(loss(environment, targets(batch, ahead.get(batch))));
+    losses.push_back(loss(batch, environment, targets(batch, ahead.get(batch))));
     if (batch + 1 < job_.source.batches()) ahead.start(batch + 1);
   });
   return job_.team.join(as_doubles(losses));
@@ -214,11 +215,12 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
   return hooks;
 }
 
-at::Tensor BlockTrainer::loss(const Environment& outputs, const std::vector<at::Tensor>& targets) const {
+at::Tensor BlockTrainer::loss(int64_t batch, const Environment& outputs,
+                              const std::vector<at::Tensor>& targets) const {
   at::Tensor total;
   for (size_t i = 0; i < targets.size(); ++i) {
     const ValueId value = job_.block.activations_out[i];
-    const at::Tensor error = output_loss(value, outputs.tensor(value), targets[i]);
+    const at::Tensor error = output_loss(batch, value, outputs.tensor(value), targets[i]);
     total = total.defined() ? total.add(error) : error;
   }
   ADA_ASSERT(total.defined(), "a block without outputs");
@@ -233,9 +235,11 @@ std::vector<at::Tensor> BlockTrainer::targets(int64_t batch, std::vector<at::Ten
   return job_.source.fp_outputs(job_.index, batch);
 }
 
-at::Tensor BlockTrainer::output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const {
+at::Tensor BlockTrainer::output_loss(int64_t batch, ValueId output, const at::Tensor& got,
+                                     const at::Tensor& target) const {
   if (job_.recipe.loss == LossKind::kSummed) return summed_loss(got, target);
-  return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output));
+  return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output),
+                        job_.source.mask(batch));
 }
 
 /// In the order in which sample_from takes them apart.

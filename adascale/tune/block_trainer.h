@@ -88,8 +88,9 @@ class BlockTrainer {
   /// The loss of that turn, whose gradients are added to those of the weights.
   at::Tensor run_backward(int64_t turn, const RunHooks& hooks, const Sample& sample) const;
   at::Tensor mixed(const at::Tensor& fp, const at::Tensor& quant, uint64_t place) const;
-  at::Tensor loss(const Environment& outputs, const std::vector<at::Tensor>& targets) const;
-  at::Tensor output_loss(ValueId output, const at::Tensor& got, const at::Tensor& target) const;
+  at::Tensor loss(int64_t batch, const Environment& outputs, const std::vector<at::Tensor>& targets) const;
+  at::Tensor output_loss(int64_t batch, ValueId output, const at::Tensor& got,
+                         const at::Tensor& target) const;
 
   BlockJob job_;
   int64_t exchanged_ = 0;

@@ -13,6 +13,13 @@
 namespace adascale {
 namespace {
 
+/// [positions, channels] of a layer's input, channels last, without padding where it has the mask's positions.
+at::Tensor rows_kept(const at::Tensor& x, const at::Tensor& mask) {
+  const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  if (!mask.defined() || x.dim() != 3 || x.sizes().slice(0, 2) != mask.sizes()) return rows;
+  return rows.index_select(0, mask.reshape({-1}).nonzero().squeeze(-1));
+}
+
 /// [channels] laid against the weight: the input channels of a group belong to that group's
 /// outputs. Where a layer reads a part of its parameter, all inputs count the same.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
@@ -46,7 +53,7 @@ InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_
   }
 }
 
-void InputPower::watch(int64_t batch, NodeId node, const Environment& environment) {
+void InputPower::watch(int64_t batch, NodeId node, const Environment& environment, const at::Tensor& mask) {
   const auto found = layer_of_.find(node);
   if (found == layer_of_.end()) return;
   const at::NoGradGuard no_grad;
@@ -56,7 +63,7 @@ void InputPower::watch(int64_t batch, NodeId node, const Environment& environmen
   ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
   const at::Tensor given = environment.tensor(input->value).to(at::kFloat),
                    x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
-  const at::Tensor rows = x.reshape({-1, x.size(-1)});
+  const at::Tensor rows = rows_kept(x, mask);
   const at::Tensor squares = rows.square().sum(0);
   at::Tensor& sum = layer.sums[batch % static_cast<int64_t>(layer.sums.size())];
   sum = sum.defined() ? sum.add(squares) : squares;

@@ -14,8 +14,8 @@ class InputPower {
   /// `weights`: indices of the sim's, which must outlive it. `sums`: batches are added in turn to so many sums, and these
   /// then: one for each batch of a step, so that a team's processes add as one would.
   InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums);
-  /// Before each node of the FP model.
-  void watch(int64_t batch, NodeId node, const Environment& environment);
+  /// Before each node of the FP model. `mask`: padding_mask, whose padding does not count.
+  void watch(int64_t batch, NodeId node, const Environment& environment, const at::Tensor& mask);
   /// Behind the last batch.
   void add_over(Team& team);
   /// For each of the weights, fp32, of a shape that broadcasts to the weight's; ones

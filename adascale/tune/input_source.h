@@ -35,6 +35,8 @@ class InputSource {
   /// Drops the values that only this block reads.
   virtual void leave(size_t block) = 0;
   virtual const Interpreter& interpreter(size_t block) const = 0;
+  /// padding_mask of the batch, on the device.
+  virtual at::Tensor mask(int64_t batch) const = 0;
   /// The streams' values, wherever they are kept.
   virtual const Environment& fp(int64_t batch) const = 0;
   virtual const Environment& quant(int64_t batch) const = 0;

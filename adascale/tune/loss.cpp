@@ -26,13 +26,25 @@ at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target) {
   return squared.dim() < 2 ? squared.mean() : squared.sum(1).mean();
 }
 
-at::Tensor token_power(const at::Tensor& target, int64_t channel_dim) {
-  const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
-  return power.maximum(power.mean().mul(kLeastShare).clamp_min(kTiny));
+namespace {
+
+/// Over those that a mask of their sizes keeps.
+at::Tensor mean_over_tokens(const at::Tensor& values, const at::Tensor& mask) {
+  if (!mask.defined() || values.sizes() != mask.sizes()) return values.mean();
+  return values.mul(mask).sum().div(mask.sum().clamp_min(1));
 }
 
-at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim) {
-  return squared_error(output, target).mean(channel_dim).div(token_power(target, channel_dim)).mean();
+}  // namespace
+
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
+  const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
+  return power.maximum(mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny));
+}
+
+at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                          const at::Tensor& mask) {
+  const at::Tensor error = squared_error(output, target).mean(channel_dim);
+  return mean_over_tokens(error.div(token_power(target, channel_dim, mask)), mask);
 }
 
 namespace {

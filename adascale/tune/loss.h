@@ -12,13 +12,15 @@ namespace adascale {
 at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target);
 
 /// The mean square along `channel_dim` (from the end) of each token or pixel, fp32, above zero: one close to zero has
-/// a small share of the mean over all.
-at::Tensor token_power(const at::Tensor& target, int64_t channel_dim);
+/// a small share of the mean over all. `mask`: bool of the tokens' sizes, false at padding, which does not count; undefined
+/// or of other sizes: all count.
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask = {});
 
 /// Squared error over the target's mean square (token_power), both along `channel_dim`, averaged
 /// over all tokens or pixels; fp32. So all tokens count the same; otherwise the massive
-/// activations of a few would outweigh the rest a hundredfold.
-at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim);
+/// activations of a few would outweigh the rest a hundredfold. `mask`: as of token_power.
+at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                          const at::Tensor& mask = {});
 
 /// The dim of the channels in a block's output, counted from the end: that of the last layer before
 /// it if it is a convolution and nothing in between moves dims, else the last dim.

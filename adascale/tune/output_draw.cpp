@@ -31,9 +31,9 @@ at::Tensor drawn_tokens(const at::Tensor& fp, uint64_t seed) {
   return gradient.reshape(fp.sizes());
 }
 
-at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed) {
+at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed, const at::Tensor& keep) {
   const at::Tensor signs = uniform_noise(fp.sizes(), seed, fp.device()).sub(0.5).sign();
-  return signs.div(token_power(fp, -1).mul(fp.size(-1)).sqrt().unsqueeze(-1));
+  return signs.div(token_power(fp, -1, keep).mul(fp.size(-1)).sqrt().unsqueeze(-1));
 }
 
 }  // namespace
@@ -41,15 +41,13 @@ at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed) {
 OutputDraw draw_output(const ComparedOutput& output, const Inputs& inputs, const at::Tensor& fp,
                        uint64_t seed) {
   const at::NoGradGuard no_grad;
-  const auto positions = static_cast<double>(fp.numel() / std::max<int64_t>(fp.size(-1), 1));
-  if (!output.tokens) return {drawn_signs(fp, seed), positions, 1};
-  at::Tensor gradient = drawn_tokens(fp, seed);
-  const at::Tensor ids = ids_of(*output.tokens, inputs, fp);
-  const at::Tensor keep = ids.defined() ? mask_of(*output.tokens, inputs, ids) : at::Tensor();
-  if (!keep.defined()) return {gradient, positions, 0.5};
-  const at::Tensor weight = keep.to(fp.device(), at::kFloat);
-  gradient.mul_(weight.unsqueeze(-1));
-  return {gradient, std::max(weight.sum().item<double>(), 1.0), 0.5};
+  const at::Tensor keep = kept_positions(output, inputs, fp);
+  at::Tensor gradient = output.tokens ? drawn_tokens(fp, seed) : drawn_signs(fp, seed, keep);
+  const double factor = output.tokens ? 0.5 : 1;
+  if (!keep.defined())
+    return {gradient, static_cast<double>(fp.numel() / std::max<int64_t>(fp.size(-1), 1)), factor};
+  gradient.mul_(keep.unsqueeze(-1));
+  return {gradient, std::max(keep.sum().item<double>(), 1.0), factor};
 }
 
 }  // namespace adascale

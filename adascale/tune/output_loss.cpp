@@ -15,8 +15,15 @@ namespace adascale {
 ComparedOutput compared_output(const Program& program) {
   for (const Argument& output : program.outputs)
     if (output.value != kNone && program.values[output.value].is_float_tensor())
-      return {output.value, token_inputs(program, output.value)};
+      return {output.value, token_inputs(program, output.value), padding_input(program)};
   return {};
+}
+
+at::Tensor kept_positions(const ComparedOutput& output, const Inputs& inputs, const at::Tensor& values) {
+  if (!output.padding || values.dim() != 3) return {};
+  const at::Tensor mask = inputs[*output.padding].toTensor();
+  if (mask.sizes() != values.sizes().slice(0, 2)) return {};
+  return mask.to(values.device()).ne(0);
 }
 
 OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep) {
@@ -42,20 +49,21 @@ OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::T
   return {loss / positions, gradient.reshape(quant.sizes())};
 }
 
-OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant) {
+OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep) {
   const at::AutoGradMode grad(true);
   const at::Tensor leaf = quant.detach().to(at::kFloat).requires_grad_();
-  const at::Tensor loss = per_token_loss(leaf, fp, -1);
-  const int64_t positions = leaf.numel() / std::max<int64_t>(leaf.size(-1), 1);
-  loss.mul(static_cast<double>(positions)).backward();
+  const at::Tensor loss = per_token_loss(leaf, fp, -1, keep);
+  const double positions = keep.defined()
+                               ? keep.sum().item<double>()
+                               : static_cast<double>(leaf.numel() / std::max<int64_t>(leaf.size(-1), 1));
+  loss.mul(positions).backward();
   return {loss.item<double>(), leaf.grad()};
 }
 
 OutputLoss output_loss(const ComparedOutput& output, const Inputs& inputs, const at::Tensor& fp,
                        const at::Tensor& quant) {
-  if (!output.tokens) return relative_error(fp, quant);
-  const at::Tensor ids = ids_of(*output.tokens, inputs, quant);
-  return divergence(fp, quant, ids.defined() ? mask_of(*output.tokens, inputs, ids) : at::Tensor());
+  const at::Tensor keep = kept_positions(output, inputs, quant);
+  return output.tokens ? divergence(fp, quant, keep) : relative_error(fp, quant, keep);
 }
 
 }  // namespace adascale

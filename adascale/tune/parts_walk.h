@@ -28,6 +28,7 @@ class PartsWalk : public InputSource {
   const Interpreter& interpreter(size_t block) const override {
     return walk_->interpreter(places_[block].block);
   }
+  at::Tensor mask(int64_t batch) const override { return walk_->mask(batch); }
   const Environment& fp(int64_t batch) const override { return walk_->fp(batch); }
   const Environment& quant(int64_t batch) const override { return walk_->quant(batch); }
   at::Tensor quant_state(ValueId value) override { return walk_->quant_state(value); }

@@ -8,6 +8,7 @@
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/device/copy_ahead.h"
+#include "adascale/sim/token_logits.h"
 #include "adascale/tune/run_progress.h"
 
 namespace adascale {
@@ -50,6 +51,10 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
   };
   feed(place(fp_batches), fp_);
   feed(place(quant_batches), quant_);
+  for (const Inputs& batch : fp_batches) {
+    const at::Tensor mask = padding_mask(sim.program(), batch);
+    masks_.push_back(mask.defined() ? mask.to(sim.program().device) : mask);
+  }
 }
 
 /// Batches without room in the store stay where they are until a stage reads them.

@@ -37,6 +37,7 @@ class ProgramWalk : public InputSource {
   std::vector<at::Tensor> fp_outputs(size_t block, int64_t batch) override;
   void leave(size_t block) override;
   const Interpreter& interpreter(size_t block) const override { return stage_of(block, kBlock).interpreter; }
+  at::Tensor mask(int64_t batch) const override { return masks_[batch]; }
   const Environment& fp(int64_t batch) const override { return fp_[batch]; }
   const Environment& quant(int64_t batch) const override { return quant_[batch]; }
   at::Tensor quant_state(ValueId value) override { return quant_state_.get(value); }
@@ -71,6 +72,7 @@ class ProgramWalk : public InputSource {
   std::vector<Stage> stages_;  ///< for each block one of each place
   ActivationStore store_;
   std::vector<Environment> fp_, quant_;
+  std::vector<at::Tensor> masks_;  ///< by batch
   RunHooks fp_hooks_, quant_hooks_;
   LoadedState fp_state_, quant_state_;  ///< of the present stage
   /// FP weights that a later stage reads after their layer is folded in place.

@@ -15,6 +15,7 @@
 #include "adascale/quant/range_analyzer.h"
 #include "adascale/quant/round_to_nearest.h"
 #include "adascale/quant/schemes.h"
+#include "adascale/sim/token_logits.h"
 #include "adascale/tune/input_power.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_draw.h"
@@ -100,8 +101,8 @@ class Sensitivity {
     feed_inputs(sim_.program(), sample, environment);
     RunHooks hooks;
     hooks.load_state = [this](ValueId value) { return load(value); };
-    hooks.before = [this](NodeId node, const Environment& now) {
-      if (!at::GradMode::is_enabled()) power_.watch(0, node, now);
+    hooks.before = [this, mask = padding_mask(sim_.program(), sample)](NodeId node, const Environment& now) {
+      if (!at::GradMode::is_enabled()) power_.watch(0, node, now, mask);
     };
     chunks_->run(environment, hooks);
     const OutputDraw draw = draw_output(output_, sample, environment.tensor(output_.value), seed);

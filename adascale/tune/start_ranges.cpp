@@ -37,7 +37,7 @@ std::vector<Range> run_fp_for_start_ranges(const BlockJob& job) {
   }
   InputPower power(job.sim, job.weights, job.accumulate);
   job.source.run_fp(job.index, [&](int64_t batch, NodeId node, const Environment& environment) {
-    if (batch < job.training_batches) power.watch(batch, node, environment);
+    if (batch < job.training_batches) power.watch(batch, node, environment, job.source.mask(batch));
   });
   power.add_over(job.team);
   return weighted_ranges(job.sim, job.weights, power);

@@ -24,7 +24,7 @@ struct AtFirstBlock {
   std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches, int64_t sums = 1) {
     InputPower seen(sim, weights, sums);
     walk.run_fp(0, [&](int64_t batch, NodeId node, const Environment& environment) {
-      if (batch < batches) seen.watch(batch, node, environment);
+      if (batch < batches) seen.watch(batch, node, environment, {});
     });
     seen.add_over(*present_team());
     return seen.mean_squares();

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
@@ -40,6 +41,22 @@ TEST(PerTokenLoss, TakesChannelsWhereTheyAre) {
   const at::Tensor target = at::randn({2, 8, 3, 3}), output = at::randn({2, 8, 3, 3});
   EXPECT_NEAR(per_token_loss(output, target, -3).item<double>(),
               per_token_loss(output.movedim(1, -1), target.movedim(1, -1), -1).item<double>(), 1e-6);
+}
+
+TEST(PerTokenLoss, PaddingDoesNotCount) {
+  at::manual_seed(1);
+  const at::Tensor target = at::randn({2, 3, 8}), mask = at::tensor({1, 1, 0, 1, 0, 0}).view({2, 3}).ne(0);
+  target[0][2] *= 1000;  // its power does not count in the least one either
+  const at::Tensor output = (target + at::randn({2, 3, 8})).requires_grad_();
+  const auto kept = [&](const at::Tensor& all) { return at::stack({all[0][0], all[0][1], all[1][0]}); };
+  const at::Tensor loss = per_token_loss(output, target, -1, mask);
+  EXPECT_NEAR(loss.item<double>(), per_token_loss(kept(output), kept(target), -1).item<double>(), 1e-6);
+  loss.backward();
+  EXPECT_EQ(output.grad()[0][2].abs().sum().item<double>(), 0);
+  EXPECT_GT(output.grad()[1][0].abs().sum().item<double>(), 0);
+  EXPECT_EQ(per_token_loss(output, target, -1, mask.t()).item<double>(),
+            per_token_loss(output, target, -1).item<double>())
+      << "a mask of other positions says nothing";
 }
 
 TEST(PerTokenLoss, IsFiniteOnTargetsOfNothing) {
