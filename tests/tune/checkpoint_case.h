@@ -63,7 +63,9 @@ inline void expect_same(const Result& a, const Result& b) {
     EXPECT_TRUE(one.scale.equal(other.scale)) << one.name;
     EXPECT_TRUE(one.offset.equal(other.offset)) << one.name;
     ASSERT_EQ(one.minimum.has_value(), other.minimum.has_value());
-    if (one.minimum) EXPECT_TRUE(one.minimum->equal(*other.minimum)) << one.name;
+    if (one.minimum) {
+      EXPECT_TRUE(one.minimum->equal(*other.minimum)) << one.name;
+    }
     ASSERT_EQ(one.parts.size(), other.parts.size());
     for (const auto& [name, part] : one.parts) EXPECT_TRUE(part.equal(other.parts.at(name))) << name;
     EXPECT_TRUE(a.states[i].equal(b.states[i])) << one.name;

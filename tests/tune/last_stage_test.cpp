@@ -118,7 +118,9 @@ TEST(LastStage, ScalesLearnAndCodesStay) {
     EXPECT_NEAR(now.sqnr_db, sqnr_db(w, dequantize(now)), 1e-6);
     for (const BlockReport& block : report.blocks)
       for (const LayerReport& layer : block.layers)
-        if (layer.name == sim.weights()[i].layer.name) EXPECT_EQ(layer.sqnr_db, now.sqnr_db);
+        if (layer.name == sim.weights()[i].layer.name) {
+          EXPECT_EQ(layer.sqnr_db, now.sqnr_db);
+        }
   }
 }
 
@@ -160,7 +162,9 @@ TEST(LastStage, LowPrecisionSomeBlocksAndSeveralBatchesAStep) {
   for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
     const bool trained = sim.weights()[i].trained;
     EXPECT_EQ(trained, sim.weights()[i].encoding.has_value());
-    if (!trained) EXPECT_TRUE(sim.weight_encoding(i).scale.equal(untrained.weight_encoding(i).scale));
+    if (!trained) {
+      EXPECT_TRUE(sim.weight_encoding(i).scale.equal(untrained.weight_encoding(i).scale));
+    }
   }
 }
 

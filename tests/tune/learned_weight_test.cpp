@@ -170,7 +170,9 @@ TEST(LearnedWeight, SignedStepsLeaveRowsWithoutGradientAsTheyAre) {
         const bool are_signed = rule.update == UpdateRule::kSigned;
         EXPECT_GT(s2.abs().min().item<float>(), 0);
         EXPECT_EQ(rows(quantizer.state().s2).equal(s2), are_signed);
-        if (are_signed) EXPECT_TRUE(rows(learned->weight()).equal(weight));
+        if (are_signed) {
+          EXPECT_TRUE(rows(learned->weight()).equal(weight));
+        }
       }
 }
 
