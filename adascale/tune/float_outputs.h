@@ -18,6 +18,7 @@ class FloatOutputs {
   /// `nodes`: all that `output` needs, in execution order. `type_behind_end`: as in RunHooks, of the nodes behind `end`.
   FloatOutputs(const QuantizationSimModel& sim, const std::vector<NodeId>& nodes, NodeId end, ValueId output,
                ComputeType type_behind_end, ActivationStore store);
+  FloatOutputs(const FloatOutputs&) = delete;  // the hooks know this one
 
   /// `number` tells batches apart.
   at::Tensor of(size_t number, const Inputs& batch);

@@ -18,7 +18,7 @@ using testing::seed_sim;
 
 constexpr int64_t kAllInTheFile = 0;
 
-/// Of a model whose weights this may change: each call has a copy of them.
+/// Of a model of its own, whose weights may be changed.
 class Outputs {
  public:
   explicit Outputs(size_t last_block)
