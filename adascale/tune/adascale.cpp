@@ -61,14 +61,6 @@ AdaScaleReport apply_adascale(const PartedModel& model, const std::vector<std::v
 
 namespace {
 
-AdaScaleReport train_walk(QuantizationSimModel& sim, const TrainingPlan& plan,
-                          const std::vector<Inputs>& batches) {
-  ProgramWalk walk(sim, plan.parts.front().blocks, plan.team->share_of(batches),
-                   ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
-                   plan.memory.largest_block);
-  return train_blocks(plan, {&sim}, walk);
-}
-
 void tell_new_scales(const QuantizationSimModel& sim, std::vector<BlockReport>& blocks) {
   std::map<std::string, double> sqnr;
   for (const QuantizedWeight& weight : sim.weights())
@@ -84,9 +76,15 @@ AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
                      const std::vector<Inputs>& batches) {
   const auto start = Clock::now();
   const KeptMemory memory;
-  AdaScaleReport report = train_walk(sim, plan, batches);
+  ProgramWalk walk(sim, plan.parts.front().blocks, plan.team->share_of(batches),
+                   ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
+                   plan.memory.largest_block);
+  if (plan.has_last_stage()) walk.keep_last_outputs();
+  AdaScaleReport report = train_blocks(plan, {&sim}, walk);
   if (plan.has_last_stage()) {
-    report.last_stage = run_last_stage(sim, plan, batches);
+    const bool has_all = plan.team->size() == 1;
+    report.last_stage =
+        run_last_stage(sim, plan, batches, has_all ? walk.float_stream() : std::vector<Environment>());
     if (report.last_stage->kept) tell_new_scales(sim, report.blocks);
   }
   if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};

@@ -5,7 +5,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
+#include <optional>
+#include <utility>
 
 #include "adascale/graph/dataflow.h"
 
@@ -106,42 +107,58 @@ void Chunks::run(Environment& environment, const RunHooks& hooks) const {
   for (const Piece& piece : pieces_) piece.interpreter.run(environment, hooks);
 }
 
-void Chunks::backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient,
-                      const std::function<void()>& after_piece) const {
+Chunks::Tape Chunks::record(const Piece& piece, const Environment& environment, const RunHooks& hooks) const {
   const at::AutoGradMode grad(true);
-  std::map<ValueId, at::Tensor> gradients = {{output_, gradient}};
+  Tape tape{Environment(program_), {}};
+  for (const ValueId value : piece.interpreter.feeds()) {
+    const c10::IValue& feed = environment.get(value);
+    tape.environment.set(value, feed.isTensor() ? c10::IValue(feed.toTensor().detach()) : feed);
+  }
+  for (const ValueId value : piece.depend) {
+    tape.leaves[value] = tape.environment.tensor(value).requires_grad_();
+    tape.environment.set(value, tape.leaves[value]);
+  }
+  piece.interpreter.run(tape.environment, hooks);
+  return tape;
+}
+
+bool Chunks::play_back(const Piece& piece, Tape tape, Gradients& gradients) const {
+  const at::AutoGradMode grad(true);
+  at::Tensor product;  // its gradient is that of what the piece makes
+  for (const ValueId value : piece.interpreter.wanted()) {
+    const auto known = gradients.find(value);
+    if (known == gradients.end()) continue;
+    const at::Tensor made = tape.environment.tensor(value);
+    if (made.requires_grad()) {
+      const at::Tensor term = made.mul(known->second).sum();
+      product = product.defined() ? product.add(term) : term;
+    }
+    gradients.erase(known);
+  }
+  if (!product.defined()) return false;
+  product.backward();
+  for (const auto& [value, leaf] : tape.leaves) {
+    if (!leaf.grad().defined()) continue;
+    at::Tensor& sum = gradients[value];
+    sum = sum.defined() ? sum.add(leaf.grad()) : leaf.grad();
+  }
+  return true;
+}
+
+void Chunks::differentiate(Environment& environment, const RunHooks& hooks, const GradientOf& gradient,
+                           const std::function<void()>& after_piece) const {
+  const at::NoGradGuard no_grad;
+  for (size_t piece = 0; piece + 1 < pieces_.size(); ++piece)
+    pieces_[piece].interpreter.run(environment, hooks);
+  std::optional<Tape> last = record(pieces_.back(), environment, hooks);
+  for (const ValueId value : pieces_.back().interpreter.wanted())
+    environment.set(value, last->environment.tensor(value).detach());
+  Gradients gradients = {{output_, gradient(environment)}};
   for (auto piece = pieces_.rbegin(); piece != pieces_.rend(); ++piece) {
-    Environment again(program_);
-    for (const ValueId value : piece->interpreter.feeds()) {
-      const c10::IValue& feed = environment.get(value);
-      again.set(value, feed.isTensor() ? c10::IValue(feed.toTensor().detach()) : feed);
-    }
-    std::map<ValueId, at::Tensor> leaves;
-    for (const ValueId value : piece->depend) {
-      leaves[value] = again.tensor(value).requires_grad_();
-      again.set(value, leaves[value]);
-    }
     for (const ValueId value : piece->interpreter.wanted()) environment.erase(value);
-    piece->interpreter.run(again, hooks);
-    at::Tensor product;  // its gradient is that of what this piece makes
-    for (const ValueId value : piece->interpreter.wanted()) {
-      const auto known = gradients.find(value);
-      if (known == gradients.end()) continue;
-      const at::Tensor made = again.tensor(value);
-      if (made.requires_grad()) {
-        const at::Tensor term = made.mul(known->second).sum();
-        product = product.defined() ? product.add(term) : term;
-      }
-      gradients.erase(known);
-    }
-    if (!product.defined()) continue;
-    product.backward();
-    for (const auto& [value, leaf] : leaves) {
-      if (!leaf.grad().defined()) continue;
-      at::Tensor& sum = gradients[value];
-      sum = sum.defined() ? sum.add(leaf.grad()) : leaf.grad();
-    }
-    if (after_piece) after_piece();
+    Tape tape = last ? std::move(*last) : record(*piece, environment, hooks);
+    last.reset();
+    if (play_back(*piece, std::move(tape), gradients) && after_piece) after_piece();
   }
 }
 

@@ -1,5 +1,6 @@
 #pragma once
 #include <functional>
+#include <map>
 #include <set>
 #include <string>
 #include <vector>
@@ -22,18 +23,33 @@ class Chunks {
   /// Why there is no gradient; empty: there is one.
   const std::string& obstacle() const { return obstacle_; }
 
+  /// The loss's gradient of the output, of its shape, from what a run left: what crosses cuts, and the output.
+  using GradientOf = std::function<at::Tensor(const Environment&)>;
+
   /// Runs all without gradients. The environment has the user inputs, and then what crosses cuts, and the output.
   void run(Environment& environment, const RunHooks& hooks) const;
-  /// Adds to the gradients of what `hooks` give for learned state, for the gradient of `output` given. `environment`: as
-  /// run() left it; what crosses cuts is dropped on the way. `after_piece`: called behind each piece, the last one first.
-  void backward(Environment& environment, const RunHooks& hooks, const at::Tensor& gradient,
-                const std::function<void()>& after_piece = {}) const;
+  /// Runs all, and adds to the gradients of what `hooks` give for learned state. The last piece runs once, the others
+  /// twice. The environment has the user inputs; what crosses cuts is dropped on the way back. `after_piece`: called
+  /// behind each piece's gradients, the last one's first.
+  void differentiate(Environment& environment, const RunHooks& hooks, const GradientOf& gradient,
+                     const std::function<void()>& after_piece = {}) const;
 
  private:
   struct Piece {
     Interpreter interpreter;
     std::vector<ValueId> depend;  ///< of its feeds, those that depend on learned state
   };
+
+  /// A run of a piece with gradients, and its feeds that have one.
+  struct Tape {
+    Environment environment;
+    std::map<ValueId, at::Tensor> leaves;
+  };
+  using Gradients = std::map<ValueId, at::Tensor>;
+
+  Tape record(const Piece& piece, const Environment& environment, const RunHooks& hooks) const;
+  /// From the gradients of what the piece makes to those of its feeds. False: it makes nothing that has one.
+  bool play_back(const Piece& piece, Tape tape, Gradients& gradients) const;
 
   const Program& program_;
   ValueId output_;

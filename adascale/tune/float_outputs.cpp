@@ -42,27 +42,33 @@ FloatOutputs::FloatOutputs(const QuantizationSimModel& sim, const std::vector<No
   hooks_behind_.compute_type = std::move(type_behind_end);
 }
 
-void FloatOutputs::keep(size_t number, Environment& environment) {
+std::vector<c10::IValue>& FloatOutputs::kept(size_t number) {
   if (kept_.size() <= number) kept_.resize(number + 1);
-  for (const ValueId value : before_.wanted()) {
-    const c10::IValue& made = environment.get(value);
-    kept_[number].push_back(made.isTensor() ? c10::IValue(store_.keep(made.toTensor())) : made);
-  }
+  return kept_[number];
+}
+
+void FloatOutputs::take(size_t number, const Environment& there) {
+  const std::vector<ValueId>& values = before_.wanted();
+  if (!std::ranges::all_of(values, [&](ValueId value) { return there.has(value); })) return;
+  for (const ValueId value : values) kept(number).push_back(there.get(value));
 }
 
 at::Tensor FloatOutputs::of(size_t number, const Inputs& batch) {
   const at::NoGradGuard no_grad;
   Environment environment(sim_.program());
   feed_inputs(sim_.program(), batch, environment);
-  if (number >= kept_.size() || kept_[number].empty()) {
+  std::vector<c10::IValue>& values = kept(number);
+  if (values.empty()) {
     before_.run(environment, hooks_before_);
-    keep(number, environment);
+    for (const ValueId value : before_.wanted()) {
+      const c10::IValue& made = environment.get(value);
+      values.push_back(made.isTensor() ? c10::IValue(store_.keep(made.toTensor())) : made);
+    }
   }
-  for (size_t i = 0; i < kept_[number].size(); ++i) {
-    const c10::IValue& kept = kept_[number][i];
-    environment.set(before_.wanted()[i],
-                    kept.isTensor() ? c10::IValue(kept.toTensor().to(sim_.program().device)) : kept);
-  }
+  for (size_t i = 0; i < values.size(); ++i)
+    environment.set(before_.wanted()[i], values[i].isTensor()
+                                             ? c10::IValue(values[i].toTensor().to(sim_.program().device))
+                                             : values[i]);
   behind_.run(environment, hooks_behind_);
   return environment.tensor(output_);
 }

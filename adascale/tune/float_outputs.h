@@ -20,11 +20,13 @@ class FloatOutputs {
                ComputeType type_behind_end, ActivationStore store);
   FloatOutputs(const FloatOutputs&) = delete;  // the hooks know this one
 
+  /// What nodes up to `end` gave for a batch, of an environment that may have it: they need not run.
+  void take(size_t number, const Environment& there);
   /// `number` tells batches apart.
   at::Tensor of(size_t number, const Inputs& batch);
 
  private:
-  void keep(size_t number, Environment& environment);
+  std::vector<c10::IValue>& kept(size_t number);
 
   const QuantizationSimModel& sim_;
   ValueId output_;

@@ -1,8 +1,6 @@
 #include "adascale/tune/last_stage.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/zeros_like.h>
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
@@ -23,6 +21,7 @@
 #include "adascale/tune/adam.h"
 #include "adascale/tune/float_outputs.h"
 #include "adascale/tune/last_stage_plan.h"
+#include "adascale/tune/learned_scales.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/output_loss.h"
 #include "adascale/tune/precision.h"
@@ -31,46 +30,22 @@
 namespace adascale {
 namespace {
 
-/// A weight whose scales learn. Its codes stay where they are, and come to the device when it is read.
-struct Rescaled {
-  int32_t weight;
-  Encoding encoding;
-  at::Tensor scale,
-      theta;  ///< on the device: the scales that the stage starts from, and their logarithms' change
-
-  Encoding now(c10::Device device) const {
-    Encoding rescaled = on(encoding, device);
-    rescaled.scale = scale.mul(theta.exp());
-    return rescaled;
-  }
-  /// As files hold it.
-  void round_to_stored() {
-    const at::NoGradGuard no_grad;
-    encoding.scale = as_kept(as_stored(scale.mul(theta.exp()).cpu(), encoding.grid), encoding.grid);
-    scale = encoding.scale.to(scale.device());
-    theta = at::zeros_like(theta);
-  }
-};
-
 class LastStage {
  public:
-  LastStage(QuantizationSimModel& sim, const TrainingPlan& plan, const std::vector<Inputs>& batches)
+  LastStage(QuantizationSimModel& sim, const TrainingPlan& plan, const std::vector<Inputs>& batches,
+            const std::vector<Environment>& float_stream)
       : sim_(sim),
         plan_(plan),
         batches_(batches),
         output_(compared_output(sim.program())),
         chunks_(chunks_for_last_stage(sim, plan.parts.front().blocks, output_.value)),
         last_end_(ends_of_blocks(sim, plan.parts.front().blocks).back()),
+        weights_(weights_to_rescale(sim, plan.parts.front().blocks)),
+        scales_(sim, weights_),
         float_outputs_(sim, chunks_.nodes(), last_end_, output_.value, type_of_node(),
                        ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device)) {
-    const std::vector<Block>& blocks = plan.parts.front().blocks;
-    const std::vector<int32_t> weights = weights_to_rescale(sim, blocks);
-    place_of_ = values_of_weights(sim, weights);
-    for (const int32_t index : weights) {
-      const Encoding& encoding = *sim.weights()[index].encoding;
-      const at::Tensor scale = encoding.scale.to(device());
-      rescaled_.push_back({index, encoding, scale, at::zeros_like(scale).requires_grad_()});
-    }
+    for (size_t batch = 0; batch < float_stream.size(); ++batch)
+      float_outputs_.take(batch, float_stream[batch]);
     lower_precision();
   }
 
@@ -86,7 +61,7 @@ class LastStage {
     }
     train();
     report.iterations = plan_.last_stage_iterations;
-    for (Rescaled& one : rescaled_) one.round_to_stored();
+    scales_.round_to_stored();
     report.held_out_after = measure([this](ValueId value) { return rescaled(value); });
     report.kept = report.held_out_after < report.held_out_before;
     if (report.kept) fold();
@@ -104,9 +79,11 @@ class LastStage {
   /// does not tell the models apart.
   void lower_precision() {
     if (plan_.compute_type == at::kFloat) return;
-    for (const Rescaled& one : rescaled_) {
-      const QuantizedWeight& weight = sim_.weights()[one.weight];
-      if (takes_bfloat16(sim_, weight)) lowered_.insert(weight.layer.nodes.begin(), weight.layer.nodes.end());
+    for (const int32_t index : weights_) {
+      const Layer& layer = sim_.weights()[index].layer;
+      if (!takes_bfloat16(sim_, sim_.weights()[index])) continue;
+      lowered_.insert(layer.nodes.begin(), layer.nodes.end());
+      lowered_weights_.insert(layer.weights.begin(), layer.weights.end());
     }
     if (lowered_.empty()) return;
     for (const Block& block : plan_.parts.front().blocks) {
@@ -119,9 +96,10 @@ class LastStage {
   }
 
   at::Tensor state(ValueId value) const { return sim_.load_state(value, SimMode::kWeightsOnly); }
-  at::Tensor rescaled(ValueId value) const {
-    const auto found = place_of_.find(value);
-    return found == place_of_.end() ? state(value) : dequantize(rescaled_[found->second].now(device()));
+  at::Tensor rescaled(ValueId value) {
+    const at::Tensor weight =
+        scales_.load(value, lowered_weights_.contains(value) ? plan_.compute_type : at::kFloat);
+    return weight.defined() ? weight : state(value);
   }
 
   RunHooks hooks_with(const StateOf& state_of) const {
@@ -168,10 +146,9 @@ class LastStage {
   }
 
   void train() {
-    std::vector<at::Tensor> thetas;
-    for (const Rescaled& one : rescaled_) thetas.push_back(one.theta);
-    Adam adam(thetas, plan_.recipe.last_stage_rate);
-    const RunHooks hooks = hooks_with([this](ValueId value) { return rescaled(value); });
+    Adam adam(scales_.changes(), plan_.recipe.last_stage_rate);
+    RunHooks hooks = hooks_with([this](ValueId value) { return rescaled(value); });
+    hooks.transform = [this](ValueId value, const at::Tensor& made) { return scales_.watch(value, made); };
     const int64_t accumulate = plan_.options.accumulate;
     Pass pass(kLastStage, plan_.last_stage_iterations);
     for (int64_t iteration = 0; iteration < plan_.last_stage_iterations; ++iteration) {
@@ -185,18 +162,24 @@ class LastStage {
 
   double add_gradients(size_t batch, const RunHooks& hooks) {
     Environment environment = fed(batch);
-    chunks_.run(environment, hooks);
-    const OutputLoss here = loss(batch, environment);
-    chunks_.backward(environment, hooks, here.gradient);
+    double found = 0;
+    const auto gradient = [&](const Environment& now) {
+      const OutputLoss here = loss(batch, now);
+      found = here.loss;
+      return here.gradient;
+    };
+    chunks_.differentiate(environment, hooks, gradient, [this] { scales_.collect(/*of_all=*/false); });
+    scales_.collect(/*of_all=*/true);
     KeptMemory::give_back_holes();
-    return here.loss;
+    return found;
   }
 
   void fold() {
     SimEditor editor(sim_);
-    for (Rescaled& one : rescaled_)
-      one.encoding.sqnr_db = sqnr_db(editor.source_weight(one.weight).cpu(), dequantize(one.encoding));
-    for (Rescaled& one : rescaled_) editor.fold(one.weight, std::move(one.encoding), /*trained=*/true);
+    std::map<int32_t, Encoding> encodings = scales_.encodings();
+    for (auto& [weight, encoding] : encodings)
+      encoding.sqnr_db = sqnr_db(editor.source_weight(weight).cpu(), dequantize(encoding));
+    for (auto& [weight, encoding] : encodings) editor.fold(weight, std::move(encoding), /*trained=*/true);
   }
 
   QuantizationSimModel& sim_;
@@ -204,24 +187,26 @@ class LastStage {
   const std::vector<Inputs>& batches_;
   ComparedOutput output_;
   Chunks chunks_;
-  NodeId last_end_;  // of the blocks
+  NodeId last_end_;               // of the blocks
+  std::vector<int32_t> weights_;  // whose scales learn
+  LearnedScales scales_;
   FloatOutputs float_outputs_;
-  std::vector<Rescaled> rescaled_;
-  std::map<ValueId, size_t> place_of_;  // in rescaled_
-  std::set<NodeId> lowered_;            // computed in the plan's dtype
+  std::set<NodeId> lowered_;           // computed in the plan's dtype
+  std::set<ValueId> lowered_weights_;  // those of theirs that learn
 };
 
 }  // namespace
 
 LastStageReport run_last_stage(QuantizationSimModel& sim, const TrainingPlan& plan,
-                               const std::vector<Inputs>& batches) {
+                               const std::vector<Inputs>& batches,
+                               const std::vector<Environment>& float_stream) {
   const WatchPasses watch(as_stages(plan.options.progress));
   const auto failed = [](const std::string& reason) {
     log_line(fmt::format("last stage: {}; the blocks' scales stay", reason));
     return LastStageReport{.note = reason};
   };
   try {
-    return LastStage(sim, plan, batches).run();
+    return LastStage(sim, plan, batches, float_stream).run();
   } catch (const Error& error) {  // boundary: the blocks' work stays
     return failed(error.what());
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line

@@ -11,9 +11,12 @@ namespace adascale {
 /// full-precision model's logits). Each scale is multiplied by exp(theta), theta by Adam with a cosine decay. The
 /// scales are kept if the loss on the held-out batches falls, else all stays.
 ///
+/// `float_stream`: by batch, what the blocks' training has left of the full-precision model; empty where nothing is.
+///
 /// What goes wrong in it, memory above all, costs the stage and not the blocks: the report says what, and the sim
 /// stays as the blocks made it. Exceptions of the caller's go on.
 LastStageReport run_last_stage(QuantizationSimModel& sim, const TrainingPlan& plan,
-                               const std::vector<Inputs>& batches);
+                               const std::vector<Inputs>& batches,
+                               const std::vector<Environment>& float_stream);
 
 }  // namespace adascale

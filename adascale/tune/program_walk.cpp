@@ -223,6 +223,7 @@ void ProgramWalk::run_fp(size_t block, const Watch& watch) {
 void ProgramWalk::leave(size_t block) {
   const Stage& stage = stage_of(block, kBlock);
   drop_dead(stage);
+  if (keeps_last_outputs_ && block + 1 == blocks_.size()) return;
   for (Environment& environment : fp_)
     for (const ValueId value : stage.only_compared) environment.erase(value);
 }

@@ -30,6 +30,10 @@ class ProgramWalk : public InputSource {
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
               ActivationStore store, int64_t state_bytes);
 
+  /// The last block's FP outputs stay when it is left, in float_stream().
+  void keep_last_outputs() { keeps_last_outputs_ = true; }
+  const std::vector<Environment>& float_stream() const { return fp_; }
+
   int64_t batches() const override { return static_cast<int64_t>(fp_.size()); }
   void reach(size_t block) override;
   void run_fp(size_t block, const Watch& watch = {}) override;
@@ -71,6 +75,7 @@ class ProgramWalk : public InputSource {
   const std::vector<Block>& blocks_;
   std::vector<Stage> stages_;  ///< for each block one of each place
   ActivationStore store_;
+  bool keeps_last_outputs_ = false;
   std::vector<Environment> fp_, quant_;
   std::vector<at::Tensor> masks_;  ///< by batch
   RunHooks fp_hooks_, quant_hooks_;

@@ -101,14 +101,18 @@ class Sensitivity {
     feed_inputs(sim_.program(), sample, environment);
     RunHooks hooks;
     hooks.load_state = [this](ValueId value) { return load(value); };
-    hooks.before = [this, mask = padding_mask(sim_.program(), sample)](NodeId node, const Environment& now) {
-      if (!at::GradMode::is_enabled()) power_.watch(0, node, now, mask);
+    std::set<NodeId> seen;  // most pieces run twice
+    hooks.before = [&, mask = padding_mask(sim_.program(), sample)](NodeId node, const Environment& now) {
+      const at::NoGradGuard no_grad;
+      if (seen.insert(node).second) power_.watch(0, node, now, mask);
     };
-    chunks_->run(environment, hooks);
-    const OutputDraw draw = draw_output(output_, sample, environment.tensor(output_.value), seed);
-    positions_ += draw.positions;
-    factor_ = draw.factor;
-    chunks_->backward(environment, hooks, draw.gradient, [this] { take_gradients(/*of_all=*/false); });
+    const auto gradient = [&](const Environment& now) {
+      const OutputDraw draw = draw_output(output_, sample, now.tensor(output_.value), seed);
+      positions_ += draw.positions;
+      factor_ = draw.factor;
+      return draw.gradient;
+    };
+    chunks_->differentiate(environment, hooks, gradient, [this] { take_gradients(/*of_all=*/false); });
     take_gradients(/*of_all=*/true);
   }
 

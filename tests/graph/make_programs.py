@@ -93,6 +93,18 @@ class InPlace(nn.Module):
         return y, z, x * 2, w
 
 
+class Overwritten(nn.Module):
+    """A product that the next operator overwrites, and one that is left as it is."""
+
+    def __init__(self):
+        super().__init__()
+        self.up = nn.Linear(6, 8, bias=False)
+        self.down = nn.Linear(8, 6, bias=False)
+
+    def forward(self, x):
+        return self.down(F.leaky_relu(self.up(x), 0.1, inplace=True))
+
+
 class Tied(nn.Module):
     def __init__(self):
         super().__init__()
@@ -205,6 +217,7 @@ def programs():
         "lstm": (Lstm(), (torch.randn(2, 5, 5),), {}, None, False),
         "in_place": (InPlace(), (torch.randn(3, 6),), {}, None, False),
         "tied": (Tied(), (torch.randint(0, 11, (2, 5)),), {}, (rows,), False),
+        "overwritten": (Overwritten(), (torch.randn(3, 6),), {}, None, False),
         "twice": (Twice(), (torch.randn(3, 6),), {}, None, False),
         "twice_strict": (Twice(), (torch.randn(3, 6),), {}, None, True),
         "dict_inputs": (

@@ -5,6 +5,8 @@
 #include <ATen/core/grad_mode.h>
 #include <gtest/gtest.h>
 
+#include <numeric>
+
 #include "adascale/graph/dataflow.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_loss.h"
@@ -33,6 +35,8 @@ class Outputs {
     const at::NoGradGuard no_grad;
     return run_program(sim_.program(), batch).front().toTensor();
   }
+  void take(size_t number, const Environment& there) { outputs_.take(number, there); }
+  const Program& program() const { return sim_.program(); }
   void scale(const std::string& name, double factor) {
     const at::NoGradGuard no_grad;
     sim_.program().state.at(name).mul_(factor);
@@ -65,6 +69,28 @@ TEST(FloatOutputs, NodesUpToTheEndRunOnce) {
   EXPECT_TRUE(outputs.of(0, batch).equal(first));
   outputs.scale("linear_blocks.4.fc1.weight", 2);
   EXPECT_FALSE(outputs.of(0, batch).equal(first));
+}
+
+TEST(FloatOutputs, NodesThatRanElsewhereDoNotRun) {
+  const Inputs batch = seed_batches(1).front();
+  Outputs outputs(2);
+  Environment all(outputs.program()), none(outputs.program());
+  feed_inputs(outputs.program(), batch, all);
+  {
+    const at::NoGradGuard no_grad;
+    std::vector<ValueId> every;
+    for (const Node& node : outputs.program().nodes)
+      for (const ValueId value : node.writes()) every.push_back(value);
+    std::vector<NodeId> nodes(outputs.program().nodes.size());
+    std::iota(nodes.begin(), nodes.end(), 0);
+    Interpreter(outputs.program(), nodes, every).run(all);
+  }
+  const at::Tensor first = outputs.anew(batch);
+  outputs.take(0, all);
+  outputs.take(1, none);
+  outputs.scale("linear_blocks.1.fc1.weight", 2);
+  EXPECT_TRUE(outputs.of(0, batch).equal(first));
+  EXPECT_TRUE(outputs.of(1, batch).equal(outputs.anew(batch)));
 }
 
 }  // namespace

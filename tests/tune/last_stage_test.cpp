@@ -72,10 +72,10 @@ std::vector<at::Tensor> gradients(const QuantizationSimModel& sim, const std::ve
   };
   Environment environment(sim.program());
   feed_inputs(sim.program(), seed_batches(1).front(), environment);
-  chunks.run(environment, hooks);
-  at::manual_seed(4);
-  const at::Tensor gradient = at::randn_like(environment.tensor(output.value));
-  chunks.backward(environment, hooks, gradient);
+  chunks.differentiate(environment, hooks, [&](const Environment& now) {
+    at::manual_seed(4);
+    return at::randn_like(now.tensor(output.value));
+  });
   std::vector<at::Tensor> found;
   for (const auto& [value, leaf] : leaves) found.push_back(leaf.grad());
   return found;

@@ -51,6 +51,18 @@ TEST(ProgramWalk, LogitsWithoutRoomAreComputedAnew) {
   EXPECT_FALSE(with->fp(0).has(model.logits));
 }
 
+TEST(ProgramWalk, LastOutputsStayWhereTheyAreAskedFor) {
+  Headed model;
+  const auto walk = model.walk(1 << 20);
+  walk->keep_last_outputs();
+  walk->leave(1);
+  for (size_t batch = 0; batch < 4; ++batch) {
+    const at::Tensor logits = model.sim.run(model.batches[batch], SimMode::kFloat)[0].toTensor();
+    EXPECT_TRUE(walk->float_stream().at(batch).tensor(model.logits).equal(logits));
+    EXPECT_FALSE(walk->float_stream().at(batch).has(model.hidden)) << "only this block read it";
+  }
+}
+
 TEST(ProgramWalk, QuantizedLogitsAreSeenAndDropped) {
   Headed model;
   const auto walk = model.walk(1 << 20);

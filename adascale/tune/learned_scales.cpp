@@ -1,0 +1,138 @@
+#include "adascale/tune/learned_scales.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/zeros_like.h>
+
+#include <algorithm>
+
+#include "adascale/graph/dataflow.h"
+#include "adascale/quant/scaled_codes.h"
+#include "adascale/tune/last_stage_plan.h"
+
+namespace adascale {
+namespace {
+
+/// y = W x alone: one output, and no bias.
+bool is_product(const Node& node) {
+  const Argument* bias = node.input("bias");
+  return node.op() == "aten::linear" && (bias == nullptr || bias->kind != Argument::Kind::kValue) &&
+         node.writes().size() == 1;
+}
+
+std::set<ValueId> overwritten_storage(const Program& program, const Dataflow& flow) {
+  std::set<ValueId> roots;
+  for (NodeId node = 0; node < static_cast<NodeId>(program.nodes.size()); ++node)
+    for (const ValueId value : flow.overwrites(node)) roots.insert(flow.storage_root(value));
+  return roots;
+}
+
+/// The outputs of a weight's layers, where a scale is one of their channels along the last dim and nothing is added: empty
+/// where that does not hold for all of them.
+std::vector<ValueId> outputs_times_scales(const Program& program, const QuantizedWeight& weight) {
+  const Grid& grid = weight.encoding->grid;
+  const bool is_by_channel =
+      grid.channel_axis == 0 && !grid.per_group() && grid.stack_axes.empty() && !weight.encoding->minimum;
+  if (!is_by_channel || weight.encoding->codes.dim() != 2 || !weight.layer.views.empty()) return {};
+  std::vector<ValueId> outputs;
+  for (const NodeId node : weight.layer.nodes) {
+    if (!is_product(program.nodes[node])) return {};
+    outputs.push_back(program.nodes[node].writes().front());
+  }
+  return outputs;
+}
+
+}  // namespace
+
+Encoding LearnedScales::One::now(c10::Device device) const {
+  Encoding rescaled = on(encoding, device);
+  rescaled.scale = scale.mul(change.exp());
+  return rescaled;
+}
+
+void LearnedScales::One::add(const at::Tensor& gradient) const {
+  at::Tensor& sum = change.mutable_grad();
+  sum = sum.defined() ? sum.add(gradient) : gradient;
+}
+
+LearnedScales::LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights)
+    : sim_(sim), by_state_(values_of_weights(sim, weights)) {
+  const Dataflow flow(sim.program());
+  const std::set<ValueId> overwritten = overwritten_storage(sim.program(), flow);
+  for (const int32_t weight : weights) {
+    std::vector<ValueId> outputs = outputs_times_scales(sim.program(), sim.weights()[weight]);
+    if (std::ranges::any_of(outputs, [&](ValueId v) { return overwritten.contains(flow.storage_root(v)); }))
+      outputs.clear();
+    for (const ValueId output : outputs) by_output_[output] = all_.size();
+    const Encoding& encoding = *sim.weights()[weight].encoding;
+    const at::Tensor scale = encoding.scale.to(sim.program().device);
+    all_.push_back({weight, encoding, scale, at::zeros_like(scale), !outputs.empty(), {}});
+  }
+}
+
+std::vector<at::Tensor> LearnedScales::changes() const {
+  std::vector<at::Tensor> changes;
+  for (const One& one : all_) changes.push_back(one.change);
+  return changes;
+}
+
+at::Tensor LearnedScales::load(ValueId state, c10::ScalarType type) {
+  const auto found = by_state_.find(state);
+  if (found == by_state_.end()) return {};
+  One& one = all_[found->second];
+  const bool notes = at::GradMode::is_enabled() && !one.by_output;
+  const at::NoGradGuard no_grad;
+  const Encoding now = one.now(sim_.program().device);
+  const at::Tensor weight = dequantize_as(now, type == at::kFloat ? one.encoding.source_dtype : type);
+  if (notes) one.leaves.push_back(weight.requires_grad_());
+  return weight;
+}
+
+at::Tensor LearnedScales::watch(ValueId value, const at::Tensor& made) {
+  const auto found = by_output_.find(value);
+  if (found == by_output_.end() || !at::GradMode::is_enabled()) return made;
+  // Of the first layers neither weight nor input has a gradient.
+  const at::Tensor output = made.requires_grad() ? made : made.detach().requires_grad_();
+  const at::Tensor y = output.detach();  // the tensor itself would hold its own hook
+  output.register_hook([one = &all_[found->second], y](const at::Tensor& gradient) {
+    const at::NoGradGuard no_grad;
+    const at::Tensor by_channel = gradient.mul(y).reshape({-1, y.size(-1)}).sum(0, false, at::kFloat);
+    one->add(by_channel.view(one->change.sizes()));
+    return gradient;
+  });
+  return output;
+}
+
+void LearnedScales::collect(bool of_all) {
+  const at::NoGradGuard no_grad;
+  for (One& one : all_) {
+    std::vector<at::Tensor> open;
+    for (const at::Tensor& leaf : one.leaves) {
+      if (!leaf.grad().defined()) {
+        open.push_back(leaf);
+        continue;
+      }
+      const Encoding now = one.now(sim_.program().device);
+      one.add(scale_gradient(now, leaf.grad()).to(now.scale.scalar_type()).mul(now.scale));
+    }
+    one.leaves = of_all ? std::vector<at::Tensor>() : std::move(open);
+  }
+}
+
+void LearnedScales::round_to_stored() {
+  const at::NoGradGuard no_grad;
+  for (One& one : all_) {
+    const Grid& grid = one.encoding.grid;
+    one.encoding.scale = as_kept(as_stored(one.now(at::kCPU).scale.cpu(), grid), grid);
+    one.scale = one.encoding.scale.to(one.scale.device());
+    one.change = at::zeros_like(one.change);
+  }
+}
+
+std::map<int32_t, Encoding> LearnedScales::encodings() const {
+  std::map<int32_t, Encoding> found;
+  for (const One& one : all_) found.emplace(one.weight, one.encoding);
+  return found;
+}
+
+}  // namespace adascale

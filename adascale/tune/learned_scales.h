@@ -1,0 +1,55 @@
+#pragma once
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <map>
+#include <vector>
+
+#include "adascale/sim/quantsim.h"
+
+namespace adascale {
+
+/// Weights of a simulation whose codes stay and whose scales learn: each scale is where it started times an exponential.
+///
+/// Autograd ends at the layers. A scale of a whole output channel takes its gradient from the layer's output y, which it
+/// multiplies: of its logarithm, sum dL/dy y; there the weight has none, which saves a product as large as the forward one.
+/// All others take it from the weight's gradient.
+class LearnedScales {
+ public:
+  /// `weights`: indices of sim.weights(), folded, on grids of free scales. `sim` must outlive it.
+  LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
+
+  /// The logarithms' changes, fp32 of shape Q each, on the program's device; they collect gradients.
+  std::vector<at::Tensor> changes() const;
+
+  /// The weight that is read as a program's state, as it is now, in `type` (a layer's compute type, or fp32); undefined: it
+  /// is none of these. In grad mode its gradients are noted.
+  at::Tensor load(ValueId state, c10::ScalarType type);
+  /// Notes a layer's output in grad mode; what the layer's readers get.
+  at::Tensor watch(ValueId value, const at::Tensor& made);
+  /// Adds what has come back to weights to the changes' gradients. `of_all`: no more comes; the rest is dropped.
+  void collect(bool of_all);
+
+  /// Scales as files hold them; the changes are 0 again.
+  void round_to_stored();
+  /// By index of sim.weights().
+  std::map<int32_t, Encoding> encodings() const;
+
+ private:
+  struct One {
+    int32_t weight;
+    Encoding encoding;
+    at::Tensor scale, change;  ///< on the device
+    bool by_output;
+    std::vector<at::Tensor> leaves;  ///< weights that were handed out
+
+    Encoding now(c10::Device device) const;
+    void add(const at::Tensor& gradient) const;
+  };
+
+  const QuantizationSimModel& sim_;
+  std::vector<One> all_;
+  std::map<ValueId, size_t> by_state_, by_output_;  // in all_
+};
+
+}  // namespace adascale

@@ -1,0 +1,136 @@
+// Gradients of scales that go around autograd, against autograd.
+#include "adascale/tune/learned_scales.h"
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/grad_mode.h>
+#include <ATen/ops/allclose.h>
+#include <ATen/ops/randn_like.h>
+#include <ATen/ops/zeros_like.h>
+#include <gtest/gtest.h>
+
+#include "adascale/tune/last_stage_plan.h"
+#include "adascale/tune/output_loss.h"
+#include "graph/programs.h"
+
+namespace adascale {
+namespace {
+
+using testing::load_named;
+using testing::recorded;
+using testing::recorded_inputs;
+
+QuantizationSimModel quantized(const std::string& program, int64_t group_size, bool symmetric) {
+  SimOptions options{.default_param_bw = 4, .default_output_bw = kOffBits};
+  options.group_size = group_size, options.symmetric = symmetric;
+  QuantizationSimModel sim(load_named(program), options);
+  sim.compute_encodings([](QuantizationSimModel&) {});
+  return sim;
+}
+
+std::vector<int32_t> all_weights(const QuantizationSimModel& sim) {
+  std::vector<int32_t> all;
+  for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i)
+    if (sim.weights()[i].encoding) all.push_back(i);
+  return all;
+}
+
+/// The program, differentiated with those hooks for an output's gradient drawn at random.
+void differentiate(const QuantizationSimModel& sim, const std::string& name, const RunHooks& hooks,
+                   const std::function<void()>& after_piece = {}) {
+  std::set<ValueId> learned;
+  for (const auto& [value, place] : values_of_weights(sim, all_weights(sim))) learned.insert(value);
+  const ValueId output = compared_output(sim.program()).value;
+  const Chunks chunks = chunks_at_blocks(sim, blocks_to_train(sim.program(), {}), learned, output);
+  ASSERT_EQ(chunks.obstacle(), "");
+  Environment environment(sim.program());
+  feed_inputs(sim.program(), recorded_inputs(sim.program(), recorded(name)), environment);
+  chunks.differentiate(
+      environment, hooks,
+      [&](const Environment& now) {
+        at::manual_seed(4);
+        return at::randn_like(now.tensor(output));
+      },
+      after_piece);
+}
+
+std::vector<at::Tensor> by_autograd(const QuantizationSimModel& sim, const std::string& name) {
+  const std::vector<int32_t> weights = all_weights(sim);
+  const std::map<ValueId, size_t> places = values_of_weights(sim, weights);
+  std::vector<at::Tensor> changes;
+  for (const int32_t weight : weights)
+    changes.push_back(at::zeros_like(sim.weights()[weight].encoding->scale).requires_grad_());
+  RunHooks hooks;
+  hooks.load_state = [&](ValueId value) {
+    const auto place = places.find(value);
+    if (place == places.end()) return sim.load_state(value, SimMode::kWeightsOnly);
+    const Encoding& encoding = *sim.weights()[weights[place->second]].encoding;
+    const at::Tensor w = split_groups(dequantize(encoding), encoding.grid);
+    return join_groups(w.mul(changes[place->second].exp()), encoding.codes.sizes());
+  };
+  differentiate(sim, name, hooks);
+  std::vector<at::Tensor> found;
+  for (const at::Tensor& change : changes) found.push_back(change.grad());
+  return found;
+}
+
+std::vector<at::Tensor> by_learned_scales(const QuantizationSimModel& sim, const std::string& name) {
+  LearnedScales scales(sim, all_weights(sim));
+  RunHooks hooks;
+  hooks.load_state = [&](ValueId value) {
+    const at::Tensor weight = scales.load(value, at::kFloat);
+    return weight.defined() ? weight : sim.load_state(value, SimMode::kWeightsOnly);
+  };
+  hooks.transform = [&](ValueId value, const at::Tensor& made) { return scales.watch(value, made); };
+  differentiate(sim, name, hooks, [&] { scales.collect(/*of_all=*/false); });
+  scales.collect(/*of_all=*/true);
+  std::vector<at::Tensor> found;
+  for (const at::Tensor& change : scales.changes()) found.push_back(change.grad());
+  return found;
+}
+
+// Linears with and without bias, one read twice, tied weights, an in-place operator, convolutions.
+TEST(LearnedScales, HaveAutogradsGradients) {
+  for (const std::string name : {"llama", "bert", "mlp", "twice", "tied", "overwritten", "cnn"})
+    for (const bool symmetric : {true, false})
+      for (const int64_t group_size : {0, 2}) {
+        if (group_size > 0 && name == "cnn") continue;  // 3 input channels
+        SCOPED_TRACE(name + (symmetric ? " symmetric " : " asymmetric ") + std::to_string(group_size));
+        const QuantizationSimModel sim = quantized(name, group_size, symmetric);
+        const std::vector<at::Tensor> expected = by_autograd(sim, name), found = by_learned_scales(sim, name);
+        ASSERT_EQ(expected.size(), found.size());
+        for (size_t i = 0; i < expected.size(); ++i) {
+          SCOPED_TRACE(sim.weights()[i].layer.name);
+          ASSERT_EQ(expected[i].defined(), found[i].defined());
+          if (!expected[i].defined()) continue;  // a second output's
+          EXPECT_GT(expected[i].abs().max().item<float>(), 0);
+          const double most = 1e-5 * expected[i].abs().max().item<double>();
+          EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, most));
+        }
+      }
+}
+
+TEST(LearnedScales, LeaveNoTensorBehind) {
+  const QuantizationSimModel sim = quantized("llama", 0, true);
+  const std::vector<int32_t> weights = all_weights(sim);
+  LearnedScales scales(sim, weights);
+  c10::weak_intrusive_ptr<c10::TensorImpl> kept = [&] {
+    RunHooks hooks;
+    std::optional<c10::weak_intrusive_ptr<c10::TensorImpl>> output;
+    hooks.load_state = [&](ValueId value) {
+      const at::Tensor weight = scales.load(value, at::kFloat);
+      return weight.defined() ? weight : sim.load_state(value, SimMode::kWeightsOnly);
+    };
+    hooks.transform = [&](ValueId value, const at::Tensor& made) {
+      const at::Tensor watched = scales.watch(value, made);
+      const bool is_noted = at::GradMode::is_enabled() && watched.requires_grad() && !output;
+      if (is_noted) output.emplace(watched.getIntrusivePtr());
+      return watched;
+    };
+    differentiate(sim, "llama", hooks);
+    return *output;
+  }();
+  EXPECT_TRUE(kept.expired());
+}
+
+}  // namespace
+}  // namespace adascale
