@@ -16,6 +16,13 @@ Adam::Adam(std::vector<at::Tensor> parameters, double learning_rate)
   }
 }
 
+std::vector<at::Tensor> Adam::state() const {
+  std::vector<at::Tensor> all = first_moments_;
+  all.insert(all.end(), second_moments_.begin(), second_moments_.end());
+  all.insert(all.end(), steps_.begin(), steps_.end());
+  return all;
+}
+
 void Adam::step(double decay) {
   const at::NoGradGuard no_grad;
   std::vector<at::Tensor> gradients;

@@ -13,6 +13,8 @@ class Adam {
   /// One update from the parameters' gradients, which are cleared; the rate is the
   /// constructor's times `decay`.
   void step(double decay);
+  /// What a step leaves for the next one beside the parameters: written into, it goes on from there.
+  std::vector<at::Tensor> state() const;
 
  private:
   std::vector<at::Tensor> parameters_, first_moments_, second_moments_, steps_;

@@ -37,7 +37,9 @@ double seconds_since(Clock::time_point start) {
 
 using Sims = std::vector<QuantizationSimModel*>;  // by part
 
-AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source);
+AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source,
+                            Checkpoint& checkpoint);
+Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims);
 
 }  // namespace
 
@@ -80,11 +82,10 @@ AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
                    ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
                    plan.memory.largest_block);
   if (plan.has_last_stage()) walk.keep_last_outputs();
-  AdaScaleReport report = train_blocks(plan, {&sim}, walk);
+  Checkpoint checkpoint = open_checkpoint(plan, {&sim});
+  AdaScaleReport report = train_blocks(plan, {&sim}, walk, checkpoint);
   if (plan.has_last_stage()) {
-    const bool has_all = plan.team->size() == 1;
-    report.last_stage =
-        run_last_stage(sim, plan, batches, has_all ? walk.float_stream() : std::vector<Environment>());
+    report.last_stage = run_last_stage(sim, plan, batches, walk.float_stream(), checkpoint);
     if (report.last_stage->kept) tell_new_scales(sim, report.blocks);
   }
   if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};
@@ -97,7 +98,8 @@ AdaScaleReport train(const PartedModel& model, const TrainingPlan& plan, const C
   PartsWalk walk(model, plan, catch_inputs);
   Sims sims;
   for (const SimPart& part : model.parts) sims.push_back(&part.sim);
-  AdaScaleReport report = train_blocks(plan, sims, walk);
+  Checkpoint checkpoint = open_checkpoint(plan, sims);
+  AdaScaleReport report = train_blocks(plan, sims, walk, checkpoint);
   if (!plan.no_last_stage.empty()) report.last_stage = LastStageReport{.note = plan.no_last_stage};
   return report;
 }
@@ -115,7 +117,7 @@ struct Run {
 
   const TrainingPlan& plan;
   InputSource& source;
-  Checkpoint checkpoint;
+  Checkpoint& checkpoint;
   AdaScaleReport report;
   RunProgress progress;
   std::vector<Step> steps = {};
@@ -140,6 +142,7 @@ struct Run {
 
 /// Of a team, all processes must train the same; else their weights would part silently.
 Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
+  const WatchPasses fingerprints(as_stages(plan.options.progress, /*passing=*/true));
   const AdaScaleOptions& options = plan.options;
   if (!keeps_blocks(options) && plan.team->size() == 1) return {};
   const Fingerprint fingerprint = fingerprint_of(plan, {sims.begin(), sims.end()}, WeightsIn::kFingerprint);
@@ -153,13 +156,13 @@ Checkpoint open_checkpoint(const TrainingPlan& plan, const Sims& sims) {
   return {options.checkpoint_dir, options.resume, fingerprint, *plan.team};
 }
 
-AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source) {
+AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSource& source,
+                            Checkpoint& checkpoint) {
   const auto start = Clock::now();
   const c10::Device device = sims.front()->program().device;
-  const WatchPasses before_blocks(as_stages(plan.options.progress, /*passing=*/true));
   Run run{plan,
           source,
-          open_checkpoint(plan, sims),
+          checkpoint,
           {.recipe = plan.recipe.name,
            .device = device.str(),
            .precision = describe_precision(plan.compute_type, {sims.begin(), sims.end()}),

@@ -19,13 +19,15 @@
 #include "adascale/core/spelling.h"
 #include "adascale/io/staged_files.h"
 #include "adascale/tune/saved_run.h"
+#include "adascale/tune/whole_file.h"
 
 namespace adascale {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char *kRun = "run.json", *kLock = "lock", *kBlock = "block-", *kEnding = ".safetensors";
+constexpr const char *kRun = "run.json", *kLock = "lock", *kBlock = "block-", *kEnding = ".safetensors",
+                     *kStage = "last-stage.safetensors";
 constexpr const char* kAside = ".adascale-";  // StagedFiles' own, left behind by a kill
 
 std::string name_of(size_t block) {
@@ -41,7 +43,7 @@ bool is_block(const std::string& name) {
 }
 
 bool is_ours(const std::string& name) {
-  return name == kRun || name == kLock || is_block(name) || name.starts_with(kAside);
+  return name == kRun || name == kLock || name == kStage || is_block(name) || name.starts_with(kAside);
 }
 
 /// Whether another process, or another Checkpoint of this one, has the lock.
@@ -88,6 +90,7 @@ struct Checkpoint::Folder {
   std::string path;
   int lock = -1;
   bool goes_on = false;            // blocks of the interrupted run may still be read
+  bool keeps_stage = true;         // no writing of it has failed
   std::optional<int> own_threads;  // of the process, where the interrupted run had another number
 
   /// Of a team the first process makes it and keeps others out.
@@ -211,6 +214,26 @@ void Checkpoint::write(size_t block, const SavedBlock& saved) {
     }
   }
   team_->wait();
+}
+
+std::optional<SavedStage> Checkpoint::read_stage(const SavedStage& like) {
+  if (!folder_ || !folder_->goes_on || !fs::exists(folder_->file(kStage))) return std::nullopt;
+  try {
+    return adascale::read_stage(folder_->file(kStage), like);
+  } catch (const Error& error) {  // boundary: the stage begins anew
+    log_line(fmt::format("{}; the last stage begins anew", error.what()));
+    return std::nullopt;
+  }
+}
+
+void Checkpoint::write_stage(const SavedStage& stage) {
+  if (!folder_ || !folder_->keeps_stage) return;
+  try {
+    folder_->put(kStage, [&](const std::string& path) { adascale::write_stage(path, stage); });
+  } catch (const Error& error) {  // boundary: only an interrupted run would miss it
+    log_line(fmt::format("{}; the last stage is not kept from here on", error.what()));
+    folder_->keeps_stage = false;
+  }
 }
 
 std::string Checkpoint::how_to_go_on() const {

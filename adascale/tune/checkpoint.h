@@ -6,11 +6,12 @@
 
 #include "adascale/tune/fingerprint.h"
 #include "adascale/tune/saved_block.h"
+#include "adascale/tune/saved_stage.h"
 #include "adascale/tune/team.h"
 
 namespace adascale {
 
-/// The finished blocks of a training in a folder, so that a run that was killed goes on behind them.
+/// The finished blocks of a training in a folder, and its last stage, so that a run that was killed goes on behind them.
 ///
 /// A block is a file of its own, written aside, synced and renamed: at any moment the folder holds whole
 /// blocks. `run.json` says what they were made from. Of a team the first process writes, and all read: they must see
@@ -31,6 +32,11 @@ class Checkpoint {
   std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
+  /// The last stage as the interrupted run left it: one like this one. Where it cannot be read or is of other scales, it
+  /// counts as not there, and the log says so.
+  std::optional<SavedStage> read_stage(const SavedStage& like);
+  /// Where it cannot be written, the log says so and the stage is not kept: behind its blocks a run goes on all the same.
+  void write_stage(const SavedStage& stage);
   bool is_kept() const { return folder_ != nullptr; }
   /// "2 finished blocks in DIR: --resume and the same options go on behind them"; empty where none is there.
   std::string how_to_go_on() const;

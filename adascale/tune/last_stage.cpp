@@ -4,6 +4,7 @@
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <functional>
@@ -17,6 +18,7 @@
 #include "adascale/core/progress.h"
 #include "adascale/device/flags.h"
 #include "adascale/graph/attention.h"
+#include "adascale/io/digest.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/adam.h"
 #include "adascale/tune/float_outputs.h"
@@ -33,10 +35,11 @@ namespace {
 class LastStage {
  public:
   LastStage(QuantizationSimModel& sim, const TrainingPlan& plan, const std::vector<Inputs>& batches,
-            const std::vector<Environment>& float_stream)
+            const std::vector<Environment>& float_stream, Checkpoint& checkpoint)
       : sim_(sim),
         plan_(plan),
         batches_(batches),
+        checkpoint_(checkpoint),
         output_(compared_output(sim.program())),
         chunks_(chunks_for_last_stage(sim, plan.parts.front().blocks, output_.value)),
         last_end_(ends_of_blocks(sim, plan.parts.front().blocks).back()),
@@ -150,14 +153,36 @@ class LastStage {
     RunHooks hooks = hooks_with([this](ValueId value) { return rescaled(value); });
     hooks.transform = [this](ValueId value, const at::Tensor& made) { return scales_.watch(value, made); };
     const int64_t accumulate = plan_.options.accumulate;
-    Pass pass(kLastStage, plan_.last_stage_iterations);
-    for (int64_t iteration = 0; iteration < plan_.last_stage_iterations; ++iteration) {
+    SavedStage stage{.start = digest_of_scales(), .tensors = scales_.changes()};
+    for (const at::Tensor& moment : adam.state()) stage.tensors.push_back(moment);
+    go_on_from(stage);
+    const int64_t all = plan_.last_stage_iterations, tenth = std::max<int64_t>(all / 10, 1);
+    Pass pass(kLastStage, all);
+    for (int64_t iteration = stage.iteration; iteration < all; ++iteration) {
       double loss = 0;
       for (int64_t turn = iteration * accumulate; turn < (iteration + 1) * accumulate; ++turn)
         loss += add_gradients(turn % training_batches(), hooks) / static_cast<double>(accumulate);
-      adam.step(cosine_decay(iteration, plan_.last_stage_iterations));
+      adam.step(cosine_decay(iteration, all));
+      stage.iteration = iteration + 1;
+      if (stage.iteration % tenth == 0) checkpoint_.write_stage(stage);
       pass.reach(iteration + 1, loss);
     }
+  }
+
+  std::string digest_of_scales() const {
+    Digest digest;
+    for (const auto& [weight, encoding] : scales_.encodings()) digest.add(encoding.scale);
+    return digest.hex();
+  }
+
+  /// Into the stage's own tensors.
+  void go_on_from(SavedStage& stage) {
+    const std::optional<SavedStage> saved = checkpoint_.read_stage(stage);
+    if (!saved || saved->iteration < 0 || saved->iteration > plan_.last_stage_iterations) return;
+    const at::NoGradGuard no_grad;
+    stage.iteration = saved->iteration;
+    for (size_t i = 0; i < stage.tensors.size(); ++i) stage.tensors[i].copy_(saved->tensors[i]);
+    log_line(fmt::format("last stage: goes on behind {} iterations", stage.iteration));
   }
 
   double add_gradients(size_t batch, const RunHooks& hooks) {
@@ -185,6 +210,7 @@ class LastStage {
   QuantizationSimModel& sim_;
   const TrainingPlan& plan_;
   const std::vector<Inputs>& batches_;
+  Checkpoint& checkpoint_;
   ComparedOutput output_;
   Chunks chunks_;
   NodeId last_end_;               // of the blocks
@@ -199,14 +225,14 @@ class LastStage {
 
 LastStageReport run_last_stage(QuantizationSimModel& sim, const TrainingPlan& plan,
                                const std::vector<Inputs>& batches,
-                               const std::vector<Environment>& float_stream) {
+                               const std::vector<Environment>& float_stream, Checkpoint& checkpoint) {
   const WatchPasses watch(as_stages(plan.options.progress));
   const auto failed = [](const std::string& reason) {
     log_line(fmt::format("last stage: {}; the blocks' scales stay", reason));
     return LastStageReport{.note = reason};
   };
   try {
-    return LastStage(sim, plan, batches, float_stream).run();
+    return LastStage(sim, plan, batches, float_stream, checkpoint).run();
   } catch (const Error& error) {  // boundary: the blocks' work stays
     return failed(error.what());
   } catch (const c10::Error& error) {  // boundary: likewise, libtorch's pages in one line

@@ -1,6 +1,7 @@
 #pragma once
 #include <vector>
 
+#include "adascale/tune/checkpoint.h"
 #include "adascale/tune/report.h"
 #include "adascale/tune/training_plan.h"
 
@@ -13,10 +14,12 @@ namespace adascale {
 ///
 /// `float_stream`: by batch, what the blocks' training has left of the full-precision model; empty where nothing is.
 ///
+/// `checkpoint`: goes on behind the iterations that an interrupted run left there, and leaves its own, ten times.
+///
 /// What goes wrong in it, memory above all, costs the stage and not the blocks: the report says what, and the sim
 /// stays as the blocks made it. Exceptions of the caller's go on.
 LastStageReport run_last_stage(QuantizationSimModel& sim, const TrainingPlan& plan,
                                const std::vector<Inputs>& batches,
-                               const std::vector<Environment>& float_stream);
+                               const std::vector<Environment>& float_stream, Checkpoint& checkpoint);
 
 }  // namespace adascale

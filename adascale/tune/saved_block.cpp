@@ -2,39 +2,26 @@
 
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/zeros.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <filesystem>
 #include <map>
 #include <stdexcept>
+#include <utility>
 
 #include "adascale/core/error.h"
-#include "adascale/io/digest.h"
-#include "adascale/io/safetensors.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/quant/stored_scales.h"
 #include "adascale/sim/json_reader.h"
+#include "adascale/tune/whole_file.h"
 
 namespace adascale {
 namespace {
 
-constexpr const char *kText = "block", *kDigest = "digest";
-
-at::Tensor bytes_of(const std::string& text) {
-  at::Tensor bytes = at::empty({static_cast<int64_t>(text.size())}, at::kByte);
-  std::memcpy(bytes.mutable_data_ptr(), text.data(), text.size());
-  return bytes;
-}
-
-std::string text_of(const at::Tensor& bytes) {
-  return {static_cast<const char*>(bytes.const_data_ptr()), static_cast<size_t>(bytes.nbytes())};
-}
+constexpr const char* kText = "block";
 
 /// JSON has no infinities.
 OrderedJson number(double value) {
@@ -160,15 +147,6 @@ void add_tensors(size_t index, const Encoding& encoding, std::vector<NamedTensor
   for (const auto& [name, part] : encoding.parts) add("part." + name, part);
 }
 
-std::string digest_of(const std::vector<NamedTensor>& tensors) {
-  Digest digest;
-  for (const auto& [name, tensor] : tensors) {
-    digest.add(name);
-    digest.add(tensor);
-  }
-  return digest.hex();
-}
-
 using Tensors = std::map<std::string, at::Tensor>;
 
 /// Scales and parts as a weight on that grid has them. Their values mean nothing.
@@ -237,20 +215,6 @@ Encoding encoding_from(const std::string& path, size_t index, const OrderedJson&
   return encoding;
 }
 
-/// The file's tensors once its digest is right: what follows may trust them.
-Tensors read_whole(const std::string& path) {
-  std::vector<NamedTensor> tensors = read_safetensors(path, Mapping::kReadOnly);
-  ADA_CHECK(
-      !tensors.empty() && tensors.back().name == kDigest && tensors.back().tensor.scalar_type() == at::kByte,
-      "{}: has no digest: it is no block of a checkpoint", path);
-  const std::string saved = text_of(tensors.back().tensor);
-  tensors.pop_back();
-  ADA_CHECK(digest_of(tensors) == saved, "{}: is damaged: its digest differs", path);
-  Tensors by_name;
-  for (NamedTensor& tensor : tensors) by_name.emplace(std::move(tensor.name), std::move(tensor.tensor));
-  return by_name;
-}
-
 }  // namespace
 
 ExpectedWeight expected_weight(const QuantizationSimModel& sim, int32_t index) {
@@ -263,18 +227,7 @@ ExpectedWeight expected_weight(const QuantizationSimModel& sim, int32_t index) {
 void write_block(const std::string& path, const SavedBlock& block) {
   std::vector<NamedTensor> tensors = {{kText, bytes_of(text_of(block))}};
   for (size_t i = 0; i < block.encodings.size(); ++i) add_tensors(i, block.encodings[i], tensors);
-  tensors.push_back({kDigest, bytes_of(digest_of(tensors))});
-  write_safetensors(path, tensors, {});
-}
-
-bool is_whole(const std::string& path) {
-  if (!std::filesystem::exists(path)) return false;
-  try {
-    read_whole(path);
-    return true;
-  } catch (const Error&) {  // boundary: whoever reads the block says why
-    return false;
-  }
+  write_whole(path, std::move(tensors));
 }
 
 SavedBlock read_block(const std::string& path, const std::vector<ExpectedWeight>& weights) {

@@ -19,9 +19,6 @@ struct SavedBlock {
 /// One .safetensors file with a digest of its content. Exactly `path` is written; the caller stages it.
 void write_block(const std::string& path, const SavedBlock& block);
 
-/// Whether the file is there and its digest is right.
-bool is_whole(const std::string& path);
-
 /// A weight that a block is expected to have.
 struct ExpectedWeight {
   std::string name;

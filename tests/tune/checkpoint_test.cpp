@@ -5,6 +5,8 @@
 #include <ATen/TensorOperators.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <fstream>
 #include <set>
 
 #include "adascale/tune/recipe.h"
@@ -32,6 +34,60 @@ TEST_F(Checkpoints, EveryRecipeGoesOn) {
     SCOPED_TRACE(recipe.name);
     if (recipe.trains()) expect_resumes([] { return seed_sim(); }, few(recipe.name));
   }
+}
+
+/// Trains with the recipe `best`, and stops at that iteration of the last stage; 0: at none.
+Result train_best(AdaScaleOptions options, int64_t stop_at, int64_t* seen = nullptr) {
+  QuantizationSimModel sim = seed_sim();
+  int64_t iterations = 0;
+  options.recipe = "best", options.num_iterations = 20;
+  options.progress = [&](const ProgressEvent& event) {
+    if (!event.stage.starts_with("last stage") || !event.loss) return;
+    ++iterations;
+    if (event.step == stop_at) throw Interrupted();
+  };
+  const AdaScaleReport report = apply_adascale(sim, seed_batches(16), options);
+  EXPECT_TRUE(report.last_stage && report.last_stage->kept && report.last_stage->iterations == 20);
+  if (seen != nullptr) *seen = iterations;
+  return result_of(sim, report);
+}
+
+TEST_F(Checkpoints, LastStageGoesOn) {
+  const Result whole = train_best({}, 0);
+  EXPECT_THROW(train_best(options_, 13), Interrupted);
+  options_.resume = true, log_.clear();
+  int64_t seen = 0;
+  expect_same(train_best(options_, 0, &seen), whole);
+  EXPECT_EQ(seen, 8) << "two at a time are kept: 12 were";
+  EXPECT_NE(log_.find("last stage: goes on behind 12 iterations"), std::string::npos) << log_;
+}
+
+TEST_F(Checkpoints, LastStageOfADamagedFileBeginsAnew) {
+  const Result whole = train_best({}, 0);
+  EXPECT_THROW(train_best(options_, 13), Interrupted);
+  {
+    std::fstream damaged(file("last-stage.safetensors"), std::ios::in | std::ios::out | std::ios::binary);
+    damaged.seekp(-40, std::ios::end), damaged.put('~');
+  }
+  options_.resume = true, log_.clear();
+  int64_t seen = 0;
+  expect_same(train_best(options_, 0, &seen), whole);
+  EXPECT_EQ(seen, 20);
+  EXPECT_NE(log_.find("is damaged: its digest differs; the last stage begins anew"), std::string::npos)
+      << log_;
+}
+
+TEST_F(Checkpoints, LastStageOfOtherScalesBeginsAnew) {
+  const Result whole = train_best({}, 0);
+  EXPECT_THROW(train_best(options_, 13), Interrupted);
+  AdaScaleOptions one = options_;
+  one.checkpoint_dir = folder_.path("other"), one.lr_scale = 2;
+  EXPECT_THROW(train_best(one, 13), Interrupted);
+  std::filesystem::copy_file(one.checkpoint_dir + "/last-stage.safetensors", file("last-stage.safetensors"),
+                             std::filesystem::copy_options::overwrite_existing);
+  options_.resume = true, log_.clear();
+  expect_same(train_best(options_, 0), whole);
+  EXPECT_NE(log_.find("started from other scales; the last stage begins anew"), std::string::npos) << log_;
 }
 
 TEST_F(Checkpoints, EveryGridGoesOn) {
