@@ -25,11 +25,11 @@ PassSink as_stages(ProgressSink sink, bool passing) {
   if (!sink) return {};
   using Clock = std::chrono::steady_clock;
   return [sink = std::move(sink), passing, begin = Clock::now()](const PassEvent& pass) mutable {
-    if (pass.step == 0) begin = Clock::now();
+    if (pass.step == pass.from) begin = Clock::now();
     const double spent = std::chrono::duration<double>(Clock::now() - begin).count();
     std::optional<double> left;
-    if (pass.step > 0)
-      left = spent * static_cast<double>(pass.total - pass.step) / static_cast<double>(pass.step);
+    if (pass.step > pass.from)
+      left = spent * static_cast<double>(pass.total - pass.step) / static_cast<double>(pass.step - pass.from);
     sink({.stage = pass.name,
           .step = pass.step,
           .total = pass.total,
@@ -40,8 +40,9 @@ PassSink as_stages(ProgressSink sink, bool passing) {
   };
 }
 
-Pass::Pass(std::string name, int64_t total) : event_{std::move(name), 0, total, std::nullopt} {
-  reach(0, std::nullopt);
+Pass::Pass(std::string name, int64_t total, int64_t from)
+    : event_{std::move(name), from, total, std::nullopt, from} {
+  reach(from, std::nullopt);
 }
 
 void Pass::reach(int64_t step, std::optional<double> loss) {

@@ -11,9 +11,10 @@ namespace adascale {
 /// How far one loop of long work is.
 struct PassEvent {
   std::string name;  ///< "training"
-  int64_t step;      ///< 0 as it begins, then 1..total
+  int64_t step;      ///< `from` as it begins, then up to total
   int64_t total;
   std::optional<double> loss;
+  int64_t from = 0;  ///< steps that an interrupted run has done
 };
 using PassSink = std::function<void(const PassEvent&)>;
 
@@ -37,7 +38,7 @@ PassSink as_stages(ProgressSink sink, bool passing = false);
 /// work (check_interrupt), then tells who watches. Both may throw.
 class Pass {
  public:
-  Pass(std::string name, int64_t total);
+  Pass(std::string name, int64_t total, int64_t from = 0);
   void step() { reach(event_.step + 1, std::nullopt); }
   void reach(int64_t step, std::optional<double> loss);
 

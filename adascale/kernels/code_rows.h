@@ -5,7 +5,7 @@
 
 namespace adascale {
 
-/// A weight of stored codes: rows of `cols`, each row cut in groups with one scale each (the last may be shorter).
+/// A weight of stored codes: rows of `cols`, each row cut in groups with one scale each.
 /// The caller owns the memory. Row-major [rows, cols]: codes. One value per scale, [rows, groups] or [1]: the rest.
 struct CodeRows {
   int64_t rows = 0, cols = 0, group = 0;

@@ -176,6 +176,7 @@ Checkpoint::Checkpoint(const std::string& folder, bool resume, const Fingerprint
       log_line(fmt::format("{}: goes on behind {}", folder, describe_finished(whole)));
   } else if (team.leads()) {
     if (resume) log_line(fmt::format("{}: holds no finished block: starts from the beginning", folder));
+    fs::remove(folder_->file(kStage));  // of a run whose blocks are gone
     folder_->put(kRun, [&](const std::string& path) { write_run(path, fingerprint); });
   }
   if (team.leads()) team.wait();

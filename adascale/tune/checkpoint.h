@@ -32,7 +32,7 @@ class Checkpoint {
   std::optional<SavedBlock> read(size_t block, const std::vector<ExpectedWeight>& weights);
   /// From the first call on the interrupted run's later blocks are not read.
   void write(size_t block, const SavedBlock& saved);
-  /// The last stage as the interrupted run left it: one like this one. Where it cannot be read or is of other scales, it
+  /// The last stage as the interrupted run left it: one like this one. Where it cannot be read or is of another, it
   /// counts as not there, and the log says so.
   std::optional<SavedStage> read_stage(const SavedStage& like);
   /// Where it cannot be written, the log says so and the stage is not kept: behind its blocks a run goes on all the same.

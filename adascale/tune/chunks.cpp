@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <fmt/format.h>
+#include <torch/csrc/autograd/autograd.h>
 
 #include <algorithm>
 #include <optional>
@@ -123,20 +124,18 @@ Chunks::Tape Chunks::record(const Piece& piece, const Environment& environment, 
 }
 
 bool Chunks::play_back(const Piece& piece, Tape tape, Gradients& gradients) const {
-  const at::AutoGradMode grad(true);
-  at::Tensor product;  // its gradient is that of what the piece makes
+  std::vector<at::Tensor> made, known;
   for (const ValueId value : piece.interpreter.wanted()) {
-    const auto known = gradients.find(value);
-    if (known == gradients.end()) continue;
-    const at::Tensor made = tape.environment.tensor(value);
-    if (made.requires_grad()) {
-      const at::Tensor term = made.mul(known->second).sum();
-      product = product.defined() ? product.add(term) : term;
-    }
-    gradients.erase(known);
+    const auto found = gradients.find(value);
+    if (found == gradients.end()) continue;
+    const at::Tensor tensor = tape.environment.tensor(value);
+    if (tensor.requires_grad())
+      made.push_back(tensor), known.push_back(found->second.to(tensor.scalar_type()));
+    gradients.erase(found);
   }
-  if (!product.defined()) return false;
-  product.backward();
+  if (made.empty()) return false;
+  tape.environment = Environment(program_);  // what only the graph needs goes as backward passes it
+  torch::autograd::backward(made, known);
   for (const auto& [value, leaf] : tape.leaves) {
     if (!leaf.grad().defined()) continue;
     at::Tensor& sum = gradients[value];

@@ -153,11 +153,11 @@ class LastStage {
     RunHooks hooks = hooks_with([this](ValueId value) { return rescaled(value); });
     hooks.transform = [this](ValueId value, const at::Tensor& made) { return scales_.watch(value, made); };
     const int64_t accumulate = plan_.options.accumulate;
-    SavedStage stage{.start = digest_of_scales(), .tensors = scales_.changes()};
+    const int64_t all = plan_.last_stage_iterations, tenth = (all + 9) / 10;
+    SavedStage stage{.iteration = all, .start = digest_of_start(), .tensors = scales_.changes()};
     for (const at::Tensor& moment : adam.state()) stage.tensors.push_back(moment);
     go_on_from(stage);
-    const int64_t all = plan_.last_stage_iterations, tenth = std::max<int64_t>(all / 10, 1);
-    Pass pass(kLastStage, all);
+    Pass pass(kLastStage, all, stage.iteration);
     for (int64_t iteration = stage.iteration; iteration < all; ++iteration) {
       double loss = 0;
       for (int64_t turn = iteration * accumulate; turn < (iteration + 1) * accumulate; ++turn)
@@ -169,18 +169,23 @@ class LastStage {
     }
   }
 
-  std::string digest_of_scales() const {
+  /// The weights that the blocks' training left, and the schedule.
+  std::string digest_of_start() const {
     Digest digest;
-    for (const auto& [weight, encoding] : scales_.encodings()) digest.add(encoding.scale);
+    digest.add(fmt::format("{} iterations at {}", plan_.last_stage_iterations, plan_.recipe.last_stage_rate));
+    for (const auto& [weight, encoding] : scales_.encodings()) {
+      digest.add(encoding.codes);
+      digest.add(encoding.scale);
+    }
     return digest.hex();
   }
 
   /// Into the stage's own tensors.
   void go_on_from(SavedStage& stage) {
     const std::optional<SavedStage> saved = checkpoint_.read_stage(stage);
-    if (!saved || saved->iteration < 0 || saved->iteration > plan_.last_stage_iterations) return;
+    stage.iteration = saved ? saved->iteration : 0;
+    if (!saved) return;
     const at::NoGradGuard no_grad;
-    stage.iteration = saved->iteration;
     for (size_t i = 0; i < stage.tensors.size(); ++i) stage.tensors[i].copy_(saved->tensors[i]);
     log_line(fmt::format("last stage: goes on behind {} iterations", stage.iteration));
   }

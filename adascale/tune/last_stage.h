@@ -14,7 +14,7 @@ namespace adascale {
 ///
 /// `float_stream`: by batch, what the blocks' training has left of the full-precision model; empty where nothing is.
 ///
-/// `checkpoint`: goes on behind the iterations that an interrupted run left there, and leaves its own, ten times.
+/// `checkpoint`: goes on behind the iterations that an interrupted run left there, and leaves its own, up to ten times.
 ///
 /// What goes wrong in it, memory above all, costs the stage and not the blocks: the report says what, and the sim
 /// stays as the blocks made it. Exceptions of the caller's go on.

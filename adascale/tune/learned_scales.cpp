@@ -1,14 +1,17 @@
 #include "adascale/tune/learned_scales.h"
 
+#include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "adascale/graph/dataflow.h"
 #include "adascale/quant/scaled_codes.h"
 #include "adascale/tune/last_stage_plan.h"
+#include "adascale/tune/precision.h"
 
 namespace adascale {
 namespace {
@@ -28,12 +31,14 @@ std::set<ValueId> overwritten_storage(const Program& program, const Dataflow& fl
 }
 
 /// The outputs of a weight's layers, where a scale is one of their channels along the last dim and nothing is added: empty
-/// where that does not hold for all of them.
+/// where that does not hold for all that reads the weight.
 std::vector<ValueId> outputs_times_scales(const Program& program, const QuantizedWeight& weight) {
   const Grid& grid = weight.encoding->grid;
   const bool is_by_channel =
       grid.channel_axis == 0 && !grid.per_group() && grid.stack_axes.empty() && !weight.encoding->minimum;
-  if (!is_by_channel || weight.encoding->codes.dim() != 2 || !weight.layer.views.empty()) return {};
+  if (!is_by_channel || weight.encoding->codes.dim() != 2 || !weight.layer.views.empty() ||
+      !only_its_nodes_read(program, weight.layer))
+    return {};
   std::vector<ValueId> outputs;
   for (const NodeId node : weight.layer.nodes) {
     if (!is_product(program.nodes[node])) return {};
@@ -51,8 +56,9 @@ Encoding LearnedScales::One::now(c10::Device device) const {
 }
 
 void LearnedScales::One::add(const at::Tensor& gradient) const {
+  const at::Tensor own = gradient.to(change.scalar_type());
   at::Tensor& sum = change.mutable_grad();
-  sum = sum.defined() ? sum.add(gradient) : gradient;
+  sum = sum.defined() ? sum.add(own) : own;
 }
 
 LearnedScales::LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights)
@@ -82,9 +88,9 @@ at::Tensor LearnedScales::load(ValueId state, c10::ScalarType type) {
   One& one = all_[found->second];
   const bool notes = at::GradMode::is_enabled() && !one.by_output;
   const at::NoGradGuard no_grad;
-  const Encoding now = one.now(sim_.program().device);
+  Encoding now = one.now(sim_.program().device);
   const at::Tensor weight = dequantize_as(now, type == at::kFloat ? one.encoding.source_dtype : type);
-  if (notes) one.leaves.push_back(weight.requires_grad_());
+  if (notes) one.leaves.push_back({std::move(now), weight.requires_grad_()});
   return weight;
 }
 
@@ -95,9 +101,10 @@ at::Tensor LearnedScales::watch(ValueId value, const at::Tensor& made) {
   const at::Tensor output = made.requires_grad() ? made : made.detach().requires_grad_();
   const at::Tensor y = output.detach();  // the tensor itself would hold its own hook
   output.register_hook([one = &all_[found->second], y](const at::Tensor& gradient) {
+    if (!gradient.defined()) return gradient;
     const at::NoGradGuard no_grad;
-    const at::Tensor by_channel = gradient.mul(y).reshape({-1, y.size(-1)}).sum(0, false, at::kFloat);
-    one->add(by_channel.view(one->change.sizes()));
+    const at::Tensor terms = gradient.to(at::toOpMathType(gradient.scalar_type())).mul(y);
+    one->add(terms.reshape({-1, y.size(-1)}).sum(0).view(one->change.sizes()));
     return gradient;
   });
   return output;
@@ -106,16 +113,14 @@ at::Tensor LearnedScales::watch(ValueId value, const at::Tensor& made) {
 void LearnedScales::collect(bool of_all) {
   const at::NoGradGuard no_grad;
   for (One& one : all_) {
-    std::vector<at::Tensor> open;
-    for (const at::Tensor& leaf : one.leaves) {
-      if (!leaf.grad().defined()) {
+    std::vector<Leaf> open;
+    for (const Leaf& leaf : one.leaves) {
+      if (leaf.weight.grad().defined())
+        one.add(scale_gradient(leaf.now, leaf.weight.grad()).mul(leaf.now.scale));
+      else
         open.push_back(leaf);
-        continue;
-      }
-      const Encoding now = one.now(sim_.program().device);
-      one.add(scale_gradient(now, leaf.grad()).to(now.scale.scalar_type()).mul(now.scale));
     }
-    one.leaves = of_all ? std::vector<at::Tensor>() : std::move(open);
+    one.leaves = of_all ? std::vector<Leaf>() : std::move(open);
   }
 }
 

@@ -19,11 +19,11 @@ class LearnedScales {
   /// `weights`: indices of sim.weights(), folded, on grids of free scales. `sim` must outlive it.
   LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
 
-  /// The logarithms' changes, fp32 of shape Q each, on the program's device; they collect gradients.
+  /// The logarithms' changes, of the scales' dtype and shape Q each, on the program's device; they collect gradients.
   std::vector<at::Tensor> changes() const;
 
-  /// The weight that is read as a program's state, as it is now, in `type` (a layer's compute type, or fp32); undefined: it
-  /// is none of these. In grad mode its gradients are noted.
+  /// The weight that is read as a program's state, as it is now: in bf16 where `type` is that, else in the model's dtype.
+  /// Undefined: it is none of these. In grad mode its gradients are noted.
   at::Tensor load(ValueId state, c10::ScalarType type);
   /// Notes a layer's output in grad mode; what the layer's readers get.
   at::Tensor watch(ValueId value, const at::Tensor& made);
@@ -36,12 +36,17 @@ class LearnedScales {
   std::map<int32_t, Encoding> encodings() const;
 
  private:
+  /// A weight that was handed out, and what it was made of.
+  struct Leaf {
+    Encoding now;
+    at::Tensor weight;
+  };
   struct One {
     int32_t weight;
     Encoding encoding;
     at::Tensor scale, change;  ///< on the device
     bool by_output;
-    std::vector<at::Tensor> leaves;  ///< weights that were handed out
+    std::vector<Leaf> leaves;
 
     Encoding now(c10::Device device) const;
     void add(const at::Tensor& gradient) const;

@@ -15,7 +15,8 @@ namespace {
 // (tests/tune/precision_test): 0.85 at 2 bits, 0.92 at 3, 0.97 at 4, but 1.27 at 5 and 1.79 at 6.
 constexpr int kMostBits = 4;
 
-/// Any other reader, even an assertion of its dtype, would get bf16 too.
+}  // namespace
+
 bool only_its_nodes_read(const Program& program, const Layer& layer) {
   const auto is_its = [&](NodeId node) {
     return std::find(layer.nodes.begin(), layer.nodes.end(), node) != layer.nodes.end() ||
@@ -31,7 +32,7 @@ bool only_its_nodes_read(const Program& program, const Layer& layer) {
   return std::all_of(layer.weights.begin(), layer.weights.end(), is_read_so);
 }
 
-}  // namespace
+namespace {}  // namespace
 
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe, c10::Device device) {
   const bool chosen = recipe.takes_bfloat16 && traits_of(device).multiplies_bfloat16;

@@ -25,6 +25,10 @@ std::string describe_precision(c10::ScalarType compute_type,
 Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c10::ScalarType compute_type,
                      bool deterministic);
 
+/// Whether nothing but the layer's nodes, and the views before them, reads its weight: no norm of it, no assertion of its
+/// dtype.
+bool only_its_nodes_read(const Program& program, const Layer& layer);
+
 /// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight
 /// that nothing else reads and whose own rounding is well above bf16's.
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);

@@ -40,9 +40,11 @@ void write_stage(const std::string& path, const SavedStage& stage) {
 SavedStage read_stage(const std::string& path, const SavedStage& like) {
   const std::map<std::string, at::Tensor> tensors = read_whole(path);
   const at::Tensor start = tensor_like(tensors, kStart, bytes_of(like.start), path);
-  ADA_CHECK(text_of(start) == like.start, "{}: its last stage started from other scales", path);
+  ADA_CHECK(text_of(start) == like.start, "{}: its last stage started from other weights or options", path);
   const at::Tensor iteration = tensor_like(tensors, kIteration, at::full({}, 0, at::kLong), path);
   SavedStage stage{.iteration = iteration.item<int64_t>(), .start = like.start, .tensors = {}};
+  ADA_CHECK(stage.iteration >= 0 && stage.iteration <= like.iteration,
+            "{}: has {} iterations behind it, expected at most {}", path, stage.iteration, like.iteration);
   for (size_t i = 0; i < like.tensors.size(); ++i)
     stage.tensors.push_back(tensor_like(tensors, name_of(i), like.tensors[i], path));
   return stage;

@@ -93,16 +93,20 @@ class InPlace(nn.Module):
         return y, z, x * 2, w
 
 
-class Overwritten(nn.Module):
-    """A product that the next operator overwrites, and one that is left as it is."""
+class Products(nn.Module):
+    """A product that the next operator overwrites, a weight applied twice, and one whose norm is read too."""
 
     def __init__(self):
         super().__init__()
         self.up = nn.Linear(6, 8, bias=False)
         self.down = nn.Linear(8, 6, bias=False)
+        self.twice = nn.Linear(6, 6, bias=False)
+        self.scaled = nn.Linear(6, 4, bias=False)
 
     def forward(self, x):
-        return self.down(F.leaky_relu(self.up(x), 0.1, inplace=True))
+        y = self.down(F.leaky_relu(self.up(x), 0.1, inplace=True))
+        z = self.scaled(self.twice(torch.tanh(self.twice(y))))
+        return z / (1 + self.scaled.weight.square().sum(dim=1))
 
 
 class Tied(nn.Module):
@@ -217,7 +221,7 @@ def programs():
         "lstm": (Lstm(), (torch.randn(2, 5, 5),), {}, None, False),
         "in_place": (InPlace(), (torch.randn(3, 6),), {}, None, False),
         "tied": (Tied(), (torch.randint(0, 11, (2, 5)),), {}, (rows,), False),
-        "overwritten": (Overwritten(), (torch.randn(3, 6),), {}, None, False),
+        "products": (Products(), (torch.randn(3, 6),), {}, None, False),
         "twice": (Twice(), (torch.randn(3, 6),), {}, None, False),
         "twice_strict": (Twice(), (torch.randn(3, 6),), {}, None, True),
         "dict_inputs": (

@@ -22,7 +22,7 @@ namespace adascale::testing {
 inline const std::vector<std::string>& program_names() {
   static const std::vector<std::string> names = {
       "linear",       "mlp",    "mlp_dynamic", "mlp_strict",  "cnn",           "attention",
-      "lstm",         "tied",   "in_place",    "overwritten", "dict_inputs",   "twice",
+      "lstm",         "tied",   "in_place",    "products",    "dict_inputs",   "twice",
       "twice_strict", "shapes", "llama",       "llama_eager", "llama_dynamic", "bert"};
   return names;
 }
