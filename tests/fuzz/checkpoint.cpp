@@ -1,4 +1,4 @@
-// A finished block of an interrupted run. Each input is read twice: with its digest, and with the right one,
+// A finished block of an interrupted run, and its last stage. Each input is read twice: with its digest, and with the right one,
 // which no fuzzer guesses.
 #include <cstring>
 #include <optional>
@@ -23,6 +23,8 @@ void read(const std::string& bytes) {
       dequantize(encoding);
     }
   });
+  static const SavedStage like = fuzz::expected_stage();
+  fuzz::expect_result_or_objection(file.path(), [&] { read_stage(file.path(), like); });
 }
 
 /// The file with its digest set right; nothing where it has no place for one.

@@ -1,6 +1,9 @@
 #pragma once
+#include <ATen/ops/zeros.h>
+
 #include "adascale/quant/forms/form.h"
 #include "adascale/tune/saved_block.h"
+#include "adascale/tune/saved_stage.h"
 
 namespace adascale::fuzz {
 
@@ -21,6 +24,11 @@ inline std::vector<ExpectedWeight> expected_weights() {
           {"minimum", minimum, {2, 8}, at::kFloat},
           {"superblocks", superblocks, {2, 16}, at::kBFloat16},
           {"fp4", fp4, {1, 32}, at::kFloat}};
+}
+
+/// The last stage that a seed holds.
+inline SavedStage expected_stage() {
+  return {.iteration = 12, .start = "abc", .tensors = {at::zeros({2, 3}), at::zeros({})}};
 }
 
 }  // namespace adascale::fuzz

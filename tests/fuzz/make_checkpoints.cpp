@@ -34,4 +34,5 @@ int main(int, char** arguments) {
   saved.trained = false;
   saved.report.layers.clear();
   write_block(folder + "/rounded.safetensors", saved);
+  write_stage(folder + "/stage.safetensors", fuzz::expected_stage());
 }

@@ -259,6 +259,11 @@ def case_minilm(work: Path) -> list[str]:
     return [str(folder), "--data", str(text), *options.split()]
 
 
+def case_minilm_best(work: Path) -> list[str]:
+    """The same with the recipe best: its last stage takes as long as the blocks."""
+    return [*case_minilm(work), "--recipe", "best"]
+
+
 def case_smollm2(work: Path) -> list[str]:
     """The first eight layers of SmolLM2-135M, W4 per channel."""
     import pydoc_data.topics
@@ -279,7 +284,11 @@ def case_smollm2(work: Path) -> list[str]:
     return [str(folder), "--data", str(text), *options.split()]
 
 
-CASES: dict[str, Callable[[Path], list[str]]] = {"minilm": case_minilm, "smollm2": case_smollm2}
+CASES: dict[str, Callable[[Path], list[str]]] = {
+    "minilm": case_minilm,
+    "minilm_best": case_minilm_best,
+    "smollm2": case_smollm2,
+}
 
 
 def clear(work: Path) -> None:
