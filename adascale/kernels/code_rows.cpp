@@ -27,22 +27,21 @@ HWY_INLINE V load_codes(const Code* from, Part part) {
   return load_codes(lanes, Whole{});
 }
 
-/// body(begin, count, scale's place) for every group of the rows.
+/// body(begin, scale's place) for every group of the rows.
 template <class Body>
 HWY_INLINE void for_groups_of(const CodeRows& t, int64_t first, int64_t last, const Body& body) {
   const int64_t groups = t.groups();
   for (int64_t row = first; row < last; ++row)
-    for (int64_t k = 0; k < groups; ++k)
-      body(row * t.cols + k * t.group, HWY_MIN(t.group, t.cols - k * t.group), row * groups + k);
+    for (int64_t k = 0; k < groups; ++k) body(row * t.cols + k * t.group, row * groups + k);
 }
 
 template <class Code, class Element>
 void dequantize_codes(const CodeRows& t, const Code* codes, Element* output, int64_t first, int64_t last) {
-  for_groups_of(t, first, last, [&](int64_t begin, int64_t count, int64_t place) HWY_ATTR {
+  for_groups_of(t, first, last, [&](int64_t begin, int64_t place) HWY_ATTR {
     const int64_t at = t.one_scale ? 0 : place;
     const V scale = set(t.scale[at]), offset = set(t.offset == nullptr ? 0 : t.offset[at]);
     const V minimum = set(t.minimum == nullptr ? 0 : t.minimum[at]);
-    for_vectors(count, [&](int64_t i, auto width) HWY_ATTR {
+    for_vectors(t.group, [&](int64_t i, auto width) HWY_ATTR {
       const V number = hn::Add(load_codes(codes + begin + i, width), offset);
       store(hn::MulAdd(number, scale, minimum), output + begin + i, width);
     });
@@ -52,9 +51,9 @@ void dequantize_codes(const CodeRows& t, const Code* codes, Element* output, int
 template <class Code, class Element>
 void sum_codes(const CodeRows& t, const Code* codes, const Element* gradient, float* sums, int64_t first,
                int64_t last) {
-  for_groups_of(t, first, last, [&](int64_t begin, int64_t count, int64_t place) HWY_ATTR {
+  for_groups_of(t, first, last, [&](int64_t begin, int64_t place) HWY_ATTR {
     const V offset = set(t.offset == nullptr ? 0 : t.offset[t.one_scale ? 0 : place]);
-    sums[place] = sum(sum_vectors(count, hn::Zero(Floats()), [&](int64_t i, auto width, V so_far) HWY_ATTR {
+    sums[place] = sum(sum_vectors(t.group, hn::Zero(Floats()), [&](int64_t i, auto width, V so_far) HWY_ATTR {
       const V number = hn::Add(load_codes(codes + begin + i, width), offset);
       return hn::MulAdd(load(gradient + begin + i, width), number, so_far);
     }));

@@ -5,8 +5,7 @@
 
 namespace adascale {
 
-/// A weight of stored codes: rows of `cols`, each row cut in groups with one scale each.
-/// The caller owns the memory. Row-major [rows, cols]: codes. One value per scale, [rows, groups] or [1]: the rest.
+/// A weight of stored codes: rows of `cols`, each cut in equal groups with one scale each. The caller owns the memory. Row-major [rows, cols]: codes. One value per scale, [rows, groups] or [1]: the rest.
 struct CodeRows {
   int64_t rows = 0, cols = 0, group = 0;
   bool one_scale = false;  ///< for the whole weight; group == cols
@@ -16,7 +15,7 @@ struct CodeRows {
   const float* offset = nullptr;   ///< null: 0
   const float* minimum = nullptr;  ///< null: 0
 
-  int64_t groups() const { return (cols + group - 1) / group; }
+  int64_t groups() const { return cols / group; }
 };
 
 // Rows [first, last); different rows may be processed at the same time.
@@ -24,8 +23,8 @@ struct CodeRows {
 /// scale (code + offset) + minimum, in `type`: kFloat or kBFloat16. `output`: row-major [rows, cols].
 void dequantize_rows(const CodeRows& codes, void* output, Stored type, int64_t first, int64_t last);
 
-/// The sum of g (code + offset) over the elements of each scale, for a gradient g laid out as the output above: what the
-/// scale's gradient is. `sums`: [rows, groups]; with one_scale [rows], whose sum is the gradient.
+/// The gradient of each scale: the sum of g (code + offset) over its elements, for a gradient g laid out as the output
+/// above. `sums`: [rows, groups]; with one_scale [rows], to be summed.
 void sum_by_scale(const CodeRows& codes, const void* gradient, Stored type, float* sums, int64_t first,
                   int64_t last);
 

@@ -27,6 +27,10 @@ double decibels(double signal, double noise) {
 
 }  // namespace
 
+bool has_offset(const Encoding& encoding) {
+  return !encoding.grid.symmetric && !encoding.minimum;
+}
+
 std::vector<at::Tensor*> tensors_of(Encoding& encoding) {
   std::vector<at::Tensor*> tensors;
   for (at::Tensor* tensor : {&encoding.codes, &encoding.scale, &encoding.offset})
@@ -49,7 +53,7 @@ at::Tensor dequantize_slice(const Encoding& encoding, const Slices& slices, size
   const at::Tensor codes = slices.weight(encoding.codes, i);
   at::Tensor values =
       grid.form->from_codes(split_groups(codes, grid), at::toOpMathType(encoding.source_dtype));
-  if (!grid.symmetric && !encoding.minimum) values.add_(slices.scales(encoding.offset, i));
+  if (has_offset(encoding)) values.add_(slices.scales(encoding.offset, i));
   values.mul_(slices.scales(encoding.scale, i));
   if (encoding.minimum) values.add_(slices.scales(*encoding.minimum, i));
   return join_groups(values, codes.sizes()).to(encoding.source_dtype);

@@ -30,6 +30,9 @@ struct Encoding {
   double sqnr_db = 0;  ///< of the dequantized weight against the source
 };
 
+/// Whether its codes are shifted: neither symmetric nor with a float minimum.
+bool has_offset(const Encoding& encoding);
+
 /// The tensors of an encoding, those of shape Q and the like too.
 std::vector<at::Tensor*> tensors_of(Encoding& encoding);
 

@@ -40,8 +40,7 @@ class RowErrors {
     const at::Tensor errors = at::empty({trial_.rows, trial_.groups()}, w_.options());
     trial_.scale = data_of(scale), trial_.offset = data(affine.offset), trial_.error = data_of(errors);
     trial_.minimum = data(affine.minimum);
-    const int64_t rows_per_task = std::max<int64_t>(1, (1 << 14) / trial_.cols);
-    at::parallel_for(0, trial_.rows, rows_per_task,
+    at::parallel_for(0, trial_.rows, rows_per_task(trial_.cols),
                      [&](int64_t first, int64_t last) { find_errors(trial_, first, last); });
     return trial_.one_scale ? errors.sum() : errors.view(q_sizes_);
   }

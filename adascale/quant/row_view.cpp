@@ -14,6 +14,16 @@ namespace {
 
 constexpr int64_t kElementsPerTask = 1 << 14;
 
+at::Tensor as_float(const at::Tensor& t) {
+  return t.detach().to(at::kFloat).contiguous();
+}
+
+int64_t row_count(const at::Tensor& w) {
+  return w.dim() == 0 ? 1 : w.size(0);
+}
+
+}  // namespace
+
 Stored stored_as(c10::ScalarType type) {
   switch (type) {
     case c10::ScalarType::Float:
@@ -28,15 +38,9 @@ Stored stored_as(c10::ScalarType type) {
   ADA_ASSERT(false, "a dtype that the kernels don't store");
 }
 
-at::Tensor as_float(const at::Tensor& t) {
-  return t.detach().to(at::kFloat).contiguous();
+int64_t rows_per_task(int64_t cols) {
+  return std::max<int64_t>(1, kElementsPerTask / cols);
 }
-
-int64_t row_count(const at::Tensor& w) {
-  return w.dim() == 0 ? 1 : w.size(0);
-}
-
-}  // namespace
 
 float* data_of(const at::Tensor& t) {
   ADA_ASSERT(t.is_cpu(), "the kernels read the host's memory");
@@ -91,13 +95,9 @@ void RowView::write_to(const at::Tensor& output) {
   rows.output_type = stored_as(output.scalar_type());
 }
 
-int64_t RowView::rows_per_task() const {
-  return std::max<int64_t>(1, kElementsPerTask / rows.cols);
-}
-
 void RowView::quantize() const {
   if (rows.one_scale) find_affine(rows, 0, 1);
-  at::parallel_for(0, rows.rows, rows_per_task(), [&](int64_t first, int64_t last) {
+  at::parallel_for(0, rows.rows, rows_per_task(rows.cols), [&](int64_t first, int64_t last) {
     if (!rows.one_scale) find_affine(rows, first, last);
     quantize_rows(rows, first, last);
   });

@@ -7,6 +7,10 @@
 namespace adascale {
 
 float* data_of(const at::Tensor& t);
+/// The dtype in the kernels' words; it must be one of them.
+Stored stored_as(c10::ScalarType type);
+/// The number of rows of that many elements worth a thread.
+int64_t rows_per_task(int64_t cols);
 
 /// Scale, offset and shrink of one state of the learnables, of shape Q.
 struct AffineTensors {
@@ -28,8 +32,6 @@ struct RowView {
   void write_to(const at::Tensor& output);
   /// Computes the affine and w_dq from the learnables.
   void quantize() const;
-  /// The number of rows worth a thread.
-  int64_t rows_per_task() const;
 };
 
 /// The grid in the form of the kernels.

@@ -4,7 +4,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/empty.h>
 
-#include <algorithm>
+#include <vector>
 
 #include "adascale/kernels/code_rows.h"
 #include "adascale/kernels/kernel_switch.h"
@@ -15,14 +15,8 @@
 namespace adascale {
 namespace {
 
-constexpr int64_t kCodesPerTask = 1 << 14;
-
 bool is_element(c10::ScalarType type) {
   return type == at::kFloat || type == at::kBFloat16;
-}
-
-Stored element_of(c10::ScalarType type) {
-  return type == at::kBFloat16 ? Stored::kBFloat16 : Stored::kFloat;
 }
 
 bool rows_take(const Encoding& encoding) {
@@ -31,10 +25,6 @@ bool rows_take(const Encoding& encoding) {
          (codes.scalar_type() == at::kChar || codes.scalar_type() == at::kByte) &&
          encoding.scale.scalar_type() == at::kFloat && encoding.grid.form->has_integer_codes() &&
          rows_are_channels(encoding.grid);
-}
-
-bool has_offset(const Encoding& encoding) {
-  return !encoding.grid.symmetric && !encoding.minimum;
 }
 
 /// The tensors that the kernels read, as long as these run.
@@ -57,11 +47,10 @@ class CodeTensors {
     if (minimum_.defined()) rows_.minimum = data_of(minimum_);
   }
 
-  /// body(rows_, first, last) on all threads.
+  /// body(rows, first, last) on all threads.
   template <class Body>
   void for_all(const Body& body) const {
-    const int64_t rows_per_task = std::max<int64_t>(1, kCodesPerTask / rows_.cols);
-    at::parallel_for(0, rows_.rows, rows_per_task,
+    at::parallel_for(0, rows_.rows, rows_per_task(rows_.cols),
                      [&](int64_t first, int64_t last) { body(rows_, first, last); });
   }
   /// Of the sums that sum_by_scale() gives.
@@ -80,7 +69,7 @@ at::Tensor dequantize_as(const Encoding& encoding, c10::ScalarType type) {
   at::Tensor values = at::empty(encoding.codes.sizes(), encoding.scale.options().dtype(type));
   void* data = values.mutable_data_ptr();
   CodeTensors(encoding).for_all([&](const CodeRows& rows, int64_t first, int64_t last) {
-    dequantize_rows(rows, data, element_of(type), first, last);
+    dequantize_rows(rows, data, stored_as(type), first, last);
   });
   return values;
 }
@@ -92,7 +81,7 @@ at::Tensor scale_gradient(const Encoding& encoding, const at::Tensor& gradient) 
     float* data = data_of(sums);
     const void* from = gradient.const_data_ptr();
     rows.for_all([&](const CodeRows& all, int64_t first, int64_t last) {
-      sum_by_scale(all, from, element_of(gradient.scalar_type()), data, first, last);
+      sum_by_scale(all, from, stored_as(gradient.scalar_type()), data, first, last);
     });
     return rows.one_scale() ? sums.sum() : sums.view(encoding.scale.sizes());
   }

@@ -100,7 +100,7 @@ struct WeightPass::Rows {
     const RowRule at_rates = rule_at(rule, decay, steps);
     const bool shared = view.rows.one_scale || s4.value != nullptr;
     if (shared) step_shared(at_rates);
-    at::parallel_for(0, view.rows.rows, view.rows_per_task(),
+    at::parallel_for(0, view.rows.rows, rows_per_task(view.rows.cols),
                      [&](int64_t first, int64_t last) { step_rows(view.rows, at_rates, first, last); });
     if (view.rows.one_scale) std::swap(view.rows.now, view.rows.next);
     if (s4.value != nullptr) {

@@ -180,7 +180,7 @@ class LastStage {
     return digest.hex();
   }
 
-  /// Into the stage's own tensors.
+  /// Makes the stage, as it would be at its end, what an interrupted run left of it, or its begin: in its own tensors.
   void go_on_from(SavedStage& stage) {
     const std::optional<SavedStage> saved = checkpoint_.read_stage(stage);
     stage.iteration = saved ? saved->iteration : 0;

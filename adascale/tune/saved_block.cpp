@@ -186,10 +186,9 @@ void check_encoding(const std::string& path, const Encoding& encoding, const Exp
             "{}: has {} [{}], expected {} [{}]", path, encoding.name, fmt::join(encoding.codes.sizes(), ", "),
             weight.name, fmt::join(weight.sizes, ", "));
   const Encoding pattern = pattern_of(weight);
-  const bool has_offset = !weight.grid.symmetric && !pattern.minimum;
   ADA_CHECK(has_codes_of(encoding, weight.grid) && is_like(encoding.scale, pattern.scale) &&
                 is_like(encoding.offset, pattern.offset) &&
-                lies_within(encoding.offset, has_offset ? -weight.grid.steps() : 0, 0) &&
+                lies_within(encoding.offset, has_offset(pattern) ? -weight.grid.steps() : 0, 0) &&
                 encoding.minimum.has_value() == pattern.minimum.has_value() &&
                 (!pattern.minimum || is_like(*encoding.minimum, *pattern.minimum)) &&
                 has_parts_like(encoding, pattern) && encoding.source_dtype == weight.dtype,

@@ -17,6 +17,7 @@
 #include "adascale/tune/chunks.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_loss.h"
+#include "adascale/tune/program_walk.h"
 #include "tune/seed_case.h"
 
 namespace adascale {
@@ -122,6 +123,32 @@ TEST(LastStage, ScalesLearnAndCodesStay) {
           EXPECT_EQ(layer.sqnr_db, now.sqnr_db);
         }
   }
+}
+
+TEST(LastStage, TakesTheFloatStreamOfTheBlocks) {
+  const std::vector<Inputs> batches = seed_batches(16);
+  const auto before = [&](double factor) {
+    QuantizationSimModel sim = seed_sim();
+    AdaScaleOptions options = best();
+    options.num_iterations = 1;
+    const TrainingPlan plan = plan_training(sim, blocks_to_train(sim.program(), options), batches, options);
+    ProgramWalk walk(sim, plan.parts.front().blocks, batches, ActivationStore(1 << 20), /*state_bytes=*/0);
+    walk.keep_last_outputs();
+    for (size_t block = 0; block < plan.parts.front().blocks.size(); ++block) {
+      walk.reach(block);
+      walk.run_fp(block);
+      walk.run_quant(block);
+      walk.leave(block);
+    }
+    sim.compute_encodings([](QuantizationSimModel&) {});
+    std::vector<Environment> stream = walk.float_stream();
+    for (Environment& one : stream)
+      for (const ValueId value : plan.parts.front().blocks.back().activations_out)
+        one.set(value, one.tensor(value).mul(factor));
+    Checkpoint none;
+    return run_last_stage(sim, plan, batches, stream, none).held_out_before;
+  };
+  EXPECT_GT(before(100), 2 * before(1)) << "it is not compared with what the blocks left";
 }
 
 TEST(LastStage, ScalesAreThoseThatFilesHold) {

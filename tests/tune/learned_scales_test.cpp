@@ -9,6 +9,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_loss.h"
@@ -110,6 +112,23 @@ TEST(LearnedScales, HaveAutogradsGradients) {
           EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, most));
         }
       }
+}
+
+TEST(LearnedScales, ThoseOfChannelsAskForNoGradientOfTheWeight) {
+  const auto asking = [](const std::string& program, int64_t group_size) {
+    const QuantizationSimModel sim = quantized(program, group_size, /*symmetric=*/true);
+    const std::vector<int32_t> weights = all_weights(sim);
+    LearnedScales scales(sim, weights);
+    const at::AutoGradMode grad(true);
+    std::set<std::string> names;
+    for (const auto& [value, place] : values_of_weights(sim, weights))
+      if (scales.load(value, at::kFloat).requires_grad())
+        names.insert(sim.weights()[weights[place]].layer.name);
+    return names;
+  };
+  EXPECT_EQ(asking("products", 0), (std::set<std::string>{"up", "scaled"}))
+      << "one is overwritten, one is read beside its layer";
+  EXPECT_EQ(asking("products", 2), (std::set<std::string>{"up", "down", "twice", "scaled"}));
 }
 
 TEST(LearnedScales, LeaveNoTensorBehind) {
