@@ -140,7 +140,7 @@ TEST(LastStage, TakesTheFloatStreamOfTheBlocks) {
       walk.run_quant(block);
       walk.leave(block);
     }
-    sim.compute_encodings([](QuantizationSimModel&) {});
+    sim.compute_encodings([&](QuantizationSimModel& model) { model.call(batches.front()); });
     std::vector<Environment> stream = walk.float_stream();
     for (Environment& one : stream)
       for (const ValueId value : plan.parts.front().blocks.back().activations_out)
