@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file
-from task import Method, Task, decoder_linears
+from task import KINDS, Method, Task
 from torch import Tensor
-from transformers import AutoModelForCausalLM
 
 import adascale
 
@@ -26,7 +25,7 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
         group_size=task.group_size,
         symmetric=task.symmetric,
         scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
-        layer_config={"*lm_head": {"param_bw": 32}},  # whose weight is the embedding's too
+        layer_config={KINDS[task.kind].outside: {"param_bw": 32}},
     )
     adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
     weights: Weights = sim.model.state_dict()
@@ -57,13 +56,13 @@ def quantize(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
 def main() -> None:
     method = Method(["adascale", "transformers"])
     task = method.task
-    model = AutoModelForCausalLM.from_pretrained(task.model).to(task.device)
+    model = task.load_model().to(task.device)
     model.config.use_cache = False
     batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}
     with method.timed():
         weights = (quantize if task.target_bits else simulate)(task, model, batches, budget)
-    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in decoder_linears(model)})
+    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in task.layers(model)})
 
 
 if __name__ == "__main__":

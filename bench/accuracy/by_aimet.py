@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import torch
 
-from task import Method, decoder_linears  # isort: skip  it adds bench to the path
+from task import KINDS, Method  # isort: skip  it adds bench to the path
 
 import aimet
-from models import CausalLM
-from transformers import AutoModelForCausalLM
+from models import CausalLM, Encoder
 from worker_aimet import keep_layers_in_blocks, trained_weights
 
+# How AIMET is given a model of each kind, and where in it the model is.
+WRAPPERS = {"decoder": (CausalLM, "lm"), "encoder": (Encoder, "bert")}
 OUTPUT_BITS = 16  # of activations: AIMET wants a number, and AdaScale quantizes none while it trains
+
+
+def batch_of(rows: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
+    return {"input_ids": rows} | ({"attention_mask": torch.ones_like(rows)} if kind == "encoder" else {})
 
 
 def main() -> None:
@@ -22,13 +27,14 @@ def main() -> None:
     if task.variant != "adascale":
         raise SystemExit(f"aimet has no variant {task.variant}")
     torch.manual_seed(task.seed)
+    wrapper, inside = WRAPPERS[task.kind]
     # AIMET's own configuration of attention is eager.
-    loaded = AutoModelForCausalLM.from_pretrained(
-        task.model, dtype=torch.float32, attn_implementation="eager"
-    )
-    model = CausalLM(loaded).eval()
-    batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
+    loaded = task.load_model(attn_implementation="eager")
+    model = wrapper(loaded).eval()
+    batches = [batch_of(rows, task.kind) for rows in task.input_ids().split(task.samples)]
     optimizer = aimet.adascale_optimizer
+    block = next(type(one) for one in loaded.modules() if type(one).__name__ == KINDS[task.kind].block)
+    optimizer.adascale_model_config_dict[wrapper] = optimizer.AdaScaleModelConfig(block_type=block)
     with method.timed():
         sim = aimet.QuantizationSimModel(
             model, tuple(batches[0].values()), default_param_bw=task.bits, default_output_bw=OUTPUT_BITS
@@ -42,7 +48,7 @@ def main() -> None:
         with torch.no_grad():
             weights = {
                 f"{path}.weight": layer.param_quantizers["weight"](layer.weight).dequantize()
-                for path, layer in decoder_linears(sim.model.lm).items()
+                for path, layer in task.layers(getattr(sim.model, inside)).items()
             }
     method.give(weights)
 

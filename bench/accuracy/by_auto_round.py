@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 from auto_round import AutoRound
-from task import Method, decoder_linears
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from task import Method
+from transformers import AutoTokenizer
 
 
 def exported(layer: torch.nn.Linear, group_size: int) -> torch.Tensor:
@@ -21,7 +21,7 @@ def main() -> None:
     task = method.task
     if task.variant not in ("default", "alg_ext"):
         raise SystemExit(f"auto_round has no variant {task.variant}")
-    model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32)
+    model = task.load_model()
     tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
     rows = task.input_ids()
     with method.timed():
@@ -41,7 +41,7 @@ def main() -> None:
             device_map=task.device,
         )
         model, _ = rounder.quantize()
-        layers = decoder_linears(model)
+        layers = task.layers(model)
         weights = {f"{path}.weight": exported(layer, task.group_size) for path, layer in layers.items()}
     method.give(weights)
 

@@ -3,12 +3,11 @@ their activations and stay where they are."""
 
 from __future__ import annotations
 
-import torch
 from llmcompressor import oneshot
 from llmcompressor.modifiers.gptq import GPTQModifier
-from task import Method, Task, decoder_linears
+from task import KINDS, Method, Task
 from torch.utils.data import DataLoader
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoTokenizer
 
 
 def recipe_of(task: Task) -> GPTQModifier:
@@ -27,12 +26,18 @@ def main() -> None:
     task = method.task
     if task.variant != "actorder_weight":
         raise SystemExit(f"llm_compressor has no variant {task.variant}")
-    model = AutoModelForCausalLM.from_pretrained(task.model, dtype=torch.float32)
+    model = task.load_model()
     tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
     batches = DataLoader([{"input_ids": row} for row in task.input_ids()], batch_size=task.samples)
     with method.timed():
-        oneshot(model=model, processor=tokenizer, dataset=batches, recipe=recipe_of(task))
-    method.give({f"{path}.weight": layer.weight for path, layer in decoder_linears(model).items()})
+        oneshot(
+            model=model,
+            processor=tokenizer,
+            dataset=batches,
+            recipe=recipe_of(task),
+            sequential_targets=[KINDS[task.kind].block],
+        )
+    method.give({f"{path}.weight": layer.weight for path, layer in task.layers(model).items()})
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class Cell:
     variant: str
     iterations: int = 0  # of a block; 0: the method has none
     samples: int = 1  # rows in a batch
-    rows: int = 64  # for calibration, of 256 tokens
-    model: str = "smollm2"
+    rows: int = 64  # for calibration
+    model: str = "smollm2"  # of subjects.SUBJECTS
     seed: int = 0
     device: str = "cpu"  # of torch
 
@@ -72,6 +72,20 @@ def _cells_of(grid: Grid) -> list[Cell]:
     return cells
 
 
+def _cells_of_encoder(grid: Grid) -> list[Cell]:
+    """The first budget has as many tokens in a batch as 200 x 4 of the decoder's."""
+    cells = [Cell(grid, "adascale", "rtn"), Cell(grid, "llm_compressor", "actorder_weight", samples=16)]
+    for iterations in (200, 1000):
+        cells += [
+            Cell(grid, "adascale", "fast", iterations, samples=16),
+            Cell(grid, "adascale", "best", iterations, samples=16),
+            Cell(grid, "auto_round", "default", iterations, samples=16),
+            Cell(grid, "auto_round", "alg_ext", iterations, samples=16),
+            Cell(grid, "aimet", "adascale", iterations, samples=16),
+        ]
+    return [replace(cell, model="minilm", rows=512) for cell in cells]
+
+
 def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     """Those whose methods are made for one."""
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
@@ -84,12 +98,14 @@ def _cells_of_target(grid: Grid) -> list[Cell]:
 _ON_A_CPU = [
     *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
     *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
+    *(cell for grid in (W4, W3) for cell in _cells_of_encoder(grid)),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
     Cell(W3, "llm_compressor", "actorder_weight", rows=4),
     Cell(W3, "auto_round", "default", 4, rows=4),
+    Cell(W3, "adascale", "fast", 4, samples=4, rows=8, model="minilm"),
 ]
 QUICK = _QUICK + _on_a_gpu(_QUICK)
 # One block for 20 iterations: how fast a machine is, in what every peer's user knows.

@@ -9,8 +9,8 @@ from typing import Any
 import matplotlib
 import matplotlib.ticker
 from cells import Cell, Grid
-from folders import ROOT
 from measuring import seconds_of
+from subjects import ROOT
 
 matplotlib.use("svg")
 import matplotlib.pyplot as plt
@@ -71,7 +71,11 @@ def draw_chart(found: dict[Cell, Any]) -> bool:
 
 
 def _shown(found: dict[Cell, Any]) -> list[Cell]:
-    on_cpu = [cell for cell in found if cell.device == "cpu" and (cell.method, cell.variant) in LOOKS]
+    on_cpu = [
+        cell
+        for cell in found
+        if (cell.model, cell.device) == ("smollm2", "cpu") and (cell.method, cell.variant) in LOOKS
+    ]
     both = {cell.grid for cell in on_cpu if cell.method == "adascale"} & {
         cell.grid for cell in on_cpu if cell.method != "adascale"
     }

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from cells import Cell
-from folders import ROOT, WORK
+from subjects import ROOT, WORK
 
 HERE = Path(__file__).parent
 REQUIREMENTS = {

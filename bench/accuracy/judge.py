@@ -1,12 +1,11 @@
 """Judges weights on the held-out texts, against the model that they came from.
 
-    python judge.py MODEL WEIGHTS ROWS DEVICE
+    python judge.py MODEL KIND WEIGHTS ROWS DEVICE
 
-MODEL: a transformers folder in fp32. WEIGHTS: .safetensors with new weights by name. ROWS: .safetensors with
-token ids [rows, tokens] of each text. Prints JSON: for each text the KL divergence of the outputs from the
-model's, over the whole vocabulary, the share of tokens with the same most probable successor, and both
-perplexities. Means over all tokens; standard errors are those of the rows' means, as tokens of one row depend
-on each other.
+MODEL: a transformers folder in fp32, of a KIND in task.KINDS. WEIGHTS: .safetensors with new weights by
+name. ROWS: .safetensors with token ids [rows, tokens] of each text. Prints JSON: for each text the scores of
+its kind, means over its rows, with the standard errors of the rows' means: tokens of one row depend on each
+other.
 """
 
 from __future__ import annotations
@@ -14,12 +13,14 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from safetensors.torch import load_file
+from task import load_model
 from torch import Tensor
+
+NEIGHBOURS = 10
 
 
 @torch.no_grad()
@@ -29,41 +30,66 @@ def hidden_states(model: Any, rows: Tensor) -> list[Tensor]:
 
 
 @torch.no_grad()
-def compare(head: Any, rows: Tensor, exact: list[Tensor], got: list[Tensor]) -> Iterator[dict[str, float]]:
+def compare_texts(model: Any, rows: Tensor, exact: list[Tensor], got: list[Tensor]) -> dict[str, Tensor]:
+    """Of each row: the KL divergence of the next token's distribution from the model's, over the whole
+    vocabulary, the share of tokens with the same most probable successor, and the losses of both."""
+    found = []
     for row, of_model, of_weights in zip(rows, exact, got, strict=True):
-        p, q = (head(states).float().log_softmax(-1) for states in (of_model, of_weights))
-        yield {
-            "kl": (p.exp() * (p - q)).sum(-1).mean().item(),
-            "same_top": (p.argmax(-1) == q.argmax(-1)).float().mean().item(),
-            "loss": -q[:-1].gather(1, row[1:, None]).mean().item(),
-            "model_loss": -p[:-1].gather(1, row[1:, None]).mean().item(),
-        }
+        p, q = (model.lm_head(states).float().log_softmax(-1) for states in (of_model, of_weights))
+        kl = (p.exp() * (p - q)).sum(-1).mean()
+        same_top = (p.argmax(-1) == q.argmax(-1)).float().mean()
+        losses = [-scores[:-1].gather(1, row[1:, None]).mean() for scores in (q, p)]
+        found.append(torch.stack([kl, same_top, *losses]))
+    return dict(zip(("kl", "same_top", "loss", "model_loss"), torch.stack(found).T, strict=True))
 
 
-def scores(rows: list[dict[str, float]]) -> dict[str, float]:
-    values = {name: torch.tensor([row[name] for row in rows], dtype=torch.float64) for name in rows[0]}
-    mean = {name: value.mean().item() for name, value in values.items()}
-    return {
-        "kl": mean["kl"],
-        "kl_error": values["kl"].std().item() / math.sqrt(len(rows)),
-        "same_top": mean["same_top"],
-        "perplexity": math.exp(mean["loss"]),
-        "model_perplexity": math.exp(mean["model_loss"]),
-    }
+@torch.no_grad()
+def embeddings(model: Any, rows: Tensor) -> Tensor:
+    """Of each row, the mean of its tokens' states, of unit length: [rows, width]."""
+    states = [model(input_ids=part).last_hidden_state.mean(1) for part in rows.split(16)]
+    return torch.nn.functional.normalize(torch.cat(states), dim=-1)
+
+
+def compare_embeddings(model: Any, rows: Tensor, exact: Tensor, got: Tensor) -> dict[str, Tensor]:
+    """Of each row: 1 - cosine of its embedding with the model's, and the share of its ten nearest
+    neighbours among the text's rows that the new weights keep."""
+
+    def neighbours(x: Tensor) -> Tensor:
+        return (x @ x.T).fill_diagonal_(-2).topk(NEIGHBOURS).indices
+
+    same = neighbours(exact)[:, :, None] == neighbours(got)[:, None, :]
+    return {"distance": 1 - (exact * got).sum(-1), "recall": same.any(-1).float().mean(-1)}
+
+
+# What a model's outputs are, and how those of new weights are compared with them.
+MEASURES: dict[str, tuple[Any, Any]] = {
+    "decoder": (hidden_states, compare_texts),
+    "encoder": (embeddings, compare_embeddings),
+}
+
+
+def summarize(rows: dict[str, Tensor]) -> dict[str, float]:
+    values = {name: value.double() for name, value in rows.items()}
+    found = {name: value.mean().item() for name, value in values.items() if "loss" not in name}
+    for name in found.keys() & {"kl", "distance", "recall"}:
+        found[f"{name}_error"] = values[name].std().item() / math.sqrt(len(values[name]))
+    for name in values.keys() & {"loss", "model_loss"}:
+        found[name.replace("loss", "perplexity")] = values[name].mean().exp().item()
+    return found
 
 
 def main() -> None:
-    from transformers import AutoModelForCausalLM
-
-    folder, weights, file, device = sys.argv[1:]
-    model = AutoModelForCausalLM.from_pretrained(folder).eval().to(device)
+    folder, kind, weights, file, device = sys.argv[1:]
+    outputs, compare = MEASURES[kind]
+    model = load_model(folder, kind).to(device)
     texts = load_file(file, device)
-    exact = {name: hidden_states(model, rows) for name, rows in texts.items()}
-    unknown = load_file(weights).keys() - model.state_dict().keys()
+    exact = {name: outputs(model, rows) for name, rows in texts.items()}
+    new = load_file(weights)
+    unknown = new.keys() - model.state_dict().keys()
     assert not unknown, f"{weights}: the model has no {sorted(unknown)[0]}"
-    model.load_state_dict(load_file(weights), strict=False)
+    model.load_state_dict(new, strict=False)
     found = {
-        name: scores(list(compare(model.lm_head, rows, exact[name], hidden_states(model, rows))))
+        name: summarize(compare(model, rows, exact[name], outputs(model, rows)))
         for name, rows in texts.items()
     }
     print(json.dumps(found))

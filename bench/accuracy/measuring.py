@@ -14,11 +14,20 @@ from typing import Any
 import text
 from cells import REFERENCE, Cell
 from environments import python_of
-from folders import WORK, folder_of
 from safetensors.torch import save_file
+from subjects import SUBJECTS, WORK
 
 HERE = Path(__file__).parent
 Rows = dict[str, Any]  # token ids by text
+
+
+def make_rows(model: str) -> Rows:
+    from transformers import AutoTokenizer
+
+    subject = SUBJECTS[model]
+    return text.rows_of(
+        AutoTokenizer.from_pretrained(subject.folder()), subject.tokens, subject.held_out_rows
+    )
 
 
 def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
@@ -27,9 +36,10 @@ def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
         return {**cost, "scores": judge(cell, rows, Path(folder))}
 
 
-def measure_reference(rows: Rows, device: str) -> float:
+def measure_reference(device: str) -> float:
     """Seconds of the cell that each machine runs first, of its second run: AutoRound compiles in one."""
     cell = replace(REFERENCE, device=device)
+    rows = make_rows(cell.model)
     with tempfile.TemporaryDirectory(dir=WORK) as folder:
         quantize(cell, rows, Path(folder))
         return seconds_of(cell, quantize(cell, rows, Path(folder)))
@@ -46,7 +56,8 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     assert there >= cell.rows, f"{cell.key()} asks for {cell.rows} rows, and there are {there}"
     save_file({"input_ids": rows["calibration"][: cell.rows].contiguous()}, calibration)
     task = {
-        "model": str(folder_of(cell.model)),
+        "model": str(SUBJECTS[cell.model].folder()),
+        "kind": SUBJECTS[cell.model].kind,
         "rows": str(calibration),
         "out": str(out),
         "bits": cell.grid.bits,
@@ -62,7 +73,10 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
 def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     weights, held_out = out / "weights.safetensors", out / "held_out.safetensors"
     save_file({name: rows[name] for name in text.HELD_OUT}, held_out)
-    said = _run(sys.executable, HERE / "judge.py", folder_of(cell.model), weights, held_out, cell.device)
+    subject = SUBJECTS[cell.model]
+    said = _run(
+        sys.executable, HERE / "judge.py", subject.folder(), subject.kind, weights, held_out, cell.device
+    )
     return json.loads(said.strip().splitlines()[-1])
 
 

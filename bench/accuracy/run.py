@@ -12,24 +12,17 @@ import json
 import sys
 from pathlib import Path
 
-import text
 import torch
 from cells import CORE, QUICK, Cell
 from environments import versions_of
-from folders import ROOT, WORK, folder_of
-from measuring import Rows, measure, measure_reference, seconds_of
-from table import update_docs
+from measuring import Rows, make_rows, measure, measure_reference, seconds_of
+from subjects import ROOT, WORK
+from table import describe_scores, update_docs
 
 sys.path.append(str(ROOT / "bench"))
 from machine import describe_commit, describe_machine
 
 CELLS = Path(__file__).with_name("cells")
-
-
-def make_rows() -> Rows:
-    from transformers import AutoTokenizer
-
-    return text.rows_of(AutoTokenizer.from_pretrained(folder_of("smollm2")))
 
 
 def digest(rows: Rows) -> str:
@@ -39,39 +32,38 @@ def digest(rows: Rows) -> str:
     return found.hexdigest()[:16]
 
 
-def stamp_of(cell: Cell, data: str) -> dict[str, object]:
-    return {"cell": cell.as_json(), "data": data, "requirements": versions_of(cell)}
+def stamp_of(cell: Cell, rows: Rows) -> dict[str, object]:
+    return {"cell": cell.as_json(), "data": digest(rows), "requirements": versions_of(cell)}
 
 
-def is_measured(cell: Cell, data: str) -> bool:
+def is_measured(cell: Cell, rows: Rows) -> bool:
     path = CELLS / f"{cell.key()}.json"
-    return path.exists() and json.loads(path.read_text())["stamp"] == stamp_of(cell, data)
+    return path.exists() and json.loads(path.read_text())["stamp"] == stamp_of(cell, rows)
 
 
 def name_of(device: str) -> str:
     return torch.cuda.get_device_name() if device == "cuda" else str(describe_machine()["cpu"])
 
 
-def measure_all(cells: list[Cell], rows: Rows, data: str, keep: bool) -> int:
+def measure_all(cells: list[Cell], rows: dict[str, Rows], keep: bool) -> int:
     """The exit status. A cell that fails does not cost the others."""
     learner = ("adascale", "python", "bench/accuracy/by_adascale.py")
     (device,) = {cell.device for cell in cells}
     machine, commit = name_of(device), describe_commit(ROOT, *learner)
-    reference = measure_reference(rows, device)
+    reference = measure_reference(device)
     print(f"the reference cell takes {reference:.1f} s", flush=True)
     more = {"commit": commit, "machine": machine, "reference_s": reference}
     failed = 0
     for cell in cells:
         try:
-            found = measure(cell, rows)
+            found = measure(cell, rows[cell.model])
         except RuntimeError as error:  # boundary
             print(f"{cell.key()}: {error}", file=sys.stderr, flush=True)
             failed += 1
             continue
-        shown = ", ".join(f"KL {name} {one['kl']:.3f}" for name, one in found["scores"].items())
-        print(f"{cell.key()}: {shown}, {seconds_of(cell, found):.0f} s", flush=True)
+        print(f"{cell.key()}: {describe_scores(cell, found)}, {seconds_of(cell, found):.0f} s", flush=True)
         if keep:
-            content = {"stamp": stamp_of(cell, data), **more, **found}
+            content = {"stamp": stamp_of(cell, rows[cell.model]), **more, **found}
             (CELLS / f"{cell.key()}.json").write_text(json.dumps(content, indent=1) + "\n")
             update_docs(CELLS)
     return 1 if failed else 0
@@ -79,7 +71,7 @@ def measure_all(cells: list[Cell], rows: Rows, data: str, keep: bool) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench --accuracy", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="three small cells, kept nowhere: does all run?")
+    parser.add_argument("--quick", action="store_true", help="four small cells, kept nowhere: does all run?")
     parser.add_argument("--only", nargs="+", metavar="GLOB", help="cells by their names; --list shows them")
     parser.add_argument("--again", action="store_true", help="also those that are there")
     parser.add_argument(
@@ -92,21 +84,22 @@ def main() -> int:
         update_docs(CELLS)
         return 0
     WORK.mkdir(parents=True, exist_ok=True)
-    rows = make_rows()
-    data, globs = digest(rows), arguments.only or ["*"]
+    globs = arguments.only or ["*"]
     on_device = [cell for cell in CORE if cell.device == arguments.device]
     wanted = [cell for cell in on_device if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
     if not wanted:
         parser.error(f"--only: no cell is called {' or '.join(globs)}; --list shows them")
-    if arguments.list:
-        print("\n".join(f"{'there' if is_measured(cell, data) else '-':6} {cell.key()}" for cell in wanted))
-        return 0
     if arguments.quick:
-        return measure_all(
-            [cell for cell in QUICK if cell.device == arguments.device], rows, data, keep=False
-        )
-    missing = [cell for cell in wanted if arguments.again or not is_measured(cell, data)]
-    return measure_all(missing, rows, data, keep=True) if missing else 0
+        wanted = [cell for cell in QUICK if cell.device == arguments.device]
+    rows = {model: make_rows(model) for model in {cell.model for cell in wanted}}
+    if arguments.quick:
+        return measure_all(wanted, rows, keep=False)
+    there = {cell: is_measured(cell, rows[cell.model]) for cell in wanted}
+    if arguments.list:
+        print("\n".join(f"{'there' if measured else '-':6} {cell.key()}" for cell, measured in there.items()))
+        return 0
+    missing = [cell for cell in wanted if arguments.again or not there[cell]]
+    return measure_all(missing, rows, keep=True) if missing else 0
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What a method of the accuracy table gets and gives.
 
-Each method runs in an environment of its own, so that this imports nothing but torch and safetensors:
+Each method runs in an environment of its own, so that this imports nothing but torch, safetensors and, for a
+model, transformers:
 
     python bench/accuracy/by_NAME.py '{"model": ..., "rows": ..., ...}'
 """
@@ -14,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -23,8 +25,26 @@ from measure import Cost, cost
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What the models of one kind have in common."""
+
+    loader: str  # a class of transformers
+    options: dict[str, object]  # of its from_pretrained
+    block: str  # the class of their blocks
+    blocks: str  # these paths' beginning
+    outside: str  # the other layers with weights; a decoder's head has the embedding's weight
+
+
+KINDS = {
+    "decoder": Kind("AutoModelForCausalLM", {}, "LlamaDecoderLayer", "model.layers.", "*lm_head"),
+    "encoder": Kind("AutoModel", {"add_pooling_layer": False}, "BertLayer", "encoder.layer.", "Embedding"),
+}
+
+
+@dataclass(frozen=True)
 class Task:
     model: str  # a transformers folder in fp32, with its tokenizer
+    kind: str  # of KINDS
     rows: str  # .safetensors with input_ids [rows, tokens], int64
     out: str  # a folder that exists
     bits: int
@@ -39,6 +59,24 @@ class Task:
 
     def input_ids(self) -> torch.Tensor:
         return load_file(self.rows)["input_ids"]
+
+    def load_model(self, **options: object) -> Any:
+        return load_model(self.model, self.kind, **options)
+
+    def layers(self, model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+        """The layers that all methods quantize, by their paths: the products of blocks."""
+        return {
+            path: module
+            for path, module in model.named_modules()
+            if path.startswith(KINDS[self.kind].blocks) and isinstance(module, torch.nn.Linear)
+        }
+
+
+def load_model(folder: str, kind: str, **options: object) -> Any:
+    import transformers
+
+    loader = getattr(transformers, KINDS[kind].loader)
+    return loader.from_pretrained(folder, dtype=torch.float32, **KINDS[kind].options, **options).eval()
 
 
 class Method:
@@ -82,12 +120,3 @@ def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:
     found = groups.sort(1).values.diff(dim=1).ne(0).sum(1).max().item() + 1
     if found > 2**task.bits:
         raise RuntimeError(f"{name}: {found} values in a group of {task.bits} bits")
-
-
-def decoder_linears(model: torch.nn.Module) -> dict[str, torch.nn.Module]:
-    """The layers that all methods quantize, by their paths: products of decoder layers, not the head."""
-    return {
-        path: module
-        for path, module in model.named_modules()
-        if path.startswith("model.layers.") and isinstance(module, torch.nn.Linear)
-    }

