@@ -11,9 +11,9 @@ import pytest
 import torch
 from adascale.formats.hf_saved import SavedWriter
 from adascale.formats.quantized import QuantizedModel
+from forked_command import run
 from safetensors.torch import load_file, save_file
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer, write_text
-from test_doors_folder import run
 from transformers import AutoModelForCausalLM
 
 import adascale

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from forked_command import run
 from safetensors.torch import save_file
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer
 from small_models import ConsecutiveBlocks, SmallCnn, randomize_batch_norms
-from test_doors_folder import run
 from torch import Tensor, nn
 from torch.export import Dim
 from transformers import AutoModelForCausalLM, AutoTokenizer

@@ -1,10 +1,8 @@
 """Every row of the layer table: found, quantized on every grid, trained."""
 
-import subprocess
-import sys
-
 import pytest
 import torch
+from forked_command import run
 from layer_kinds import GRIDS, ROWS, Row, batches
 
 import adascale
@@ -24,9 +22,7 @@ def simulate(row: Row, **options: object) -> tuple[adascale.QuantizationSimModel
 
 
 def test_every_row_of_the_table_has_a_model() -> None:
-    listed = subprocess.run(
-        [sys.executable, "-m", "adascale", "list", "layers"], capture_output=True, text=True, check=True
-    ).stdout
+    listed = run("list", "layers").stdout
     rows = {" ".join(line.split()[1:3]) for line in listed.splitlines() if "aten::" in line}
     assert rows == {name_of(row) for row in ROWS}
 

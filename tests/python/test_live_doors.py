@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from forked_command import run
 from live_models import BLOCKS, Branchy, branchy_data, changed, copies
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
-from test_doors_folder import run
 from torch import Tensor, nn
 
 import adascale

@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 import torch
+from forked_command import run
 from PIL import Image
 from small_folders import TEXT, tiny_tokenizer, write_jsonl, write_text
-from test_doors_folder import run, stored
+from test_doors_folder import stored
 from test_live_vision import vision_language_model
 from transformers import AutoModelForImageTextToText, AutoProcessor, Qwen2_5_VLProcessor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil

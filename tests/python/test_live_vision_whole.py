@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from adascale.capture import capture
+from full import first
 from small_folders import tiny_tokenizer, write_jsonl
 from test_live_vision_doors import chat
 from torch import Tensor
@@ -62,7 +63,7 @@ LINES = {
 }
 
 
-@pytest.mark.parametrize("lines", LINES)
+@pytest.mark.parametrize("lines", first(1, LINES))
 def test_lines_are_neither_joined_nor_cut(
     lines: str, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

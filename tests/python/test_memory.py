@@ -16,6 +16,8 @@ WIDTH = 1024
 BLOCK_BYTES = 2 * 4 * WIDTH * WIDTH  # of weights in FP32
 FEW, MANY = 4, 24
 
+pytestmark = pytest.mark.full
+
 
 class Block(nn.Module):
     def __init__(self) -> None:

@@ -1,12 +1,11 @@
 """README.md, the model card of a folder: what it says, keeps of the original's, and never touches."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from forked_command import run
 from huggingface_hub import ModelCard, metadata_load
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer, write_text
 
@@ -75,9 +74,8 @@ def test_the_command_is_in_it(tmp_path: Path) -> None:
         *("--seq-len=16", "--checkpoint-dir", tmp_path / "kept", "--no-symmetric", "--held-out-batches=1"),
         *("--batch-size=2", "--format=hf", "--device=cpu"),
     ]
-    done = subprocess.run(
-        [sys.executable, "-m", "adascale", *map(str, line)], capture_output=True, text=True, check=True
-    )
+    done = run(*line)
+    assert done.returncode == 0, done.stderr
     assert f"{out}/README.md" in done.stdout.split("files ")[1].split("\n")[0]
     text = card_of(out)[1]
     assert (

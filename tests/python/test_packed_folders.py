@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from full import first
 from safetensors import safe_open
 from safetensors.torch import load_file
 from small_folders import QUICK, SIZES, TEXT, llama_folder, save_folder, tiny_llama
@@ -76,7 +77,7 @@ def quantized(weights: dict[str, Tensor]) -> list[str]:
 
 
 @pytest.mark.parametrize("grid", GRIDS)
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("dtype", first(1, [torch.bfloat16, torch.float32, torch.float16]))
 def test_compressed_tensors_hold_our_codes(grid: str, dtype: torch.dtype, tmp_path: Path) -> None:
     source, out = llama_folder(tmp_path / "model", dtype=dtype), tmp_path / "out"
     tensors = quantize(source, out, formats=["compressed-tensors"], **GRIDS[grid])
@@ -104,13 +105,13 @@ def test_compressed_tensors_hold_our_codes(grid: str, dtype: torch.dtype, tmp_pa
 
 GPTQ_CASES = [
     (target, grid)
-    for grid, options in GRIDS.items()
     for target in ("gptq", "gptq:v1", "gptq:v2")
+    for grid, options in GRIDS.items()
     if target != "gptq:v1" or options.get("symmetric", True)  # else refused, see below
 ]
 
 
-@pytest.mark.parametrize(("target", "grid"), GPTQ_CASES)
+@pytest.mark.parametrize(("target", "grid"), first(len(GRIDS), GPTQ_CASES))
 def test_gptq_holds_our_codes(target: str, grid: str, tmp_path: Path) -> None:
     symmetric = GRIDS[grid].get("symmetric", True)
     source, out = wide_folder(tmp_path / "model"), tmp_path / "out"

@@ -279,6 +279,7 @@ def test_what_forward_keeps_is_as_it_was(monkeypatch: pytest.MonkeyPatch) -> Non
     assert len(made.layers) == 9 and torch.isfinite(made(EXAMPLE)).all()
 
 
+@pytest.mark.full
 def test_a_backbone_that_returns_some_layers(monkeypatch: pytest.MonkeyPatch) -> None:
     from transformers import Dinov2Backbone, Dinov2Config
 
@@ -316,7 +317,9 @@ def mixture_of_experts() -> Any:
     return Qwen3MoeForCausalLM(config)
 
 
-@pytest.mark.parametrize(("make", "depths"), [(llama, [3]), (mixture_of_experts, [4, 5])])
+@pytest.mark.parametrize(
+    ("make", "depths"), [(llama, [3]), pytest.param(mixture_of_experts, [4, 5], marks=pytest.mark.full)]
+)
 def test_transformers(make: Callable[[], Any], depths: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
     from adascale.doors.transformers_model import grouped_experts
 

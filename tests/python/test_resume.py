@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import torch
+from forked_command import run
 from small_folders import SIZES, llama_folder, save_folder, write_text
 from small_models import ConsecutiveBlocks
 from torture import files_of, torture
@@ -74,8 +75,7 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         adascale.quantize(folder, out, text, **OPTIONS)
     with pytest.raises(Error, match=r"out\.checkpoint: seed: got 1, but the interrupted run had 0"):
         adascale.quantize(folder, out, text, **OPTIONS, resume=True, seed=1)
-    command = [sys.executable, "-m", "adascale", "quantize", *words_of(folder, text), "--resume"]
-    command += ["--output-dir", str(out)]
+    command = ["quantize", *words_of(folder, text), "--resume", "--output-dir", out]
     for changed, said in (
         (["--param-bw", "3"], "--param-bw: got 3, but the interrupted run had 4"),
         (["--param-bw", "8"], "--param-bw: got 8, but the interrupted run had 4"),  # and trains in fp32
@@ -83,17 +83,17 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         (["--seed", "1", "--dry-run"], "--seed: got 1, but the interrupted run had 0"),
         (["--recipe", "aimet", "--dry-run"], "--recipe: got aimet, but the interrupted run had fast"),
     ):
-        done = subprocess.run([*command, *changed], check=False, capture_output=True, text=True)
+        done = run(*command, *changed)
         assert done.returncode == 2 and "goes on" not in done.stdout
         assert done.stderr.splitlines()[-1].startswith(f"adascale: error: {kept}: {said}"), done.stderr
         assert done.stderr.count("the interrupted run had") == 1
-    planned = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True).stdout
+    planned = run(*command, "--dry-run").stdout
     assert "; goes on behind 1 of them" in planned
     assert " in all blocks, the finished ones too, an estimate" in planned
     block = kept / "block-00000.safetensors"
     whole_block = block.read_bytes()
     block.write_bytes(whole_block[:-1])
-    planned = subprocess.run([*command, "--dry-run"], check=True, capture_output=True, text=True).stdout
+    planned = run(*command, "--dry-run").stdout
     assert "goes on behind" not in planned and " in all blocks, an estimate" in planned
     block.write_bytes(whole_block)
     deeper = LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 3}))
@@ -202,6 +202,7 @@ def test_ctrl_c_is_pythons_own_exception(folder: Path, text: Path, tmp_path: Pat
     assert done.returncode == 7, done.stderr
 
 
+@pytest.mark.full
 def test_kills_change_nothing(folder: Path, text: Path, tmp_path: Path) -> None:
     outcome = torture(words_of(folder, text), tmp_path / "work", kills=5, seed=0)
     assert outcome.kills == 5

@@ -58,6 +58,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.full
 def test_two_processes_give_the_bytes_of_one(folder: Path, tmp_path: Path) -> None:
     script = str(Path(team_runs.__file__))
     process = torchrun(script, str(folder), str(tmp_path / "two"))
@@ -101,6 +102,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@pytest.mark.full
 def test_a_process_that_dies_ends_the_other_and_the_run_goes_on(folder: Path, tmp_path: Path) -> None:
     def command(out: str, *more: str) -> list[str]:
         files = ["--data", str(folder / "text.txt"), "--output-dir", str(tmp_path / out)]

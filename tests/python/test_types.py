@@ -25,11 +25,13 @@ def mypy(script: Path, cache: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, cwd=cache)
 
 
+@pytest.mark.full
 def test_a_users_script_passes(cache: Path) -> None:
     checked = mypy(USER, cache)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@pytest.mark.full
 @pytest.mark.parametrize(
     ("right", "wrong", "error"),
     [

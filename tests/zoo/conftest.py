@@ -13,19 +13,8 @@ sys.path.append(str(Path(__file__).parents[2] / "examples" / "python"))
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("zoo")
-    group.addoption("--full", action="store_true", help="all architectures and the real models, not a subset")
     group.addoption("--update-golden", action="store_true", help="rewrite tests/zoo/golden")
     group.addoption("--update-docs", action="store_true", help="write this run's lines into docs/models.md")
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.get_closest_marker("full") and not item.get_closest_marker("timeout"):
-            item.add_marker(pytest.mark.timeout(1500))  # Swin's capture takes minutes, more on a busy machine
-    if not config.getoption("--full"):
-        slow = [item for item in items if item.get_closest_marker("full")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
 
 
 @pytest.fixture(autouse=True, scope="session")
