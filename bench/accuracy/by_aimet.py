@@ -16,7 +16,11 @@ OUTPUT_BITS = 16  # of activations: AIMET wants a number, and AdaScale quantizes
 
 
 def batch_of(rows: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
-    return {"input_ids": rows} | ({"attention_mask": torch.ones_like(rows)} if kind == "encoder" else {})
+    """AIMET traces models, which transformers' mask builder does not survive: an encoder gets its mask made."""
+    if kind == "decoder":
+        return {"input_ids": rows}
+    samples, tokens = rows.shape
+    return {"input_ids": rows, "attention_mask": torch.zeros(samples, 1, tokens, tokens)}
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from both_sides import (
     save_program,
     to,
 )
+from full import first
 from pairs import FAKE, tensor_operators
 from small_folders import QUICK, SIZES, llama_folder, save_folder, tiny_llama, tiny_tokenizer, write_text
 from small_models import ConsecutiveBlocks, seed_loader
@@ -56,7 +57,7 @@ def test_default_export(sims: dict[str, Any], tmp_path: Path) -> None:
     assert torch.equal(on_cpu, sims["fake"].model(x).cpu())
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("name", first(5, PACKED))
 def test_a_folder_quantized_on_a_device(name: str, tmp_path: Path) -> None:
     sizes = {"hidden_size": 256, "intermediate_size": 256, "num_hidden_layers": 1}  # superblocks of 256
     llama = LlamaForCausalLM(LlamaConfig(**SIZES | sizes)).eval()
