@@ -175,7 +175,9 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
                    "what adascale quantize wrote: exactly one .pt2 is in it, or a model of MODEL's kind; "
                    "with --runtime the runtime's file alone will do")
       ->required();
-  CLI::Option* data = add_data_flags(*command, request->data, doors)->required();
+  CLI::Option* data = add_data_flags(*command, request->data, doors)
+                          ->required()
+                          ->option_text("FILE ... REQUIRED without --lm-eval");
   command
       ->add_option("--runtime", request->runtime,
                    "run what was exported in the program that will use it too; adascale list runtimes")
@@ -183,8 +185,7 @@ Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runt
   command
       ->add_option(
           "--lm-eval", request->tasks,
-          "score MODEL and DIR on tasks of the lm-eval package, by name, or by the file of one (.yaml); "
-          "--data is then not needed")
+          "score MODEL and DIR on tasks of the lm-eval package, by name, or by the file of one (.yaml)")
       ->type_name("TASK")
       ->each([data](const std::string&) { data->required(false); });
   command

@@ -56,14 +56,17 @@ void check_values(const CLI::Option& option, Objections& objections) {
                    fmt::join(given, ", "));
 }
 
-/// An option at the end of the line, or before another one, that has a value.
+/// An option that has a value, but stands at the end of the line, before another one, or before an `=` alone.
 void check_has_values(const CLI::App& command, const std::vector<std::string>& args, Objections& objections) {
   for (size_t i = 0; i < args.size(); ++i) {
-    const CLI::Option* option = args[i].starts_with("--") ? command.get_option_no_throw(args[i]) : nullptr;
+    const bool is_cut = args[i].ends_with('=');
+    const std::string name = args[i].substr(0, args[i].size() - is_cut);
+    const CLI::Option* option = name.starts_with("--") ? command.get_option_no_throw(name) : nullptr;
     if (option == nullptr || is_switch(*option)) continue;
     const bool is_last = i + 1 == args.size();
-    if (is_last || (args[i + 1].starts_with("--") && command.get_option_no_throw(args[i + 1]) != nullptr))
-      objections.add("{}: got nothing, expected {} behind it", args[i], expected_by(*option));
+    if (is_cut || is_last ||
+        (args[i + 1].starts_with("--") && command.get_option_no_throw(args[i + 1]) != nullptr))
+      objections.add("{}: got nothing, expected {} behind it", name, expected_by(*option));
   }
 }
 

@@ -1,5 +1,6 @@
 #include "adascale/run/evaluation_json.h"
 
+#include <torch/version.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -126,6 +127,7 @@ std::string evaluation_json(const EvaluateRequest& request, const EvaluatedFolde
         {{"name", one.name}, {"largest", one.largest}, {"largest_value", one.largest_value}});
   for (const std::string& file : request.data.files) data.push_back(name_of(file));
   const json all = {{"adascale", kVersion},
+                    {"torch", TORCH_VERSION},
                     {"model", name_of(request.model)},
                     {"folder", name_of(request.folder)},
                     {"simulation", result.simulation ? json(name_of(*result.simulation)) : json(nullptr)},

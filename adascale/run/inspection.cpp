@@ -1,5 +1,6 @@
 #include "adascale/run/inspection.h"
 
+#include <torch/version.h>
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
@@ -120,6 +121,7 @@ std::string inspection_json(const std::string& model, const ModelPlan& plan, boo
   const std::vector<InspectedLayer> layers = inspected_layers(plan, train_outside);
   const ModelSize size = size_of(plan.sim);
   const json all = {{"adascale", kVersion},
+                    {"torch", TORCH_VERSION},
                     {"model", name_of(model)},
                     {"size",
                      {{"before", size.before()},

@@ -1,5 +1,6 @@
 #include "adascale/run/report_json.h"
 
+#include <torch/version.h>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -138,6 +139,7 @@ json training_json(const AdaScaleReport& report) {
   for (const BlockReport& block : report.blocks) blocks.push_back(block_json(block));
   json all = {{"schema", kSchema},
               {"adascale", kVersion},
+              {"torch", TORCH_VERSION},
               {"recipe", report.recipe},
               {"device", report.device},
               {"precision", report.precision},

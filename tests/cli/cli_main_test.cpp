@@ -129,6 +129,8 @@ INSTANTIATE_TEST_SUITE_P(
         WrongLine{{"quantize", "m.pt2", "--lr-scale", "fast"}, "--lr-scale: got 'fast', expected a number\n"},
         WrongLine{{"inspect", "m.pt2", "--param-bw"},
                   "--param-bw: got nothing, expected a whole number behind it\n"},
+        WrongLine{{"inspect", "m.pt2", "--param-bw="},
+                  "--param-bw: got nothing, expected a whole number behind it\n"},
         WrongLine{{"quantize", "m.pt2", "--data", "--output-dir", "o"},
                   "--data: got nothing, expected a file behind it\n"},
         WrongLine{{"inspect", "m.pt2", "--symmetric=maybe"},

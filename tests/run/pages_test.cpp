@@ -50,6 +50,28 @@ TEST(Pages, LoadsNothing) {
   EXPECT_EQ(count(page, "{{"), 0);
 }
 
+TEST(Pages, ThirtyTwoBlocksAreUnderAMegabyte) {
+  AdaScaleReport report;
+  report.recipe = "fast";
+  const std::vector<int64_t> counts(256, 1'234'567);  // as many digits as layers of 58 million weights have
+  for (int block = 0; block < 32; ++block) {
+    const std::string name = fmt::format("model.layers.{}", block);
+    BlockReport made{.name = name, .loss_before = 0.123456789, .loss_after = 0.0123456789};
+    for (int layer = 0; layer < 7; ++layer) {
+      made.layers.push_back({.name = name + ".self_attn.q_proj",
+                             .grid = "int8 asymmetric, per channel",
+                             .sqnr_rtn_db = 41.23456789012345,
+                             .sqnr_db = 42.34567890123456,
+                             .codes_moved = 0.1234567890123456,
+                             .weights = {-0.123456789, 0.123456789, {counts.begin(), counts.begin() + 64}},
+                             .codes = {-128, counts}});
+    }
+    for (int i = 1; i <= 64; ++i) made.curve.push_back({i, 0.01234567890123456});
+    report.blocks.push_back(made);
+  }
+  EXPECT_LT(report_page(report_json(report)).size(), 1'000'000);
+}
+
 TEST(Pages, NumbersThatAreNotFiniteAreNull) {
   AdaScaleReport report = one_block("plain");
   report.blocks[0].loss_after = std::numeric_limits<double>::quiet_NaN();

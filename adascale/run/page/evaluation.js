@@ -169,7 +169,7 @@ function evaluationFacts() {
           [`${report.speed.unit === "tokens" ? "Tokens" : "Samples"} a second`, speeds.join(", ")],
         ]
       : []),
-    ["Version", `adascale ${report.adascale}`],
+    ["Version", `adascale ${report.adascale}, torch ${report.torch}`],
   ];
 }
 

@@ -210,7 +210,7 @@ function inputSection() {
     false,
     facts([
       ...report.inputs.map((input) => [input.name, described(input)]),
-      ["Version", `adascale ${report.adascale}`],
+      ["Version", `adascale ${report.adascale}, torch ${report.torch}`],
     ]),
   );
 }

@@ -84,7 +84,7 @@ function runFacts() {
     ["Weights", grids().join("; ")],
     ["Device", report.device],
     ["Precision of training", report.precision],
-    ["Version", `adascale ${report.adascale}`],
+    ["Version", `adascale ${report.adascale}, torch ${report.torch}`],
   ];
   if (!plan) return facts;
   const { training, data } = plan;
