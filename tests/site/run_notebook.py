@@ -3,10 +3,11 @@
 
     tests/site/run_notebook.py [--update]
 
-`scripts/docs` starts it. --update keeps the cells' printed texts in the notebook, for the site. The
-accuracies themselves may differ from those kept: with other threads the tutorial trains another model.
+`scripts/docs` starts it. --update keeps the cells' printed texts in the notebook, for the site. Numbers may
+differ from those kept: with other threads the tutorial trains another model. All else may not.
 """
 
+import difflib
 import re
 import sys
 import tempfile
@@ -26,6 +27,17 @@ def printed(notebook: nbformat.NotebookNode) -> str:
 
 def accuracies(notebook: nbformat.NotebookNode) -> dict[str, float]:
     return {name: float(value) for name, value in ACCURACY.findall(printed(notebook))}
+
+
+def form_of(notebook: nbformat.NotebookNode) -> list[str]:
+    """The printed lines without their numbers, and without the blanks and rules that numbers widen."""
+    lines = re.sub(r"\d[\d.,e+-]*", "#", printed(notebook)).splitlines()
+    return [re.sub(r"[ -]+", " ", line) for line in lines]
+
+
+def stale_lines(kept: list[str], found: list[str]) -> list[str]:
+    """What the page shows otherwise than the cells print it."""
+    return list(difflib.unified_diff(kept, found, "kept", "printed", lineterm="", n=0))
 
 
 def faults_of(found: dict[str, float]) -> list[str]:
@@ -55,6 +67,7 @@ def run(notebook: nbformat.NotebookNode) -> None:
 
 def main() -> None:
     notebook = nbformat.read(NOTEBOOK, as_version=4)
+    kept = form_of(notebook)
     try:
         run(notebook)
     except CellExecutionError as error:
@@ -67,6 +80,8 @@ def main() -> None:
     faults = faults_of(found)
     if faults:
         sys.exit(f"{NOTEBOOK.name}: {'; '.join(faults)}")
+    if stale := stale_lines(kept, form_of(notebook)):
+        sys.exit("\n".join([f"{NOTEBOOK.name}: its outputs are old; run {sys.argv[0]} --update", *stale]))
 
 
 if __name__ == "__main__":
