@@ -196,6 +196,9 @@ def main() -> None:
                 recipe=options.recipe,
             )
             print(report)
+            page = Path(options.output_dir, "report.html")
+            page.parent.mkdir(parents=True, exist_ok=True)
+            page.write_text(report.to_html())
         weights_only = quality(reference, embed(sim.model, evaluation_batches))
         sim.compute_encodings(run_batches, calibration_batches)
         seconds = time.perf_counter() - start
