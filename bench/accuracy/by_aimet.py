@@ -16,7 +16,7 @@ OUTPUT_BITS = 16  # of activations: AIMET wants a number, and AdaScale quantizes
 
 
 def batch_of(rows: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
-    """AIMET traces models, which transformers' mask builder does not survive: an encoder gets its mask made."""
+    """An encoder gets its mask: AIMET traces models, which transformers' mask builder does not survive."""
     if kind == "decoder":
         return {"input_ids": rows}
     samples, tokens = rows.shape
