@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "adascale/core/error.h"
+#include "adascale/io/write_error.h"
 
 namespace adascale {
 namespace {
@@ -80,20 +81,20 @@ void write_json(const std::string& path, const nlohmann::ordered_json& json) {
   std::ofstream out(path);
   out << json.dump(2) << "\n";
   out.close();
-  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+  ADA_CHECK(out, "{}", write_error(path, errno));
 }
 
 void write_text_file(const std::string& path, const std::function<void(std::ostream&)>& write) {
   std::ofstream out(path);
   write(out);
   out.close();
-  ADA_CHECK(out, "{}: cannot be written: {}", path, std::strerror(errno));
+  ADA_CHECK(out, "{}", write_error(path, errno));
 }
 
 void copy_file(const std::string& from, const std::string& path) {
   std::error_code error;
   fs::copy_file(from, path, fs::copy_options::overwrite_existing, error);
-  ADA_CHECK(!error, "{}: cannot be written: {}", path, error.message());
+  ADA_CHECK(!error, "{}", write_error(path, error.value()));
 }
 
 }  // namespace adascale

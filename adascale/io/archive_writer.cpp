@@ -1,10 +1,10 @@
 #include "adascale/io/archive_writer.h"
 
 #include <cerrno>
-#include <cstring>
 
 #include "adascale/core/error.h"
 #include "adascale/io/json_fields.h"
+#include "adascale/io/write_error.h"
 
 namespace adascale {
 namespace {
@@ -57,7 +57,7 @@ void ArchiveWriter::append(const void* data, size_t size) {
 }
 
 void ArchiveWriter::check() const {
-  ADA_CHECK(error_ == 0, "{}: cannot be written: {}", path_, std::strerror(error_));
+  ADA_CHECK(error_ == 0, "{}", write_error(path_, error_));
 }
 
 void ArchiveWriter::write(const std::string& record, const void* data, size_t size) {

@@ -1,5 +1,4 @@
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <set>
 #include <type_traits>
@@ -8,6 +7,7 @@
 #include "adascale/io/file_passes.h"
 #include "adascale/io/gguf.h"
 #include "adascale/io/gguf_layout.h"
+#include "adascale/io/write_error.h"
 
 namespace adascale {
 namespace {
@@ -112,7 +112,7 @@ void write_gguf(const std::string& path, const GgufMetadata& metadata,
     pass.step();
   }
   out.pad(alignment);
-  ADA_CHECK(out.close(), "{}: cannot be written: {}", path, std::strerror(errno));
+  ADA_CHECK(out.close(), "{}", write_error(path, errno));
 }
 
 }  // namespace adascale

@@ -10,6 +10,7 @@
 #include "adascale/io/file_passes.h"
 #include "adascale/io/mapped_file.h"
 #include "adascale/io/safetensors_header.h"
+#include "adascale/io/write_error.h"
 
 namespace adascale {
 namespace {
@@ -94,7 +95,7 @@ void write_tensors(const std::string& path, const std::vector<TensorToWrite>& te
     if (pass != nullptr) pass->step();
   }
   file.close();
-  ADA_CHECK(file.good(), "{}: cannot be written: {}", path, std::strerror(errno));
+  ADA_CHECK(file.good(), "{}", write_error(path, errno));
 }
 
 }  // namespace

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <fstream>
 #include <set>
 
@@ -10,6 +9,7 @@
 #include "adascale/core/options.h"
 #include "adascale/core/spelling.h"
 #include "adascale/io/digest.h"
+#include "adascale/io/write_error.h"
 #include "adascale/sim/json_reader.h"
 
 namespace adascale {
@@ -88,7 +88,7 @@ std::set<std::string> changed_options(const Fingerprint& saved, const Fingerprin
 void write_run(const std::string& path, const Fingerprint& fingerprint) {
   std::ofstream file(path);
   file << text_of(to_json(fingerprint), 1) << "\n";
-  ADA_CHECK(file.flush(), "{}: cannot be written: {}", path, std::strerror(errno));
+  ADA_CHECK(file.flush(), "{}", write_error(path, errno));
 }
 
 Fingerprint read_run(const std::string& path) {

@@ -104,7 +104,7 @@ TEST_F(SafetensorsTest, what_cannot_be_written_is_said) {
   EXPECT_EQ(error_of([&] {
               write_safetensors("/dev/full", {{"a", at::ones({4})}}, {});
             }),
-            "/dev/full: cannot be written: No space left on device");
+            "/dev/full: cannot be written: No space left on device; make room there and run again");
   EXPECT_EQ(error_of([&] {
               write_safetensors(path, {{"a", at::ones(4)}, {"a", at::ones(4)}}, {});
             }),

@@ -149,10 +149,10 @@ TEST_F(SavedMlp, leaves_the_program_and_its_document_alone) {
 
 TEST_F(SavedMlp, says_when_the_file_cannot_be_written) {
   EXPECT_EQ(error_of([&] { save_program(program, "/nonexistent/out.pt2", {}, {}); }),
-            "/nonexistent/out.pt2: cannot be written: No such file or directory");
+            "/nonexistent/out.pt2: cannot be written: No such file or directory; make its folder first");
   const std::string full = "/dev/full";
   EXPECT_EQ(error_of([&] { save_program(program, full, {}, {}); }),
-            full + ": cannot be written: No space left on device");
+            full + ": cannot be written: No space left on device; make room there and run again");
 }
 
 TEST(SaveTied, one_name_given_serves_both_and_is_stored_once) {
