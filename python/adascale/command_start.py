@@ -14,7 +14,7 @@ import threading
 from collections.abc import Sequence
 from types import FrameType
 
-_SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
+SETTINGS = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "5000"}
 
 
 def is_command(script: str, words: Sequence[str]) -> bool:
@@ -33,8 +33,8 @@ def _end(number: int, _: FrameType | None) -> None:
 
 
 def _start() -> None:
-    if not _SETTINGS.keys() & os.environ.keys():
-        os.environ.update(_SETTINGS)
+    if not SETTINGS.keys() & os.environ.keys():
+        os.environ.update(SETTINGS)
     if threading.current_thread() is not threading.main_thread():
         return
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from adascale.command_start import is_command
+from safetensors.torch import save_file
 from small_models import ConsecutiveBlocks
 
 
@@ -20,6 +21,22 @@ def test_version_and_exit_codes() -> None:
     assert version.returncode == 0 and version.stdout.startswith("adascale ")
     wrong = run("quantise")
     assert wrong.returncode == 2 and wrong.stderr.startswith("adascale: error: ")
+
+
+def test_a_whole_run_leaves_its_process_in_peace(tmp_path: Path) -> None:
+    """Other tests fork the command, and so neither start nor end a Python for it."""
+    batch = {0: torch.export.Dim.AUTO}
+    program = torch.export.export(
+        ConsecutiveBlocks(16, 2).eval(), (torch.rand(2, 16),), dynamic_shapes=(batch,), strict=False
+    )
+    torch.export.save(program, tmp_path / "model.pt2")
+    (given,) = program.graph_signature.user_inputs
+    save_file({given: torch.rand(8, 16)}, tmp_path / "calib.safetensors")
+    out = tmp_path / "out"
+    ran = run("quantize", str(tmp_path / "model.pt2"), "--data", str(tmp_path / "calib.safetensors"),
+              "--output-dir", str(out), "--iterations", "2")  # fmt: skip
+    assert ran.returncode == 0 and (out / "model.pt2").exists(), ran.stderr
+    assert "Traceback" not in ran.stderr and "terminate" not in ran.stderr
 
 
 def test_inspect(tmp_path: Path) -> None:

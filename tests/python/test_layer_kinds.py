@@ -22,8 +22,9 @@ def simulate(row: Row, **options: object) -> tuple[adascale.QuantizationSimModel
 
 
 def test_every_row_of_the_table_has_a_model() -> None:
-    listed = run("list", "layers").stdout
-    rows = {" ".join(line.split()[1:3]) for line in listed.splitlines() if "aten::" in line}
+    ran = run("list", "layers")
+    assert ran.returncode == 0, ran.stderr
+    rows = {" ".join(line.split()[1:3]) for line in ran.stdout.splitlines() if "aten::" in line}
     assert rows == {name_of(row) for row in ROWS}
 
 

@@ -16,8 +16,6 @@ WIDTH = 1024
 BLOCK_BYTES = 2 * 4 * WIDTH * WIDTH  # of weights in FP32
 FEW, MANY = 4, 24
 
-pytestmark = pytest.mark.full
-
 
 class Block(nn.Module):
     def __init__(self) -> None:
@@ -83,6 +81,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 OWN_ADDRESSES = {"MALLOC_MMAP_THRESHOLD_": "262144"}
 
 
+@pytest.mark.full
 def test_a_larger_model_takes_its_file_alone(data: Path, tmp_path: Path) -> None:
     few = start(make_model(tmp_path / "few.pt2", FEW), data, None, environment=OWN_ADDRESSES)
     base = peak_bytes(few, "VmData")  # private and writable: what RLIMIT_DATA limits
@@ -99,6 +98,7 @@ def test_a_larger_model_takes_its_file_alone(data: Path, tmp_path: Path) -> None
     assert "Traceback" not in err and len(err.strip().splitlines()[-1]) < 400
 
 
+@pytest.mark.full
 def test_more_batches_take_no_more_memory_than_they_may(tmp_path: Path) -> None:
     """Activations of 4 MiB a batch, none of which may stay in memory."""
     samples = 1024
@@ -164,6 +164,7 @@ def write_live(folder: Path) -> str:
     return os.pathsep.join([str(folder), str(Path(__file__).parent), os.environ.get("PYTHONPATH", "")])
 
 
+@pytest.mark.full
 def test_nor_does_a_larger_model_in_parts(tmp_path: Path) -> None:
     """New weights and codes would be 420 MB more."""
     paths, peaks, file = write_live(tmp_path), [], tmp_path / "weights.pt"
@@ -183,6 +184,7 @@ def test_nor_does_a_larger_model_in_parts(tmp_path: Path) -> None:
     assert peaks[1] - peaks[0] < 42 << 20, peaks
 
 
+@pytest.mark.full
 def test_nor_do_more_batches_of_a_model_in_parts(tmp_path: Path) -> None:
     """Activations of 4 MiB a batch, of which five tensors would wait."""
     paths, samples = write_live(tmp_path), 1024

@@ -42,6 +42,12 @@ def text(tmp_path: Path) -> Path:
     return write_text(tmp_path / "text.txt")
 
 
+def dry_run(*command: Any) -> str:
+    done = run(*command, "--dry-run")
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def stop_in_block(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
     """The next run is stopped by its progress bar."""
 
@@ -87,13 +93,13 @@ def test_quantize_goes_on_and_removes_its_checkpoint(
         assert done.returncode == 2 and "goes on" not in done.stdout
         assert done.stderr.splitlines()[-1].startswith(f"adascale: error: {kept}: {said}"), done.stderr
         assert done.stderr.count("the interrupted run had") == 1
-    planned = run(*command, "--dry-run").stdout
+    planned = dry_run(*command)
     assert "; goes on behind 1 of them" in planned
     assert " in all blocks, the finished ones too, an estimate" in planned
     block = kept / "block-00000.safetensors"
     whole_block = block.read_bytes()
     block.write_bytes(whole_block[:-1])
-    planned = run(*command, "--dry-run").stdout
+    planned = dry_run(*command)
     assert "goes on behind" not in planned and " in all blocks, an estimate" in planned
     block.write_bytes(whole_block)
     deeper = LlamaForCausalLM(LlamaConfig(**{**SIZES, "num_hidden_layers": 3}))

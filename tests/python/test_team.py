@@ -58,7 +58,6 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
     return files
 
 
-@pytest.mark.full
 def test_two_processes_give_the_bytes_of_one(folder: Path, tmp_path: Path) -> None:
     script = str(Path(team_runs.__file__))
     process = torchrun(script, str(folder), str(tmp_path / "two"))
