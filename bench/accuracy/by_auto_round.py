@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from auto_round import AutoRound
-from task import Method
+from task import Method, Task
 from transformers import AutoTokenizer
 
 
@@ -16,6 +16,15 @@ def exported(layer: torch.nn.Linear, group_size: int) -> torch.Tensor:
     return ((groups / scales).round() * scales).flatten(1)
 
 
+def rows_of(task: Task, padding: int | None) -> torch.Tensor:
+    """AutoRound masks each row's last token, which an encoder's others would see: there it gets one more."""
+    rows = task.input_ids()
+    if task.kind == "decoder":
+        return rows
+    assert padding is not None
+    return torch.cat([rows, torch.full_like(rows[:, :1], padding)], 1)
+
+
 def main() -> None:
     method = Method(["auto-round", "transformers"])
     task = method.task
@@ -23,7 +32,7 @@ def main() -> None:
         raise SystemExit(f"auto_round has no variant {task.variant}")
     model = task.load_model()
     tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
-    rows = task.input_ids()
+    rows = rows_of(task, tokenizer.pad_token_id)
     with method.timed():
         rounder = AutoRound(
             model,

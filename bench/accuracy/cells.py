@@ -73,8 +73,11 @@ def _cells_of(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_encoder(grid: Grid) -> list[Cell]:
-    """The first budget has as many tokens in a batch as 200 x 4 of the decoder's."""
-    cells = [Cell(grid, "adascale", "rtn"), Cell(grid, "llm_compressor", "actorder_weight", samples=16)]
+    """A batch has as many tokens as one of four of the decoder's rows."""
+    cells = [
+        Cell(grid, "adascale", "rtn", samples=16),
+        Cell(grid, "llm_compressor", "actorder_weight", samples=16),
+    ]
     for iterations in (200, 1000):
         cells += [
             Cell(grid, "adascale", "fast", iterations, samples=16),

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file
-from task import load_model
+from task import layers_of, load_model
 from torch import Tensor
 
 NEIGHBOURS = 10
@@ -68,13 +68,21 @@ MEASURES: dict[str, tuple[Any, Any]] = {
 }
 
 
+# What is shown with its standard error, and losses, of which the exponentials are shown.
+WITH_ERROR = ("kl", "distance", "recall")
+LOSSES = {"loss": "perplexity", "model_loss": "model_perplexity"}
+
+
 def summarize(rows: dict[str, Tensor]) -> dict[str, float]:
-    values = {name: value.double() for name, value in rows.items()}
-    found = {name: value.mean().item() for name, value in values.items() if "loss" not in name}
-    for name in found.keys() & {"kl", "distance", "recall"}:
-        found[f"{name}_error"] = values[name].std().item() / math.sqrt(len(values[name]))
-    for name in values.keys() & {"loss", "model_loss"}:
-        found[name.replace("loss", "perplexity")] = values[name].mean().exp().item()
+    found = {}
+    for name, of_rows in rows.items():
+        values = of_rows.double()
+        if name in LOSSES:
+            found[LOSSES[name]] = values.mean().exp().item()
+            continue
+        found[name] = values.mean().item()
+        if name in WITH_ERROR:
+            found[f"{name}_error"] = values.std().item() / math.sqrt(len(values))
     return found
 
 
@@ -84,9 +92,8 @@ def main() -> None:
     model = load_model(folder, kind).to(device)
     texts = load_file(file, device)
     exact = {name: outputs(model, rows) for name, rows in texts.items()}
-    new = load_file(weights)
-    unknown = new.keys() - model.state_dict().keys()
-    assert not unknown, f"{weights}: the model has no {sorted(unknown)[0]}"
+    new, layers = load_file(weights), {f"{path}.weight" for path in layers_of(model, kind)}
+    assert new.keys() == layers, f"{weights}: has {len(new)} weights, expected those of {len(layers)} layers"
     model.load_state_dict(new, strict=False)
     found = {
         name: summarize(compare(model, rows, exact[name], outputs(model, rows)))

@@ -65,11 +65,15 @@ class Task:
 
     def layers(self, model: torch.nn.Module) -> dict[str, torch.nn.Module]:
         """The layers that all methods quantize, by their paths: the products of blocks."""
-        return {
-            path: module
-            for path, module in model.named_modules()
-            if path.startswith(KINDS[self.kind].blocks) and isinstance(module, torch.nn.Linear)
-        }
+        return layers_of(model, self.kind)
+
+
+def layers_of(model: torch.nn.Module, kind: str) -> dict[str, torch.nn.Module]:
+    return {
+        path: module
+        for path, module in model.named_modules()
+        if path.startswith(KINDS[kind].blocks) and isinstance(module, torch.nn.Linear)
+    }
 
 
 def load_model(folder: str, kind: str, **options: object) -> Any:
