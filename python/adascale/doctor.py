@@ -12,6 +12,7 @@ from .errors import Error, first_line
 from .formats import python_formats
 from .packages import fault_of, how_to_install, missing, required, version_of
 from .runtimes import python_runtimes
+from .runtimes.lm_eval import LmEval
 from .sim import QuantizationSimModel
 
 
@@ -56,6 +57,7 @@ def examine() -> Iterator[Finding]:
         yield _by_packages("format", name, of_python.get(name, ()))
     for runtime in python_runtimes():
         yield _by_packages("runtime", runtime.name, runtime.packages)
+    yield _by_packages("tasks", "lm-eval", LmEval.packages)
 
 
 def _by_packages(kind: str, name: str, packages: Iterable[str]) -> Finding:

@@ -28,6 +28,7 @@ def test_every_row_of_every_table_is_there() -> None:
     assert {runtime.name for runtime in python_runtimes()} == set(named("runtime"))
     assert set(_C.present_devices()) <= set(named("device"))
     assert set(FolderDoor.packages) < set(named("model"))
+    assert "pip install lm-eval" in named("tasks")["lm-eval"].fault or named("tasks")["lm-eval"].found
     assert named("core")["adascale"].fault == ""
 
 
