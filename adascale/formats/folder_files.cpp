@@ -94,7 +94,7 @@ void write_text_file(const std::string& path, const std::function<void(std::ostr
 void copy_file(const std::string& from, const std::string& path) {
   std::error_code error;
   fs::copy_file(from, path, fs::copy_options::overwrite_existing, error);
-  ADA_CHECK(!error, "{}", write_error(path, error.value()));
+  ADA_CHECK(!error, "{}: cannot be written: {}", path, error.message());
 }
 
 }  // namespace adascale

@@ -12,7 +12,6 @@ const char* cure_of(int error) {
   switch (error) {
     case ENOSPC:
     case EDQUOT:
-    case EFBIG:
       return "; make room there and run again";
     case EACCES:
     case EPERM:
