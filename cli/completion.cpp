@@ -5,7 +5,12 @@
 #include <map>
 
 #include "adascale/core/error.h"
+#include "adascale/core/spelling.h"
 #include "adascale/core/words.h"
+#include "adascale/formats/format.h"
+#include "adascale/quant/range_analyzer.h"
+#include "adascale/run/request.h"
+#include "adascale/tune/recipe.h"
 #include "cli/commands.h"
 
 namespace adascale {
@@ -17,16 +22,49 @@ std::string plain(std::string text) {
   return text;
 }
 
+/// A visitor of options tables that collects the values of options that have a few.
+struct ChoiceCollector {
+  std::map<std::string, std::vector<std::string>>& found;  ///< by flag
+
+  template <class Value>
+  void operator()(const std::string& name, const Value& value, const std::string& help,
+                  const OptionRule& rule) {
+    if (!rule.choices.empty()) found[flag_of(name)] = rule.choices;
+  }
+};
+
+template <class Table>
+std::vector<std::string> names_in(const Table& table) {
+  std::vector<std::string> names;
+  for (const auto& row : table) names.push_back(row.name);
+  return names;
+}
+
+std::map<std::string, std::vector<std::string>> values_by_flag() {
+  std::map<std::string, std::vector<std::string>> found;
+  QuantizeRequest request;
+  visit_request_options(ChoiceCollector{found}, request);
+  found["--format"] = names_in(export_formats());
+  found["--recipe"] = names_in(recipes());
+  found["--scheme"] = names_in(range_schemes());
+  return found;
+}
+
 struct Flag {
   std::string name, help;
   bool takes_value;
+  std::vector<std::string> values;  ///< none: numbers, files
 };
 
 std::vector<Flag> flags_of(const CLI::App& command) {
+  const auto values = values_by_flag();
   std::vector<Flag> flags;
   for (const CLI::Option* option : command.get_options()) {
-    for (const std::string& name : option->get_lnames())
-      flags.push_back({"--" + name, plain(option->get_description()), option->get_items_expected_max() > 0});
+    for (const std::string& name : option->get_lnames()) {
+      const auto known = values.find("--" + name);
+      flags.push_back({"--" + name, plain(option->get_description()), option->get_items_expected_max() > 0,
+                       known == values.end() ? std::vector<std::string>{} : known->second});
+    }
   }
   return flags;
 }
@@ -44,13 +82,17 @@ std::vector<std::string> names_of(const std::vector<Command>& commands) {
 }
 
 std::string for_bash(const CLI::App& app, const std::vector<Command>& commands) {
-  std::string cases;
+  std::string cases, values;
+  for (const auto& [flag, words] : values_by_flag())
+    values += fmt::format("    {}) words='{}' ;;\n", flag, fmt::join(words, " "));
   for (const Command& command : commands)
     cases += fmt::format("    {}) flags='{}' words='{}' ;;\n", command.app->get_name(),
                          names_of(flags_of(*command.app)), fmt::join(command.words, " "));
   return fmt::format(R"(_adascale() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} flags words
   case ${{COMP_WORDS[1]}} in
+{}  esac
+  case ${{COMP_WORDS[COMP_CWORD - 1]}} in
 {}  esac
   if [[ $COMP_CWORD -eq 1 ]]; then
     flags='{}' words='{}'
@@ -65,12 +107,17 @@ std::string for_bash(const CLI::App& app, const std::vector<Command>& commands) 
 }}
 complete -o filenames -F _adascale adascale
 )",
-                     cases, names_of(flags_of(app)), fmt::join(names_of(commands), " "));
+                     cases, values, names_of(flags_of(app)), fmt::join(names_of(commands), " "));
 }
 
 /// zsh runs bash's.
 std::string for_zsh(const CLI::App& app, const std::vector<Command>& commands) {
   return "autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n" + for_bash(app, commands);
+}
+
+std::string value_in_fish(const Flag& flag) {
+  if (!flag.values.empty()) return fmt::format(" -x -a '{}'", fmt::join(flag.values, " "));
+  return flag.takes_value ? " -r" : "";
 }
 
 std::string for_fish(const CLI::App& app, const std::vector<Command>& commands) {
@@ -86,7 +133,7 @@ std::string for_fish(const CLI::App& app, const std::vector<Command>& commands) 
       text += fmt::format("complete -c adascale -n '{}' -f -a '{}'\n", behind, fmt::join(command.words, " "));
     for (const Flag& flag : flags_of(*command.app))
       text += fmt::format("complete -c adascale -n '{}' -l {}{} -d '{}'\n", behind, flag.name.substr(2),
-                          flag.takes_value ? " -r" : "", flag.help);
+                          value_in_fish(flag), flag.help);
   }
   return text;
 }

@@ -28,6 +28,9 @@ TEST_F(Completion, BashCompletesCommandsFlagsAndWords) {
   EXPECT_EQ(complete("adascale --ver"), "--version\n");
   EXPECT_EQ(complete("adascale list for"), "formats\n");
   EXPECT_EQ(complete("adascale completion z"), "zsh\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --recipe b"), "best\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --precision ''"), "auto float32 bfloat16\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --format gg"), "gguf\n");
   write_text(path("calib.txt"), "");
   EXPECT_EQ(complete("adascale quantize " + path("cal")), path("calib.txt") + "\n");
 }
@@ -49,6 +52,7 @@ TEST_F(Completion, HasEveryFlagOfTheHelp) {
   std::istringstream fish(run_command({"completion", "fish"}).out);
   for (std::string line; std::getline(fish, line);)
     EXPECT_EQ(std::count(line.begin(), line.end(), '\'') % 2, 0) << line;
+  EXPECT_HAS(run_command({"completion", "fish"}).out, "-l precision -x -a 'auto float32 bfloat16' -d");
   EXPECT_HAS(run_command({"completion", "csh"}).err,
              "completion: got 'csh', expected one of bash, fish, zsh");
 }
