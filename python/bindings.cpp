@@ -8,6 +8,7 @@
 #include "adascale/formats/folder_files.h"
 #include "adascale/io/file_passes.h"
 #include "adascale/io/safetensors.h"
+#include "adascale/io/write_error.h"
 #include "adascale/sim/options.h"
 #include "adascale/tune/adascale.h"
 #include "callbacks.h"
@@ -97,6 +98,7 @@ PYBIND11_MODULE(_C, module) {
   module.def("adascale_keywords", &adascale_keywords);
   module.def("list_model_files", &model_files);
   module.def("write_safetensors", &write_in_turn);
+  module.def("write_error", &adascale::write_error);
   py::class_<adascale::Pass>(module, "Pass")
       .def_static("reading_back", &adascale::pass_reading_back)
       .def("step", &adascale::Pass::step);

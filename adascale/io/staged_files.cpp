@@ -13,6 +13,7 @@
 #include <system_error>
 
 #include "adascale/core/error.h"
+#include "adascale/io/write_error.h"
 
 namespace adascale {
 namespace {
@@ -44,7 +45,7 @@ void sync(const std::string& path) {
   const bool is_synced = fsync(descriptor) == 0;
   const int error = errno;
   ::close(descriptor);
-  ADA_CHECK(is_synced, "{}: cannot be written to disk: {}", path, std::strerror(error));
+  ADA_CHECK(is_synced, "{}", write_error(path, error));
 }
 
 /// Advice, which a file system in memory cannot follow.

@@ -9,15 +9,19 @@ from typing import Any
 
 import pytest
 import torch
+from adascale.formats.file_errors import writing
 from adascale.formats.hf_saved import SavedWriter
 from adascale.formats.quantized import QuantizedModel
 from forked_command import run
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer, write_text
 from transformers import AutoModelForCausalLM
 
 import adascale
 from adascale import _C
+
+pytestmark = pytest.mark.usefixtures("kept_captures")
 
 
 def test_options_and_formats_are_refused_before_the_data_is_read(tmp_path: Path) -> None:
@@ -165,8 +169,23 @@ def test_a_failure_while_writing_leaves_nothing(
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("adascale.formats.hf_folder.shutil.copyfile", full)
-    fails(folder, "hf: cannot be written", tmp_path / "out")
+    monkeypatch.setattr("adascale.formats.hf_folder.shutil.copyfileobj", full)
+    fails(
+        folder,
+        "/config.json: cannot be written: No space left on device; make room there and run again",
+        tmp_path / "out",
+    )
+
+
+def test_a_librarys_error_about_a_file_becomes_ours() -> None:
+    full = SafetensorError("I/O error: No space left on device (os error 28)")
+    with (
+        pytest.raises(adascale.Error, match="^out: cannot be written: .*No space.*; is there room, and may"),
+        writing("out", SafetensorError),
+    ):
+        raise full
+    with pytest.raises(KeyError), writing("out", SafetensorError):
+        raise KeyError("a bug")
 
 
 def test_text_options_for_tensors(folder: Path, tmp_path: Path) -> None:

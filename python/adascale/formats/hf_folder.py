@@ -10,10 +10,11 @@ import torch
 from torch import Tensor
 
 from .._C import Pass, list_model_files, option, write_safetensors
-from ..errors import Error, first_line
+from ..errors import Error
+from .file_errors import reading, writing
 from .hf_saved import own_folder, stale_weights
 from .quantized import Prepared, QuantizedModel
-from .read_back import expect_bytes, expect_names, expect_same, reading
+from .read_back import expect_bytes, expect_names, expect_same
 
 
 class FolderWriter:
@@ -46,16 +47,14 @@ class FolderWriter:
         return prepared
 
     def _write(self, model: QuantizedModel, path: Callable[[str], str]) -> None:
-        from safetensors import SafetensorError
-
         changed = self._changed(model)
         places = {name: path(name) for name in (*self._shards, *self._copies(model))}
-        try:
-            for name in self._copies(model):
-                shutil.copyfile(self._source / name, places[name])
-            sources = {shard: _open(self._source / shard) for shard in self._shards}
-        except (OSError, SafetensorError) as error:  # a shard of the source that cannot be read
-            raise Error(f"{model.folder}: hf: cannot be written: {first_line(error)}") from error
+        for name in self._copies(model):
+            _copy(self._source / name, places[name])
+        sources = {}
+        for shard in self._shards:
+            with reading(str(self._source / shard)):
+                sources[shard] = _open(self._source / shard)
         for shard, (tensors, metadata) in sources.items():
             _rewrite(self._source / shard, places[shard], tensors, _to_keep(metadata), changed)
 
@@ -202,6 +201,11 @@ def _names_in(path: Path) -> list[str]:
 
     with safe_open(path, "pt") as shard:
         return list(shard.keys())
+
+
+def _copy(source: Path, target: str) -> None:
+    with reading(str(source)), source.open("rb") as content, writing(target), open(target, "wb") as copy:
+        shutil.copyfileobj(content, copy)
 
 
 def _rewrite(

@@ -12,10 +12,11 @@ from typing import Any
 from torch import Tensor
 
 from .._C import Pass
-from ..errors import Error, first_line
+from ..errors import Error
 from ..transformers_output import quiet_transformers
+from .file_errors import reading, writing
 from .quantized import Prepared, QuantizedModel
-from .read_back import expect_names, expect_same, reading
+from .read_back import expect_names, expect_same
 
 FILES = ["config.json", "model.safetensors"]
 
@@ -53,15 +54,13 @@ class SavedWriter:
         state = self._state(model)
         first = path("config.json")
         with tempfile.TemporaryDirectory(dir=os.path.dirname(first), prefix=".adascale-") as aside:
-            try:
+            with writing(aside, SafetensorError):
                 with quiet_transformers():
                     self._model.save_pretrained(aside, state_dict=state)
                     if self._tokenizer is not None:
                         self._tokenizer.save_pretrained(aside)
-            except (OSError, SafetensorError) as error:  # the package has a full disk as its own error
-                raise Error(f"{aside}: cannot be written: {first_line(error)}") from error
-            for name in self._licences:
-                shutil.copyfile(os.path.join(self._origin, name), os.path.join(aside, name))
+                for name in self._licences:
+                    shutil.copyfile(os.path.join(self._origin, name), os.path.join(aside, name))
             names = sorted(os.listdir(aside))
             self._shards = [name for name in names if name.endswith(".safetensors")]
             self._texts = {n: _digest(os.path.join(aside, n)) for n in names if n not in self._shards}

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import Error, first_line
+from .file_errors import writing
 from .onnx_capture import Captured
 from .onnx_graph import torch_tensor
 from .onnx_names import make_unique
@@ -58,11 +58,9 @@ def _save(onnx_model: Any, model: QuantizedModel, path: Callable[[str], str], is
     name, data = f"{model.prefix}.onnx", data_name(model)
     final = path(name)
     with tempfile.TemporaryDirectory(dir=os.path.dirname(final), prefix=".adascale-") as aside:
-        try:
-            file = os.path.join(aside, name)
+        file = os.path.join(aside, name)
+        with writing(final):
             ir.save(onnx_model, file, external_data=data if is_large else None)
-        except OSError as error:
-            raise Error(f"{final}: cannot be written: {first_line(error)}") from error
         os.replace(file, final)
         if is_large:
             os.replace(os.path.join(aside, data), path(data))

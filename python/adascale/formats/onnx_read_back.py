@@ -10,8 +10,9 @@ from torch import Tensor
 
 from .._C import Pass
 from ..errors import Error
+from .file_errors import reading
 from .quantized import QuantizedModel, Weight
-from .read_back import expect_names, expect_same_numbers, reading
+from .read_back import expect_names, expect_same_numbers
 
 
 @dataclass(frozen=True)

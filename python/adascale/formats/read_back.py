@@ -1,24 +1,11 @@
 """Compare a written file, read again, with what it should hold; raise Error where they differ."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from ..errors import Error, first_line
-
-
-@contextmanager
-def reading(path: str) -> Iterator[None]:
-    """A library's error about a damaged file becomes ours, which names the file."""
-    try:
-        yield
-    except Error:
-        raise
-    except Exception as error:  # boundary: readers raise many kinds
-        raise Error(f"{path}: cannot be read: {first_line(error)}") from error
+from ..errors import Error
 
 
 def expect_same(path: str, name: str, got: Tensor, expected: Tensor) -> None:
