@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 from live_models import Branchy
@@ -7,6 +9,14 @@ from torch import nn
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="module")
+def kept_captures() -> Iterator[None]:
+    from kept_captures import keeping_captures  # it imports transformers
+
+    with keeping_captures():
+        yield
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch.distributed as distributed
+from kept_captures import keeping_captures
 
 import adascale
 
@@ -35,6 +36,6 @@ def run(folder: Path, out: Path) -> None:
 
 if __name__ == "__main__":
     distributed.init_process_group("gloo")
-    with adascale.together():
+    with adascale.together(), keeping_captures():
         run(Path(sys.argv[1]), Path(sys.argv[2]))
     distributed.destroy_process_group()

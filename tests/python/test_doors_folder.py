@@ -23,6 +23,8 @@ from transformers import AutoModel, AutoModelForCausalLM, AutoTokenizer
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 FOLDERS: dict[str, dict[str, Any]] = {
     "bf16": {"dtype": torch.bfloat16},
     "sharded": {"max_shard_size": "20KB"},

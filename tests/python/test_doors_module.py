@@ -15,6 +15,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 FEW = {"iterations": 2, "batch_size": 4, "progress": False}
 
 

@@ -13,6 +13,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from adascale import _C
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 GROUPS = ("--group-size", "32")
 WITH_ONNX = importlib.util.find_spec("onnxscript") is not None
 CASES: dict[str, tuple[str, ...]] = {

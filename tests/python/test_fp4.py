@@ -15,6 +15,8 @@ from transformers import AutoModelForCausalLM, LlamaConfig, LlamaForCausalLM
 import adascale
 from adascale import _C
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 GROUPS = {"mxfp4": 32, "nvfp4": 16}
 MAGNITUDES = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
 

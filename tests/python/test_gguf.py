@@ -28,6 +28,8 @@ from transformers import (
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 # Each type with the options that select it, and its fallback for rows of 64.
 TYPES: dict[str, tuple[dict[str, Any], str]] = {
     "Q4_0": ({"param_bw": 4}, "Q4_0"),

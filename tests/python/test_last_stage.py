@@ -12,6 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 OPTIONS: dict[str, Any] = {"iterations": 30, "samples": 32, "seq_len": 16, "batch_size": 2, "progress": False}
 
 

@@ -11,6 +11,8 @@ from small_folders import QUICK, TEXT, llama_folder, tiny_llama, tiny_tokenizer,
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 OLD_CARD = """---
 license: other
 license_name: tiny-licence

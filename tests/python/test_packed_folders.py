@@ -16,6 +16,8 @@ from torch import Tensor
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 GRIDS: dict[str, dict[str, Any]] = {
     "int4": {"param_bw": 4},
     "int4 groups": {"param_bw": 4, "group_size": 16},

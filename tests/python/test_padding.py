@@ -8,6 +8,8 @@ from transformers import BertConfig, BertModel
 import adascale
 from adascale import AdaScaleReport, QuantizationSimModel
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 TOKENS, PADDED = 12, 29
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 64}
 

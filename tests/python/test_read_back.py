@@ -16,6 +16,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import adascale
 from adascale import _C, Error, QuantizationSimModel
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 CURE = "; the file was read back before it got its name, and no file was put in place: the disk or the memory"
 Damage = Callable[[Path], None]
 

@@ -12,6 +12,8 @@ from small_models import ConsecutiveBlocks, seed_sim
 
 import adascale
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 MARK = "<!doctype html><!-- adascale report -->"
 LOADS = re.compile(r"\ssrc=|<link|@import|url\(|fetch\(")
 

@@ -19,6 +19,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 import adascale
 from adascale import Error
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 OPTIONS: dict[str, Any] = {"iterations": 3, "samples": 6, "seq_len": 16, "batch_size": 2, "progress": False}
 
 

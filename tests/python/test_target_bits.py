@@ -13,6 +13,8 @@ from transformers import AutoModelForCausalLM
 import adascale
 from adascale import Error
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 
 def report_of(out: Path) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((out / "report.json").read_text())

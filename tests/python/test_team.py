@@ -22,6 +22,8 @@ from torch import Tensor
 import adascale
 from adascale import _C
 
+pytestmark = pytest.mark.usefixtures("kept_captures")
+
 Add = Callable[[list[Tensor]], str | None]
 
 

@@ -71,7 +71,9 @@ TEST_P(Scheme, WeightRangesAreOfShapeQ) {
     EXPECT_EQ(range.min.sizes(), scale_sizes(w.sizes(), c.grid())) << c.name();
     EXPECT_EQ(range.max.sizes(), range.min.sizes()) << c.name();
     EXPECT_TRUE((range.min * range.max <= 0).all().item<bool>()) << c.name();
-    if (!c.signed_scale) EXPECT_LE(range.min.max().item<double>(), 0) << c.name();
+    if (!c.signed_scale) {
+      EXPECT_LE(range.min.max().item<double>(), 0) << c.name();
+    }
   }
 }
 

@@ -102,7 +102,9 @@ TEST_F(SpelledMessages, EveryObjectionNamesItsOptionsAsTheCallerDoes) {
       const std::string message = error_of([&] { plan_run(faulty, {pt2_door()}); });
       for (const std::string& name : faults_[i].options)
         EXPECT_HAS(message, option(name)) << " of fault " << i;
-      if (spelling != Spelling::kFlag) EXPECT_EQ(message.find(" --"), std::string::npos) << message;
+      if (spelling != Spelling::kFlag) {
+        EXPECT_EQ(message.find(" --"), std::string::npos) << message;
+      }
     }
   }
 }

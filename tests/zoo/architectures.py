@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from make_zoo import make_plain, make_transformers
+from make_zoo import SLOW, make_plain, make_transformers
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 from zoo_plain import PLAIN
@@ -21,52 +21,51 @@ class Architecture:
 
     name: str
     title: str
-    is_fast: bool = False  # of the subset that runs without --full
 
     @property
     def is_plain(self) -> bool:
         return self.name in PLAIN
 
+    @property
+    def is_slow(self) -> bool:
+        return self.name in SLOW
+
 
 ARCHITECTURES = [
-    Architecture("llama", "Llama", is_fast=True),
+    Architecture("llama", "Llama"),
     Architecture("mistral", "Mistral, sliding window"),
     Architecture("phi3", "Phi-3"),
     Architecture("qwen2", "Qwen2"),
     Architecture("qwen3", "Qwen3"),
     Architecture("qwen3moe", "Qwen3-MoE"),
-    Architecture("gemma3", "Gemma 3", is_fast=True),
-    Architecture("gpt2", "GPT-2", is_fast=True),
-    Architecture("opt", "OPT", is_fast=True),
-    Architecture("bert", "BERT", is_fast=True),
-    Architecture("t5", "T5", is_fast=True),
+    Architecture("gemma3", "Gemma 3"),
+    Architecture("gpt2", "GPT-2"),
+    Architecture("opt", "OPT"),
+    Architecture("bert", "BERT"),
+    Architecture("t5", "T5"),
     Architecture("whisper", "Whisper"),
-    Architecture("vit", "ViT", is_fast=True),
+    Architecture("vit", "ViT"),
     Architecture("swin", "Swin"),
     Architecture("clip", "CLIP"),
     Architecture("mobilenet", "MobileNetV2"),
     Architecture("efficientnet", "EfficientNet"),
-    Architecture("efficientnet_tv", "MBConv stages in Sequentials", is_fast=True),
-    Architecture("resnet_bottleneck", "ResNet, bottlenecks", is_fast=True),
+    Architecture("efficientnet_tv", "MBConv stages in Sequentials"),
+    Architecture("resnet_bottleneck", "ResNet, bottlenecks"),
     Architecture("densenet_4blocks", "DenseNet"),
-    Architecture("plain_cnn", "plain CNN", is_fast=True),
-    Architecture("unet", "U-Net, ConvTranspose", is_fast=True),
+    Architecture("plain_cnn", "plain CNN"),
+    Architecture("unet", "U-Net, ConvTranspose"),
     Architecture("unet_updown", "U-Net, Up and Down modules"),
     Architecture("diffusion", "diffusion U-Net, time and context"),
-    Architecture("lstm", "LSTM language model", is_fast=True),
+    Architecture("lstm", "LSTM language model"),
     Architecture("crnn", "CRNN: Conv1d, bidirectional GRU"),
     Architecture("tcn_weightnorm", "TCN, weight norm"),
-    Architecture("mlp_mixer", "MLP-Mixer", is_fast=True),
-    Architecture("moe_modulelist", "mixture of experts in a ModuleList", is_fast=True),
-    Architecture("siamese_deep", "siamese: one encoder called twice", is_fast=True),
-    Architecture("trunk_two_heads", "trunk with two heads", is_fast=True),
-    Architecture("hetero_chain", "chain of unlike blocks", is_fast=True),
-    Architecture("seed_toy", "AIMET's example model", is_fast=True),
-    Architecture(
-        "functional_root",
-        "parameters and matmuls, no submodule",
-        is_fast=True,
-    ),
+    Architecture("mlp_mixer", "MLP-Mixer"),
+    Architecture("moe_modulelist", "mixture of experts in a ModuleList"),
+    Architecture("siamese_deep", "siamese: one encoder called twice"),
+    Architecture("trunk_two_heads", "trunk with two heads"),
+    Architecture("hetero_chain", "chain of unlike blocks"),
+    Architecture("seed_toy", "AIMET's example model"),
+    Architecture("functional_root", "parameters and matmuls, no submodule"),
 ]
 
 

@@ -60,7 +60,7 @@ class Captured(Subject):
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param(row, id=row.name, marks=() if row.is_fast else pytest.mark.full) for row in ARCHITECTURES
+        pytest.param(row, id=row.name, marks=pytest.mark.full if row.is_slow else ()) for row in ARCHITECTURES
     ],
 )
 def subject(request: pytest.FixtureRequest) -> Iterator[Captured]:

@@ -1,0 +1,69 @@
+"""Captures the transformers models of one configuration once in a process.
+
+Of a small model's run, torch.export takes most of the time. Tests whose subject is not the capture ask for
+the fixture ``kept_captures``; each gets the graph of the first, with its own model's tensors.
+"""
+
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from itertools import chain
+from unittest.mock import patch
+
+from adascale.capture import Capture
+from adascale.signature import CallSignature
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+from transformers import PreTrainedModel
+
+from adascale import capture as module
+
+_kept: dict[Hashable, Capture] = {}
+_capture_now = module._capture_now
+
+
+@contextmanager
+def keeping_captures() -> Iterator[None]:
+    with patch.object(module, "_capture_now", _capture_once):
+        yield
+
+
+def _capture_once(model: nn.Module, signature: CallSignature) -> Capture:
+    if not isinstance(model, PreTrainedModel) or _is_patched(model):
+        return _capture_now(model, signature)
+    key = _key(model, signature)
+    if key not in _kept:
+        _kept[key] = _capture_now(model, signature)
+    first, own = _kept[key], dict(_state(model))
+    tensors = {name: own.get(name, constant) for name, constant in first.tensors.items()}
+    return replace(first, tensors=tensors, signature=signature)
+
+
+def _is_patched(model: nn.Module) -> bool:
+    """A test changed what a layer computes; the model's own ``forward`` is the capture's."""
+    return any("forward" in layer.__dict__ for layer in model.modules() if layer is not model)
+
+
+def _key(model: PreTrainedModel, signature: CallSignature) -> Hashable:
+    """All that a graph depends on: code, configuration, kinds of tensors, which are one."""
+    leaves, spec = pytree.tree_flatten((signature.args, signature.kwargs))
+    first: dict[int, str] = {}
+    return (
+        type(model),
+        model.config.to_json_string(use_diff=False),
+        model.config._attn_implementation,
+        str(signature.spelled_out),
+        str(spec),
+        tuple(map(_kind, leaves)),
+        tuple((name, _kind(tensor), first.setdefault(id(tensor), name)) for name, tensor in _state(model)),
+    )
+
+
+def _kind(leaf: object) -> Hashable:
+    if not isinstance(leaf, Tensor):
+        return repr(leaf)
+    return leaf.dtype, leaf.shape, leaf.stride(), leaf.device, leaf.requires_grad
+
+
+def _state(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    return chain(model.named_parameters(remove_duplicate=False), model.named_buffers(remove_duplicate=False))
