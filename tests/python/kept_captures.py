@@ -50,7 +50,7 @@ def _key(model: PreTrainedModel, signature: CallSignature) -> Hashable:
     first: dict[int, str] = {}
     return (
         type(model),
-        model.config.to_json_string(use_diff=False),
+        repr({**model.config.to_dict(), "_name_or_path": ""}),  # but the folder that it came from
         model.config._attn_implementation,
         str(signature.spelled_out),
         str(spec),
