@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 
 import aimet
 import torch
@@ -11,7 +12,7 @@ from models import Stack
 from workloads import Batch, Workload
 
 
-def trained_weights(blocks: list[torch.nn.Module]) -> list[torch.nn.Module]:
+def trained_weights(blocks: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     """The weight quantizers that AdaScale trains, which must be per channel and symmetric as ours are."""
     layers = [module for block in blocks for module in block.modules() if hasattr(module, "param_quantizers")]
     layers = [layer for layer in layers if isinstance(layer, torch.nn.Linear | torch.nn.Conv2d)]
@@ -22,9 +23,9 @@ def trained_weights(blocks: list[torch.nn.Module]) -> list[torch.nn.Module]:
     return [layer.param_quantizers["weight"] for layer in layers]
 
 
-def keep_layers_in_blocks(sim: aimet.QuantizationSimModel, blocks: list[torch.nn.Module]) -> None:
-    """Only weights of Linear and Conv2d layers in blocks stay quantized, as in our runs."""
-    inside = {module for block in blocks for module in block.modules()}
+def keep_layers(sim: aimet.QuantizationSimModel, parts: Iterable[torch.nn.Module]) -> None:
+    """Only weights of Linear and Conv2d layers in these parts stay quantized, as in our runs."""
+    inside = {module for part in parts for module in part.modules()}
     for _, module in sim.named_qmodules():
         for name in module.param_quantizers:
             layer = module in inside and isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
@@ -38,7 +39,7 @@ def simulate(workload: Workload, args: argparse.Namespace) -> worker.Train:
     dummy = tuple(workload.batches[0].values())
     sim = aimet.QuantizationSimModel(workload.model, dummy, default_param_bw=args.bits, default_output_bw=16)
     blocks = optimizer.AdaScale._get_blocks(sim)
-    keep_layers_in_blocks(sim, blocks)
+    keep_layers(sim, blocks)
     weights = trained_weights(blocks)
     bits = {weight.bitwidth for weight in weights}
 

@@ -27,7 +27,15 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
         scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
         layer_config={KINDS[task.kind].outside: {"param_bw": 32}},
     )
-    adascale.apply_adascale(sim, batches, recipe=task.variant, seed=task.seed, progress=False, **budget)
+    adascale.apply_adascale(
+        sim,
+        batches,
+        train_outside=True,  # a classifier's head; text models have no such layer that is quantized
+        recipe=task.variant,
+        seed=task.seed,
+        progress=False,
+        **budget,
+    )
     weights: Weights = sim.model.state_dict()
     return weights
 
@@ -54,11 +62,12 @@ def quantize(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
 
 
 def main() -> None:
-    method = Method(["adascale", "transformers"])
+    method = Method(["adascale"])
     task = method.task
     model = task.load_model().to(task.device)
-    model.config.use_cache = False
-    batches = [{"input_ids": rows} for rows in task.input_ids().split(task.samples)]
+    if hasattr(model, "config"):  # of transformers
+        model.config.use_cache = False
+    batches = [{KINDS[task.kind].input: rows} for rows in task.load_rows().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}
     with method.timed():
         weights = (quantize if task.target_bits else simulate)(task, model, batches, budget)

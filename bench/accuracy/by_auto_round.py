@@ -18,7 +18,7 @@ def exported(layer: torch.nn.Linear, group_size: int) -> torch.Tensor:
 
 def rows_of(task: Task, padding: int | None) -> torch.Tensor:
     """AutoRound masks each row's last token, which an encoder's others would see: there it gets one more."""
-    rows = task.input_ids()
+    rows = task.load_rows()
     if task.kind == "decoder":
         return rows
     assert padding is not None
@@ -26,7 +26,7 @@ def rows_of(task: Task, padding: int | None) -> torch.Tensor:
 
 
 def main() -> None:
-    method = Method(["auto-round", "transformers"])
+    method = Method(["auto-round"])
     task = method.task
     if task.variant not in ("default", "alg_ext"):
         raise SystemExit(f"auto_round has no variant {task.variant}")

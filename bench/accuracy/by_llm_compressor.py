@@ -22,13 +22,13 @@ def recipe_of(task: Task) -> GPTQModifier:
 
 
 def main() -> None:
-    method = Method(["llmcompressor", "compressed-tensors", "transformers"])
+    method = Method(["llmcompressor", "compressed-tensors"])
     task = method.task
     if task.variant != "actorder_weight":
         raise SystemExit(f"llm_compressor has no variant {task.variant}")
     model = task.load_model()
     tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
-    batches = DataLoader([{"input_ids": row} for row in task.input_ids()], batch_size=task.samples)
+    batches = DataLoader([{"input_ids": row} for row in task.load_rows()], batch_size=task.samples)
     with method.timed():
         oneshot(
             model=model,

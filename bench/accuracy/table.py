@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -11,13 +12,25 @@ from cells import CORE, Cell
 from chart import draw_chart
 from measuring import seconds_of
 from subjects import ROOT, SUBJECTS
-from text import HELD_OUT
 
 DOCS = ROOT / "docs" / "accuracy.md"
 PICTURE = "![KL divergence of each method, by the CPU seconds that it took](images/accuracy.svg)\n\n"
 BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
-# The score that is shown of every text, by the kind of model: its title and its name in a cell.
-SCORES = {"decoder": ("KL", "kl"), "encoder": ("1 - cosine", "distance")}
+
+
+@dataclass(frozen=True)
+class Score:
+    title: str
+    name: str  # in a cell
+    digits: int
+
+
+# What is shown of every held-out set, by the kind of model; the first is the one that counts.
+SCORES = {
+    "decoder": (Score("KL", "kl", 3),),
+    "encoder": (Score("1 - cosine", "distance", 4), Score("recall@10", "recall", 3)),
+    "classifier": (Score("KL", "kl", 3), Score("cosine", "cosine", 3), Score("agreement", "agreement", 3)),
+}
 
 
 def update_docs(cells: Path) -> None:
@@ -29,7 +42,7 @@ def update_docs(cells: Path) -> None:
         data = {content["stamp"]["data"] for cell, content in found.items() if cell.model == model}
         if len(data) > 1:
             raise SystemExit(
-                f"{cells}: cells of {model} of different texts, {', '.join(sorted(data))}: "
+                f"{cells}: cells of {model} of different rows, {', '.join(sorted(data))}: "
                 "measure the old ones again"
             )
     before, _, rest = DOCS.read_text().partition(BEGIN)
@@ -39,8 +52,8 @@ def update_docs(cells: Path) -> None:
 
 
 def describe_scores(cell: Cell, found: dict[str, Any]) -> str:
-    title, score = SCORES[SUBJECTS[cell.model].kind]
-    return ", ".join(f"{title} {name} {one[score]:.4f}" for name, one in found["scores"].items())
+    first = SCORES[SUBJECTS[cell.model].kind][0]
+    return ", ".join(f"{first.title} {name} {one[first.name]:.4f}" for name, one in found["scores"].items())
 
 
 def _tables(found: dict[Cell, Any]) -> str:
@@ -58,19 +71,16 @@ def _tables(found: dict[Cell, Any]) -> str:
 
 def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
     """What a line shows, by the titles of its columns."""
-    scores, seconds, kind = found["scores"], seconds_of(cell, found), SUBJECTS[cell.model].kind
-    title, score = SCORES[kind]
-    digits = {"kl": 3, "distance": 4}[score]
-    first = scores[HELD_OUT[0]]
-    if kind == "decoder":
-        last = {"perplexity, topics": f"{first['perplexity']:.2f} ({first['model_perplexity']:.2f})"}
-    else:
-        last = {f"recall@10 {name}": _with_error(scores[name], "recall", 3) for name in HELD_OUT}
+    subject, seconds = SUBJECTS[cell.model], seconds_of(cell, found)
     return {
         "method": " ".join(filter(None, (cell.method, _version(cell, found), cell.variant))),
         "iterations x samples": f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
-        **{f"{title} {name}": _with_error(scores[name], score, digits) for name in HELD_OUT},
-        **last,
+        **{
+            f"{score.title} {name}": _with_error(found["scores"][name], score)
+            for score in SCORES[subject.kind]
+            for name in subject.data.held_out
+        },
+        **_perplexity(found["scores"], subject.data.held_out[0]),
         "s": f"{seconds:.0f}",
         "of the reference": f"{seconds / found['reference_s']:.1f}",
         "MiB": f"{found['peak_mib' if cell.device == 'cpu' else 'device_mib']:.0f}",
@@ -78,8 +88,16 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
     }
 
 
-def _with_error(scores: dict[str, float], name: str, digits: int) -> str:
-    return f"{scores[name]:.{digits}f} ± {scores[f'{name}_error']:.{digits}f}"
+def _with_error(scores: dict[str, float], score: Score) -> str:
+    return f"{scores[score.name]:.{score.digits}f} ± {scores[f'{score.name}_error']:.{score.digits}f}"
+
+
+def _perplexity(scores: dict[str, dict[str, float]], name: str) -> dict[str, str]:
+    """Of one text, and the full-precision model's; a column only for models that have one."""
+    one = scores[name]
+    if "perplexity" not in one:
+        return {}
+    return {f"perplexity, {name}": f"{one['perplexity']:.2f} ({one['model_perplexity']:.2f})"}
 
 
 def _version(cell: Cell, found: dict[str, Any]) -> str:

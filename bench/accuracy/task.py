@@ -1,7 +1,7 @@
 """What a method of the accuracy table gets and gives.
 
 Each method runs in an environment of its own, so that this imports nothing but torch, safetensors and, for a
-model, transformers:
+model, the package that has its class:
 
     python bench/accuracy/by_NAME.py '{"model": ..., "rows": ..., ...}'
 """
@@ -10,42 +10,71 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from fnmatch import fnmatch
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
+from efficientnet import load_efficientnet
 from safetensors.torch import load_file, save_file
 
 sys.path.append(str(Path(__file__).parent.parent))
 from measure import Cost, cost
+
+Load = Callable[..., Any]  # a model, from its folder and options
 
 
 @dataclass(frozen=True)
 class Kind:
     """What the models of one kind have in common."""
 
-    loader: str  # a class of transformers
-    options: dict[str, object]  # of its from_pretrained
+    load: Load
+    package: str  # that has their classes
+    input: str  # what their forward calls its rows
     block: str  # the class of their blocks
-    blocks: str  # these paths' beginning
-    outside: str  # the other layers with weights; a decoder's head has the embedding's weight
+    outside: str  # layers kept in full precision, by path or class; a decoder's head is its embedding
+
+
+def transformers_loader(name: str, **fixed: object) -> Load:
+    def load(folder: str, **options: object) -> Any:
+        import transformers
+
+        loader = getattr(transformers, name)
+        return loader.from_pretrained(folder, dtype=torch.float32, **fixed, **options)
+
+    return load
 
 
 KINDS = {
-    "decoder": Kind("AutoModelForCausalLM", {}, "LlamaDecoderLayer", "model.layers.", "*lm_head"),
-    "encoder": Kind("AutoModel", {"add_pooling_layer": False}, "BertLayer", "encoder.layer.", "Embedding"),
+    "decoder": Kind(
+        transformers_loader("AutoModelForCausalLM"),
+        "transformers",
+        "input_ids",
+        "LlamaDecoderLayer",
+        "*lm_head",
+    ),
+    "encoder": Kind(
+        transformers_loader("AutoModel", add_pooling_layer=False),
+        "transformers",
+        "input_ids",
+        "BertLayer",
+        "Embedding",
+    ),
+    "classifier": Kind(
+        load_efficientnet, "efficientnet-lite-pytorch", "inputs", "MBConvBlock", "_conv_stem*"
+    ),
 }
 
 
 @dataclass(frozen=True)
 class Task:
-    model: str  # a transformers folder in fp32, with its tokenizer
+    model: str  # a folder that its kind loads, in fp32; of transformers, with its tokenizer
     kind: str  # of KINDS
-    rows: str  # .safetensors with input_ids [rows, tokens], int64
+    rows: str  # .safetensors with rows: token ids [rows, tokens], int64, or images [rows, 3, side, side]
     out: str  # a folder that exists
     bits: int
     group_size: int  # 0: a scale for each output channel
@@ -57,14 +86,14 @@ class Task:
     seed: int = 0
     target_bits: float = 0  # the mean of widths up to ``bits``; 0: ``bits`` everywhere
 
-    def input_ids(self) -> torch.Tensor:
-        return load_file(self.rows)["input_ids"]
+    def load_rows(self) -> torch.Tensor:
+        return load_file(self.rows)["rows"]
 
     def load_model(self, **options: object) -> Any:
         return load_model(self.model, self.kind, **options)
 
     def layers(self, model: torch.nn.Module) -> dict[str, torch.nn.Module]:
-        """The layers that all methods quantize, by their paths: the products of blocks."""
+        """The layers that all methods quantize, by their paths."""
         return layers_of(model, self.kind)
 
 
@@ -72,15 +101,12 @@ def layers_of(model: torch.nn.Module, kind: str) -> dict[str, torch.nn.Module]:
     return {
         path: module
         for path, module in model.named_modules()
-        if path.startswith(KINDS[kind].blocks) and isinstance(module, torch.nn.Linear)
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and not fnmatch(path, KINDS[kind].outside)
     }
 
 
 def load_model(folder: str, kind: str, **options: object) -> Any:
-    import transformers
-
-    loader = getattr(transformers, KINDS[kind].loader)
-    return loader.from_pretrained(folder, dtype=torch.float32, **KINDS[kind].options, **options).eval()
+    return KINDS[kind].load(folder, **options).eval()
 
 
 class Method:
@@ -89,7 +115,8 @@ class Method:
     def __init__(self, packages: list[str]) -> None:
         (text,) = sys.argv[1:]
         self.task = Task(**json.loads(text))
-        self._versions = {name: version(name) for name in ["torch", *packages]}
+        used = ["torch", *packages, KINDS[self.task.kind].package]
+        self._versions = {name: version(name) for name in used}
         self._cost: Cost | None = None
 
     @contextmanager
@@ -120,7 +147,8 @@ class Method:
 
 def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:
     """Raises unless each channel or group has at most 2**bits values, as weights on a grid have."""
-    groups = weight.detach().float().reshape(-1, task.group_size or weight.shape[1])
+    rows = weight.detach().float().flatten(1)
+    groups = rows.reshape(-1, task.group_size or rows.shape[1])
     found = groups.sort(1).values.diff(dim=1).ne(0).sum(1).max().item() + 1
     if found > 2**task.bits:
         raise RuntimeError(f"{name}: {found} values in a group of {task.bits} bits")

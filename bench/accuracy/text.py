@@ -18,8 +18,9 @@ import random
 import subprocess
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 
@@ -30,6 +31,20 @@ LICENCES = ("Apache-2.0", "Artistic", "GFDL-1.3", "GPL-3", "MPL-2.0")
 CALIBRATION_CHARACTERS = 720_000
 HELD_OUT_TOPICS = 10
 MANUAL_CHARACTERS = 120_000
+
+
+@dataclass(frozen=True)
+class Texts:
+    """Rows of all texts, cut by a model's own tokenizer."""
+
+    tokens: int  # in a row
+    held_out_rows: int  # of each text
+    held_out: ClassVar[tuple[str, ...]] = HELD_OUT
+
+    def make_rows(self, folder: Path) -> dict[str, torch.Tensor]:
+        from transformers import AutoTokenizer
+
+        return rows_of(AutoTokenizer.from_pretrained(folder), self.tokens, self.held_out_rows)
 
 
 def rows_of(tokenizer: Any, length: int, held_out_rows: int) -> dict[str, torch.Tensor]:

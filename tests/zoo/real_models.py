@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import pydoc_data.topics
+import sys
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,10 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
+import photos
+
 GGUF = "SmolLM2-135M-Instruct.Q4_1.gguf"
-SIDE = 224  # of a crop for EfficientNet-Lite0, pixels
 CALIBRATION_PHOTOS = [
     "china.jpg",
     "astronaut.png",
@@ -81,23 +84,11 @@ def efficientnet_lite0() -> nn.Module:
     return model.eval()
 
 
-def crops(photos: list[str], each: int, seed: int) -> Tensor:
-    """Random crops [photos * each, 3, 224, 224] of the photos, a third to all of the shorter side wide."""
-    folder_of("PIL")
-    from PIL import Image
-
-    folders = [folder_of("sklearn") / "datasets" / "images", folder_of("skimage") / "data"]
-    generator, found = np.random.default_rng(seed), []
-    for photo in photos:
-        path = next(folder / photo for folder in folders if (folder / photo).exists())
-        image = Image.open(path).convert("RGB")
-        for _ in range(each):
-            side = int(min(image.size) * generator.uniform(1 / 3, 1))
-            left, top = (int(generator.integers(0, size - side + 1)) for size in image.size)
-            crop = image.resize((SIDE, SIDE), box=(left, top, left + side, top + side))
-            found.append((np.asarray(crop, dtype=np.float32) - 127) / 128)
-    order = generator.permutation(len(found))
-    return torch.from_numpy(np.stack(found)[order]).permute(0, 3, 1, 2).contiguous()
+def crops(names: list[str], each: int, seed: int) -> Tensor:
+    """Random crops [names * each, 3, 224, 224] of the photos, a third to all of the shorter side wide."""
+    for package in ("PIL", "sklearn", "skimage"):
+        folder_of(package)
+    return photos.make_crops(names, each, seed)
 
 
 class DigitsNet(nn.Module):
