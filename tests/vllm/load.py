@@ -35,7 +35,8 @@ def gpu(capability: int) -> Iterator[None]:
     """vLLM's code sees a GPU of this capability (80: 8.0); without one its kernels for CUDA are no choice."""
     kind = current_platform._enum
     current_platform._enum = PlatformEnum.CUDA
-    current_platform.get_device_capability = lambda *_, **__: DeviceCapability(capability // 10, capability % 10)
+    known = DeviceCapability(capability // 10, capability % 10)
+    current_platform.get_device_capability = lambda *_, **__: known
     try:
         yield
     finally:
@@ -52,7 +53,7 @@ def within_gpu(capability: int, call: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def choose_for_gpu(config: VllmConfig, capability: int) -> None:
-    """Only the choice of kernels and their parameters: what else asks for the platform gets the CPU's answer."""
+    """Only the choice of kernels and their parameters; all else sees the CPU."""
     choose = within_gpu(capability, config.quant_config.get_quant_method)
 
     def get_quant_method(*args: Any, **options: Any) -> Any:
@@ -91,7 +92,7 @@ def unpack_dense(packed: torch.Tensor, bits: int, shape: torch.Size, packed_dim:
 
 
 def compressed_weight(layer: torch.nn.Module) -> torch.Tensor:
-    """The path that unpacks in Python (VLLM_BATCH_INVARIANT), on the identity; its matmul alone needs a GPU."""
+    """vLLM's path that unpacks in Python (VLLM_BATCH_INVARIANT), on the identity; its matmul needs a GPU."""
     compressed_tensors_wNa16.matmul_batch_invariant = torch.matmul
     # compressed-tensors 0.17, which vLLM 0.33 pins, has no code across two words, as vLLM's sizes have.
     dense = 32 % layer.scheme.num_bits != 0
@@ -121,8 +122,10 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     except Exception as error:
         return {"refusal": f"{type(error).__name__}: {error}"}
     layers = {name: layer for name, layer in model.named_modules() if is_weighted(layer)}
-    save_file({f"{name}.weight": weight_of(layer).contiguous() for name, layer in layers.items()}, job["weights"])
-    return {"kernels": {n: type(method_of(layer).kernel).__name__ for n, layer in layers.items() if is_packed(layer)}}
+    weights = {f"{name}.weight": weight_of(layer).contiguous() for name, layer in layers.items()}
+    save_file(weights, job["weights"])
+    kernels = {name: method_of(layer).kernel for name, layer in layers.items() if is_packed(layer)}
+    return {"kernels": {name: type(kernel).__name__ for name, kernel in kernels.items()}}
 
 
 def is_weighted(layer: torch.nn.Module) -> bool:

@@ -1,6 +1,6 @@
 """Runs a packed folder in vLLM's engine on a CPU; runs in vLLM's environment.
 
-``python run.py FOLDER DTYPE TOKENS OUT``: OUT gets the log probabilities [tokens, vocabulary] after each token.
+``python run.py FOLDER DTYPE TOKENS OUT``: OUT gets log probabilities [tokens, vocabulary].
 """
 
 import os

@@ -1,4 +1,4 @@
-"""vLLM's own loader takes our packed folders as for a GPU, and its parameters give our simulation's weights."""
+"""vLLM's own loader takes our packed folders as for a GPU, and gets our simulation's weights."""
 
 import json
 from dataclasses import dataclass
@@ -97,7 +97,9 @@ def written(case: Case) -> tuple[str, torch.dtype, dict[str, Any]]:
 
 @pytest.mark.parametrize("capability", CAPABILITIES)
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if not case.refusal])
-def test_weights_are_our_simulations(name: str, capability: int, loaded: dict[tuple[str, int], Loaded]) -> None:
+def test_weights_are_our_simulations(
+    name: str, capability: int, loaded: dict[tuple[str, int], Loaded]
+) -> None:
     found = loaded[name, capability]
     assert "refusal" not in found.answer, found.answer["refusal"]
     expected, weights = fused_weights(found.folder), load_file(found.weights)
@@ -112,3 +114,9 @@ def test_weights_are_our_simulations(name: str, capability: int, loaded: dict[tu
 @pytest.mark.parametrize("name", [name for name, case in CASES.items() if case.refusal])
 def test_refusal(name: str, capability: int, loaded: dict[tuple[str, int], Loaded]) -> None:
     assert CASES[name].refusal in loaded[name, capability].answer.get("refusal", "loaded")
+
+
+def test_scales_have_either_sign(loaded: dict[tuple[str, int], Loaded]) -> None:
+    tensors = load_file(loaded["int4", 80].folder / "model.safetensors")
+    scales = torch.cat([value.flatten() for name, value in tensors.items() if name.endswith("weight_scale")])
+    assert scales.min() < 0 < scales.max()

@@ -1,4 +1,4 @@
-"""vLLM has an environment of its own, which scripts/vllm makes: the tests write folders here and load them there."""
+"""Starts vLLM in the environment of its own that scripts/vllm makes."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ BUILD = Path(__file__).parents[2] / "build" / "vllm"
 
 
 def run_vllm(package: str, script: str, *arguments: str | Path) -> str:
-    """The text that a script of this folder prints; ``package`` is the folder of build/vllm with the vLLM to use."""
+    """The text that a script of this folder prints; ``package`` is build/vllm's folder of the vLLM to use."""
     done = subprocess.run(
         [BUILD / "venv" / "bin" / "python", Path(__file__).with_name(script), *arguments],
         env=os.environ | {"PYTHONPATH": str(BUILD / package)},
