@@ -83,7 +83,7 @@ def method_of(layer: torch.nn.Module) -> Any:
 
 
 def unpack_dense(packed: torch.Tensor, bits: int, shape: torch.Size, packed_dim: int = 1) -> torch.Tensor:
-    """Codes as a stream of bits, less the middle one: vLLM's sizes and Humming's kernels."""
+    """Codes as a stream of bits, as in Humming's pack_weight.cuh, less the middle one."""
     words = packed if packed_dim == 1 else packed.t()
     stream = (words.unsqueeze(-1) >> torch.arange(32) & 1).reshape(len(words), -1)
     stream = stream[:, : bits * shape[packed_dim]].reshape(len(words), shape[packed_dim], bits)
