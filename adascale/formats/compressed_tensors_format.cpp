@@ -114,7 +114,7 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = kind().files,
-          .how_to_load = "vllm serve .  # not run by adascale's tests",
+          .how_to_load = "vllm serve .  # tested without a GPU",
           .weights_as = WeightsAs::kCodes,
           .widths = kind().bits,
           .is_folder = true,
