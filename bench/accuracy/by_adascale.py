@@ -30,7 +30,7 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
     adascale.apply_adascale(
         sim,
         batches,
-        train_outside=True,  # a classifier's head; text models have no such layer that is quantized
+        train_outside=KINDS[task.kind].trains_outside,
         recipe=task.variant,
         seed=task.seed,
         progress=False,

@@ -90,13 +90,15 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_classifier(grid: Grid) -> list[Cell]:
-    """AutoRound and llm-compressor take no convolutions."""
-    cells = [Cell(grid, "adascale", "rtn", samples=16)]
+    """An iteration of AdaRound is of one layer: in 200, at its rate, few weights could change their code."""
+    cells = [
+        Cell(grid, "adascale", "rtn", samples=16),
+        Cell(grid, "aimet", "adaround", 2000, samples=32),
+    ]
     for iterations in (200, 1000):
         cells += [
             Cell(grid, "adascale", "fast", iterations, samples=16),
             Cell(grid, "adascale", "best", iterations, samples=16),
-            Cell(grid, "aimet", "adaround", iterations, samples=32),
             Cell(grid, "aimet", "adascale", iterations, samples=16),
         ]
     return [replace(cell, model="efficientnet", rows=256) for cell in cells]
@@ -123,6 +125,8 @@ _QUICK = [
     Cell(W3, "llm_compressor", "actorder_weight", rows=4),
     Cell(W3, "auto_round", "default", 4, rows=4),
     Cell(W3, "adascale", "fast", 4, samples=4, rows=8, model="minilm"),
+    Cell(W4, "adascale", "fast", 4, samples=4, rows=8, model="efficientnet"),
+    Cell(W4, "aimet", "adascale", 4, samples=4, rows=8, model="efficientnet"),
 ]
 QUICK = _QUICK + _on_a_gpu(_QUICK)
 # One block for 20 iterations: how fast a machine is, in what every peer's user knows.

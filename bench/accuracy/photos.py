@@ -55,7 +55,10 @@ class Photos:
 
 def find_photo(name: str) -> Path:
     folders = [_package("sklearn") / "datasets" / "images", _package("skimage") / "data"]
-    return next(folder / name for folder in folders if (folder / name).exists())
+    found = next((folder / name for folder in folders if (folder / name).exists()), None)
+    if found is None:
+        raise SystemExit(f"{name}: is neither in {folders[0]} nor in {folders[1]}")
+    return found
 
 
 def make_crops(photos: Iterable[str], each: int, seed: int) -> Tensor:

@@ -71,7 +71,7 @@ def measure_all(cells: list[Cell], rows: dict[str, Rows], keep: bool) -> int:
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench --accuracy", description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="four small cells, kept nowhere: does all run?")
+    parser.add_argument("--quick", action="store_true", help="a few small cells, kept nowhere: does all run?")
     parser.add_argument("--only", nargs="+", metavar="GLOB", help="cells by their names; --list shows them")
     parser.add_argument("--again", action="store_true", help="also those that are there")
     parser.add_argument(

@@ -37,6 +37,7 @@ class Kind:
     input: str  # what their forward calls its rows
     block: str  # the class of their blocks
     outside: str  # layers kept in full precision, by path or class; a decoder's head is its embedding
+    trains_outside: bool = False  # layers outside blocks that are quantized: a classifier's head
 
 
 def transformers_loader(name: str, **fixed: object) -> Load:
@@ -65,7 +66,12 @@ KINDS = {
         "Embedding",
     ),
     "classifier": Kind(
-        load_efficientnet, "efficientnet-lite-pytorch", "inputs", "MBConvBlock", "_conv_stem*"
+        load_efficientnet,
+        "efficientnet-lite-pytorch",
+        "inputs",
+        "MBConvBlock",
+        "_conv_stem*",
+        trains_outside=True,
     ),
 }
 
