@@ -54,7 +54,7 @@ void run(const std::vector<std::string>& args, const Doors& doors, const Runtime
                                    list_command(app, runtimes)};
   for (const OwnCommand& command : own)
     commands.push_back({app.add_subcommand(command.name, command.description), command.run});
-  commands.push_back(completion_command(app, commands));
+  commands.push_back(completion_command(app, commands, runtimes));
   check_first_word(args, app);
   try {
     app.parse(std::vector<std::string>(args.rbegin(), args.rend()));  // CLI11 takes the last argument first

@@ -21,13 +21,13 @@ struct Command {
   std::vector<std::string> words = {};  ///< what may stand behind it, for completion; none: files
 };
 
-/// Each adds its subcommand to `app`. `doors`, `runtimes` and `task_runner` must outlive the command.
+/// Each adds its subcommand to `app`. All that it is given must outlive the command.
 Command inspect_command(CLI::App& app, const Doors& doors);
 Command quantize_command(CLI::App& app, const Doors& doors);
 Command evaluate_command(CLI::App& app, const Doors& doors, const Runtimes& runtimes,
                          const std::optional<TaskRunner>& task_runner);
 Command list_command(CLI::App& app, const Runtimes& runtimes);
-/// Prints what the shell needs to know about `commands`, itself among them; they must outlive it.
-Command completion_command(CLI::App& app, const std::vector<Command>& commands);
+/// Prints what the shell needs to know about `commands`, itself among them.
+Command completion_command(CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes);
 
 }  // namespace adascale

@@ -40,29 +40,30 @@ std::vector<std::string> names_in(const Table& table) {
   return names;
 }
 
-std::map<std::string, std::vector<std::string>> values_by_flag() {
+std::map<std::string, std::vector<std::string>> values_by_flag(const Runtimes& runtimes) {
   std::map<std::string, std::vector<std::string>> found;
   QuantizeRequest request;
   visit_request_options(ChoiceCollector{found}, request);
   found["--format"] = names_in(export_formats());
   found["--recipe"] = names_in(recipes());
   found["--scheme"] = names_in(range_schemes());
+  found["--runtime"] = names_in(runtimes);
   return found;
 }
 
 struct Flag {
   std::string name, help;
-  bool takes_value;
+  int most_values;                  ///< that it takes
   std::vector<std::string> values;  ///< none: numbers, files
 };
 
-std::vector<Flag> flags_of(const CLI::App& command) {
-  const auto values = values_by_flag();
+std::vector<Flag> flags_of(const CLI::App& command, const Runtimes& runtimes) {
+  const auto values = values_by_flag(runtimes);
   std::vector<Flag> flags;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) {
       const auto known = values.find("--" + name);
-      flags.push_back({"--" + name, plain(option->get_description()), option->get_items_expected_max() > 0,
+      flags.push_back({"--" + name, plain(option->get_description()), option->get_items_expected_max(),
                        known == values.end() ? std::vector<std::string>{} : known->second});
     }
   }
@@ -81,25 +82,40 @@ std::vector<std::string> names_of(const std::vector<Command>& commands) {
   return names;
 }
 
-std::string for_bash(const CLI::App& app, const std::vector<Command>& commands) {
-  std::string cases, values;
-  for (const auto& [flag, words] : values_by_flag())
-    values += fmt::format("    {}) words='{}' ;;\n", flag, fmt::join(words, " "));
+/// "    quantize:--recipe) words='aimet best' ;;" for each flag of one value, or of many, that has a few to choose from.
+std::string cases_of_values(const std::vector<Command>& commands, const Runtimes& runtimes, bool many) {
+  std::string cases;
+  for (const Command& command : commands)
+    for (const Flag& flag : flags_of(*command.app, runtimes))
+      if (!flag.values.empty() && (flag.most_values > 1) == many)
+        cases += fmt::format("    {}:{}) words='{}' ;;\n", command.app->get_name(), flag.name,
+                             fmt::join(flag.values, " "));
+  return cases;
+}
+
+/// Bash splits words at "=" and ":" too. A flag of several values is looked for behind those that stand already.
+std::string for_bash(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
+  std::string cases;
   for (const Command& command : commands)
     cases += fmt::format("    {}) flags='{}' words='{}' ;;\n", command.app->get_name(),
-                         names_of(flags_of(*command.app)), fmt::join(command.words, " "));
+                         names_of(flags_of(*command.app, runtimes)), fmt::join(command.words, " "));
   return fmt::format(R"(_adascale() {{
-  local word=${{COMP_WORDS[COMP_CWORD]}} flags words
+  local word=${{COMP_WORDS[COMP_CWORD]}} at=$((COMP_CWORD - 1)) flags words
+  [[ $word == = ]] && word=
+  [[ ${{COMP_WORDS[at]}} == = ]] && at=$((at - 1))
   case ${{COMP_WORDS[1]}} in
 {}  esac
-  case ${{COMP_WORDS[COMP_CWORD - 1]}} in
+  case ${{COMP_WORDS[1]}}:${{COMP_WORDS[at]}} in
+{}  esac
+  while [[ $at -gt 1 && ${{COMP_WORDS[at]}} != -* ]]; do at=$((at - 1)); done
+  case ${{COMP_WORDS[1]}}:${{COMP_WORDS[at]}} in
 {}  esac
   if [[ $COMP_CWORD -eq 1 ]]; then
     flags='{}' words='{}'
   fi
-  if [[ $word == -* ]]; then
-    COMPREPLY=($(compgen -W "$flags" -- "$word"))
-  elif [[ -n $words ]]; then
+  if [[ $word == -* || -n $words ]]; then
+    [[ $word == -* ]] && words=$flags
+    compopt +o filenames 2>/dev/null
     COMPREPLY=($(compgen -W "$words" -- "$word"))
   else
     COMPREPLY=($(compgen -f -- "$word"))
@@ -107,22 +123,24 @@ std::string for_bash(const CLI::App& app, const std::vector<Command>& commands) 
 }}
 complete -o filenames -F _adascale adascale
 )",
-                     cases, values, names_of(flags_of(app)), fmt::join(names_of(commands), " "));
+                     cases, cases_of_values(commands, runtimes, /*many=*/false),
+                     cases_of_values(commands, runtimes, /*many=*/true), names_of(flags_of(app, runtimes)),
+                     fmt::join(names_of(commands), " "));
 }
 
 /// zsh runs bash's.
-std::string for_zsh(const CLI::App& app, const std::vector<Command>& commands) {
-  return "autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n" + for_bash(app, commands);
+std::string for_zsh(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
+  return "autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n" + for_bash(app, commands, runtimes);
 }
 
 std::string value_in_fish(const Flag& flag) {
   if (!flag.values.empty()) return fmt::format(" -x -a '{}'", fmt::join(flag.values, " "));
-  return flag.takes_value ? " -r" : "";
+  return flag.most_values > 0 ? " -r" : "";
 }
 
-std::string for_fish(const CLI::App& app, const std::vector<Command>& commands) {
+std::string for_fish(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
   std::string text = "complete -c adascale -n __fish_use_subcommand -f\n";
-  for (const Flag& flag : flags_of(app))
+  for (const Flag& flag : flags_of(app, runtimes))
     text += fmt::format("complete -c adascale -n __fish_use_subcommand -l {} -d '{}'\n", flag.name.substr(2),
                         flag.help);
   for (const Command& command : commands) {
@@ -131,14 +149,14 @@ std::string for_fish(const CLI::App& app, const std::vector<Command>& commands) 
                         plain(command.app->get_description()));
     if (!command.words.empty())
       text += fmt::format("complete -c adascale -n '{}' -f -a '{}'\n", behind, fmt::join(command.words, " "));
-    for (const Flag& flag : flags_of(*command.app))
+    for (const Flag& flag : flags_of(*command.app, runtimes))
       text += fmt::format("complete -c adascale -n '{}' -l {}{} -d '{}'\n", behind, flag.name.substr(2),
                           value_in_fish(flag), flag.help);
   }
   return text;
 }
 
-using Script = std::string (*)(const CLI::App&, const std::vector<Command>&);
+using Script = std::string (*)(const CLI::App&, const std::vector<Command>&, const Runtimes&);
 const std::map<std::string, Script> kShells = {{"bash", for_bash}, {"fish", for_fish}, {"zsh", for_zsh}};
 
 std::vector<std::string> shells() {
@@ -149,7 +167,7 @@ std::vector<std::string> shells() {
 
 }  // namespace
 
-Command completion_command(CLI::App& app, const std::vector<Command>& commands) {
+Command completion_command(CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
   auto shell = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("completion", "print a script that completes commands and flags");
   command->add_option("SHELL", *shell, fmt::format("{}", fmt::join(shells(), ", ")))->required();
@@ -157,11 +175,11 @@ Command completion_command(CLI::App& app, const std::vector<Command>& commands) 
       "bash: eval \"$(adascale completion bash)\" in ~/.bashrc; zsh: likewise in ~/.zshrc; "
       "fish: adascale completion fish | source in config.fish.");
   return {command,
-          [&app, shell, &commands] {
+          [&app, shell, &commands, &runtimes] {
             const auto script = kShells.find(*shell);
             ADA_CHECK(script != kShells.end(), "completion: got '{}', expected one of {}{}", *shell,
                       fmt::join(shells(), ", "), did_you_mean(*shell, shells()));
-            fmt::print("{}", script->second(app, commands));
+            fmt::print("{}", script->second(app, commands, runtimes));
           },
           shells()};
 }

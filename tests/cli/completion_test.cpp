@@ -30,7 +30,11 @@ TEST_F(Completion, BashCompletesCommandsFlagsAndWords) {
   EXPECT_EQ(complete("adascale completion z"), "zsh\n");
   EXPECT_EQ(complete("adascale quantize m.pt2 --recipe b"), "best\n");
   EXPECT_EQ(complete("adascale quantize m.pt2 --precision ''"), "auto float32 bfloat16\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --recipe = b"), "best\n") << "as bash splits --recipe=b";
+  EXPECT_EQ(complete("adascale quantize m.pt2 --recipe ="), "fast best aimet clip rtn\n");
   EXPECT_EQ(complete("adascale quantize m.pt2 --format gg"), "gguf\n");
+  EXPECT_EQ(complete("adascale quantize m.pt2 --format hf gg"), "gguf\n") << "behind another one";
+  EXPECT_EQ(complete("adascale quantize --recipe best " + path("calib")), "\n") << "one value alone";
   write_text(path("calib.txt"), "");
   EXPECT_EQ(complete("adascale quantize " + path("cal")), path("calib.txt") + "\n");
 }
