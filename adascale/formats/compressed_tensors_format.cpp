@@ -114,7 +114,7 @@ ExportFormat compressed_tensors_format() {
   return {.name = "compressed-tensors",
           .description = "a transformers folder with packed codes, for vLLM, SGLang and transformers",
           .files = kind().files,
-          .how_to_load = "vllm serve .  # tested without a GPU",
+          .how_to_load = "vllm serve .  # adascale's tests load such folders without a GPU",
           .weights_as = WeightsAs::kCodes,
           .widths = kind().bits,
           .is_folder = true,

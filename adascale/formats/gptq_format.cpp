@@ -2,7 +2,9 @@
 #include <ATen/ops/arange.h>
 
 #include <algorithm>
+#include <map>
 #include <regex>
+#include <utility>
 
 #include "adascale/core/spelling.h"
 #include "adascale/core/version.h"
@@ -80,19 +82,40 @@ std::string pattern_of(const std::string& module) {
   return "^" + std::regex_replace(module, special, R"(\$&)") + "$";
 }
 
+using GridByModule = std::map<std::string, ordered_json>;
+
+/// vLLM makes one layer of several, and looks for the rule by its name for that one.
+void add_fused(GridByModule& grids) {
+  static const std::vector<std::pair<std::string, std::vector<std::string>>> fused = {
+      {"qkv_proj", {"q_proj", "k_proj", "v_proj"}}, {"gate_up_proj", {"gate_proj", "up_proj"}}};
+  for (const auto& [whole, parts] : fused)
+    for (const auto& [module, grid] : GridByModule(grids)) {
+      if (!module.ends_with("." + parts.front())) continue;
+      const std::string parent = module.substr(0, module.size() - parts.front().size());
+      const bool are_alike = std::ranges::all_of(parts, [&](const std::string& part) {
+        const auto found = grids.find(parent + part);
+        return found != grids.end() && found->second == grid;
+      });
+      if (are_alike) grids[parent + whole] = grid;
+    }
+}
+
 /// The differences from the first weight: other grids, and modules left in full precision.
 ordered_json exceptions(const ExportRequest& request, const Grid& common) {
   ordered_json dynamic = ordered_json::object();
   for (const std::string& module : unpacked_modules(request))
     dynamic["-:" + pattern_of(module)] = ordered_json::object();
+  GridByModule grids;
   for (const PackedLayer& layer : packed_layers(request)) {
     const Grid& grid = request.sim.weights()[layer.weight].grid;
     if (grid.bits == common.bits && grid.symmetric == common.symmetric &&
         group_size_of(grid) == group_size_of(common))
       continue;
-    dynamic["+:" + pattern_of(layer.modules.front())] = {
+    grids[layer.modules.front()] = {
         {"bits", grid.bits}, {"group_size", group_size_of(grid)}, {"sym", grid.symmetric}};
   }
+  add_fused(grids);
+  for (const auto& [module, grid] : grids) dynamic["+:" + pattern_of(module)] = grid;
   return dynamic;
 }
 
@@ -184,7 +207,7 @@ ExportFormat gptq_format() {
   return {.name = "gptq",
           .description = "a transformers folder in GPTQ's layout (gptq:v1, gptq:v2), for vLLM and ExLlama",
           .files = kind().files,
-          .how_to_load = "vllm serve .  # of 4 and 8 bits, symmetric; tested without a GPU",
+          .how_to_load = "vllm serve .  # vLLM takes gptq of 4 and 8 bits, symmetric",
           .targets = {"v1", "v2"},
           .weights_as = WeightsAs::kCodes,
           .widths = kind().bits,

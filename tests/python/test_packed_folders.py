@@ -161,6 +161,15 @@ def test_layers_of_their_own_grids_are_named(tmp_path: Path) -> None:
     assert config["dynamic"][r"-:^model\.layers\.0\.self_attn\.o_proj$"] == {}
 
 
+def test_gptq_names_the_layers_that_vllm_fuses(tmp_path: Path) -> None:
+    settings = {name: {"param_bw": 8} for name in ("*.gate_proj", "*.up_proj", "*layers.1.self_attn.q_proj")}
+    quantize(wide_folder(tmp_path / "model"), tmp_path, formats=["gptq"], param_bw=4, layer_config=settings)
+    dynamic = json.loads((tmp_path / "config.json").read_text())["quantization_config"]["dynamic"]
+    named = {name.replace("\\", "").strip("+:^$") for name in dynamic if name.startswith("+")}
+    fused = [f"model.layers.{i}.mlp.{name}_proj" for i in (0, 1) for name in ("gate", "up", "gate_up")]
+    assert named == {*fused, "model.layers.1.self_attn.q_proj"}
+
+
 def test_the_file_says_what_made_it(tmp_path: Path) -> None:
     quantize(llama_folder(tmp_path / "model"), tmp_path / "out", formats=["compressed-tensors"], param_bw=4)
     with safe_open(tmp_path / "out" / "model.safetensors", "pt") as file:

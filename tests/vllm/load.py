@@ -1,13 +1,15 @@
 """Loads packed folders with vLLM's own loader, on a CPU, as a GPU would have it; runs in vLLM's environment.
 
 ``python load.py JOBS``: a JSON list of {folder, capability, weights}. The text printed last is a JSON list of
-{kernels} or {refusal}; ``weights`` gets the layers' weights, read by vLLM's code from what its loader stored.
+{kernels} or {refusal, place}; ``weights`` gets the layers' weights, from the parameters that vLLM's loader
+filled. vLLM's code unpacks them but for codes of 3 and 5 bits; of gptq, the product with scales is ours too.
 """
 
 import json
 import os
 import sys
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -120,7 +122,8 @@ def run(job: dict[str, Any]) -> dict[str, Any]:
     try:
         model = load(job["folder"], job["capability"])
     except Exception as error:
-        return {"refusal": f"{type(error).__name__}: {error}"}
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        return {"refusal": f"{type(error).__name__}: {error}", "place": f"{place.filename}: {place.name}"}
     layers = {name: layer for name, layer in model.named_modules() if is_weighted(layer)}
     weights = {f"{name}.weight": weight_of(layer).contiguous() for name, layer in layers.items()}
     save_file(weights, job["weights"])
