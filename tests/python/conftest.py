@@ -13,6 +13,7 @@ def seeded() -> None:
 
 @pytest.fixture(scope="module")
 def kept_captures() -> Iterator[None]:
+    """Each configuration of a transformers model is captured once in a file of tests."""
     from kept_captures import keeping_captures  # it imports transformers
 
     with keeping_captures():

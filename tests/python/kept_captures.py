@@ -1,4 +1,4 @@
-"""Captures the transformers models of one configuration once in a process.
+"""Captures the transformers models of one configuration once in a file of tests.
 
 Of a small model's run, torch.export takes most of the time. Tests whose subject is not the capture ask for
 the fixture ``kept_captures``; each gets the graph of the first, with its own model's tensors.
@@ -26,6 +26,7 @@ _capture_now = module._capture_now
 def keeping_captures() -> Iterator[None]:
     with patch.object(module, "_capture_now", _capture_once):
         yield
+    _kept.clear()
 
 
 def _capture_once(model: nn.Module, signature: CallSignature) -> Capture:
@@ -41,17 +42,21 @@ def _capture_once(model: nn.Module, signature: CallSignature) -> Capture:
 
 def _is_patched(model: nn.Module) -> bool:
     """A test changed what a layer computes; the model's own ``forward`` is the capture's."""
-    return any("forward" in layer.__dict__ for layer in model.modules() if layer is not model)
+    layers = [layer for layer in model.modules() if layer is not model]
+    return any("forward" in layer.__dict__ for layer in layers) or any(
+        layer._forward_hooks or layer._forward_pre_hooks for layer in model.modules()
+    )
 
 
 def _key(model: PreTrainedModel, signature: CallSignature) -> Hashable:
-    """All that a graph depends on: code, configuration, kinds of tensors, which are one."""
+    """Classes, configuration, each tensor's kind, and which names share a tensor."""
     leaves, spec = pytree.tree_flatten((signature.args, signature.kwargs))
     first: dict[int, str] = {}
     return (
-        type(model),
-        repr({**model.config.to_dict(), "_name_or_path": ""}),  # but the folder that it came from
+        tuple(type(layer) for layer in model.modules()),
+        repr({**model.config.to_dict(), "_name_or_path": ""}),  # without the folder that it came from
         model.config._attn_implementation,
+        model.config._experts_implementation,
         str(signature.spelled_out),
         str(spec),
         tuple(map(_kind, leaves)),

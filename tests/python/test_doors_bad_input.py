@@ -163,18 +163,28 @@ def test_two_formats_of_one_file(folder: Path, tmp_path: Path) -> None:
     fails(folder, "formats: got 'gguf2', expected some of", tmp_path / "out", formats=["gguf2"])
 
 
-def test_a_failure_while_writing_leaves_nothing(
-    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [("out", "cannot be written: No space left on device; make room there and run again"),
+     ("model", "cannot be read: ")],
+)  # fmt: skip
+def test_a_failure_while_copying_leaves_nothing(
+    place: str, text: str, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It names the file that failed, the source's or ours."""
+
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("adascale.formats.hf_folder.shutil.copyfileobj", full)
-    fails(
-        folder,
-        "/config.json: cannot be written: No space left on device; make room there and run again",
-        tmp_path / "out",
-    )
+    (folder / "notes.txt").write_text("mine")
+    if place == "out":
+        monkeypatch.setattr(Path, "write_bytes", full)
+    else:
+        content = Path.read_bytes
+        monkeypatch.setattr(
+            Path, "read_bytes", lambda path: full() if path.name == "notes.txt" else content(path)
+        )
+    fails(folder, text, tmp_path / "out")
 
 
 def test_a_librarys_error_about_a_file_becomes_ours() -> None:

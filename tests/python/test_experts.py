@@ -14,8 +14,6 @@ from transformers import MixtralConfig, MixtralForCausalLM, Qwen2MoeConfig, Qwen
 
 import adascale
 
-pytestmark = pytest.mark.usefixtures("kept_captures")
-
 
 def mixtral() -> Any:
     return MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4))

@@ -15,8 +15,6 @@ from torch import Tensor, nn
 from transformers import Qwen3MoeConfig, Qwen3MoeForCausalLM
 from transformers.core_model_loading import revert_weight_conversion
 
-pytestmark = pytest.mark.usefixtures("kept_captures")
-
 LAYERS = 3
 
 

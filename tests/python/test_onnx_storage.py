@@ -12,8 +12,6 @@ from torch import Tensor, nn
 
 from adascale import Error, QuantizationSimModel
 
-pytestmark = pytest.mark.usefixtures("kept_captures")
-
 
 def weight_of(shape: list[int], bits: int, symmetric: bool, axes: list[int], group: int = 0) -> Weight:
     group_axis = 1 if group else -1

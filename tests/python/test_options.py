@@ -12,8 +12,6 @@ from small_models import ConsecutiveBlocks
 import adascale
 from adascale import _C, QuantizationSimModel, QuantScheme
 
-pytestmark = pytest.mark.usefixtures("kept_captures")
-
 TABLES = {
     "sim": (_C.sim_keywords(), SimKeywords, adascale.QuantizationSimModel),
     "adascale": (_C.adascale_keywords(), AdaScaleKeywords, adascale.apply_adascale),

@@ -16,7 +16,7 @@ from zoo_plain import PLAIN
 from zoo_transformers import TRANSFORMERS
 
 TRANSFORMERS_MISSING = 77
-# Their capture takes seconds to minutes, or they have the blocks of another one.
+# Their capture takes seconds to minutes, or they have the same blocks as a faster one.
 SLOW = {
     *("mistral", "phi3", "qwen2", "qwen3", "qwen3moe", "whisper", "swin", "clip", "mobilenet"),
     *("efficientnet", "densenet_4blocks", "unet_updown", "diffusion", "crnn", "tcn_weightnorm"),

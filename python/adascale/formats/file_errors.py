@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from .._C import write_error
 from ..errors import Error, first_line
@@ -29,3 +30,10 @@ def writing(path: str, *others: type[Exception]) -> Iterator[None]:
             raise Error(write_error(path, number)) from error
         cure = "is there room, and may you write there?"
         raise Error(f"{path}: cannot be written: {first_line(error)}; {cure}") from error
+
+
+def copy_file(source: Path, target: str) -> None:
+    with reading(str(source)):
+        content = source.read_bytes()
+    with writing(target):
+        Path(target).write_bytes(content)

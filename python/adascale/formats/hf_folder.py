@@ -1,6 +1,5 @@
 """``hf`` of a safetensors folder: the same folder, quantized weights in place of the old ones."""
 
-import shutil
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from .._C import Pass, list_model_files, option, write_safetensors
 from ..errors import Error
-from .file_errors import reading, writing
+from .file_errors import copy_file, reading
 from .hf_saved import own_folder, stale_weights
 from .quantized import Prepared, QuantizedModel
 from .read_back import expect_bytes, expect_names, expect_same
@@ -50,7 +49,7 @@ class FolderWriter:
         changed = self._changed(model)
         places = {name: path(name) for name in (*self._shards, *self._copies(model))}
         for name in self._copies(model):
-            _copy(self._source / name, places[name])
+            copy_file(self._source / name, places[name])
         sources = {}
         for shard in self._shards:
             with reading(str(self._source / shard)):
@@ -201,11 +200,6 @@ def _names_in(path: Path) -> list[str]:
 
     with safe_open(path, "pt") as shard:
         return list(shard.keys())
-
-
-def _copy(source: Path, target: str) -> None:
-    with reading(str(source)), source.open("rb") as content, writing(target), open(target, "wb") as copy:
-        shutil.copyfileobj(content, copy)
 
 
 def _rewrite(

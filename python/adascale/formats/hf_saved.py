@@ -14,7 +14,7 @@ from torch import Tensor
 from .._C import Pass
 from ..errors import Error
 from ..transformers_output import quiet_transformers
-from .file_errors import reading, writing
+from .file_errors import copy_file, reading, writing
 from .quantized import Prepared, QuantizedModel
 from .read_back import expect_names, expect_same
 
@@ -54,13 +54,12 @@ class SavedWriter:
         state = self._state(model)
         first = path("config.json")
         with tempfile.TemporaryDirectory(dir=os.path.dirname(first), prefix=".adascale-") as aside:
-            with writing(aside, SafetensorError):
-                with quiet_transformers():
-                    self._model.save_pretrained(aside, state_dict=state)
-                    if self._tokenizer is not None:
-                        self._tokenizer.save_pretrained(aside)
-                for name in self._licences:
-                    shutil.copyfile(os.path.join(self._origin, name), os.path.join(aside, name))
+            with writing(model.folder, SafetensorError), quiet_transformers():
+                self._model.save_pretrained(aside, state_dict=state)
+                if self._tokenizer is not None:
+                    self._tokenizer.save_pretrained(aside)
+            for name in self._licences:
+                copy_file(Path(self._origin, name), os.path.join(aside, name))
             names = sorted(os.listdir(aside))
             self._shards = [name for name in names if name.endswith(".safetensors")]
             self._texts = {n: _digest(os.path.join(aside, n)) for n in names if n not in self._shards}
