@@ -22,9 +22,12 @@ std::string plain(std::string text) {
   return text;
 }
 
+/// Of flags that have a few to choose from.
+using Values = std::map<std::string, std::vector<std::string>>;
+
 /// A visitor of options tables that collects the values of options that have a few.
 struct ChoiceCollector {
-  std::map<std::string, std::vector<std::string>>& found;  ///< by flag
+  Values& found;
 
   template <class Value>
   void operator()(const std::string& name, const Value& value, const std::string& help,
@@ -40,8 +43,8 @@ std::vector<std::string> names_in(const Table& table) {
   return names;
 }
 
-std::map<std::string, std::vector<std::string>> values_by_flag(const Runtimes& runtimes) {
-  std::map<std::string, std::vector<std::string>> found;
+Values values_by_flag(const Runtimes& runtimes) {
+  Values found;
   QuantizeRequest request;
   visit_request_options(ChoiceCollector{found}, request);
   found["--format"] = names_in(export_formats());
@@ -57,8 +60,7 @@ struct Flag {
   std::vector<std::string> values;  ///< none: numbers, files
 };
 
-std::vector<Flag> flags_of(const CLI::App& command, const Runtimes& runtimes) {
-  const auto values = values_by_flag(runtimes);
+std::vector<Flag> flags_of(const CLI::App& command, const Values& values) {
   std::vector<Flag> flags;
   for (const CLI::Option* option : command.get_options()) {
     for (const std::string& name : option->get_lnames()) {
@@ -83,10 +85,10 @@ std::vector<std::string> names_of(const std::vector<Command>& commands) {
 }
 
 /// "    quantize:--recipe) words='aimet best' ;;" for each flag of one value, or of many, that has a few to choose from.
-std::string cases_of_values(const std::vector<Command>& commands, const Runtimes& runtimes, bool many) {
+std::string cases_of_values(const std::vector<Command>& commands, const Values& values, bool many) {
   std::string cases;
   for (const Command& command : commands)
-    for (const Flag& flag : flags_of(*command.app, runtimes))
+    for (const Flag& flag : flags_of(*command.app, values))
       if (!flag.values.empty() && (flag.most_values > 1) == many)
         cases += fmt::format("    {}:{}) words='{}' ;;\n", command.app->get_name(), flag.name,
                              fmt::join(flag.values, " "));
@@ -94,11 +96,11 @@ std::string cases_of_values(const std::vector<Command>& commands, const Runtimes
 }
 
 /// Bash splits words at "=" and ":" too. A flag of several values is looked for behind those that stand already.
-std::string for_bash(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
+std::string for_bash(const CLI::App& app, const std::vector<Command>& commands, const Values& values) {
   std::string cases;
   for (const Command& command : commands)
     cases += fmt::format("    {}) flags='{}' words='{}' ;;\n", command.app->get_name(),
-                         names_of(flags_of(*command.app, runtimes)), fmt::join(command.words, " "));
+                         names_of(flags_of(*command.app, values)), fmt::join(command.words, " "));
   return fmt::format(R"(_adascale() {{
   local word=${{COMP_WORDS[COMP_CWORD]}} at=$((COMP_CWORD - 1)) flags words
   [[ $word == = ]] && word=
@@ -123,14 +125,14 @@ std::string for_bash(const CLI::App& app, const std::vector<Command>& commands, 
 }}
 complete -o filenames -F _adascale adascale
 )",
-                     cases, cases_of_values(commands, runtimes, /*many=*/false),
-                     cases_of_values(commands, runtimes, /*many=*/true), names_of(flags_of(app, runtimes)),
+                     cases, cases_of_values(commands, values, /*many=*/false),
+                     cases_of_values(commands, values, /*many=*/true), names_of(flags_of(app, values)),
                      fmt::join(names_of(commands), " "));
 }
 
 /// zsh runs bash's.
-std::string for_zsh(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
-  return "autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n" + for_bash(app, commands, runtimes);
+std::string for_zsh(const CLI::App& app, const std::vector<Command>& commands, const Values& values) {
+  return "autoload -Uz compinit bashcompinit\ncompinit\nbashcompinit\n" + for_bash(app, commands, values);
 }
 
 std::string value_in_fish(const Flag& flag) {
@@ -138,9 +140,9 @@ std::string value_in_fish(const Flag& flag) {
   return flag.most_values > 0 ? " -r" : "";
 }
 
-std::string for_fish(const CLI::App& app, const std::vector<Command>& commands, const Runtimes& runtimes) {
+std::string for_fish(const CLI::App& app, const std::vector<Command>& commands, const Values& values) {
   std::string text = "complete -c adascale -n __fish_use_subcommand -f\n";
-  for (const Flag& flag : flags_of(app, runtimes))
+  for (const Flag& flag : flags_of(app, values))
     text += fmt::format("complete -c adascale -n __fish_use_subcommand -l {} -d '{}'\n", flag.name.substr(2),
                         flag.help);
   for (const Command& command : commands) {
@@ -149,14 +151,14 @@ std::string for_fish(const CLI::App& app, const std::vector<Command>& commands, 
                         plain(command.app->get_description()));
     if (!command.words.empty())
       text += fmt::format("complete -c adascale -n '{}' -f -a '{}'\n", behind, fmt::join(command.words, " "));
-    for (const Flag& flag : flags_of(*command.app, runtimes))
+    for (const Flag& flag : flags_of(*command.app, values))
       text += fmt::format("complete -c adascale -n '{}' -l {}{} -d '{}'\n", behind, flag.name.substr(2),
                           value_in_fish(flag), flag.help);
   }
   return text;
 }
 
-using Script = std::string (*)(const CLI::App&, const std::vector<Command>&, const Runtimes&);
+using Script = std::string (*)(const CLI::App&, const std::vector<Command>&, const Values&);
 const std::map<std::string, Script> kShells = {{"bash", for_bash}, {"fish", for_fish}, {"zsh", for_zsh}};
 
 std::vector<std::string> shells() {
@@ -179,7 +181,7 @@ Command completion_command(CLI::App& app, const std::vector<Command>& commands, 
             const auto script = kShells.find(*shell);
             ADA_CHECK(script != kShells.end(), "completion: got '{}', expected one of {}{}", *shell,
                       fmt::join(shells(), ", "), did_you_mean(*shell, shells()));
-            fmt::print("{}", script->second(app, commands, runtimes));
+            fmt::print("{}", script->second(app, commands, values_by_flag(runtimes)));
           },
           shells()};
 }
