@@ -7,6 +7,7 @@ the fixture ``kept_captures``; each gets the graph of the first, with its own mo
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from unittest.mock import patch
 
@@ -18,24 +19,22 @@ from transformers import PreTrainedModel
 
 from adascale import capture as module
 
-_kept: dict[Hashable, Capture] = {}
 _capture_now = module._capture_now
 
 
 @contextmanager
 def keeping_captures() -> Iterator[None]:
-    with patch.object(module, "_capture_now", _capture_once):
+    with patch.object(module, "_capture_now", partial(_capture_once, {})):
         yield
-    _kept.clear()
 
 
-def _capture_once(model: nn.Module, signature: CallSignature) -> Capture:
+def _capture_once(kept: dict[Hashable, Capture], model: nn.Module, signature: CallSignature) -> Capture:
     if not isinstance(model, PreTrainedModel) or _is_patched(model):
         return _capture_now(model, signature)
     key = _key(model, signature)
-    if key not in _kept:
-        _kept[key] = _capture_now(model, signature)
-    first, own = _kept[key], dict(_state(model))
+    if key not in kept:
+        kept[key] = _capture_now(model, signature)
+    first, own = kept[key], dict(_state(model))
     tensors = {name: own.get(name, constant) for name, constant in first.tensors.items()}
     return replace(first, tensors=tensors, signature=signature)
 

@@ -10,6 +10,7 @@ import pytest
 import torch
 from gguf import GGUFReader
 from gguf.quants import dequantize
+from gguf_folders import folder_of, llama, objection
 from safetensors.torch import load_file
 from small_folders import CHAT_TEMPLATE, QUICK, SIZES, TEXT, save_folder, tiny_tokenizer
 from tokenizers import Tokenizer
@@ -65,16 +66,6 @@ def gguf_name(name: str) -> str:
         return f"{OUTER[module]}.{parameter}"
     _, _, layer, rest = module.split(".", 3)
     return f"blk.{layer}.{INNER[rest]}.{parameter}"
-
-
-def folder_of(config: Any, kind: Any, folder: Path, **changes: Any) -> Path:
-    torch.manual_seed(1)
-    sizes = {**SIZES, "hidden_size": 64, "intermediate_size": 96, "eos_token_id": 0, **changes}
-    return save_folder(kind(config(**sizes)).eval(), folder, CHAT_TEMPLATE)
-
-
-def llama(folder: Path, **changes: Any) -> Path:
-    return folder_of(LlamaConfig, LlamaForCausalLM, folder, **changes)
 
 
 def read(path: Path) -> tuple[GGUFReader, dict[str, Any]]:
@@ -262,13 +253,6 @@ def test_a_packed_model_in_memory_is_refused_before_training(tmp_path: Path) -> 
     assert not (tmp_path / "out").exists()
 
 
-def objection(source: Path, tmp_path: Path, formats: list[str], **options: Any) -> str:
-    with pytest.raises(adascale.Error) as caught:
-        adascale.quantize(source, tmp_path / "out", [TEXT], formats=formats, **{**QUICK, **options})
-    assert not (tmp_path / "out").exists()
-    return str(caught.value)
-
-
 def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
     source = llama(tmp_path / "model")
     assert "GGUF has no type of 7 bits; use 4, 5 or 8, or 2, 3 or 6" in objection(
@@ -322,15 +306,6 @@ def test_short_dtypes_are_the_files_weights_rounded(kind: str, dtype: torch.dtyp
             assert not torch.equal(stored, expected.float()), name
 
 
-def test_merges_that_the_pre_tokenizer_does_not_imply_are_refused(tmp_path: Path) -> None:
-    source = llama(tmp_path / "model")
-    tokenizer = json.loads((source / "tokenizer.json").read_text())
-    tokenizer["model"]["ignore_merges"] = True
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
-    said = objection(source, tmp_path, ["gguf"], param_bw=4)
-    assert "has ignore_merges true, and what llama.cpp calls gpt-2 implies false" in said
-
-
 def test_an_output_that_is_a_folder_is_refused_before_work(tmp_path: Path) -> None:
     source = llama(tmp_path / "model")
     (tmp_path / "out" / "model.gguf").mkdir(parents=True)
@@ -340,7 +315,7 @@ def test_an_output_that_is_a_folder_is_refused_before_work(tmp_path: Path) -> No
         )
 
 
-def test_unknown_architectures_and_tokenizers_are_refused(tmp_path: Path) -> None:
+def test_unknown_architectures_are_refused(tmp_path: Path) -> None:
     gpt2 = GPT2LMHeadModel(GPT2Config(vocab_size=320, n_positions=64, n_embd=64, n_layer=2, n_head=4)).eval()
     source = save_folder(gpt2, tmp_path / "gpt2")
     assert "architecture GPT2LMHeadModel is not written, only LlamaForCausalLM" in objection(
@@ -360,43 +335,3 @@ def test_unknown_architectures_and_tokenizers_are_refused(tmp_path: Path) -> Non
     assert "rotary embeddings of type linear are not written" in objection(
         scaled, tmp_path, ["gguf"], param_bw=4
     )
-    split = llama(tmp_path / "split")
-    tokenizer = tiny_tokenizer()
-    tokenizer.save_pretrained(split)
-    described = json.loads((split / "tokenizer.json").read_text())
-    described["pre_tokenizer"] = {"type": "Whitespace"}
-    (split / "tokenizer.json").write_text(json.dumps(described))
-    assert "splits text in a way that has no name here (Whitespace)" in objection(
-        split, tmp_path, ["gguf"], param_bw=4
-    )
-
-
-LOWER, NFC = {"type": "Lowercase"}, {"type": "NFC"}
-NORMALIZERS: list[tuple[Any, str]] = [
-    (None, ""),
-    (NFC, ""),
-    ({"type": "Sequence", "normalizers": []}, ""),
-    ({"type": "Sequence", "normalizers": [NFC]}, ""),
-    (LOWER, "normalizes text by Lowercase, which a GGUF has no key for"),
-    ({"type": "Sequence", "normalizers": [NFC, LOWER]}, "normalizes text by Lowercase"),
-]
-
-
-@pytest.mark.parametrize(("normalizer", "text"), NORMALIZERS)
-def test_normalizers_that_llama_cpp_lacks_are_refused(normalizer: Any, text: str, tmp_path: Path) -> None:
-    source = llama(tmp_path / "model")
-    tokenizer = json.loads((source / "tokenizer.json").read_text())
-    tokenizer["normalizer"] = normalizer
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
-    if text:
-        assert text in objection(source, tmp_path, ["gguf"], param_bw=4)
-    else:
-        adascale.quantize(source, tmp_path / "out", [TEXT], formats=["gguf"], **{**QUICK, "param_bw": 4})
-
-
-def test_a_space_before_the_text_is_refused(tmp_path: Path) -> None:
-    source = llama(tmp_path / "model")
-    tokenizer = json.loads((source / "tokenizer.json").read_text())
-    tokenizer["pre_tokenizer"]["add_prefix_space"] = True
-    (source / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert "words after a space of its own" in objection(source, tmp_path, ["gguf"], param_bw=4)
