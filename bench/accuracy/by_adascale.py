@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from kinds import KINDS
 from safetensors.torch import load_file
-from task import KINDS, Method, Task
+from task import Method, Task
 from torch import Tensor
 
 import adascale

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from task import KINDS, Method, Task  # isort: skip  it adds bench to the path
+from task import Method, Task  # isort: skip  it adds bench to the path
 
 import aimet
-from models import CausalLM, Encoder
+from kinds import KINDS, Kind
 from torch import nn
 from worker_aimet import keep_layers, trained_weights
 
 Batches = list[dict[str, torch.Tensor]]
-# How AIMET is given a model of each kind, and where in it the model is.
-WRAPPERS: dict[str, tuple[Callable[[Any], nn.Module], str]] = {
-    "decoder": (CausalLM, "lm"),
-    "encoder": (Encoder, "bert"),
-    "classifier": (lambda model: model, ""),
-}
 OUTPUT_BITS = 16  # of activations: AIMET wants a number, and quantizes none while it trains
 
 
-def batch_of(rows: torch.Tensor, kind: str) -> dict[str, torch.Tensor]:
-    """An encoder gets its mask: AIMET traces models, which transformers' mask builder does not survive."""
-    batch = {KINDS[kind].input: rows}
-    if kind == "encoder":
-        samples, tokens = rows.shape
-        batch["attention_mask"] = torch.zeros(samples, 1, tokens, tokens)
-    return batch
+def batch_of(rows: torch.Tensor, kind: Kind) -> dict[str, torch.Tensor]:
+    return {kind.input: rows, **kind.aimet.more_inputs(rows)}
 
 
 def simulate(task: Task, model: nn.Module, batches: Batches) -> aimet.QuantizationSimModel:
@@ -46,7 +33,7 @@ def simulate(task: Task, model: nn.Module, batches: Batches) -> aimet.Quantizati
 
 
 def layers_in(task: Task, model: nn.Module) -> dict[str, nn.Module]:
-    return task.layers(model.get_submodule(WRAPPERS[task.kind][1]))
+    return task.layers(model.get_submodule(KINDS[task.kind].aimet.inside))
 
 
 def adascale(task: Task, model: nn.Module, batches: Batches) -> aimet.QuantizationSimModel:
@@ -96,10 +83,9 @@ def main() -> None:
     if task.variant not in VARIANTS:
         raise SystemExit(f"aimet has no variant {task.variant}")
     torch.manual_seed(task.seed)
-    # AIMET's own configuration of attention is eager.
-    options = {} if task.kind == "classifier" else {"attn_implementation": "eager"}
-    model = WRAPPERS[task.kind][0](task.load_model(**options)).eval()
-    batches = [batch_of(rows, task.kind) for rows in task.load_rows().split(task.samples)]
+    kind = KINDS[task.kind]
+    model = kind.aimet.wrap(task.load_model(**kind.aimet.load)).eval()
+    batches = [batch_of(rows, kind) for rows in task.load_rows().split(task.samples)]
     with method.timed():
         sim = VARIANTS[task.variant](task, model, batches)
         with torch.no_grad():

@@ -3,9 +3,10 @@ their activations and stay where they are."""
 
 from __future__ import annotations
 
+from kinds import KINDS
 from llmcompressor import oneshot
 from llmcompressor.modifiers.gptq import GPTQModifier
-from task import KINDS, Method, Task
+from task import Method, Task
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 

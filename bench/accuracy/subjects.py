@@ -19,7 +19,7 @@ WORK = ROOT / "build" / "accuracy"
 @dataclass(frozen=True)
 class Subject:
     title: str
-    kind: str  # of task.KINDS
+    kind: str  # of kinds.KINDS
     folder: Callable[[], Path]  # which its kind loads
     data: Texts | Photos  # makes its rows
 

@@ -3,34 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from cells import CORE, Cell
 from chart import draw_chart
+from kinds import KINDS, Score
 from measuring import seconds_of
 from subjects import ROOT, SUBJECTS
 
 DOCS = ROOT / "docs" / "accuracy.md"
 PICTURE = "![KL divergence of each method, by the CPU seconds that it took](images/accuracy.svg)\n\n"
 BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
-
-
-@dataclass(frozen=True)
-class Score:
-    title: str
-    name: str  # in a cell
-    digits: int
-
-
-# What is shown of every held-out set, by the kind of model; the first is the one that counts.
-SCORES = {
-    "decoder": (Score("KL", "kl", 3),),
-    "encoder": (Score("1 - cosine", "distance", 4), Score("recall@10", "recall", 3)),
-    "classifier": (Score("KL", "kl", 3), Score("cosine", "cosine", 3), Score("agreement", "agreement", 3)),
-}
 
 
 def update_docs(cells: Path) -> None:
@@ -52,7 +37,7 @@ def update_docs(cells: Path) -> None:
 
 
 def describe_scores(cell: Cell, found: dict[str, Any]) -> str:
-    first = SCORES[SUBJECTS[cell.model].kind][0]
+    first = KINDS[SUBJECTS[cell.model].kind].scores[0]
     return ", ".join(f"{first.title} {name} {one[first.name]:.4f}" for name, one in found["scores"].items())
 
 
@@ -77,7 +62,7 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
         "iterations x samples": f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
         **{
             f"{score.title} {name}": _with_error(found["scores"][name], score)
-            for score in SCORES[subject.kind]
+            for score in KINDS[subject.kind].scores
             for name in subject.data.held_out
         },
         **_perplexity(found["scores"], subject.data.held_out[0]),

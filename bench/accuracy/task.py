@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from fnmatch import fnmatch
@@ -19,61 +19,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from efficientnet import load_efficientnet
+from kinds import KINDS
 from safetensors.torch import load_file, save_file
 
 sys.path.append(str(Path(__file__).parent.parent))
 from measure import Cost, cost
-
-Load = Callable[..., Any]  # a model, from its folder and options
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What the models of one kind have in common."""
-
-    load: Load
-    package: str  # that has their classes
-    input: str  # what their forward calls its rows
-    block: str  # the class of their blocks
-    outside: str  # layers kept in full precision, by path or class; a decoder's head is its embedding
-    trains_outside: bool = False  # layers outside blocks that are quantized: a classifier's head
-
-
-def transformers_loader(name: str, **fixed: object) -> Load:
-    def load(folder: str, **options: object) -> Any:
-        import transformers
-
-        loader = getattr(transformers, name)
-        return loader.from_pretrained(folder, dtype=torch.float32, **fixed, **options)
-
-    return load
-
-
-KINDS = {
-    "decoder": Kind(
-        transformers_loader("AutoModelForCausalLM"),
-        "transformers",
-        "input_ids",
-        "LlamaDecoderLayer",
-        "*lm_head",
-    ),
-    "encoder": Kind(
-        transformers_loader("AutoModel", add_pooling_layer=False),
-        "transformers",
-        "input_ids",
-        "BertLayer",
-        "Embedding",
-    ),
-    "classifier": Kind(
-        load_efficientnet,
-        "efficientnet-lite-pytorch",
-        "inputs",
-        "MBConvBlock",
-        "_conv_stem*",
-        trains_outside=True,
-    ),
-}
 
 
 @dataclass(frozen=True)
