@@ -90,7 +90,7 @@ def _draw_panel(axis: Axes, grid: Grid, cells: list[Cell], found: dict[Cell, Any
         axis.scatter(seconds, score["kl"], 36, look.color, look.marker, label=look.label, zorder=3)
         if cell.iterations:
             axis.annotate(
-                f"{cell.iterations} x {cell.samples}",
+                cell.budget(),
                 (seconds, score["kl"]),
                 (5, 4),
                 textcoords="offset points",

@@ -59,7 +59,7 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
     subject, seconds = SUBJECTS[cell.model], seconds_of(cell, found)
     return {
         "method": " ".join(filter(None, (cell.method, _version(cell, found), cell.variant))),
-        "iterations x samples": f"{cell.iterations} x {cell.samples}" if cell.iterations else "-",
+        "iterations x samples": cell.budget(),
         **{
             f"{score.title} {name}": _with_error(found["scores"][name], score)
             for score in KINDS[subject.kind].scores
