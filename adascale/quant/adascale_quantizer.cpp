@@ -105,7 +105,8 @@ FakeQuantized AdaScaleQuantizer::quantized() const {
 }
 
 at::Tensor AdaScaleQuantizer::quantized_weight() const {
-  return in_source_layout(join_groups(quantized().weight, state_.weight_sizes)).to(state_.source_dtype);
+  return in_source_layout(join_groups(quantized().weight, state_.weight_sizes, state_.grid))
+      .to(state_.source_dtype);
 }
 
 std::vector<at::Tensor> AdaScaleQuantizer::rounding_learnables() const {
@@ -150,8 +151,8 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
   check_finite(name + ", trained scale", result.affine.scale);
   if (result.affine.minimum.defined()) check_finite(name + ", trained minimum", result.affine.minimum);
   // The weight is on its grid already, so encoding it gives back its own codes.
-  Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes), result.weight,
-                                    result.affine, state_.grid);
+  Encoding encoding = encode_affine(name, join_groups(state_.w, state_.weight_sizes, state_.grid),
+                                    result.weight, result.affine, state_.grid);
   encoding.grid = source_grid_;
   for (at::Tensor* kept : tensors_of(encoding)) *kept = layout_.from_rows(*kept).contiguous();
   return encoding;
@@ -159,7 +160,7 @@ Encoding AdaScaleQuantizer::encode(const std::string& name) const {
 
 at::Tensor AdaScaleQuantizer::divided_weight() const {
   const at::NoGradGuard no_grad;
-  return in_source_layout(join_groups(divide(), state_.weight_sizes));
+  return in_source_layout(join_groups(divide(), state_.weight_sizes, state_.grid));
 }
 
 }  // namespace adascale

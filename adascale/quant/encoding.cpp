@@ -56,7 +56,7 @@ at::Tensor dequantize_slice(const Encoding& encoding, const Slices& slices, size
   if (has_offset(encoding)) values.add_(slices.scales(encoding.offset, i));
   values.mul_(slices.scales(encoding.scale, i));
   if (encoding.minimum) values.add_(slices.scales(*encoding.minimum, i));
-  return join_groups(values, codes.sizes()).to(encoding.source_dtype);
+  return join_groups(values, codes.sizes(), grid).to(encoding.source_dtype);
 }
 
 }  // namespace
@@ -94,12 +94,13 @@ Encoding encode_affine(const std::string& name, const at::Tensor& source, const 
   const Slices slices(source.sizes(), grid);
   for (size_t i = 0; i < slices.count(); ++i) {
     const at::Tensor codes = nearest_codes(slices.split(values, i), slices.affine(affine, i), grid);
-    const at::Tensor slice = join_groups(grid.form->to_codes(codes, grid), slices.weight(source, i).sizes());
+    const at::Tensor slice =
+        join_groups(grid.form->to_codes(codes, grid), slices.weight(source, i).sizes(), grid);
     if (i == 0 && slices.count() > 1) encoding.codes = at::empty(source.sizes(), slice.options());
     if (slices.count() > 1)
       slices.weight(encoding.codes, i).copy_(slice);
     else
-      encoding.codes = slice;
+      encoding.codes = slice.contiguous();
   }
   double signal = 0, noise = 0;
   for (size_t i = 0; i < slices.count(); ++i) {

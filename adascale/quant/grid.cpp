@@ -1,6 +1,7 @@
 #include "adascale/quant/grid.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/constant_pad_nd.h>
 
 #include <algorithm>
 
@@ -10,17 +11,6 @@
 
 namespace adascale {
 namespace {
-
-// "96, 128 or 0 (per channel)": the divisors of `length` on either side of `wanted`, except 1.
-std::string nearest_group_sizes(int64_t length, int64_t wanted) {
-  int64_t below = std::min(wanted, length), above = wanted;
-  while (below > 1 && length % below != 0) --below;
-  while (above < length && length % above != 0) ++above;
-  std::string sizes = below > 1 ? fmt::format("{}", below) : "";
-  if (above > 1 && above <= length && above != below)
-    sizes += (sizes.empty() ? "" : ", ") + fmt::format("{}", above);
-  return sizes + (sizes.empty() ? "0 (per channel)" : " or 0 (per channel)");
-}
 
 void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef sizes) {
   const auto rank = static_cast<int64_t>(sizes.size());
@@ -38,9 +28,13 @@ void check_groups(const std::string& name, const Grid& grid, at::IntArrayRef siz
       "{}: {} {} is not a multiple of {}, the group of {}; give the layer another grid, or exclude it ({})",
       name, axis_name(grid.group_axis, sizes.size()), length, grid.group_size, grid.form->name(),
       how_to_exclude());
-  ADA_CHECK(length % grid.group_size == 0, "{}: {} {} is not a multiple of {} {}; use {}", name,
-            axis_name(grid.group_axis, sizes.size()), length, option("group_size"), grid.group_size,
-            nearest_group_sizes(length, grid.group_size));
+  ADA_CHECK(length % grid.group_size == 0 || grid.is_plain(), "{}: {} {} is not a multiple of {} {}; use {}",
+            name, axis_name(grid.group_axis, sizes.size()), length, option("group_size"), grid.group_size,
+            dividing_group_sizes(length, grid.group_size));
+}
+
+int64_t groups_of(at::IntArrayRef weight_sizes, const Grid& grid) {
+  return (weight_sizes[grid.group_axis] + grid.group_size - 1) / grid.group_size;
 }
 
 }  // namespace
@@ -76,9 +70,32 @@ void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weigh
   grid.form->check(name, grid, weight_sizes);
 }
 
+int64_t missing_in_last_group(at::IntArrayRef weight_sizes, const Grid& grid) {
+  if (!grid.per_group()) return 0;
+  return groups_of(weight_sizes, grid) * grid.group_size - weight_sizes[grid.group_axis];
+}
+
+std::string dividing_group_sizes(int64_t length, int64_t wanted) {
+  int64_t below = std::min(wanted, length), above = wanted;
+  while (below > 1 && length % below != 0) --below;
+  while (above < length && length % above != 0) ++above;
+  std::string sizes = below > 1 ? fmt::format("{}", below) : "";
+  if (above > 1 && above <= length && above != below)
+    sizes += (sizes.empty() ? "" : ", ") + fmt::format("{}", above);
+  return sizes + (sizes.empty() ? "0 (per channel)" : " or 0 (per channel)");
+}
+
+at::Tensor fill_last_group(const at::Tensor& w, const Grid& grid) {
+  const int64_t missing = missing_in_last_group(w.sizes(), grid);
+  if (missing == 0) return w;
+  std::vector<int64_t> pads(2 * (w.dim() - grid.group_axis), 0);  // the last axis first
+  pads.back() = missing;
+  return at::constant_pad_nd(w, pads);
+}
+
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid) {
   if (!grid.per_group()) return w;
-  return w.unflatten(grid.group_axis, {w.size(grid.group_axis) / grid.group_size, grid.group_size});
+  return fill_last_group(w, grid).unflatten(grid.group_axis, {groups_of(w.sizes(), grid), grid.group_size});
 }
 
 std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid) {
@@ -87,8 +104,10 @@ std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid) {
   return axes;
 }
 
-at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes) {
-  return w.reshape(weight_sizes);
+at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes, const Grid& grid) {
+  if (missing_in_last_group(weight_sizes, grid) == 0) return w.reshape(weight_sizes);
+  const int64_t axis = grid.group_axis;
+  return w.flatten(axis, axis + 1).narrow(axis, 0, weight_sizes[axis]);
 }
 
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid) {
@@ -96,7 +115,7 @@ std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid)
   std::vector<int64_t> sizes(weight_sizes.size(), 1);
   for (const int64_t axis : grid.scaled_axes()) sizes[axis] = weight_sizes[axis];
   if (grid.per_group()) {
-    sizes[grid.group_axis] = weight_sizes[grid.group_axis] / grid.group_size;
+    sizes[grid.group_axis] = groups_of(weight_sizes, grid);
     sizes.insert(sizes.begin() + grid.group_axis + 1, 1);
   }
   return sizes;

@@ -23,7 +23,7 @@ struct Grid {
   bool signed_scale = false;
   int64_t channel_axis = -1;                             ///< -1: one scale for the whole tensor
   int64_t group_axis = -1;                               ///< the axis cut in groups; needs a channel axis
-  int64_t group_size = 0;                                ///< 0: no groups
+  int64_t group_size = 0;                                ///< 0: no groups; the last one may be shorter
   c10::ScalarType scale_dtype = c10::ScalarType::Float;  ///< of stored scales; training rounds to it
   const GridForm* form = plain_form();                   ///< how codes and scales are stored
   int block_scale_bits = 0;     ///< of a group's integer scale, in the forms that have one
@@ -49,17 +49,24 @@ std::string axis_name(int64_t axis, size_t rank);
 /// "int4 symmetric per channel", "int4 asymmetric per group of 64".
 std::string to_string(const Grid& grid);
 
-/// Throws (user), beginning with `name`, unless bits are 2..16, groups divide the axis, and the
-/// form takes the grid.
+/// Throws (user), beginning with `name`, unless bits are 2..16, groups divide the axis (those of plain grids
+/// need not), and the form takes the grid.
 void check_grid(const std::string& name, const Grid& grid, at::IntArrayRef weight_sizes);
 
+/// How much longer the axis would be if its last group were as long as the others; 0 without groups.
+int64_t missing_in_last_group(at::IntArrayRef weight_sizes, const Grid& grid);
+/// "96, 128 or 0 (per channel)": the group sizes next to `wanted` that divide `length`.
+std::string dividing_group_sizes(int64_t length, int64_t wanted);
+/// `w` itself, or with zeros behind it that fill its last group.
+at::Tensor fill_last_group(const at::Tensor& w, const Grid& grid);
 /// Views `w` so that the elements sharing a scale are those of the axes of size 1 in scale_sizes(): per group
-/// [.., in, ..] becomes [.., groups, group_size, ..]; otherwise `w` itself. No copy for contiguous input.
+/// [.., in, ..] becomes [.., groups, group_size, ..]; otherwise `w` itself. A short last group is filled with zeros;
+/// else no copy for contiguous input.
 at::Tensor split_groups(const at::Tensor& w, const Grid& grid);
 /// The positions of a weight's axes after the split.
 std::vector<int64_t> split_axes(std::vector<int64_t> axes, const Grid& grid);
 /// The inverse of split_groups for a weight of `weight_sizes`.
-at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes);
+at::Tensor join_groups(const at::Tensor& w, at::IntArrayRef weight_sizes, const Grid& grid);
 /// The shape Q of scales against the split weight: per channel [out,1,..], per group
 /// [out,groups,1,..], else [].
 std::vector<int64_t> scale_sizes(at::IntArrayRef weight_sizes, const Grid& grid);

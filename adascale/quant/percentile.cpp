@@ -1,5 +1,6 @@
 #include <ATen/OpMathType.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/topk.h>
 
@@ -74,13 +75,29 @@ std::unique_ptr<RangeAnalyzer> make_percentile_analyzer() {
   return std::make_unique<PercentileAnalyzer>();
 }
 
-Range percentile_range(const at::Tensor& w, const Grid& grid) {
-  check_finite("weight", w);
+namespace {
+
+Range range_of_whole_groups(const at::Tensor& w, const Grid& grid) {
   const at::Tensor split = split_groups(w.detach(), grid).to(at::toOpMathType(w.scalar_type()));
   const at::Tensor rows = rows_of(split, grid);
   const std::vector<int64_t> sizes = scale_sizes(w.sizes(), grid);
   return range_around(upper_percentile(rows.neg()).neg_().view(sizes), upper_percentile(rows).view(sizes),
                       grid);
+}
+
+}  // namespace
+
+Range percentile_range(const at::Tensor& w, const Grid& grid) {
+  check_finite("weight", w);
+  if (missing_in_last_group(w.sizes(), grid) == 0) return range_of_whole_groups(w, grid);
+  // Zeros behind the last group would move its percentiles.
+  const int64_t axis = grid.group_axis, length = w.size(axis), last = length % grid.group_size;
+  Grid of_last = grid;
+  of_last.group_size = last;
+  const Range short_one = range_of_whole_groups(w.narrow(axis, length - last, last), of_last);
+  if (last == length) return short_one;
+  const Range others = range_of_whole_groups(w.narrow(axis, 0, length - last), grid);
+  return {at::cat({others.min, short_one.min}, axis), at::cat({others.max, short_one.max}, axis)};
 }
 
 }  // namespace adascale

@@ -15,7 +15,7 @@ at::Tensor round_to_nearest(const at::Tensor& w, const Grid& grid, const Range& 
   for (size_t i = 0; i < slices.count(); ++i) {
     const at::Tensor slice = slices.weight(w, i), split = split_groups(slice.to(at::kFloat), grid);
     slices.weight(values, i).copy_(
-        join_groups(fake_quantize(split, slices.affine(affine, i), grid), slice.sizes()));
+        join_groups(fake_quantize(split, slices.affine(affine, i), grid), slice.sizes(), grid));
   }
   return values;
 }

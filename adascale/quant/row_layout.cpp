@@ -5,7 +5,11 @@
 namespace adascale {
 
 RowLayout::RowLayout(at::IntArrayRef weight_sizes, const Grid& grid)
-    : grid_(grid), row_grid_(grid), weight_rank_(static_cast<int64_t>(weight_sizes.size())) {
+    : grid_(grid),
+      row_grid_(grid),
+      weight_rank_(static_cast<int64_t>(weight_sizes.size())),
+      group_length_(grid.per_group() ? weight_sizes[grid.group_axis] : 0),
+      missing_(missing_in_last_group(weight_sizes, grid)) {
   const std::vector<int64_t> axes = grid.scaled_axes();
   is_source_ = axes.empty() || axes == std::vector<int64_t>{0};
   if (is_source_) return;
@@ -33,12 +37,19 @@ std::vector<int64_t> RowLayout::order(int64_t rank) const {
 }
 
 at::Tensor RowLayout::to_rows(const at::Tensor& t) const {
-  if (is_source_) return t;
-  return t.permute(order(t.dim())).flatten(0, static_cast<int64_t>(in_front_.size()) - 1).contiguous();
+  const bool is_short = missing_ > 0 && t.dim() == weight_rank_ && t.size(grid_.group_axis) == group_length_;
+  const at::Tensor filled = is_short ? fill_last_group(t, grid_) : t;
+  if (is_source_) return filled;
+  return filled.permute(order(t.dim())).flatten(0, static_cast<int64_t>(in_front_.size()) - 1).contiguous();
 }
 
 at::Tensor RowLayout::from_rows(const at::Tensor& t) const {
-  if (is_source_) return t;
+  const at::Tensor source = is_source_ ? t : unpermuted(t);
+  if (missing_ == 0 || source.dim() != weight_rank_) return source;
+  return source.narrow(grid_.group_axis, 0, group_length_);
+}
+
+at::Tensor RowLayout::unpermuted(const at::Tensor& t) const {
   const at::Tensor unflattened = t.unflatten(0, in_front_);
   const std::vector<int64_t> forward = order(unflattened.dim());
   std::vector<int64_t> back(forward.size());

@@ -24,7 +24,7 @@ bool rows_take(const Encoding& encoding) {
   return kernels_are_on() && codes.is_cpu() && codes.is_contiguous() && codes.numel() > 0 &&
          (codes.scalar_type() == at::kChar || codes.scalar_type() == at::kByte) &&
          encoding.scale.scalar_type() == at::kFloat && encoding.grid.form->has_integer_codes() &&
-         rows_are_channels(encoding.grid);
+         rows_are_channels(encoding.grid) && missing_in_last_group(codes.sizes(), encoding.grid) == 0;
 }
 
 /// The tensors that the kernels read, as long as these run.

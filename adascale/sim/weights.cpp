@@ -101,6 +101,14 @@ Grid grid_of(const Layer& layer, const Decision& decision, bool any_sign) {
   return grid;
 }
 
+std::string note_of(const FittedGrid& fitted, at::IntArrayRef sizes) {
+  const int64_t missing = missing_in_last_group(sizes, fitted.grid);
+  if (missing == 0) return fitted.note;
+  const int64_t group_size = fitted.grid.group_size;
+  return fmt::format("{}{}the last group of {} has {}", fitted.note, fitted.note.empty() ? "" : "; ",
+                     group_size, group_size - missing);
+}
+
 bool has_quantizable_dtype(const Layer& layer, const at::Tensor& weight, Objections& objections) {
   const auto dtype = weight.scalar_type();
   if (dtype != at::kFloat && dtype != at::kBFloat16 && dtype != at::kHalf) {
@@ -177,7 +185,7 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
                                      .grid = fitted.grid,
                                      .may_train = decision.trained,
                                      .asked = asked,
-                                     .note = fitted.note});
+                                     .note = note_of(fitted, weight.sizes())});
     });
   }
   share_among_siblings(program, placement.quantized);

@@ -57,7 +57,8 @@ at::Tensor dequantize_by_file(const json& entries, const Encoding& encoding) {
     offset.view(-1)[i] = entries[i]["offset"].get<int64_t>();
   }
   const at::Tensor unsigned_codes = encoding.codes.to(at::kFloat) - encoding.grid.qmin();
-  return join_groups(scale * (split_groups(unsigned_codes, encoding.grid) + offset), encoding.codes.sizes());
+  return join_groups(scale * (split_groups(unsigned_codes, encoding.grid) + offset), encoding.codes.sizes(),
+                     encoding.grid);
 }
 
 TEST(EncodingsFormat, HasTheStructureOfAimetsFile) {

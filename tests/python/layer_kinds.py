@@ -168,6 +168,7 @@ GRIDS: dict[str, dict[str, Any]] = {
     "asymmetric per channel": {"symmetric": False},
     "per group": {"group_size": 4},
     "asymmetric per group": {"symmetric": False, "group_size": 4},
+    "short last group": {"group_size": 5},
     "LPBQ": {"group_size": 4, "decompressed_bw": 8},
     "per tensor": {"layer_config": {"*": {"per_channel": False}}},
 }

@@ -150,7 +150,7 @@ def test_once_and_before_compute_encodings(model: nn.Module, loader: list[Tensor
         ({"default_param_bw": 1}, "default_param_bw: got 1"),
         ({"default_param_bw": 17}, "default_param_bw: got 17"),
         ({"default_output_bw": 3}, "default_output_bw: got 3"),
-        ({"group_size": 5}, "group_size"),
+        ({"group_size": -1}, "group_size: got -1"),
         ({"quant_scheme": "best"}, "best.*post_training_tf"),
         ({"layer_config": {"encoder.*": {"param_bw": 8}}}, r"encoder\.\*"),
         ({"layer_config": {"*": {"bits": 8}}}, "bits"),

@@ -134,7 +134,10 @@ def test_the_command_takes_it_from_a_function(function: str, tmp_path: Path) -> 
         ({"train_outside": True}, "^train_outside=True, but of a model simulated block by block"),
         ({"layer_config": {"stem": {"param_bw": 8}}}, "pattern 'stem' matches no layer of the 3 blocks"),
         ({"blocks": ["layer.*"]}, r"blocks: 'layer\.\*' matches no module"),
-        ({"group_size": 5}, "layers.0.up: in_features 16 is not a multiple of group_size 5.*layers.2.down"),
+        (
+            {"group_size": 5, "decompressed_bw": 8},
+            "layers.0.up: in_features 16 is not a multiple of group_size 5.*layers.2.down",
+        ),
         ({"samples": 25}, "^data: 24 samples, but samples asks for 25$"),
         ({"held_out_batches": 8}, "held_out_batches: got 8 of the 8 batches that reach it"),
     ],

@@ -1,6 +1,7 @@
 """ONNX's packed codes, without ONNX."""
 
 import importlib.util
+import math
 
 import pytest
 import torch
@@ -26,7 +27,7 @@ def encoding_of(weight: Weight) -> Encoding:
     codes = torch.randint(low, high, weight.shape, dtype=torch.int8 if weight.symmetric else torch.uint8)
     sizes = [size if axis in weight.scaled_axes else 1 for axis, size in enumerate(weight.shape)]
     if weight.group_size:
-        sizes[1] = weight.shape[1] // weight.group_size
+        sizes[1] = math.ceil(weight.shape[1] / weight.group_size)
         sizes.insert(2, 1)
     scale = torch.rand(sizes if weight.scaled_axes else []) + 0.5
     offset = torch.zeros_like(scale) if weight.symmetric else -torch.randint_like(scale, 0, high)
@@ -34,10 +35,13 @@ def encoding_of(weight: Weight) -> Encoding:
 
 
 def values_of(weight: Weight, encoding: Encoding) -> Tensor:
-    codes = encoding.codes.float()
+    codes, offset, scale = encoding.codes.float(), encoding.offset, encoding.scale
     if weight.group_size:
-        codes = codes.unflatten(1, (-1, weight.group_size))
-    return ((codes + encoding.offset) * encoding.scale).reshape(weight.shape)
+        offset, scale = (
+            one.squeeze(2).repeat_interleave(weight.group_size, 1)[:, : weight.shape[1]]
+            for one in (offset, scale)
+        )
+    return (codes + offset) * scale
 
 
 def test_low_bits_come_first() -> None:
@@ -59,6 +63,7 @@ def test_the_narrowest_type_that_holds_the_codes() -> None:
         ([6, 8], [0], 0),
         ([8, 6], [1], 0),
         ([6, 8], [0], 4),
+        ([6, 8], [0], 5),
         ([6, 8, 3, 3], [0], 0),
         ([6, 8, 3, 3], [0], 4),
         ([3, 6, 8], [0, 1], 0),
@@ -82,8 +87,9 @@ def dequantized(stored: object) -> Tensor:
     codes, scale, zero = stored.codes.float(), stored.scale, stored.zero_point  # type: ignore[attr-defined]
     axis, block = stored.axis, stored.block_size  # type: ignore[attr-defined]
     if block:
-        scale = scale.repeat_interleave(block, axis)
-        zero = None if zero is None else zero.repeat_interleave(block, axis)
+        length = codes.shape[axis]
+        scale = scale.repeat_interleave(block, axis).narrow(axis, 0, length)
+        zero = None if zero is None else zero.repeat_interleave(block, axis).narrow(axis, 0, length)
     elif axis is not None:
         sizes = [-1 if i == axis else 1 for i in range(codes.dim())]
         scale = scale.reshape(sizes)
@@ -93,7 +99,7 @@ def dequantized(stored: object) -> Tensor:
 
 @pytest.mark.parametrize("bits", [2, 3, 4, 8])
 @pytest.mark.parametrize("symmetric", [True, False])
-@pytest.mark.parametrize(("columns", "group"), [(64, 0), (64, 16), (40, 0), (96, 32)])
+@pytest.mark.parametrize(("columns", "group"), [(64, 0), (64, 16), (40, 0), (96, 32), (72, 32), (8, 16)])
 def test_blocks_give_back_the_weight(bits: int, symmetric: bool, columns: int, group: int) -> None:
     weight = weight_of([5, columns], bits, symmetric, [0], group)
     encoding = encoding_of(weight)

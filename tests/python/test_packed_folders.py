@@ -202,6 +202,11 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"formats": ["compressed-tensors"], "group_size": 16, "decompressed_bw": 8},
         "q_proj has LPBQ scales",
     ),
+    "a short last group": (
+        {"formats": ["compressed-tensors"], "group_size": 24},
+        "q_proj has 32 inputs, no multiple of group_size 24, and its readers know no shorter last group; "
+        "use 16, 32 or 0 (per channel)",
+    ),
     "an embedding": (
         {"formats": ["compressed-tensors"], "outside_bw": 8},
         "model.embed_tokens is of kind Embedding, and only Linear is packed; exclude it",

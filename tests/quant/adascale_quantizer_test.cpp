@@ -151,8 +151,10 @@ TEST_P(AdaScaleGradient, IsFiniteDifferencesOfTheSmoothTwin) {
   for (const at::Tensor& p : quantizer.learnables()) point.push_back(p.detach().clone());
   const SmoothTwin twin(w, as_case.grid(), range, point);
   EXPECT_GT(twin.clamped(), 0);
-  EXPECT_LT((join_groups(twin(point), w.sizes()) - out).abs().max().item<double>(), 1e-12);
-  const auto value = [&] { return (join_groups(twin(point), w.sizes()) * g).sum().item<double>(); };
+  EXPECT_LT((join_groups(twin(point), w.sizes(), as_case.grid()) - out).abs().max().item<double>(), 1e-12);
+  const auto value = [&] {
+    return (join_groups(twin(point), w.sizes(), as_case.grid()) * g).sum().item<double>();
+  };
   for (size_t i = 0; i < point.size(); ++i) {
     const at::Tensor grad = quantizer.learnables()[i].grad();
     auto* element = point[i].mutable_data_ptr<double>();
@@ -173,7 +175,7 @@ TEST_P(AdaScaleGradient, IsFiniteDifferencesOfTheSmoothTwin) {
 INSTANTIATE_TEST_SUITE_P(All, AdaScaleGradient,
                          ::testing::Combine(::testing::Bool(),
                                             ::testing::Values(Sharing::kTensor, Sharing::kChannel,
-                                                              Sharing::kGroup),
+                                                              Sharing::kGroup, Sharing::kShortGroup),
                                             ::testing::Bool()));
 INSTANTIATE_TEST_SUITE_P(Lpbq, AdaScaleGradient,
                          ::testing::Combine(::testing::Values(true), ::testing::Values(Sharing::kLpbq),

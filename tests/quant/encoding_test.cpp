@@ -188,7 +188,7 @@ TEST(Lpbq, ScalesAreIntegersTimesOneFloatPerChannel) {
   EXPECT_TRUE(at::equal(per_block.amax({1, 2}), at::full({5}, 16, at::kShort)));
   EXPECT_TRUE(same_bits(encoding.scale, per_block * per_channel));
   const at::Tensor by_hand = split_groups(encoding.codes, grid) * encoding.scale;
-  EXPECT_TRUE(same_bits(dequantize(encoding), join_groups(by_hand, w.sizes())));
+  EXPECT_TRUE(same_bits(dequantize(encoding), join_groups(by_hand, w.sizes(), grid)));
 }
 
 TEST(Lpbq, NeedsGroupsAroundZero) {

@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "adascale/core/error.h"
+#include "adascale/quant/forms/lpbq.h"
 #include "quant/quant_cases.h"
 
 namespace adascale {
@@ -41,7 +42,7 @@ TEST(Grid, SplitsAndJoinsGroups) {
   EXPECT_EQ(split.sizes(), at::IntArrayRef({2, 3, 2, 3, 2}));
   EXPECT_EQ(split.data_ptr(), w.data_ptr());
   EXPECT_EQ(scale_sizes(w.sizes(), per_group(2)), (std::vector<int64_t>{2, 3, 1, 1, 1}));
-  EXPECT_TRUE(at::equal(join_groups(split, w.sizes()), w));
+  EXPECT_TRUE(at::equal(join_groups(split, w.sizes(), per_group(2)), w));
 }
 
 TEST(Grid, GroupsMayRunBeforeTheChannelAxis) {
@@ -58,15 +59,32 @@ TEST(Grid, ScaleShapes) {
   EXPECT_EQ(scale_sizes({5, 6, 3, 3}, Grid{.channel_axis = 0}), (std::vector<int64_t>{5, 1, 1, 1}));
 }
 
-TEST(Grid, AGroupSizeThatDoesNotDivideNamesTheNearest) {
+TEST(Grid, TheLastGroupMayBeShort) {
+  const Grid grid = per_group(5);
+  EXPECT_EQ(objection(grid, {3, 12}), "no error");
+  EXPECT_EQ(scale_sizes({3, 12}, grid), (std::vector<int64_t>{3, 3, 1}));
+  EXPECT_EQ(missing_in_last_group({3, 12}, grid), 3);
+  const at::Tensor w = at::arange(36).view({3, 12}), split = split_groups(w, grid);
+  EXPECT_EQ(split.sizes(), at::IntArrayRef({3, 3, 5}));
+  EXPECT_TRUE(at::equal(split[1][2], at::tensor({22, 23, 0, 0, 0})));
+  EXPECT_TRUE(at::equal(join_groups(split, w.sizes(), grid), w));
+  EXPECT_EQ(scale_sizes({3, 4}, grid), (std::vector<int64_t>{3, 1, 1}));
+}
+
+TEST(Grid, OtherFormsNameTheGroupSizesThatDivide) {
+  const auto lpbq = [](int64_t size) {
+    Grid grid = per_group(size);
+    grid.form = lpbq_form(), grid.block_scale_bits = 4;
+    return grid;
+  };
   EXPECT_EQ(
-      objection(per_group(100), {8, 384}),
+      objection(lpbq(100), {8, 384}),
       "encoder.query: in_features 384 is not a multiple of group_size 100; use 96, 128 or 0 (per channel)");
-  EXPECT_EQ(objection(per_group(4), {8, 6, 3, 3}),
+  EXPECT_EQ(objection(lpbq(4), {8, 6, 3, 3}),
             "encoder.query: in_channels 6 is not a multiple of group_size 4; use 3, 6 or 0 (per channel)");
-  EXPECT_EQ(objection(per_group(64), {8, 32}),
+  EXPECT_EQ(objection(lpbq(64), {8, 32}),
             "encoder.query: in_features 32 is not a multiple of group_size 64; use 32 or 0 (per channel)");
-  EXPECT_EQ(objection(per_group(3), {8, 7}),
+  EXPECT_EQ(objection(lpbq(3), {8, 7}),
             "encoder.query: in_features 7 is not a multiple of group_size 3; use 7 or 0 (per channel)");
 }
 

@@ -34,7 +34,7 @@ inline bool same_bits(const at::Tensor& x, const at::Tensor& y) {
          std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
 }
 
-enum class Sharing { kTensor, kChannel, kGroup, kLpbq };
+enum class Sharing { kTensor, kChannel, kGroup, kShortGroup, kLpbq };
 
 /// One way to quantize one weight: every combination is a test.
 struct QuantCase {
@@ -53,6 +53,7 @@ struct QuantCase {
       grid.group_axis = 1;
       grid.group_size = 4;
     }
+    if (sharing == Sharing::kShortGroup) grid.group_axis = 1, grid.group_size = 5;  // of 8 or 24
     return grid;
   }
   at::Tensor weight() const {
@@ -72,7 +73,8 @@ inline std::vector<QuantCase> quant_cases() {
   std::vector<QuantCase> cases;
   for (int bits = 2; bits <= 8; ++bits)
     for (const bool symmetric : {true, false})
-      for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup})
+      for (const Sharing sharing :
+           {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup, Sharing::kShortGroup})
         for (const auto& [dtype, scale_dtype] :
              {std::pair{Float, Float}, {BFloat16, Float}, {Half, Half}, {Float, BFloat16}})
           cases.push_back({bits, symmetric, sharing, dtype, scale_dtype, bits % 2 == 0});

@@ -55,7 +55,7 @@ TEST(ScaledCodes, ScalesHaveTheGradientOfDequantizing) {
     const at::Tensor zeros = grid.symmetric || encoding.minimum ? encoding.offset.mul(0) : encoding.offset;
     const at::Tensor numbers =
         grid.form->from_codes(split_groups(encoding.codes, grid), at::kDouble).add(zeros);
-    join_groups(numbers.mul(exact.scale), encoding.codes.sizes()).mul(gradient).sum().backward();
+    join_groups(numbers.mul(exact.scale), encoding.codes.sizes(), grid).mul(gradient).sum().backward();
     const at::Tensor expected = exact.scale.grad().to(at::kFloat);
     const double most =
         1e-5 * numbers.abs().max().item<double>() * static_cast<double>(encoding.codes.numel());

@@ -69,7 +69,7 @@ std::vector<at::Tensor> by_autograd(const QuantizationSimModel& sim, const std::
     if (place == places.end()) return sim.load_state(value, SimMode::kWeightsOnly);
     const Encoding& encoding = *sim.weights()[weights[place->second]].encoding;
     const at::Tensor w = split_groups(dequantize(encoding), encoding.grid);
-    return join_groups(w.mul(changes[place->second].exp()), encoding.codes.sizes());
+    return join_groups(w.mul(changes[place->second].exp()), encoding.codes.sizes(), encoding.grid);
   };
   differentiate(sim, name, hooks);
   std::vector<at::Tensor> found;

@@ -61,7 +61,7 @@ TEST(LearnedWeight, ChannelsOnAnotherAxisTrainAsChannelsInFront) {
   };
   // [in, out] of GPT-2's Conv1D; [in, out, kh, kw] of a transposed convolution.
   for (const Layout& layout : {Layout{{24, 10}, 1, -1}, Layout{{8, 6, 3, 3}, 1, 0}}) {
-    for (const Sharing sharing : {Sharing::kChannel, Sharing::kGroup, Sharing::kLpbq}) {
+    for (const Sharing sharing : {Sharing::kChannel, Sharing::kGroup, Sharing::kShortGroup, Sharing::kLpbq}) {
       QuantCase c{3, sharing == Sharing::kLpbq, sharing, at::kFloat, at::kFloat, layout.input_axis >= 0};
       SCOPED_TRACE(c.name());
       Grid grid = c.grid();
@@ -123,7 +123,8 @@ TEST(LearnedWeight, RowsOfAnyLengthHaveTails) {
 TEST(LearnedWeight, ThreadsDontChangeABit) {
   const int threads = at::get_num_threads();
   for (const bool is_conv : {false, true}) {
-    for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup}) {
+    for (const Sharing sharing :
+         {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup, Sharing::kShortGroup}) {
       const QuantCase c{4, false, sharing, at::kFloat, at::kFloat, is_conv};
       SCOPED_TRACE(c.name());
       const at::Tensor w = is_conv ? random_weight({64, 32, 3, 3}) : random_weight({256, 512});

@@ -95,6 +95,14 @@ void check_weights(const QuantizationSimModel& sim, Objections& objections) {
           "encodings: {}: its grid, {}, has no place in the file; use a grid of plain scales and integer "
           "offsets",
           weight.layer.name, to_string(weight.grid));
+    const at::IntArrayRef sizes = sim.program().state.at(weight.layer.parameters.front()).sizes();
+    if (missing_in_last_group(sizes, weight.grid) > 0) {
+      const int64_t length = sizes[weight.grid.group_axis];
+      objections.add("encodings: {}: its blocks are of one size, and {} {} is no multiple of {} {}; use {}",
+                     weight.layer.name, axis_name(weight.grid.group_axis, sizes.size()), length,
+                     option("group_size"), weight.grid.group_size,
+                     dividing_group_sizes(length, weight.grid.group_size));
+    }
   }
 }
 

@@ -30,6 +30,14 @@ const GgufGrid& choose_type(const std::string& target, const Layer& layer, const
   return *type;
 }
 
+/// A scale of more than one block is repeated, as often for each.
+void check_groups(const Layer& layer, const GgufGrid& type, const Grid& asked, int64_t row) {
+  ADA_CHECK(asked.group_size % 32 == 0, "{}: {} {} is no multiple of {}'s blocks of 32; use 32, or 0",
+            layer.name, option("group_size"), asked.group_size, type.name);
+  ADA_CHECK(row % asked.group_size == 0, "{}: gguf: rows of {} are no multiple of {} {}; use 32", layer.name,
+            row, option("group_size"), asked.group_size);
+}
+
 /// A note for the user about the choice.
 std::string describe(const std::string& target, const GgufGrid& wanted, const GgufGrid& type,
                      const Grid& asked, const Grid& grid, int64_t row) {
@@ -52,13 +60,11 @@ FittedGrid fit_gguf(const std::string& target, const Layer& layer, const at::Ten
   const int64_t row = weight.size(1);
   const GgufGrid& wanted = choose_type(target, layer, asked);
   const GgufGrid& type = wanted.fits_rows_of(row) ? wanted : *gguf_grid_named(wanted.fallback);
+  const bool sets_groups = !type.has_superblocks() && asked.group_size > 0;
+  if (sets_groups) check_groups(layer, type, asked, row);
   if (gguf_type_of(asked) == &type) return {asked};
   Grid grid = grid_of(type);
-  if (!type.has_superblocks() && asked.group_size > 0) {
-    ADA_CHECK(asked.group_size % 32 == 0, "{}: {} {} is no multiple of {}'s blocks of 32; use 32, or 0",
-              layer.name, option("group_size"), asked.group_size, type.name);
-    grid.group_size = asked.group_size;
-  }
+  if (sets_groups) grid.group_size = asked.group_size;
   grid.signed_scale = asked.signed_scale && grid.symmetric && grid.is_plain();
   return {grid, describe(target, wanted, type, asked, grid, row)};
 }
