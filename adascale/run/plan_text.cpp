@@ -72,7 +72,8 @@ std::string counted(int64_t count, const char* one, const char* many) {
 std::string describe_batches(const Batches& batches) {
   const std::string counts = fmt::format("{}, {}", counted(batches.samples, "sample", "samples"),
                                          counted(batches.count, "batch", "batches"));
-  return batches.batch_size == 0 ? counts : fmt::format("{} of {}", counts, batches.batch_size);
+  const int64_t size = std::min(batches.batch_size, batches.samples);
+  return size == 0 ? counts : fmt::format("{} of {}", counts, size);
 }
 
 std::string list(const std::vector<LeftOut>& layers) {
@@ -146,7 +147,9 @@ std::string describe(const RunPlan& plan) {
   const c10::Device device = plan.sims().front()->program().device;
   std::string text = fmt::format("model     {}: {}\n", plan.request.model, summarize(plan.parts));
   if (plan.bits) text += "bits      " + describe_bits(*plan.bits);
-  text += fmt::format("data      {}: {}\n", plan.request.data.where(), describe_batches(plan.batches));
+  text += fmt::format("data      {}: {}\n",
+                      plan.request.data.files.empty() ? "in memory" : plan.request.data.where(),
+                      describe_batches(plan.batches));
   text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {}\n",
                       plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),
                       plan.training.options.seed, counted(at::get_num_threads(), "thread", "threads"));

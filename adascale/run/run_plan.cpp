@@ -10,6 +10,7 @@
 #include "adascale/core/spelling.h"
 #include "adascale/graph/fold_batch_norms.h"
 #include "adascale/run/bit_target.h"
+#include "adascale/run/disk_room.h"
 #include "adascale/run/model_card.h"
 #include "adascale/run/output_folder.h"
 #include "adascale/tune/checkpoint.h"
@@ -198,9 +199,12 @@ void plan_files(const std::string& stem, const ModelSource& source, const std::v
     check_no_leftovers(plan.files, objections);
     check_places(plan.files, objections);
     check_card(plan.files, objections);
+    check_disk_room(disk_needs_of(plan), disk_room_at, objections);
   }
   objections.raise();
   for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
+  if (std::filesystem::exists(std::filesystem::path(plan.request.output_dir) / kReportFile))
+    plan.notes.push_back(fmt::format("replaces the result of an earlier run in {}", plan.request.output_dir));
 }
 
 }  // namespace

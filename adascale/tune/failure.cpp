@@ -12,16 +12,14 @@
 namespace adascale {
 namespace {
 
-/// "; folded before it: a, b; 2 finished blocks in DIR: ...", for the end of a message; empty before the
-/// first block.
+/// For the end of a message: "; 2 finished blocks in DIR: ..." or, where none are kept, the blocks whose weights are
+/// on their grids already in the caller's simulation. Empty before the first block.
 std::string describe_folded(const std::vector<std::string>& names, const std::string& going_on) {
   constexpr size_t kShown = 6;
-  std::string text;
+  if (!going_on.empty()) return "; " + going_on;
   if (names.size() > kShown)
-    text = fmt::format("; folded before it: {} to {}, {} blocks", names.front(), names.back(), names.size());
-  else if (!names.empty())
-    text = fmt::format("; folded before it: {}", fmt::join(names, ", "));
-  return going_on.empty() ? text : fmt::format("{}; {}", text, going_on);
+    return fmt::format("; folded before it: {} to {}, {} blocks", names.front(), names.back(), names.size());
+  return names.empty() ? "" : fmt::format("; folded before it: {}", fmt::join(names, ", "));
 }
 
 }  // namespace

@@ -139,7 +139,7 @@ def test_shapes_that_do_not_fit_are_said_of_their_file(tmp_path: Path) -> None:
 
 def test_data_in_memory_has_a_name_in_the_plan(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     adascale.quantize(Cnn().eval(), tmp_path, torch.rand(4, 3, 9, 9), **FEW)
-    assert "data      data: 4 samples" in capsys.readouterr().out
+    assert "data      in memory: 4 samples" in capsys.readouterr().out
 
 
 class Branching(Cnn):

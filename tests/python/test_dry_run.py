@@ -69,3 +69,25 @@ def test_the_run_itself_reads_them(folder: Path, tmp_path: Path, capfd: pytest.C
 def test_inspect_reads_none(folder: Path, capfd: pytest.CaptureFixture[str]) -> None:
     assert _C.run_command(["inspect", str(folder)], python_doors(), python_runtimes()) == 0
     assert "model.layers.1.mlp.down_proj" in capfd.readouterr().out
+
+
+def test_a_plan_says_what_it_replaces(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    note = f"note      replaces the result of an earlier run in {tmp_path / 'out'}\n"
+    assert quantize(folder, tmp_path, "--dry-run") == 0 and note not in capfd.readouterr().out
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "report.json").touch()
+    assert quantize(folder, tmp_path, "--dry-run") == 0 and note in capfd.readouterr().out
+
+
+def test_a_plan_says_that_the_text_is_short(
+    folder: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = write_text(tmp_path / "short.txt", TEXT)
+    line = ["quantize", str(folder), "--data", str(data), "--output-dir", str(tmp_path / "out"), "--dry-run"]
+    sizes = ["--seq-len", "256", "--batch-size", "16"]
+    assert _C.run_command([*line, *sizes], python_doors(), python_runtimes()) == 0
+    said = capfd.readouterr().out
+    assert "short.txt: 12 samples, 1 batch of 12\n" in said
+    assert "note      the texts give 12 of the 128 samples that are taken by default\n" in said

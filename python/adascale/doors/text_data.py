@@ -6,7 +6,7 @@ from typing import Any
 
 from .door import DataRequest
 from .given import GivenData
-from .rows import TextModel, is_packed, token_rows
+from .rows import DEFAULT_SAMPLES, TextModel, is_packed, token_rows
 from .texts import Documents, read_documents
 
 
@@ -28,13 +28,16 @@ def read_text(data: DataRequest, given: GivenData | None, model: TextModel) -> B
         assert given is not None and given.texts is not None
         sources = [Documents("data", given.texts)]
     rows = token_rows(sources, data, model)
-    tokens = rows["input_ids"].shape[1]
+    count, tokens = rows["input_ids"].shape
     how = f"packed into samples of {tokens}" if packed else f"a text a sample, padded to {tokens}"
-    return Batches([rows], [f"texts are {how} tokens"])
+    notes = [f"texts are {how} tokens"]
+    if data.samples is None and count < DEFAULT_SAMPLES:
+        notes.append(f"the texts give {count} of the {DEFAULT_SAMPLES} samples that are taken by default")
+    return Batches([rows], notes)
 
 
 def decoder(tokenizer: Any) -> Callable[[list[int]], str] | None:
     """Tokens as text, for reports; None without a tokenizer."""
     if tokenizer is None:
         return None
-    return lambda ids: str(tokenizer.decode(ids))
+    return lambda ids: str(tokenizer.decode(ids, clean_up_tokenization_spaces=False))
