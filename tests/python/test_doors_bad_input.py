@@ -81,6 +81,14 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         "model.safetensors: is damaged or cut off",
     ),
     "unknown class": (lambda f: edit_config(f, architectures=["MyModel"]), "has no MyModel"),
+    "unknown type": (
+        lambda f: edit_config(f, model_type="nosuch"),
+        "has no model type 'nosuch'; install a version that has it, or load the model yourself",
+    ),
+    "own code": (
+        lambda f: edit_config(f, model_type="nosuch", auto_map={"AutoConfig": "own.Config"}),
+        "has no model type 'nosuch', and the folder's own code is never run; load it yourself",
+    ),
     "no class": (lambda f: edit_config(f, architectures=None), "config.json names 0 architectures"),
     "quantized": (
         lambda f: edit_config(f, quantization_config={"quant_method": "gptq", "bits": 4}),

@@ -1,5 +1,6 @@
 """Reads a model folder by transformers: config, tokenizer and weights, each failure in one line."""
 
+import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -94,10 +95,37 @@ def load_processor(source: Source) -> Any:
 def load_config(source: Source) -> Any:
     from transformers import AutoConfig
 
+    _check_model_type(source)
     try:
         return AutoConfig.from_pretrained(source.folder, **source.options)
     except Exception as error:  # boundary: as above
         raise Error(f"{source.folder}: its config cannot be loaded: {first_line(error)}") from error
+
+
+def _check_model_type(source: Source) -> None:
+    """Raises an error of our own for what transformers lacks: its text offers to run the folder's code."""
+    import transformers
+
+    path = Path(source.folder) / "config.json"
+    if source.gguf is not None or not path.exists():
+        return
+    try:
+        config = json.loads(path.read_text())
+    except ValueError:
+        return  # transformers says what is wrong with it
+    kind = config.get("model_type") if isinstance(config, dict) else None
+    if kind is None or kind in transformers.CONFIG_MAPPING:
+        return
+    lacks = f"transformers {transformers.__version__} has no model type '{kind}'"
+    if config.get("auto_map"):
+        raise Error(
+            f"{source.folder}: {lacks}, and the folder's own code is never run; load it yourself and call "
+            "adascale.quantize on the module"
+        )
+    raise Error(
+        f"{source.folder}: {lacks}; install a version that has it, or load the model yourself and call "
+        "adascale.quantize on the module"
+    )
 
 
 def check_config(source: Source, config: Any) -> None:
