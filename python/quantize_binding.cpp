@@ -56,7 +56,7 @@ AdaScaleReport quantize_through(const QuantizeRequest& asked, const std::vector<
     (*shared)(text);
   };
   const py::gil_scoped_release no_gil;
-  return quantize(request, doors, print);
+  return quantize(request, doors, print, Told::kSummary);
 }
 
 }  // namespace

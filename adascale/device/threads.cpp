@@ -24,9 +24,8 @@ std::vector<std::string> notes_on_threads(int threads, std::optional<int> quota,
                                 threads, *quota, *quota));
   if (threads > 1 && spins)
     notes.emplace_back(
-        "torch's threads spin while they wait, which slows a run down beside others; there, set "
-        "OMP_WAIT_POLICY=PASSIVE and "
-        "GOMP_SPINCOUNT=5000 before torch is loaded");
+        "torch's threads keep their cores busy while they wait; where other programs need these cores, start "
+        "Python with OMP_WAIT_POLICY=PASSIVE GOMP_SPINCOUNT=5000 in its environment");
   return notes;
 }
 

@@ -16,7 +16,9 @@ ExportFormat hf_format() {
   return {.name = "hf",
           .description = "a transformers folder, weights on their grid",
           .files = {"config.json", "*.safetensors", "..."},
-          .how_to_load = "transformers.AutoModelForCausalLM.from_pretrained('.')  # or the model's own class",
+          .how_to_load =
+              "from transformers import AutoModelForCausalLM; "
+              "model = AutoModelForCausalLM.from_pretrained('.')  # or the model's own class",
           .is_folder = true,
           .takes_parts = true,
           .holds_signed_scales = true,

@@ -14,6 +14,7 @@
 #include "adascale/run/pages.h"
 #include "adascale/run/plan_text.h"
 #include "adascale/run/report_json.h"
+#include "adascale/run/report_text.h"
 #include "adascale/run/text.h"
 #include "adascale/tune/checkpoint.h"
 
@@ -68,13 +69,13 @@ void say_plan(const RunPlan& plan, const Say& say) {
   if (say && plan.training.team->leads()) say(describe(plan));
 }
 
-AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, const Say& say) {
+AdaScaleReport quantize(const QuantizeRequest& request, const Doors& doors, const Say& say, Told told) {
   RunPlan plan = plan_run(request, doors);
   say_plan(plan, say);
-  return request.dry_run ? AdaScaleReport() : run(plan, say);
+  return request.dry_run ? AdaScaleReport() : run(plan, say, told);
 }
 
-AdaScaleReport run(RunPlan& plan, const Say& say) {
+AdaScaleReport run(RunPlan& plan, const Say& say, Told told) {
   ADA_CHECK(!plan.request.dry_run, "run: the plan is of a dry run, which reads no weights; plan without it");
   const AdaScaleReport report = train_model(plan);
   Team& team = *plan.training.team;
@@ -87,7 +88,7 @@ AdaScaleReport run(RunPlan& plan, const Say& say) {
   if (keeps_blocks(plan.training.options)) remove_checkpoint(plan.training.options.checkpoint_dir);
   team.wait();
   if (!say) return report;
-  say(fmt::format("{}\nsize      {}\n", to_string(report),
+  say(fmt::format("{}\nsize      {}\n", told == Told::kBlocks ? report_text(report) : report_summary(report),
                   describe_size(plan.to_write(), plan.files.formats)));
   for (const std::string& path : paths)
     say(fmt::format("wrote     {}, {}\n", path,

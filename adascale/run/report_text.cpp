@@ -112,9 +112,14 @@ std::string details(const std::string& summary, const std::string& content) {
 
 }  // namespace
 
-std::string report_text(const AdaScaleReport& report) {
+std::string report_summary(const AdaScaleReport& report) {
   std::string text = title(report) + "\n";
   for (const std::string& line : sentences(report)) text += line + "\n";
+  return text;
+}
+
+std::string report_text(const AdaScaleReport& report) {
+  std::string text = report_summary(report);
   if (!report.blocks.empty()) text += "\n" + format_table(rows_of(report));
   if (!report.not_trained.empty()) text += "\nnot trained\n";
   for (const std::string& line : report.not_trained) text += fmt::format("  {}\n", line);

@@ -43,7 +43,8 @@ template <class Visitor, class Options>
 void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("epochs", options.num_epochs, "passes over the calibration batches, per block",
         OptionRule{.min = 1, .alias = "num_epochs"});
-  visit("iterations", options.num_iterations, "training iterations per block, one step each; not with epochs",
+  visit("iterations", options.num_iterations,
+        "training iterations per block, one step each; without it those of the recipe; not with epochs",
         OptionRule{.min = 1, .alias = "num_iterations"});
   visit("accumulate", options.accumulate,
         "batches whose gradients are added for one step: a larger batch in the memory of a small one; "

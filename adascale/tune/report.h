@@ -56,7 +56,4 @@ struct AdaScaleReport {
   int64_t block_bytes = 0;  ///< estimate of the memory that the largest block took in training
 };
 
-/// A table for people: a line per block, and the layers not trained.
-std::string to_string(const AdaScaleReport& report);
-
 }  // namespace adascale

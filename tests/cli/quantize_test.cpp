@@ -20,7 +20,7 @@ TEST_F(Quantize, WritesTheThreeFilesAndReports) {
   }
   for (const char* text :
        {"2 blocks, 4 layers to quantize (4 int4 symmetric per channel); activations in full precision",
-        "20 samples, 3 batches of 8", "recipe fast, 2 iterations per block", "kB ->", "loss",
+        "20 samples, 3 batches of 8", "recipe fast, 2 iterations per block", "kB ->", "rounded",
         "head (Linear): outside every block", "peak memory"})
     EXPECT_HAS(ran.out, text);
 }

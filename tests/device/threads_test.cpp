@@ -13,7 +13,8 @@ TEST(Threads, MoreThanTheQuotaAreNoted) {
 
 TEST(Threads, SpinningOnesAreNotedUnlessThereIsOneAlone) {
   ASSERT_EQ(notes_on_threads(2, std::nullopt, true).size(), 1U);
-  EXPECT_NE(notes_on_threads(2, 2, true)[0].find("set OMP_WAIT_POLICY=PASSIVE"), std::string::npos);
+  EXPECT_NE(notes_on_threads(2, 2, true)[0].find("start Python with OMP_WAIT_POLICY=PASSIVE"),
+            std::string::npos);
   EXPECT_TRUE(notes_on_threads(1, 1, true).empty());
   EXPECT_TRUE(notes_on_threads(2, 2, false).empty());
 }

@@ -286,11 +286,19 @@ TEST(QuantSim, APatternThatMatchesNothingIsAnError) {
 
 TEST(QuantSim, GroupsThatDoNotDivideNameTheLayerAndTheCure) {
   SimOptions options = kWeights4;
-  options.group_size = 20;
+  options.group_size = 20, options.decompressed_bw = 8;
   const auto text = error_of([&] { QuantizationSimModel(load_program(model_file("seed")), options); });
   for (const char* layers : {"linear_blocks.0.fc1, linear_blocks.1.fc1 and 3 more: in_features 64 is not",
                              "linear_blocks.0.fc2, linear_blocks.1.fc2 and 3 more: in_features 32 is not"})
     EXPECT_NE(text.find(layers), std::string::npos) << "every layer at once: " << text;
+}
+
+TEST(QuantSim, AShortLastGroupIsNoted) {
+  SimOptions options = kWeights4;
+  options.group_size = 20;
+  const QuantizationSimModel sim(load_program(model_file("seed")), options);
+  EXPECT_EQ(sim.weights()[0].note, "the last group of 20 has 4");
+  EXPECT_EQ(sim.weights()[0].range.min.sizes(), at::IntArrayRef({32, 4, 1}));
 }
 
 TEST(QuantSim, NaNWeightsAreRefusedByName) {

@@ -252,7 +252,6 @@ TEST(LastStage, AFailureCostsTheStageAlone) {
   const AdaScaleReport report = apply_adascale(sim, seed_batches(16), options);
   EXPECT_EQ(report.last_stage->note, "the host is out of memory");
   EXPECT_EQ(report.blocks.size(), 5u);
-  EXPECT_NE(to_string(report).find("  no last stage: the host is out of memory\n"), std::string::npos);
 }
 
 }  // namespace
