@@ -8,6 +8,7 @@
 #include "adascale/run/pages.h"
 #include "adascale/run/quantize.h"
 #include "adascale/run/report_json.h"
+#include "adascale/run/report_text.h"
 #include "adascale/sim/quantsim.h"
 #include "adascale/tune/adascale.h"
 #include "adascale/tune/blocks.h"

@@ -63,7 +63,7 @@ void quantize(const std::string& model, const std::string& data) {
   const auto files =
       adascale::export_model(sim, "out", "quantized_model", {"pt2", "safetensors", "encodings"});
 
-  std::printf("%s\n%zu outputs from the simulated model\n", adascale::to_string(report).c_str(),
+  std::printf("%s\n%zu outputs from the simulated model\n", adascale::report_text(report).c_str(),
               outputs.size());
   for (const std::string& file : files) std::printf("wrote %s\n", file.c_str());
 }

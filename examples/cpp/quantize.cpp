@@ -21,7 +21,7 @@ int main(int count, char** values) {
   request.training.num_iterations = 100;
   try {
     const adascale::AdaScaleReport report = adascale::quantize(request);
-    std::printf("%s", adascale::to_string(report).c_str());
+    std::printf("%s", adascale::report_text(report).c_str());
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return 1;
