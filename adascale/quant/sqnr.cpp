@@ -63,13 +63,10 @@ Range search_by_rows(const at::Tensor& w, const Grid& grid, const at::Tensor& im
   return {layout.from_rows(found.min), layout.from_rows(found.max)};
 }
 
-/// Of w's rank, and of w's size along all axes with scales if it is so along one. Also along groups of which the
-/// last is short: what fills that one does not count.
-at::Tensor spread(at::Tensor importance, const at::Tensor& w, const Grid& grid) {
+/// Of w's rank, and of w's size along all axes with scales if it is so along one.
+at::Tensor spread(at::Tensor importance, const at::Tensor& w, const std::vector<int64_t>& scaled) {
   while (importance.dim() < w.dim()) importance = importance.unsqueeze(0);
   std::vector<int64_t> sizes = importance.sizes().vec();
-  const std::vector<int64_t> scaled = grid.scaled_axes();
-  if (missing_in_last_group(w.sizes(), grid) > 0) sizes[grid.group_axis] = w.size(grid.group_axis);
   if (std::any_of(scaled.begin(), scaled.end(), [&](int64_t axis) { return sizes[axis] > 1; }))
     for (const int64_t axis : scaled) sizes[axis] = w.size(axis);
   return importance.to(w.device()).expand(sizes);
@@ -79,7 +76,7 @@ at::Tensor spread(at::Tensor importance, const at::Tensor& w, const Grid& grid) 
 
 Range weighted_sqnr_range(const at::Tensor& w, const Grid& grid, const at::Tensor& importance) {
   const std::vector<int64_t> scaled = grid.scaled_axes();
-  const at::Tensor factor = spread(importance, w, grid);
+  const at::Tensor factor = spread(importance, w, scaled);
   if (scaled.empty()) return search_by_rows(w, grid, factor);
   const Slices slices(w.sizes(), grid);
   const bool differs = factor.size(scaled.front()) > 1;

@@ -1,5 +1,7 @@
 #include "adascale/sim/weights.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 
 #include "adascale/core/glob.h"
@@ -75,7 +77,7 @@ void check_fixed(const std::string& name, const Decision& decision) {
             name, option("decompressed_bw"), decision.decompressed_bw, decision.grid, option("grid", "int"));
 }
 
-Grid grid_of(const Layer& layer, const Decision& decision, bool any_sign) {
+Grid grid_of(const Layer& layer, at::IntArrayRef sizes, const Decision& decision, bool any_sign) {
   const GridForm* form = grid_form_named(decision.grid);
   const auto fixed = form->fixed();
   Grid grid{.bits = static_cast<int>(decision.bits), .symmetric = decision.symmetric || fixed, .form = form};
@@ -98,15 +100,22 @@ Grid grid_of(const Layer& layer, const Decision& decision, bool any_sign) {
     grid.block_scale_bits = static_cast<int>(decision.decompressed_bw - decision.bits);
   }
   grid.signed_scale = any_sign && grid.symmetric && grid.is_plain();
+  // A longer group would be filled to its end: a depthwise convolution has one input.
+  if (grid.per_group() && grid.is_plain())
+    grid.group_size = std::min(grid.group_size, sizes[grid.group_axis]);
   return grid;
 }
 
-std::string note_of(const FittedGrid& fitted, at::IntArrayRef sizes) {
-  const int64_t missing = missing_in_last_group(sizes, fitted.grid);
-  if (missing == 0) return fitted.note;
-  const int64_t group_size = fitted.grid.group_size;
-  return fmt::format("{}{}the last group of {} has {}", fitted.note, fitted.note.empty() ? "" : "; ",
-                     group_size, group_size - missing);
+/// Of the formats, and where groups are not what was asked for.
+std::string note_of(const FittedGrid& fitted, const Decision& decision, at::IntArrayRef sizes) {
+  std::vector<std::string> notes;
+  if (!fitted.note.empty()) notes.push_back(fitted.note);
+  const Grid& grid = fitted.grid;
+  if (const int64_t missing = missing_in_last_group(sizes, grid); missing > 0)
+    notes.push_back(fmt::format("the last group of {} has {}", grid.group_size, grid.group_size - missing));
+  if (grid.per_group() && decision.group_size > grid.group_size && grid.group_size == sizes[grid.group_axis])
+    notes.push_back(fmt::format("a row of {} is one group, not of {}", grid.group_size, decision.group_size));
+  return fmt::format("{}", fmt::join(notes, "; "));
 }
 
 bool has_quantizable_dtype(const Layer& layer, const at::Tensor& weight, Objections& objections) {
@@ -178,14 +187,14 @@ WeightPlacement place_weight_quantizers(const Program& program, const std::vecto
     if (!has_quantizable_dtype(layer, weight, objections)) continue;
     objected(objections, [&] {
       check_fixed(layer.name, decision);
-      const Grid asked = grid_of(layer, decision, options.scale_sign == kAnySign);
+      const Grid asked = grid_of(layer, weight.sizes(), decision, options.scale_sign == kAnySign);
       const FittedGrid fitted = options.fit_grid ? options.fit_grid(layer, weight, asked) : FittedGrid{asked};
       check_grid(layer.name, fitted.grid, weight.sizes());
       placement.quantized.push_back({.layer = layer,
                                      .grid = fitted.grid,
                                      .may_train = decision.trained,
                                      .asked = asked,
-                                     .note = note_of(fitted, weight.sizes())});
+                                     .note = note_of(fitted, decision, weight.sizes())});
     });
   }
   share_among_siblings(program, placement.quantized);

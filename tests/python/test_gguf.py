@@ -267,8 +267,9 @@ def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
     assert "group_size 16 is no multiple of Q4_0's blocks of 32" in objection(
         source, tmp_path, ["gguf"], param_bw=4, group_size=16
     )
-    assert "rows of 64 are no multiple of group_size 96; use 32" in objection(
-        source, tmp_path, ["gguf"], param_bw=4, group_size=96
+    short = llama(tmp_path / "short", intermediate_size=96)
+    assert "rows of 96 are no multiple of group_size 64; use 32" in objection(
+        short, tmp_path, ["gguf"], param_bw=4, group_size=64
     )
     odd = llama(tmp_path / "odd", intermediate_size=80)
     assert "rows of 80 are no blocks of 32" in objection(odd, tmp_path, ["gguf"], param_bw=4)

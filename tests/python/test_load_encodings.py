@@ -38,6 +38,20 @@ def test_a_round_trip_simulates_the_same(version: str, tmp_path: Path) -> None:
         assert all(torch.equal(value, shown[key]) for key, value in sim.model.state_dict().items())
 
 
+def test_files_have_no_short_last_group(tmp_path: Path) -> None:
+    """Rows of 64 and 32 in groups of 16 have as many scales as in groups of 20 with a short last one."""
+    model, x = ConsecutiveBlocks().eval(), seed_loader()[0]
+    sim = calibrated(model, group_size=16)
+    sim.export(tmp_path, "m", encoding_version="0.6.1")
+    loaded = seed_sim(model, x, group_size=20)
+    assert loaded.load_encodings(tmp_path / "m.encodings", partial=False) == []
+    assert torch.equal(loaded.model(x), sim.model(x))
+    with pytest.raises(
+        Error, match="its blocks are of one size, and in_features 64 is no multiple of group_size 20"
+    ):
+        calibrated(model, group_size=20).export(tmp_path / "short", "m", formats=["encodings"])
+
+
 def test_trained_weights_come_back_with_their_encodings(tmp_path: Path) -> None:
     model, data = ConsecutiveBlocks().eval(), seed_loader()
     sim = seed_sim(model, data[0])

@@ -75,7 +75,7 @@ GRIDS: dict[str, dict[str, Any]] = {
     "uint8": {"param_bw": 8, "symmetric": False},
     "int4": {"param_bw": 4},
     "uint4 g16": {"param_bw": 4, "symmetric": False, "group_size": 16},
-    "int4 g64": {"param_bw": 4, "group_size": 64},  # more than most rows have: a short group is all of them
+    "int4 g24": {"param_bw": 4, "group_size": 24},  # rows of 32 and 64 end with shorter groups
     "int4 lpbq": {"param_bw": 4, "group_size": 16, "decompressed_bw": 8},
     "int3": {"param_bw": 3},
     "uint6 g16": {"param_bw": 6, "symmetric": False, "group_size": 16},

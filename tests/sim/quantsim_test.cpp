@@ -299,6 +299,10 @@ TEST(QuantSim, AShortLastGroupIsNoted) {
   const QuantizationSimModel sim(load_program(model_file("seed")), options);
   EXPECT_EQ(sim.weights()[0].note, "the last group of 20 has 4");
   EXPECT_EQ(sim.weights()[0].range.min.sizes(), at::IntArrayRef({32, 4, 1}));
+  options.group_size = int64_t{1} << 62;
+  const QuantizationSimModel whole(load_program(model_file("seed")), options);
+  EXPECT_EQ(whole.weights()[0].note, "a row of 64 is one group, not of 4611686018427387904");
+  EXPECT_EQ(whole.weights()[0].grid.group_size, 64);
 }
 
 TEST(QuantSim, NaNWeightsAreRefusedByName) {

@@ -42,11 +42,14 @@ bool divides(int64_t part, int64_t whole) {
 std::vector<Grid> possible_layouts(const FileEntry& entry, const QuantizedWeight& weight,
                                    at::IntArrayRef sizes) {
   const WeightAxes& axes = weight.layer.axes;
-  std::vector<Grid> layouts(1);
-  layouts[0].channel_axis = weight.grid.channel_axis;
-  layouts[0].stack_axes = weight.grid.stack_axes;
-  layouts[0].group_axis = weight.grid.group_axis;
-  layouts[0].group_size = weight.grid.group_size;
+  std::vector<Grid> layouts;
+  if (missing_in_last_group(sizes, weight.grid) == 0) {  // files have no short groups
+    Grid& own = layouts.emplace_back();
+    own.channel_axis = weight.grid.channel_axis;
+    own.stack_axes = weight.grid.stack_axes;
+    own.group_axis = weight.grid.group_axis;
+    own.group_size = weight.grid.group_size;
+  }
   layouts.emplace_back();  // per tensor
   if (axes.channel == kNone) return layouts;
   Grid grid;

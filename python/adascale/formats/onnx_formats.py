@@ -159,7 +159,7 @@ class OnnxQdq(_OnnxFormat):
     def _notes(self, graph: Any, model: QuantizedModel) -> list[str]:
         has_activations = bool(model.activations)
         widths = [weight_bits(graph, weight, has_activations) for weight in model.weights]
-        return _width_notes(self.name, model, widths)
+        return _width_notes(self.name, model, widths) + _short_group_notes(self.name, model.weights)
 
     def _edit(self, graph: Any, model: QuantizedModel) -> list[Held]:
         held = []
@@ -234,7 +234,7 @@ class OnnxMatMulNBits(_OnnxFormat):
         notes = _width_notes(self.name, model, self._widths(graph, model))
         if beside:
             notes.append(f"{self.name}: as in onnx, no MatMulNBits: {_some(beside)}")
-        return notes
+        return notes + _short_group_notes(self.name, [w for w in model.weights if not holds(graph, w)])
 
     def _bytes(self, graph: Any, model: QuantizedModel, weight: Weight) -> int:
         return blocks_bytes(weight) if holds(graph, weight) else super()._bytes(graph, model, weight)
@@ -298,6 +298,14 @@ def _width_notes(name: str, model: QuantizedModel, widths: list[int]) -> list[st
         f"{name}: {bits}-bit codes are stored in {width} bits each, the next type that works: {_some(layers)}"
         for (bits, width), layers in sorted(wider.items())
     ]
+
+
+def _short_group_notes(name: str, weights: list[Weight]) -> list[str]:
+    """OpenVINO 2026.4 refuses DequantizeLinear where its block size does not divide the axis."""
+    short = [w.layer for w in weights if w.group_size and w.shape[w.group_axis] % w.group_size]
+    if not short:
+        return []
+    return [f"{name}: ONNX Runtime reads a short last group, OpenVINO does not: {_some(short)}"]
 
 
 def _some(names: list[str]) -> str:
