@@ -13,6 +13,8 @@ const char* cure_of(int error) {
     case ENOSPC:
     case EDQUOT:
       return "; make room there and run again";
+    case EFBIG:
+      return "; raise the limit of a file's size (ulimit -f), or choose another folder";
     case EACCES:
     case EPERM:
     case EROFS:
@@ -21,7 +23,7 @@ const char* cure_of(int error) {
     case ENOTDIR:
       return "; make its folder first";
     default:
-      return "";
+      return "; mend its disk, or choose another folder";
   }
 }
 

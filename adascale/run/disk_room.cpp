@@ -62,7 +62,8 @@ DiskRoom disk_room_at(const std::string& folder) {
   struct stat of_folder {};
   std::error_code unknown;
   const fs::space_info space = fs::space(path, unknown);
-  if (unknown || stat(path.c_str(), &of_folder) != 0) return room;
+  const bool says_nothing = unknown || space.capacity == 0;  // as some file systems of users' programs do
+  if (says_nothing || stat(path.c_str(), &of_folder) != 0) return room;
   return {of_folder.st_dev, static_cast<int64_t>(space.available)};
 }
 

@@ -4,9 +4,11 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
 
 #include "adascale/core/spelling.h"
+#include "adascale/formats/folder_files.h"
 #include "adascale/io/scratch_file.h"
 #include "adascale/run/bit_text.h"
 #include "adascale/run/inspection.h"
@@ -166,6 +168,9 @@ std::string describe(const RunPlan& plan) {
   for (const auto& [note, layers] : grid_notes(plan))
     text += fmt::format("note      {} ({})\n", note, shortened(layers));
   for (const std::string& note : plan.notes) text += fmt::format("note      {}\n", note);
+  // Not one of the plan's notes, which report.json keeps.
+  if (std::filesystem::exists(std::filesystem::path(plan.request.output_dir) / kReportFile))
+    text += fmt::format("note      replaces the result of an earlier run in {}\n", plan.request.output_dir);
   return text + fmt::format("\nleft in full precision\n{}\n", describe_left_out(plan));
 }
 

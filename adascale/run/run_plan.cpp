@@ -203,8 +203,6 @@ void plan_files(const std::string& stem, const ModelSource& source, const std::v
   }
   objections.raise();
   for (const std::string& note : plan.files.notes()) plan.notes.push_back(note);
-  if (std::filesystem::exists(std::filesystem::path(plan.request.output_dir) / kReportFile))
-    plan.notes.push_back(fmt::format("replaces the result of an earlier run in {}", plan.request.output_dir));
 }
 
 }  // namespace

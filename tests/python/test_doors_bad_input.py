@@ -85,6 +85,10 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: edit_config(f, model_type="nosuch"),
         "has no model type 'nosuch'; install a version that has it, or load the model yourself",
     ),
+    "a type that is no text": (
+        lambda f: edit_config(f, model_type=["llama"]),
+        "its config cannot be loaded",
+    ),
     "own code": (
         lambda f: edit_config(f, model_type="nosuch", auto_map={"AutoConfig": "own.Config"}),
         "has no model type 'nosuch', and the folder's own code is never run; load it yourself",

@@ -145,9 +145,11 @@ TEST_F(Checkpoints, AFullDiskSaysWhatIsKeptAndHowToGoOn) {
   const std::string error = error_of([&] { resume(); });
   limit_files(before_all.rlim_cur);
   std::signal(SIGXFSZ, before);
-  EXPECT_NE(error.find("cannot be written: File too large; 2 finished blocks in " + options_.checkpoint_dir +
-                       ": resume = true and the same options go on behind them"),
-            std::string::npos)
+  EXPECT_NE(
+      error.find("cannot be written: File too large; raise the limit of a file's size (ulimit -f), or choose "
+                 "another folder; 2 finished blocks in " +
+                 options_.checkpoint_dir + ": resume = true and the same options go on behind them"),
+      std::string::npos)
       << error;
 }
 

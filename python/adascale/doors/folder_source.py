@@ -114,7 +114,7 @@ def _check_model_type(source: Source) -> None:
     except ValueError:
         return  # transformers says what is wrong with it
     kind = config.get("model_type") if isinstance(config, dict) else None
-    if kind is None or kind in transformers.CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind in transformers.CONFIG_MAPPING:
         return
     lacks = f"transformers {transformers.__version__} has no model type '{kind}'"
     if config.get("auto_map"):
