@@ -10,6 +10,7 @@ import torch
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import judge
 import photos
+from kinds import KINDS
 
 
 def test_no_photo_is_for_calibration_and_held_out() -> None:
@@ -32,15 +33,15 @@ def test_crops_are_seeded_and_a_held_out_row_is_a_photo() -> None:
 
 
 def test_the_error_of_scores_is_by_photo() -> None:
-    generator = torch.Generator().manual_seed(0)
+    kind, generator = KINDS["classifier"], torch.Generator().manual_seed(0)
     exact = torch.randn(3, 4, 10, generator=generator)  # photos, crops, classes
-    same = judge.summarize(judge.compare_classes(None, exact, exact, exact), "classifier")
+    same = judge.summarize(kind.compare(None, exact, exact, exact), kind)
     assert same["kl"] == pytest.approx(0, abs=1e-6) and same["cosine"] == pytest.approx(1)
     assert same["agreement"] == 1 and same["agreement_error"] == 0
 
     got = exact.clone()
     got[2] = -got[2]  # all crops of one photo
-    found = judge.summarize(judge.compare_classes(None, exact, exact, got), "classifier")
+    found = judge.summarize(kind.compare(None, exact, exact, got), kind)
     assert found["agreement_rows"] == [1, 1, 0]
     assert found["agreement"] == pytest.approx(2 / 3) and found["agreement_error"] == pytest.approx(1 / 3)
     assert found["cosine_rows"] == pytest.approx([1, 1, -1]) and found["kl"] > 0.1

@@ -41,7 +41,7 @@ def test_a_module_that_branches_on_its_data(
     assert "stem: outside every block, full precision" in report.not_trained
     said = capsys.readouterr().out
     assert "3 blocks, 6 layers to quantize (6 int3 symmetric per channel)" in said
-    assert "data      data: 24 samples, 8 batches of 4" in said
+    assert "data      in memory: 24 samples, 8 batches of 4" in said
     assert 'in forward, "if x.sum() > 0:"' in said
     assert "  stem: outside every block\n" in said and "  head: outside every block\n" in said
     assert "not written: pt2, for which a program of the whole is needed" in said
@@ -183,7 +183,7 @@ def test_batches_that_cannot_be_cut_stay_as_they_are(
     data = [{"x": x, "bias": torch.zeros(4)} for x in branchy_data()]
     options = {"iterations": 2, "progress": False}
     adascale.quantize(TwoSizes().eval(), tmp_path, data, samples=3, **options)
-    assert "data      data: 3 samples, 3 batches\n" in capsys.readouterr().out
+    assert "data      in memory: 3 samples, 3 batches\n" in capsys.readouterr().out
     with pytest.raises(
         adascale.Error, match="^batch_size: got 2, but the data comes in batches that cannot be cut"
     ):
