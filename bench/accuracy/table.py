@@ -14,7 +14,9 @@ from measuring import seconds_of
 from subjects import ROOT, SUBJECTS
 
 DOCS = ROOT / "docs" / "accuracy.md"
-PICTURE = "![KL divergence of each method, by the CPU seconds that it took](images/accuracy.svg)\n\n"
+PICTURE = (
+    "![KL divergence of each method, by its CPU time in multiples of the reference](images/accuracy.svg)\n\n"
+)
 BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
 
 
