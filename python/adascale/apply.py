@@ -50,7 +50,8 @@ def apply_adascale(
 
     Activation quantizers are neither used nor changed. Returns a report; ``print`` shows it as a table.
     Ctrl-C stops it: finished blocks are folded, the others unchanged.
-    Raises :class:`adascale.Error` before any training.
+    Raises :class:`adascale.Error`: before any training with what can be known then; a later one names the
+    blocks that are folded already, or kept in the checkpoint.
     """
     if not isinstance(qsim, QuantizationSimModel):
         raise Error(
