@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 
+from subjects import SUBJECTS
+
 
 @dataclass(frozen=True)
 class Grid:
@@ -23,10 +25,6 @@ class Grid:
         return f"{bits}_{scales}" + ("" if self.symmetric else "_asym")
 
 
-# For calibration, of most cells.
-ROWS = {"smollm2": 64, "minilm": 512, "efficientnet": 256}
-
-
 @dataclass(frozen=True)
 class Cell:
     grid: Grid
@@ -34,7 +32,7 @@ class Cell:
     variant: str
     iterations: int = 0  # of a block; 0: the method has none
     samples: int = 1  # rows in a batch
-    rows: int = ROWS["smollm2"]  # for calibration
+    rows: int = SUBJECTS["smollm2"].rows  # for calibration
     model: str = "smollm2"  # of subjects.SUBJECTS
     seed: int = 0
     device: str = "cpu"  # of torch
@@ -47,7 +45,7 @@ class Cell:
 
     def budget(self) -> str:
         """As people read it."""
-        rows = "" if self.rows == ROWS[self.model] else f" of {self.rows} rows"
+        rows = "" if self.rows == SUBJECTS[self.model].rows else f" of {self.rows} rows"
         return f"{self.iterations} x {self.samples}{rows}" if self.iterations else f"-{rows}"
 
     def as_json(self) -> dict[str, object]:
@@ -66,7 +64,7 @@ MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0)
 def _cells_of(grid: Grid) -> list[Cell]:
     cells = [
         Cell(grid, "adascale", "rtn"),
-        Cell(grid, "adascale", "fast", 64, rows=16),  # in no more seconds than GPTQ
+        Cell(grid, "adascale", "fast", 64, rows=16),  # in about GPTQ's seconds
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "fast", 200, samples=4),
@@ -96,7 +94,7 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
             Cell(grid, "auto_round", "alg_ext", iterations, samples=16),
             Cell(grid, "aimet", "adascale", iterations, samples=16),
         ]
-    return [replace(cell, model="minilm", rows=ROWS["minilm"]) for cell in cells]
+    return [replace(cell, model="minilm", rows=SUBJECTS["minilm"].rows) for cell in cells]
 
 
 def _cells_of_classifier(grid: Grid) -> list[Cell]:
@@ -111,7 +109,7 @@ def _cells_of_classifier(grid: Grid) -> list[Cell]:
             Cell(grid, "adascale", "best", iterations, samples=16),
             Cell(grid, "aimet", "adascale", iterations, samples=16),
         ]
-    return [replace(cell, model="efficientnet", rows=ROWS["efficientnet"]) for cell in cells]
+    return [replace(cell, model="efficientnet", rows=SUBJECTS["efficientnet"].rows) for cell in cells]
 
 
 def _on_a_gpu(cells: list[Cell]) -> list[Cell]:

@@ -22,6 +22,7 @@ class Subject:
     kind: str  # of kinds.KINDS
     folder: Callable[[], Path]  # which its kind loads
     data: Texts | Photos  # makes its rows
+    rows: int  # for calibration, of most cells
 
 
 def _one_block() -> Path:
@@ -49,8 +50,8 @@ def _efficientnet() -> Path:
 
 
 SUBJECTS = {
-    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, Texts(256, 16)),
-    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, Texts(256, 16)),
-    "minilm": Subject("MiniLM-L6", "encoder", _minilm, Texts(64, 256)),
-    "efficientnet": Subject("EfficientNet-Lite0", "classifier", _efficientnet, Photos(32)),
+    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, Texts(256, 16), 64),
+    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, Texts(256, 16), 8),
+    "minilm": Subject("MiniLM-L6", "encoder", _minilm, Texts(64, 256), 512),
+    "efficientnet": Subject("EfficientNet-Lite0", "classifier", _efficientnet, Photos(32), 256),
 }
