@@ -59,11 +59,11 @@ std::string objection_to(const Program& program, const QuantizedWeight& weight, 
     return fmt::format("has LPBQ scales, which it has no place for; leave {} out", option("decompressed_bw"));
   if (!grid.is_plain())
     return fmt::format("is {}, which it has no place for; use {}", to_string(grid), option("grid", "int"));
-  const int64_t inputs = program.state.at(layer.parameters.front()).size(1);
-  if (missing_in_last_group({0, inputs}, grid) > 0)
+  const at::IntArrayRef sizes = program.state.at(layer.parameters.front()).sizes();
+  if (missing_in_last_group(sizes, grid) > 0)
     return fmt::format(
-        "has {} inputs, no multiple of {} {}, and its readers know no shorter last group; use {}", inputs,
-        option("group_size"), grid.group_size, dividing_group_sizes(inputs, grid.group_size));
+        "has {} inputs, no multiple of {} {}, and its readers know no shorter last group; use {}", sizes[1],
+        option("group_size"), grid.group_size, dividing_group_sizes(sizes[1], grid.group_size));
   return "";
 }
 

@@ -23,7 +23,7 @@ const char* cure_of(int error) {
     case ENOTDIR:
       return "; make its folder first";
     default:
-      return "; mend its disk, or choose another folder";
+      return "; mend that, or choose another folder";
   }
 }
 

@@ -89,6 +89,10 @@ SPOILT: dict[str, tuple[Callable[[Path], Any], str]] = {
         lambda f: edit_config(f, model_type=["llama"]),
         "its config cannot be loaded",
     ),
+    "a config that is a folder": (
+        lambda f: ((f / "config.json").unlink(), (f / "config.json").mkdir()),
+        "its config cannot be loaded",
+    ),
     "own code": (
         lambda f: edit_config(f, model_type="nosuch", auto_map={"AutoConfig": "own.Config"}),
         "has no model type 'nosuch', and the folder's own code is never run; load it yourself",

@@ -111,7 +111,7 @@ def _check_model_type(source: Source) -> None:
         return
     try:
         config = json.loads(path.read_text())
-    except ValueError:
+    except (OSError, ValueError):
         return  # transformers says what is wrong with it
     kind = config.get("model_type") if isinstance(config, dict) else None
     if not isinstance(kind, str) or kind in transformers.CONFIG_MAPPING:
