@@ -22,7 +22,9 @@ ACCURACY = re.compile(r"^([\w -]+): (\d\.\d+)$", re.MULTILINE)
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:
-    return "\n".join(o["text"] for c in notebook.cells for o in c.get("outputs", []) if o["name"] == "stdout")
+    """A cell's text may come in several outputs: in how many is chance."""
+    cells = (cell.get("outputs", []) for cell in notebook.cells)
+    return "\n".join("".join(o["text"] for o in outputs if o["name"] == "stdout") for outputs in cells)
 
 
 def accuracies(notebook: nbformat.NotebookNode) -> dict[str, float]:
