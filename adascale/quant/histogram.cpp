@@ -1,9 +1,9 @@
 #include "adascale/quant/histogram.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/bincount.h>
 #include <ATen/ops/cat.h>
-#include <ATen/ops/histc.h>
-#include <ATen/ops/linspace.h>
 #include <ATen/ops/scalar_tensor.h>
 #include <ATen/ops/zeros.h>
 
@@ -12,44 +12,53 @@
 
 #include "adascale/core/error.h"
 #include "adascale/quant/affine.h"
-#include "adascale/quant/finite.h"
 
 namespace adascale {
 namespace {
 
-constexpr double kFirstLimit = 0x1p-60;
-// A chunk fits the cache, and its fp64 copy costs little memory.
+constexpr int kOctaves = 24, kMantissaBits = 8, kFp32MantissaBits = 23, kFp32Bias = 127, kLeastTop = -100;
+constexpr int64_t kPerOctave = 1 << kMantissaBits;
+constexpr int64_t kBins = 1 + kOctaves * kPerOctave;  // of a sign; the first one is nearly zero
+// A chunk and its bins fit the cache.
 constexpr int64_t kChunk = int64_t{1} << 20;
 
-// Counts over twice the range: pairs of the old bins fill the middle half.
-at::Tensor doubled(const at::Tensor& counts) {
-  const at::Tensor joined = counts.view({-1, 2}).sum(1);
-  const at::Tensor empty = at::zeros({Histogram::kBins / 4}, counts.options());
-  return at::cat({empty, joined, empty});
+/// fp32's exponent and upper mantissa bits count the bins of all octaves upwards; the sign's bins follow each other.
+at::Tensor bins_of(const at::Tensor& values, int top) {
+  const at::Tensor bits = values.to(c10::ScalarType::Float).view(c10::ScalarType::Int);
+  const int64_t last = (top + kFp32Bias) * kPerOctave - 1;
+  const at::Tensor above = bits.bitwise_and(0x7fffffff)
+                               .bitwise_right_shift(kFp32MantissaBits - kMantissaBits)
+                               .sub_(last - (kBins - 1))
+                               .clamp_(0, kBins - 1);
+  return above.add_(bits.lt(0), kBins);
 }
 
 }  // namespace
 
 void Histogram::include(double min, double max) {
+  const double largest = std::max(-min, max);
+  int top = kLeastTop;
+  if (largest > 0) std::frexp(largest, &top);
   if (!counts_.defined()) {
-    counts_ = at::zeros({kBins}, at::TensorOptions(c10::ScalarType::Double));
-    limit_ = kFirstLimit;
-    min_ = min;
-    max_ = max;
+    counts_ = at::zeros({2, kBins}, at::TensorOptions(c10::ScalarType::Double));
+    top_ = std::max(top, kLeastTop);
+    min_ = min, max_ = max;
   }
-  min_ = std::min(min_, min);
-  max_ = std::max(max_, max);
-  for (; limit_ < std::max(-min_, max_); limit_ *= 2) counts_ = doubled(counts_);
+  min_ = std::min(min_, min), max_ = std::max(max_, max);
+  if (top <= top_) return;
+  const int64_t joined = std::min<int64_t>(top - top_, kOctaves) * kPerOctave;
+  counts_ =
+      at::cat({counts_.narrow(1, 0, joined + 1).sum(1, true),
+               counts_.narrow(1, joined + 1, kBins - joined - 1), at::zeros({2, joined}, counts_.options())},
+              1);
+  top_ = top;
 }
 
-void Histogram::add(const at::Tensor& x) {
+void Histogram::add(const at::Tensor& x, double min, double max) {
   if (x.numel() == 0) return;
-  const auto [min, max] = finite_extremes("activation", x);
   include(min, max);
-  for (const at::Tensor& chunk : x.detach().reshape(-1).split(kChunk)) {
-    // In units of the limit and in fp64, so that values near fp32's end are counted too.
-    counts_ += at::histc(chunk.to(c10::ScalarType::Double).div_(limit_), kBins, -1, 1).cpu();
-  }
+  for (const at::Tensor& chunk : x.detach().reshape(-1).split(kChunk))
+    counts_ += at::bincount(bins_of(chunk, top_), {}, 2 * kBins).cpu().view({2, kBins});
 }
 
 void Histogram::check_seen() const {
@@ -61,8 +70,16 @@ Range Histogram::range(const Grid& grid) const {
   return range_around(at::scalar_tensor(min_), at::scalar_tensor(max_), grid);
 }
 
+at::Tensor Histogram::counts() const {
+  return at::cat({counts_[1].flip(0), counts_[0]});
+}
+
 at::Tensor Histogram::edges() const {
-  return at::linspace(-limit_, limit_, kBins + 1, counts_.options());
+  const at::Tensor number = at::arange(kOctaves * kPerOctave + 1, counts_.options());
+  const at::Tensor octave = number.div(kPerOctave, "floor");
+  const at::Tensor mantissa = number.sub(octave, kPerOctave).div_(kPerOctave).add_(1);
+  const at::Tensor edges = mantissa.mul(octave.add(top_ - kOctaves).exp2());
+  return at::cat({edges.flip(0).neg(), at::zeros({1}, counts_.options()), edges});
 }
 
 }  // namespace adascale

@@ -1,33 +1,30 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
-#include <utility>
-
 #include "adascale/quant/grid.h"
 
 namespace adascale {
 
-/// Counts of a stream of values in equal bins over -limit..limit, limit a power of two. When a
-/// value lies outside, the limit doubles and bins join in pairs: no count is doubled or spread.
-/// Values may be on any device, the counts are on the CPU.
+/// Counts of a stream of values in bins as wide as 1/256 to 1/512 of their values, so that a few huge ones leave the
+/// others apart. The bins end at a power of two, and reach down to 2^-24 of it; what is smaller counts as nearly zero.
+/// When a larger value comes, the smallest bins join. Values may be on any device, the counts are on the CPU.
 class Histogram {
  public:
-  static constexpr int64_t kBins = 2048;
-
-  /// Throws (user) on NaN or infinity.
-  void add(const at::Tensor& x);
+  /// `min`, `max`: the extremes of x, which are finite.
+  void add(const at::Tensor& x, double min, double max);
   /// Throws (user) when no value was seen.
   void check_seen() const;
   /// The start range of a quantizer for all values seen. Throws likewise.
   Range range(const Grid& grid) const;
-  const at::Tensor& counts() const { return counts_; }  ///< fp64 [kBins]
-  at::Tensor edges() const;                             ///< fp64 [kBins + 1]
+  at::Tensor counts() const;  ///< fp64 [bins], from the lowest values to the highest
+  at::Tensor edges() const;   ///< fp64 [bins + 1]
   double min() const { return min_; }
   double max() const { return max_; }
 
  private:
-  at::Tensor counts_;  ///< undefined until something was seen
-  double limit_ = 0, min_ = 0, max_ = 0;
+  at::Tensor counts_;  ///< fp64 [2, bins of a sign], from zero on; undefined until something was seen
+  int top_ = 0;        ///< values are less than 2^top_
+  double min_ = 0, max_ = 0;
 
   void include(double min, double max);
 };

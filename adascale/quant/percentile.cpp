@@ -45,10 +45,10 @@ at::Tensor rows_of(const at::Tensor& split, const Grid& grid) {
 
 // The value below which `part` of all counts lie, evenly spread within its bin.
 double value_at(const Histogram& histogram, double part) {
-  const at::Tensor cumulative = histogram.counts().cumsum(0);
+  const at::Tensor counts = histogram.counts(), cumulative = counts.cumsum(0);
   const double wanted = part * cumulative[-1].item<double>();
-  const int64_t bin = std::min((cumulative < wanted).sum().item<int64_t>(), Histogram::kBins - 1);
-  const double count = histogram.counts()[bin].item<double>();
+  const int64_t bin = std::min((cumulative < wanted).sum().item<int64_t>(), counts.numel() - 1);
+  const double count = counts[bin].item<double>();
   const double into_bin = count > 0 ? 1 - (cumulative[bin].item<double>() - wanted) / count : 0;
   const at::Tensor edges = histogram.edges();
   const double low = edges[bin].item<double>(), high = edges[bin + 1].item<double>();
@@ -57,7 +57,7 @@ double value_at(const Histogram& histogram, double part) {
 
 class PercentileAnalyzer : public RangeAnalyzer {
  public:
-  void observe(const at::Tensor& x) override { histogram_.add(x); }
+  void add(const at::Tensor& x, double min, double max) override { histogram_.add(x, min, max); }
   Range range(const Grid& grid) const override {
     histogram_.check_seen();
     const double low = value_at(histogram_, 1 - kPercentile / 100),

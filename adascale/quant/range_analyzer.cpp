@@ -1,9 +1,16 @@
 #include "adascale/quant/range_analyzer.h"
 
 #include "adascale/core/error.h"
+#include "adascale/quant/finite.h"
 #include "adascale/quant/schemes.h"
 
 namespace adascale {
+
+void RangeAnalyzer::observe(const at::Tensor& x) {
+  if (x.numel() == 0) return;
+  const auto [min, max] = finite_extremes("activation", x);
+  add(x, min, max);
+}
 
 const std::vector<RangeScheme>& range_schemes() {
   static const std::vector<RangeScheme> schemes = {

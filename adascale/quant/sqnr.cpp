@@ -32,7 +32,7 @@ at::Tensor histogram_error(const Histogram& histogram, const Range& range, const
 
 class SqnrAnalyzer : public RangeAnalyzer {
  public:
-  void observe(const at::Tensor& x) override { histogram_.add(x); }
+  void add(const at::Tensor& x, double min, double max) override { histogram_.add(x, min, max); }
   Range range(const Grid& grid) const override {
     const auto error = [&](const Range& range) { return histogram_error(histogram_, range, grid); };
     return search_range(histogram_.range(grid), grid, error);

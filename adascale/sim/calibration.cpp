@@ -64,7 +64,7 @@ void Calibration::observe(size_t index, const ActivationQuantizer& quantizer, co
   ADA_CHECK(std::isfinite(highest), "{} ({}): infinity in the calibration data's activations",
             quantizer.module, name);
   seen_[index] = true;
-  analyzers_[index]->observe(x.detach());
+  analyzers_[index]->add(x.detach(), lowest, highest);
 }
 
 std::vector<ActivationQuantizer> Calibration::finish(std::vector<ActivationQuantizer> quantizers) const {

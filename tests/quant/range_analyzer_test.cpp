@@ -235,12 +235,32 @@ TEST(Percentile, OfASingleValueIsTheValue) {
   EXPECT_EQ(range.max[1][0].item<float>(), 3.0f);
 }
 
+void expect_within_a_bin(const Range& range, const at::Tensor& x) {
+  const double low = at::quantile(x, 0.0001).item<double>(), high = at::quantile(x, 0.9999).item<double>();
+  EXPECT_NEAR(range.min.item<double>(), low, std::abs(low) / 256);
+  EXPECT_NEAR(range.max.item<double>(), high, std::abs(high) / 256);
+}
+
 TEST(Percentile, OfActivationsIsWithinABin) {
   const at::Tensor x = at::cat({random_weight({200000}), at::tensor({9.0f, -7.0f})});
   const Range range = analyze("post_training_percentile", {x}, Grid{.bits = 16, .symmetric = false});
-  const double bin = 2.0 * 16 / 2048;
-  EXPECT_NEAR(range.max.item<double>(), at::quantile(x, 0.9999).item<double>(), bin);
-  EXPECT_NEAR(range.min.item<double>(), at::quantile(x, 0.0001).item<double>(), bin);
+  expect_within_a_bin(range, x);
+}
+
+TEST(Percentile, AFewHugeActivationsLeaveTheOthersApart) {
+  const at::Tensor x = at::cat({random_weight({200000}), at::tensor({1e6f, 3e5f, -7e5f})});
+  const Grid grid{.bits = 16, .symmetric = false};
+  expect_within_a_bin(analyze("post_training_percentile", {x}, grid), x);
+  expect_within_a_bin(analyze("post_training_percentile", {x.slice(0, 0, 200000), x.slice(0, 200000)}, grid),
+                      x);
+}
+
+// All are nearly zero beside the last one.
+TEST(Percentile, TinyActivationsStayBelowTheirRange) {
+  const at::Tensor x = at::cat({random_weight({1000}).mul_(1e-30), at::tensor({1.0f})});
+  const Range range = analyze("post_training_percentile", {x}, Grid{.bits = 16, .symmetric = false});
+  EXPECT_EQ(range.max.item<float>(), 1);
+  EXPECT_LE(std::abs(range.min.item<double>()), 1e-6);
 }
 
 TEST(SqnrRange, OfWeightsIsLeastByTheImportanceGiven) {
