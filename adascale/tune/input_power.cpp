@@ -1,17 +1,23 @@
 #include "adascale/tune/input_power.h"
 
 #include <ATen/core/grad_mode.h>
+#include <ATen/ops/arange.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
+#include <ATen/ops/searchsorted.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numeric>
 
 #include "adascale/core/error.h"
+#include "adascale/graph/grouped_products.h"
 #include "adascale/quant/exact_division.h"
 
 namespace adascale {
 namespace {
+
+constexpr double kLikeAll = 32;  // tokens like all experts', beside an expert's own
 
 /// [positions, channels] of a layer's input, channels last, without padding where it has the mask's positions.
 at::Tensor rows_kept(const at::Tensor& x, const at::Tensor& mask) {
@@ -20,19 +26,27 @@ at::Tensor rows_kept(const at::Tensor& x, const at::Tensor& mask) {
   return rows.index_select(0, mask.reshape({-1}).nonzero().squeeze(-1));
 }
 
-/// [channels] laid against the weight: the input channels of a group belong to that group's
-/// outputs. Where a layer reads a part of its parameter, all inputs count the same.
+/// [tokens, experts] of fp32, 1 where the token is the expert's: of rows that a grouped product takes sorted by expert,
+/// `ends` of each one's rows. Rows behind the last end are no expert's.
+at::Tensor owners(int64_t rows, const at::Tensor& ends) {
+  const at::Tensor row = at::arange(rows, ends.options());
+  const at::Tensor expert = at::searchsorted(ends, row, /*out_int32=*/false, /*right=*/true);
+  return expert.unsqueeze(1).eq(at::arange(ends.numel(), expert.options())).to(at::kFloat);
+}
+
+/// [parts, channels] laid against the weight: a part belongs to its expert of the stack, the input channels of a group to
+/// that group's outputs. Where a layer reads a part of its parameter, all inputs count the same.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
   std::vector<int64_t> sizes, shape(weight.dim(), 1), order = axes.inputs;
   for (const int64_t axis : axes.inputs) sizes.push_back(shape[axis] = weight.size(axis));
   const int64_t inputs = c10::multiply_integers(sizes), groups = power.numel() / inputs;
-  const int64_t outputs = weight.size(axes.channel);
-  if (groups * inputs != power.numel() || outputs % groups != 0) return at::ones({});
+  const int64_t parted = power.size(0) > 1 ? axes.stack.front() : axes.channel, along = weight.size(parted);
+  if (groups * inputs != power.numel() || along % groups != 0) return at::ones({});
   at::Tensor spread = power;
   if (groups > 1) {
-    spread = power.view({groups, inputs}).repeat_interleave(outputs / groups, 0);
-    sizes.insert(sizes.begin(), shape[axes.channel] = outputs);
-    order.insert(order.begin(), axes.channel);
+    spread = power.view({groups, inputs}).repeat_interleave(along / groups, 0);
+    sizes.insert(sizes.begin(), shape[parted] = along);
+    order.insert(order.begin(), parted);
   }
   // `order` holds the parameter's axis for each axis of `sizes`.
   std::vector<int64_t> ascending(order.size());
@@ -43,14 +57,42 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 
 }  // namespace
 
+struct InputPower::Sums {
+  at::Tensor of_squares;  ///< [parts, channels]
+  at::Tensor counts;      ///< [parts]
+};
+
 InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums)
     : sim_(sim) {
   for (const int32_t weight : weights) {
     const auto& layer = sim.weights()[weight].layer;
     if (!layer.kind->input.empty())
       for (const NodeId node : layer.alike) layer_of_[node] = layers_.size();
-    layers_.push_back({.weight = weight, .sums = std::vector<at::Tensor>(sums)});
+    const std::vector<int64_t>& stack = layer.axes.stack;
+    const int64_t parts = stack.size() == 1 ? sim.state(layer.parameters.front()).size(stack.front()) : 1;
+    layers_.push_back(
+        {.weight = weight, .sums = std::vector<at::Tensor>(sums), .counts = at::zeros({parts}, at::kDouble)});
   }
+}
+
+InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const Environment& environment,
+                                     const at::Tensor& mask) const {
+  const LayerKind& kind = *sim_.weights()[layer.weight].layer.kind;
+  const Argument *input = node.input(kind.input), *ends = node.input("offs");
+  ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
+  const at::Tensor given = environment.tensor(input->value).to(at::kFloat),
+                   x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
+  const int64_t parts = layer.counts.numel();
+  if (parts > 1 && is_grouped_product(node.op()) && x.dim() == 2 && ends != nullptr &&
+      ends->kind == Argument::Kind::kValue && environment.tensor(ends->value).numel() == parts) {
+    const at::Tensor own = owners(x.size(0), environment.tensor(ends->value));
+    return {own.t().mm(x.square()), own.sum(0)};
+  }
+  if (parts > 1 && x.dim() == 3 && x.size(0) == parts)
+    return {x.square().sum(1), at::full({parts}, x.size(1), at::kDouble)};
+  const at::Tensor rows = rows_kept(x, mask);  // every expert's
+  return {rows.square().sum(0, /*keepdim=*/true).expand({parts, -1}),
+          at::full({parts}, rows.size(0), at::kDouble)};
 }
 
 void InputPower::watch(int64_t batch, NodeId node, const Environment& environment, const at::Tensor& mask) {
@@ -58,47 +100,40 @@ void InputPower::watch(int64_t batch, NodeId node, const Environment& environmen
   if (found == layer_of_.end()) return;
   const at::NoGradGuard no_grad;
   Layer& layer = layers_[found->second];
-  const LayerKind& kind = *sim_.weights()[layer.weight].layer.kind;
-  const Argument* input = sim_.program().nodes[node].input(kind.input);
-  ADA_ASSERT(input != nullptr && input->kind == Argument::Kind::kValue, "a layer without an input");
-  const at::Tensor given = environment.tensor(input->value).to(at::kFloat),
-                   x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
-  const at::Tensor rows = rows_kept(x, mask);
-  const at::Tensor squares = rows.square().sum(0);
+  const Sums here = sums_of(layer, sim_.program().nodes[node], environment, mask);
   at::Tensor& sum = layer.sums[batch % static_cast<int64_t>(layer.sums.size())];
-  sum = sum.defined() ? sum.add(squares) : squares;
-  layer.count += static_cast<double>(rows.size(0));
+  sum = sum.defined() ? sum.add(here.of_squares) : here.of_squares;
+  layer.counts.add_(here.counts.to(at::kCPU, at::kDouble));
 }
 
 /// A layer that is watched is watched in every batch, so the processes have the same sums.
 void InputPower::add_over(Team& team) {
   std::vector<at::Tensor> totals;
-  at::Tensor counts = at::zeros({static_cast<int64_t>(layers_.size())}, at::kDouble);
-  auto* count = counts.mutable_data_ptr<double>();
-  for (size_t i = 0; i < layers_.size(); ++i) {
-    Layer& layer = layers_[i];
-    count[i] = layer.count;
+  for (Layer& layer : layers_) {
     at::Tensor total;
     for (const at::Tensor& sum : layer.sums)
       if (sum.defined()) total = total.defined() ? total.add(sum) : sum;
+    if (total.defined()) totals.push_back(total = total.contiguous());
     layer.sums = {total};
-    if (total.defined()) totals.push_back(total);
   }
-  totals.push_back(counts);
+  for (const Layer& layer : layers_) totals.push_back(layer.counts);
   team.add(totals);
-  for (size_t i = 0; i < layers_.size(); ++i) layers_[i].count = count[i];
 }
 
 std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
     const auto& layer = sim_.weights()[seen.weight].layer;
-    if (seen.count == 0) {  // a kind without such an input, or the other call of a tied weight
+    const double count = seen.counts.sum().item<double>();
+    if (count == 0) {  // a kind without such an input, or the other call of a tied weight
       found.push_back(at::ones({}));
       continue;
     }
-    found.push_back(against_weight(divide_exactly(seen.sums.front(), seen.count),
-                                   sim_.state(layer.parameters.front()), layer.axes));
+    const at::Tensor& sums = seen.sums.front();
+    at::Tensor power = divide_exactly(sums.sum(0, /*keepdim=*/true), count);
+    if (seen.counts.numel() > 1)
+      power = sums.add(power, kLikeAll) / seen.counts.add(kLikeAll).to(sums.options()).unsqueeze(1);
+    found.push_back(against_weight(power, sim_.state(layer.parameters.front()), layer.axes));
   }
   return found;
 }

@@ -8,7 +8,8 @@
 namespace adascale {
 
 /// The mean square of every input channel of some layers, over the batches it watches: the cost of
-/// a weight's error in the layer's output grows with it. A layer called twice counts both calls.
+/// a weight's error in the layer's output grows with it. A layer called twice counts both calls. An expert of a stack has
+/// the mean square of its own tokens, and of 32 more that are like all experts': few tell little.
 class InputPower {
  public:
   /// `weights`: indices of the sim's, which must outlive it. `sums`: batches are added in turn to so many sums, and these
@@ -25,9 +26,14 @@ class InputPower {
  private:
   struct Layer {
     int32_t weight;
-    std::vector<at::Tensor> sums;  ///< of squares, [channels]; one after add_over
-    double count = 0;
+    std::vector<at::Tensor> sums;  ///< of squares, [parts, channels]; one after add_over
+    at::Tensor counts;  ///< of positions, fp64 [parts] on the host; parts: experts of a stack, else 1
   };
+  struct Sums;
+
+  Sums sums_of(const Layer& layer, const Node& node, const Environment& environment,
+               const at::Tensor& mask) const;
+
   const QuantizationSimModel& sim_;
   std::vector<Layer> layers_;
   std::unordered_map<NodeId, size_t> layer_of_;

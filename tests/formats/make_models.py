@@ -158,6 +158,39 @@ class Headed(nn.Module):
         return self.head(self.block(x))
 
 
+class Experts(nn.Module):
+    """A mixture of three experts, then one of two that see all rows.
+
+    Of the first one's rows, in order, three are for the first expert, none for the second, seven for the
+    third, and the others for none.
+    """
+
+    class Sorted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3, 16, 16) / 4)
+            self.register_buffer("ends", torch.tensor([3, 3, 10], dtype=torch.int32))
+
+        def forward(self, x):
+            return x + torch._grouped_mm(x, self.weight, offs=self.ends)
+
+    class Dense(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(2, 16, 16) / 4)
+
+        def forward(self, x):
+            return x + torch.bmm(torch.stack([x, 3 * x]), self.weight).sum(0)
+
+    def __init__(self):
+        super().__init__()
+        self.sorted = self.Sorted()
+        self.dense = self.Dense()
+
+    def forward(self, x):
+        return self.dense(self.sorted(x))
+
+
 def save(folder, name, model, example):
     dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
@@ -174,6 +207,7 @@ def main(folder):
     save(folder, "sampled", Sampled(), torch.rand(4, 8))
     save(folder, "headed", Headed(), torch.rand(4, 16))
     save(folder, "shapes", Shapes(), torch.rand(3, 8, 4, 4))
+    save(folder, "experts", Experts().bfloat16(), torch.rand(12, 16).bfloat16())
     residual = Residual()
     residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1
     save(folder, "residual", residual, torch.rand(2, 3, 8, 8))

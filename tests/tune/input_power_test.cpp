@@ -29,6 +29,12 @@ struct AtFirstBlock {
     seen.add_over(*present_team());
     return seen.mean_squares();
   }
+  int32_t index_of(const std::string& layer) const {
+    for (size_t i = 0; i < sim.weights().size(); ++i)
+      if (sim.weights()[i].layer.name == layer) return static_cast<int32_t>(i);
+    ADD_FAILURE() << layer;
+    return 0;
+  }
   QuantizationSimModel sim;
   std::vector<Block> blocks;
   ProgramWalk walk;
@@ -63,6 +69,25 @@ TEST(InputPower, OfConvolutionsLooksBeforeAnInPlaceOperatorWrites) {
   const auto power = at.power({0, 1}, 1);
   EXPECT_TRUE(power[0].allclose(x.square().mean({0, 2, 3}).view({1, 3, 1, 1})));
   EXPECT_EQ(power[1].sizes(), (std::vector<int64_t>{1, 8, 1, 1}));
+}
+
+TEST(InputPower, OfAnExpertIsThatOfItsTokensAndOfSomeOfAll) {
+  const at::Tensor x = at::randn({12, 16}).to(at::kBFloat16);
+  AtFirstBlock at("experts", {{x}, {x}});
+  const at::Tensor squares = x.to(at::kFloat).square(), taken = squares.slice(0, 0, 10).mean(0);
+  const auto power_of = [&](int64_t first, int64_t last) {  // rows, seen twice
+    const auto own = 2.0 * static_cast<double>(last - first);
+    return (2 * squares.slice(0, first, last).sum(0) + 32 * taken) / (own + 32);
+  };
+  const at::Tensor expected = at::stack({power_of(0, 3), power_of(3, 3), power_of(3, 10)}).unsqueeze(-1);
+  for (const int64_t sums : {1, 2}) {
+    const auto power = at.power({at.index_of("sorted"), at.index_of("dense")}, 2, sums);
+    ASSERT_EQ(power[0].sizes(), expected.sizes());
+    EXPECT_TRUE(power[0].allclose(expected, 1e-4));
+    ASSERT_EQ(power[1].sizes(), (std::vector<int64_t>{2, 16, 1}));
+    // 24 rows each, the second expert's three times as large; the mean of all is five times the first one's.
+    EXPECT_TRUE((power[1][0] * (24 * 9 + 32 * 5)).allclose(power[1][1] * (24 + 32 * 5), 2e-2));
+  }
 }
 
 TEST(InputPower, OfALayerThatWasNotSeenIsTheSameForAll) {
