@@ -61,6 +61,9 @@ W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
 
 
+MANY_ROWS = 512  # 200 x 4 sees each at most twice
+
+
 def _cells_of(grid: Grid) -> list[Cell]:
     cells = [
         Cell(grid, "adascale", "rtn"),
@@ -69,14 +72,18 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "fast", 200, samples=4),
         Cell(grid, "adascale", "best", 200, samples=4),
+        Cell(grid, "adascale", "best", 200, samples=4, rows=MANY_ROWS),
         Cell(grid, "llm_compressor", "actorder_weight", samples=4),
         Cell(grid, "auto_round", "default", 200, samples=4),
     ]
+    auto_round = "default"  # at its best
     if grid.symmetric:
         # Asymmetric grids of integers are AutoRound's own, and none of AIMET's.
+        auto_round = "alg_ext"
         cells.append(Cell(grid, "auto_round", "alg_ext", 200, samples=4))
         if not grid.group_size:
             cells.append(Cell(grid, "aimet", "adascale", 200))
+    cells.append(Cell(grid, "auto_round", auto_round, 200, samples=4, rows=MANY_ROWS))
     return cells
 
 
