@@ -1,5 +1,4 @@
 #include "adascale/run/run_plan.h"
-#include "adascale/run/padding.h"
 
 #include <fmt/ranges.h>
 
@@ -132,8 +131,6 @@ std::vector<ChosenFormat> formats_for_parts(std::vector<ChosenFormat> formats, R
 void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<ChosenFormat>& formats,
                 RunPlan& plan) {
   plan.batches = cut_batches(opened, data);
-  const std::string note = cut_padding(opened.program, static_cast<uint64_t>(data.seed), plan.batches);
-  if (!note.empty()) plan.notes.push_back(note);
   plan.request = settled(std::move(plan.request), opened);
   const FitGrid fit_grid = fit_grids(formats);
   if (has_bit_target(plan.request)) {

@@ -1,11 +1,7 @@
 """Padding counts nowhere in training: rows padded to one length train as the rows alone do."""
 
-import json
-from pathlib import Path
-
 import pytest
 import torch
-from small_folders import QUICK, save_folder
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
@@ -49,12 +45,3 @@ def test_padded_rows_train_as_the_rows_alone(recipe: str) -> None:
     if recipe == "best":
         before = [report.last_stage.held_out_before for report in (alone, padded)]
         assert before[1] == pytest.approx(before[0], rel=1e-2)
-
-
-def test_texts_of_like_length_share_a_batch(tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    folder = save_folder(BertModel(BertConfig(vocab_size=320, **SIZES)).eval(), tmp_path / "model")
-    texts = ["the fox " * times for times in (1, 6, 1, 5, 1, 6)]
-    adascale.quantize(folder, tmp_path / "out", texts, **QUICK)
-    notes = json.loads((tmp_path / "out" / "report.json").read_text())["notes"]
-    assert "texts of like length share a batch, padded to 3 to 16 tokens" in notes
