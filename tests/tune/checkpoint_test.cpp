@@ -40,7 +40,7 @@ TEST_F(Checkpoints, EveryRecipeGoesOn) {
 Result train_best(AdaScaleOptions options, int64_t stop_at, int64_t* seen = nullptr) {
   QuantizationSimModel sim = seed_sim();
   int64_t iterations = 0;
-  options.recipe = "best", options.num_iterations = 40;
+  options.recipe = "best", options.num_iterations = 20;
   options.progress = [&](const ProgressEvent& event) {
     if (!event.stage.starts_with("last stage") || !event.loss) return;
     ++iterations;

@@ -107,7 +107,7 @@ TEST(LastStage, ScalesLearnAndCodesStay) {
   fast.recipe = "fast", fast.held_out_batches = 2;  // an eighth
   EXPECT_FALSE(apply_adascale(blocks_alone, seed_batches(16), fast).last_stage);
   ASSERT_TRUE(report.last_stage);
-  EXPECT_EQ(report.last_stage->iterations, 20);
+  EXPECT_EQ(report.last_stage->iterations, 40);
   EXPECT_TRUE(report.last_stage->kept);
   EXPECT_LT(report.last_stage->held_out_after, 0.99 * report.last_stage->held_out_before);
   for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
