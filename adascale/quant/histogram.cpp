@@ -16,14 +16,18 @@
 namespace adascale {
 namespace {
 
-constexpr int kOctaves = 24, kMantissaBits = 8, kFp32MantissaBits = 23, kFp32Bias = 127, kLeastTop = -100;
+constexpr int kOctaves = 24, kMantissaBits = 8, kFp32MantissaBits = 23, kFp32Bias = 127,
+              kLeastTop = -100;  // its least bin is still a normal number
 constexpr int64_t kPerOctave = 1 << kMantissaBits;
 constexpr int64_t kBins = 1 + kOctaves * kPerOctave;  // of a sign; the first one is nearly zero
 // A chunk and its bins fit the cache.
 constexpr int64_t kChunk = int64_t{1} << 20;
 
-/// fp32's exponent and upper mantissa bits count the bins of all octaves upwards; the sign's bins follow each other.
+/// The bits of a positive fp32 number, read as an integer, ascend with it: without the lower mantissa bits they number the
+/// bins. Those of negative values come behind all of the positive ones.
 at::Tensor bins_of(const at::Tensor& values, int top) {
+  if (values.scalar_type() == c10::ScalarType::Double && top != 0)  // which may be beyond fp32
+    return bins_of(values.mul(std::ldexp(1.0, -top)), 0);
   const at::Tensor bits = values.to(c10::ScalarType::Float).view(c10::ScalarType::Int);
   const int64_t last = (top + kFp32Bias) * kPerOctave - 1;
   const at::Tensor above = bits.bitwise_and(0x7fffffff)
@@ -42,9 +46,11 @@ void Histogram::include(double min, double max) {
   if (!counts_.defined()) {
     counts_ = at::zeros({2, kBins}, at::TensorOptions(c10::ScalarType::Double));
     top_ = std::max(top, kLeastTop);
-    min_ = min, max_ = max;
+    min_ = min;
+    max_ = max;
   }
-  min_ = std::min(min_, min), max_ = std::max(max_, max);
+  min_ = std::min(min_, min);
+  max_ = std::max(max_, max);
   if (top <= top_) return;
   const int64_t joined = std::min<int64_t>(top - top_, kOctaves) * kPerOctave;
   counts_ =
@@ -55,7 +61,6 @@ void Histogram::include(double min, double max) {
 }
 
 void Histogram::add(const at::Tensor& x, double min, double max) {
-  if (x.numel() == 0) return;
   include(min, max);
   for (const at::Tensor& chunk : x.detach().reshape(-1).split(kChunk))
     counts_ += at::bincount(bins_of(chunk, top_), {}, 2 * kBins).cpu().view({2, kBins});

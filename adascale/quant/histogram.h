@@ -5,12 +5,13 @@
 
 namespace adascale {
 
-/// Counts of a stream of values in bins as wide as 1/256 to 1/512 of their values, so that a few huge ones leave the
-/// others apart. The bins end at a power of two, and reach down to 2^-24 of it; what is smaller counts as nearly zero.
-/// When a larger value comes, the smallest bins join. Values may be on any device, the counts are on the CPU.
+/// Counts of a stream of values. Each bin is 1/512 to 1/256 of its values wide, so that a few huge values do not make the
+/// bins of the others coarse. The bins end at a power of two and reach down to 2^-24 of it; smaller values share a bin on
+/// each side of zero. When a larger value comes, the smallest bins join. Values may be on any device, the counts are on the
+/// CPU.
 class Histogram {
  public:
-  /// `min`, `max`: the extremes of x, which are finite.
+  /// `min`, `max`: the extremes of x, which is not empty; they are finite.
   void add(const at::Tensor& x, double min, double max);
   /// Throws (user) when no value was seen.
   void check_seen() const;

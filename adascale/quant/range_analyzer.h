@@ -14,7 +14,7 @@ class RangeAnalyzer {
   virtual ~RangeAnalyzer() = default;
   /// Any number of calls; fp tensors of any shape. Throws (user) on NaN or infinity.
   void observe(const at::Tensor& x);
-  /// The same for one that is not empty, and whose extremes are known and finite.
+  /// Observes an fp tensor that is not empty, and whose extremes the caller has found finite.
   virtual void add(const at::Tensor& x, double min, double max) = 0;
   /// One range for all values seen (0-dim tensors), for `grid`: a symmetric range is
   /// qmin*delta..qmax*delta; zero is always inside and the width floored away from 0.

@@ -21,21 +21,32 @@ at::Tensor error_integral(const at::Tensor& t, double lowest, double highest) {
   return n / 12 + (t - n).pow(3) / 3;
 }
 
-// Exact for values spread evenly inside each bin, whether a step spans many bins or a bin many steps.
-at::Tensor histogram_error(const Histogram& histogram, const Range& range, const Grid& grid) {
-  const at::Tensor scale = scale_of(range, grid, "activation");
-  const double step = scale.item<double>();
-  const double lowest = grid.symmetric ? grid.qmin() : offset_of(range, scale, grid).item<double>();
-  const at::Tensor integral = error_integral(histogram.edges() / step, lowest, lowest + grid.steps());
-  return (histogram.counts() * integral.diff()).sum() * (step * step * step);
-}
+// The squared errors of a histogram's values: exact for values spread evenly inside each bin, whether a step spans many
+// bins or a bin many steps.
+class HistogramError {
+ public:
+  HistogramError(const Histogram& histogram, const Grid& grid)
+      : grid_(grid), edges_(histogram.edges()), density_(histogram.counts() / edges_.diff()) {}
+
+  at::Tensor operator()(const Range& range) const {
+    const at::Tensor scale = scale_of(range, grid_, "activation");
+    const double step = scale.item<double>();
+    const double lowest = grid_.symmetric ? grid_.qmin() : offset_of(range, scale, grid_).item<double>();
+    const at::Tensor integral = error_integral(edges_ / step, lowest, lowest + grid_.steps());
+    return (density_ * integral.diff()).sum() * (step * step * step);
+  }
+
+ private:
+  const Grid& grid_;
+  at::Tensor edges_, density_;  ///< values for each unit of width
+};
 
 class SqnrAnalyzer : public RangeAnalyzer {
  public:
   void add(const at::Tensor& x, double min, double max) override { histogram_.add(x, min, max); }
   Range range(const Grid& grid) const override {
-    const auto error = [&](const Range& range) { return histogram_error(histogram_, range, grid); };
-    return search_range(histogram_.range(grid), grid, error);
+    const Range widest = histogram_.range(grid);
+    return search_range(widest, grid, HistogramError(histogram_, grid));
   }
 
  private:

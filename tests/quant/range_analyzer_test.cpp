@@ -4,6 +4,7 @@
 #include <ATen/ops/arange.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/gelu.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/quantile.h>
 #include <ATen/ops/rand.h>
@@ -15,7 +16,9 @@
 #include <cmath>
 
 #include "adascale/quant/fake_quantize.h"
+#include "adascale/quant/histogram.h"
 #include "adascale/quant/schemes.h"
+#include "adascale/quant/search.h"
 #include "quant/quant_cases.h"
 
 namespace adascale {
@@ -210,12 +213,70 @@ TEST(Sqnr, IsNeverWorseThanMinMaxOnActivations) {
   }
 }
 
+/// The least squared error of the scheme's candidates, shares of the full range.
+double least_error(const at::Tensor& x, const Grid& grid) {
+  const auto error = [&](const Range& range) { return squared_error(x, range, grid); };
+  return error(search_range(analyze("post_training_tf", {x}, grid), grid, error)).item<double>();
+}
+
+TEST(Sqnr, OfActivationsIsNearlyTheLeastError) {
+  const at::Tensor normal = random_weight({20000});
+  for (const at::Tensor& x :
+       {normal, with_outliers(20000), normal.exp(), normal.pow(3), at::gelu(normal), normal.sigmoid()})
+    for (const int bits : {4, 8})
+      for (const bool symmetric : {true, false}) {
+        const Grid grid{.bits = bits, .symmetric = symmetric};
+        const double found =
+            squared_error(x, analyze("post_training_tf_enhanced", {x}, grid), grid).item<double>();
+        EXPECT_LE(found, 1.02 * least_error(x, grid)) << to_string(grid);
+      }
+}
+
 TEST(Sqnr, CutsOutliersAtFewBits) {
   const Grid grid{.bits = 4, .symmetric = false};
   const at::Tensor x = with_outliers(20000);
   const double searched =
       squared_error(x, analyze("post_training_tf_enhanced", {x}, grid), grid).item<double>();
   EXPECT_LT(searched, 0.5 * squared_error(x, analyze("post_training_tf", {x}, grid), grid).item<double>());
+}
+
+void add_to(Histogram& histogram, const at::Tensor& x) {
+  histogram.add(x, x.min().item<double>(), x.max().item<double>());
+}
+
+TEST(Histogram, CountsEachValueInItsBin) {
+  const at::Tensor values = at::tensor({1.0, -1.0, 0.0, 3.0, 2.0, 1.5, -0.75, 1e-4, 1.9375}, kDouble);
+  for (const auto dtype : {at::kFloat, kDouble, at::kBFloat16, at::kHalf}) {
+    const at::Tensor x = values.to(dtype).repeat({4}).view({6, 6}).t();
+    Histogram histogram;
+    for (const at::Tensor& row : x.unbind(0)) add_to(histogram, row);
+    const at::Tensor edges = histogram.edges(), counts = histogram.counts(), wide = x.to(kDouble);
+    EXPECT_EQ(counts.sum().item<double>(), 36);
+    EXPECT_EQ(edges.numel(), counts.numel() + 1);
+    for (int64_t bin = 0; bin < counts.numel(); ++bin) {
+      const double low = edges[bin].item<double>(), high = edges[bin + 1].item<double>();
+      if (counts[bin].item<double>() == 0 || low == 0) continue;
+      // A bin has its end that is nearer to zero, and zero itself is above.
+      const at::Tensor inside =
+          low > 0 ? wide.ge(low).logical_and_(wide.lt(high)) : wide.gt(low).logical_and_(wide.le(high));
+      EXPECT_EQ(counts[bin].item<double>(), inside.sum().item<double>()) << low;
+    }
+  }
+}
+
+TEST(Histogram, CountsValuesBeyondFp32) {
+  Histogram histogram;
+  add_to(histogram, at::tensor({1e60, 5e59, 3e58, -1e60}, kDouble));
+  EXPECT_EQ(histogram.counts().gt(0).sum().item<int64_t>(), 4);
+}
+
+TEST(Histogram, LosesNoneWhenAMuchLargerValueComes) {
+  Histogram histogram;
+  add_to(histogram, random_weight({1000}));
+  add_to(histogram, at::tensor({1e30f}));
+  EXPECT_EQ(histogram.counts().sum().item<double>(), 1001);
+  EXPECT_EQ(histogram.counts().gt(0).sum().item<int64_t>(), 3)
+      << "nearly zero on either side, and the last one";
 }
 
 TEST(Percentile, OfWeightsIsExact) {
