@@ -1,14 +1,15 @@
 #include "adascale/tune/input_power.h"
 
 #include <ATen/core/grad_mode.h>
-#include <ATen/ops/arange.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
-#include <ATen/ops/searchsorted.h>
+#include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <numeric>
+#include <set>
+#include <string>
 
 #include "adascale/core/error.h"
 #include "adascale/graph/grouped_products.h"
@@ -26,12 +27,39 @@ at::Tensor rows_kept(const at::Tensor& x, const at::Tensor& mask) {
   return rows.index_select(0, mask.reshape({-1}).nonzero().squeeze(-1));
 }
 
-/// [tokens, experts] of fp32, 1 where the token is the expert's: of rows that a grouped product takes sorted by expert,
-/// `ends` of each one's rows. Rows behind the last end are no expert's.
-at::Tensor owners(int64_t rows, const at::Tensor& ends) {
-  const at::Tensor row = at::arange(rows, ends.options());
-  const at::Tensor expert = at::searchsorted(ends, row, /*out_int32=*/false, /*right=*/true);
-  return expert.unsqueeze(1).eq(at::arange(ends.numel(), expert.options())).to(at::kFloat);
+/// Where experts share their scales, the error of the whole counts, and so do all their tokens alike.
+bool has_scales_by_expert(const QuantizedWeight& weight) {
+  const std::vector<int64_t>& stack = weight.layer.axes.stack;
+  const std::vector<int64_t>& scaled = weight.grid.stack_axes;
+  return stack.size() == 1 && std::ranges::find(scaled, stack.front()) != scaled.end();
+}
+
+/// Whether the node multiplies by the stack's matrices one by one, in their order: it reads all of the parameter as
+/// [experts, in, out] or [experts, out, in].
+bool reads_whole_stack(const Program& program, const Layer& layer, const Node& node, int64_t experts) {
+  static const std::set<std::string> keep_all = {"aten::transpose", "aten::permute", "aten::to",
+                                                 "aten::_to_copy", "aten::contiguous"};
+  const Argument* weight = node.input(layer.kind->weight);
+  if (weight == nullptr || weight->kind != Argument::Kind::kValue) return false;
+  const std::vector<Dim>& sizes = program.values[weight->value].sizes;
+  return sizes.size() == 3 && sizes[0].is_fixed() && sizes[0].size == experts &&
+         std::ranges::all_of(layer.views, [&](NodeId view) {
+           const std::string op = program.nodes[view].op();
+           return keep_all.contains(op.substr(0, op.find('.')));
+         });
+}
+
+/// Of rows that a grouped product takes sorted by expert: the rows of each. Those behind the last end are no expert's.
+std::vector<at::Tensor> rows_by_expert(const at::Tensor& rows, const at::Tensor& ends) {
+  const at::Tensor on_host = ends.to(at::kCPU, at::kLong).contiguous();
+  std::vector<at::Tensor> found;
+  int64_t begin = 0;
+  for (int64_t expert = 0; expert < on_host.numel(); ++expert) {
+    const int64_t end = std::clamp(on_host.const_data_ptr<int64_t>()[expert], begin, rows.size(0));
+    found.push_back(rows.slice(0, begin, end));
+    begin = end;
+  }
+  return found;
 }
 
 /// [parts, channels] laid against the weight: a part belongs to its expert of the stack, the input channels of a group to
@@ -40,8 +68,10 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
   std::vector<int64_t> sizes, shape(weight.dim(), 1), order = axes.inputs;
   for (const int64_t axis : axes.inputs) sizes.push_back(shape[axis] = weight.size(axis));
   const int64_t inputs = c10::multiply_integers(sizes), groups = power.numel() / inputs;
-  const int64_t parted = power.size(0) > 1 ? axes.stack.front() : axes.channel, along = weight.size(parted);
+  const bool by_expert = power.size(0) > 1;
+  const int64_t parted = by_expert ? axes.stack.front() : axes.channel, along = weight.size(parted);
   if (groups * inputs != power.numel() || along % groups != 0) return at::ones({});
+  if (by_expert && (power.size(0) != along || power.size(1) != inputs)) return at::ones({});
   at::Tensor spread = power;
   if (groups > 1) {
     spread = power.view({groups, inputs}).repeat_interleave(along / groups, 0);
@@ -68,11 +98,21 @@ InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_
     const auto& layer = sim.weights()[weight].layer;
     if (!layer.kind->input.empty())
       for (const NodeId node : layer.alike) layer_of_[node] = layers_.size();
-    const std::vector<int64_t>& stack = layer.axes.stack;
-    const int64_t parts = stack.size() == 1 ? sim.state(layer.parameters.front()).size(stack.front()) : 1;
+    const int64_t parts = has_scales_by_expert(sim.weights()[weight])
+                              ? sim.state(layer.parameters.front()).size(layer.axes.stack.front())
+                              : 1;
     layers_.push_back(
         {.weight = weight, .sums = std::vector<at::Tensor>(sums), .counts = at::zeros({parts}, at::kDouble)});
   }
+}
+
+InputPower::Sums InputPower::sums_of_each(const std::vector<at::Tensor>& rows) {
+  std::vector<at::Tensor> squares, counts;
+  for (const at::Tensor& own : rows) {
+    squares.push_back(own.square().sum(0));
+    counts.push_back(at::full({}, own.size(0), at::kDouble));
+  }
+  return {at::stack(squares), at::stack(counts)};
 }
 
 InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const Environment& environment,
@@ -83,13 +123,16 @@ InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const
   const at::Tensor given = environment.tensor(input->value).to(at::kFloat),
                    x = given.movedim(std::max(kind.channel_dim, -given.dim()), -1);
   const int64_t parts = layer.counts.numel();
-  if (parts > 1 && is_grouped_product(node.op()) && x.dim() == 2 && ends != nullptr &&
-      ends->kind == Argument::Kind::kValue && environment.tensor(ends->value).numel() == parts) {
-    const at::Tensor own = owners(x.size(0), environment.tensor(ends->value));
-    return {own.t().mm(x.square()), own.sum(0)};
+  const adascale::Layer& described = sim_.weights()[layer.weight].layer;
+  if (parts > 1 && reads_whole_stack(sim_.program(), described, node, parts)) {
+    if (is_grouped_product(node.op()) && x.dim() == 2 && ends != nullptr &&
+        ends->kind == Argument::Kind::kValue) {
+      const at::Tensor here = environment.tensor(ends->value);
+      ADA_ASSERT(here.numel() == parts, "a grouped product without an end for each expert");
+      return sums_of_each(rows_by_expert(x, here));
+    }
+    if (x.dim() == 3 && x.size(0) == parts) return sums_of_each(x.unbind(0));
   }
-  if (parts > 1 && x.dim() == 3 && x.size(0) == parts)
-    return {x.square().sum(1), at::full({parts}, x.size(1), at::kDouble)};
   const at::Tensor rows = rows_kept(x, mask);  // every expert's
   return {rows.square().sum(0, /*keepdim=*/true).expand({parts, -1}),
           at::full({parts}, rows.size(0), at::kDouble)};

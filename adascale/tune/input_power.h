@@ -8,8 +8,9 @@
 namespace adascale {
 
 /// The mean square of every input channel of some layers, over the batches it watches: the cost of
-/// a weight's error in the layer's output grows with it. A layer called twice counts both calls. An expert of a stack has
-/// the mean square of its own tokens, and of 32 more that are like all experts': few tell little.
+/// a weight's error in the layer's output grows with it. A layer called twice counts both calls. In a stack of experts
+/// each one's mean is over the tokens that it got, and over 32 more tokens like those of all experts: the fewer it got, the
+/// more it resembles the others.
 class InputPower {
  public:
   /// `weights`: indices of the sim's, which must outlive it. `sums`: batches are added in turn to so many sums, and these
@@ -31,6 +32,7 @@ class InputPower {
   };
   struct Sums;
 
+  static Sums sums_of_each(const std::vector<at::Tensor>& rows);
   Sums sums_of(const Layer& layer, const Node& node, const Environment& environment,
                const at::Tensor& mask) const;
 

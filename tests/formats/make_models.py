@@ -191,6 +191,18 @@ class Experts(nn.Module):
         return self.dense(self.sorted(x))
 
 
+class Heads(nn.Module):
+    """A weight by heads, which reads its input as one matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(4, 4, 16) / 4)
+        self.fc = nn.Linear(16, 16)
+
+    def forward(self, x):
+        return self.fc(x + torch.nn.functional.linear(x, self.weight.reshape(16, 16)))
+
+
 def save(folder, name, model, example):
     dynamic = [dict.fromkeys(range(example.dim()), torch.export.Dim.AUTO)]
     program = torch.export.export(model.eval(), (example,), dynamic_shapes=dynamic)
@@ -207,6 +219,7 @@ def main(folder):
     save(folder, "sampled", Sampled(), torch.rand(4, 8))
     save(folder, "headed", Headed(), torch.rand(4, 16))
     save(folder, "shapes", Shapes(), torch.rand(3, 8, 4, 4))
+    save(folder, "heads", Heads(), torch.rand(3, 5, 16))
     save(folder, "experts", Experts().bfloat16(), torch.rand(12, 16).bfloat16())
     residual = Residual()
     residual(torch.randn(8, 3, 8, 8))  # running statistics other than 0 and 1

@@ -90,6 +90,13 @@ TEST(InputPower, OfAnExpertIsThatOfItsTokensAndOfSomeOfAll) {
   }
 }
 
+TEST(InputPower, OfHeadsIsNotThatOfSamplesWhereThereAreAsMany) {
+  const at::Tensor x = at::randn({4, 5, 16});
+  AtFirstBlock at("heads", {{x}});
+  const at::Tensor power = at.power({0}, 1)[0];
+  EXPECT_TRUE(power.expand({4, 1, 16}).allclose(x.square().mean({0, 1}).expand({4, 1, 16})));
+}
+
 TEST(InputPower, OfALayerThatWasNotSeenIsTheSameForAll) {
   AtFirstBlock at("seed", {{example_input("seed")}});
   EXPECT_TRUE(at.power({0}, 0)[0].equal(at::ones({})));
