@@ -76,14 +76,14 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "llm_compressor", "actorder_weight", samples=4),
         Cell(grid, "auto_round", "default", 200, samples=4),
     ]
-    auto_round = "default"  # at its best
     if grid.symmetric:
         # Asymmetric grids of integers are AutoRound's own, and none of AIMET's.
-        auto_round = "alg_ext"
         cells.append(Cell(grid, "auto_round", "alg_ext", 200, samples=4))
         if not grid.group_size:
             cells.append(Cell(grid, "aimet", "adascale", 200))
-    cells.append(Cell(grid, "auto_round", auto_round, 200, samples=4, rows=MANY_ROWS))
+    cells.append(
+        Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4, rows=MANY_ROWS)
+    )
     return cells
 
 
