@@ -165,11 +165,11 @@ def test_gradients_of_shares_are_those_of_the_undivided_batch(
         seen: list[list[Tensor]] = []
 
         def add(tensors: list[Tensor]) -> None:
-            if tensors[0].dim() > 1:
-                seen.append([tensor.clone() for tensor in tensors[:-1]])
-            elif len(tensors) > 1:
+            if len(tensors) > 1 and tensors[-1].dtype == torch.float64:  # powers, then what they count
                 for tensor in tensors:
                     tensor.fill_(1)
+            elif tensors[0].dim() > 1:
+                seen.append([tensor.clone() for tensor in tensors[:-1]])
             elif tensors[0].dtype == torch.float64:  # facts and losses, by turns: the other's are alike
                 tensors[0][1 - rank :: 2] = tensors[0][rank::2]
 
