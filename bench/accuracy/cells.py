@@ -55,6 +55,7 @@ class Cell:
         return fields
 
 
+Pair = tuple[Cell, Cell]
 W4, W3 = Grid(4), Grid(3)
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
@@ -135,6 +136,29 @@ _ON_A_CPU = [
     *_cells_of_classifier(W4),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
+_GPTQ, _DEFAULT, _ALG_EXT, _AIMET = (
+    ("llm_compressor", "actorder_weight", 0, 4),
+    ("auto_round", "default", 200, 4),
+    ("auto_round", "alg_ext", 200, 4),
+    ("aimet", "adascale", 200, 1),
+)
+_FAST_16, _FAST, _BEST, _BEST_4 = (("fast", 64, 1), ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4))
+
+
+def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], rows: int = 64) -> Pair:
+    own_rows = 16 if ours == _FAST_16 else rows
+    return Cell(grid, "adascale", *ours, rows=own_rows), Cell(grid, *peer, rows=rows)
+
+
+# Of the short table: a cell of ours, and the peer's beside it.
+COMPARED: list[Pair] = [
+    *(_beside(grid, _FAST_16, _GPTQ) for grid in (W4, W3, W3_G64, W2_G64)),
+    _beside(W4, _FAST, _AIMET),
+    *(_beside(grid, ours, _DEFAULT) for grid in (W4, W3) for ours in (_FAST, _BEST)),
+    *(_beside(grid, ours, _ALG_EXT) for grid in (W4, W3) for ours in (_BEST, _BEST_4)),
+    _beside(W3, _BEST_4, _ALG_EXT, MANY_ROWS),
+    *(_beside(grid, ours, _DEFAULT) for grid in (W3_G64, W2_G64) for ours in (_BEST, _BEST_4)),
+]
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
     Cell(W3, "llm_compressor", "actorder_weight", rows=4),

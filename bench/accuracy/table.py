@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cells import CORE, Cell
+from cells import COMPARED, CORE, Cell
 from chart import draw_chart
 from kinds import KINDS, Score
 from measuring import seconds_of
@@ -17,11 +17,11 @@ DOCS = ROOT / "docs" / "accuracy.md"
 PICTURE = (
     "![KL divergence of each method, by its CPU time in multiples of the reference](images/accuracy.svg)\n\n"
 )
-BEGIN, END = "<!-- cells: begin -->", "<!-- cells: end -->"
+CELLS, SHORT = "cells", "short"  # between their marks in the page
 
 
 def update_docs(cells: Path) -> None:
-    """Replaces what stands between the marks, and the chart."""
+    """Replaces the tables, which stand between their marks, and the chart."""
     found = {
         cell: json.loads(path.read_text()) for cell in CORE if (path := cells / f"{cell.key()}.json").exists()
     }
@@ -32,15 +32,47 @@ def update_docs(cells: Path) -> None:
                 f"{cells}: cells of {model} of different rows, {', '.join(sorted(data))}: "
                 "measure the old ones again"
             )
-    before, _, rest = DOCS.read_text().partition(BEGIN)
-    _, _, after = rest.partition(END)
     chart = PICTURE if draw_chart(found) else ""
-    DOCS.write_text(f"{before}{BEGIN}\n{chart}{_tables(found)}\n{END}{after}")
+    page = _between(DOCS.read_text(), SHORT, _short_table(found))
+    DOCS.write_text(_between(page, CELLS, chart + _tables(found)))
+
+
+def _between(page: str, name: str, text: str) -> str:
+    """The page with that text between the marks of that name."""
+    begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+    before, _, rest = page.partition(begin)
+    return f"{before}{begin}\n{text}\n{end}{rest.partition(end)[2]}"
 
 
 def describe_scores(cell: Cell, found: dict[str, Any]) -> str:
     first = KINDS[SUBJECTS[cell.model].kind].scores[0]
     return ", ".join(f"{first.title} {name} {one[first.name]:.4f}" for name, one in found["scores"].items())
+
+
+def _short_table(found: dict[Cell, Any]) -> str:
+    """Of each pair that is measured: our KL over the peer's, on each text, and our cost over the peer's."""
+    lines = ["| grid | adascale | beside | KL left | cost |", "|---|---|---|---|---|"]
+    for ours, peer in COMPARED:
+        if ours not in found or peer not in found:
+            continue
+        texts = found[ours]["scores"]
+        left = [
+            texts[text]["kl"] / found[peer]["scores"][text]["kl"] for text in ("topics", "licences", "manual")
+        ]
+        cost = _multiple(ours, found[ours]) / _multiple(peer, found[peer])
+        names = [f"{cell.method} {cell.variant}, {cell.budget()}" for cell in (ours, peer)]
+        names = [name.removeprefix("adascale ").removesuffix(", -") for name in names]
+        lines.append(f"| {ours.grid.name()} | {' | '.join(names)} | {_shares(left)} | {cost:.2f} |")
+    return "\n".join(lines)
+
+
+def _shares(values: list[float]) -> str:
+    return " / ".join(f"{value:.2f}" for value in values)
+
+
+def _multiple(cell: Cell, found: dict[str, Any]) -> float:
+    """Of the reference that the cell's machine ran first."""
+    return seconds_of(cell, found) / float(found["reference_s"])
 
 
 def _tables(found: dict[Cell, Any]) -> str:
@@ -69,7 +101,7 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
         },
         **_perplexity(found["scores"], subject.data.held_out[0]),
         "s": f"{seconds:.0f}",
-        "of the reference": f"{seconds / found['reference_s']:.1f}",
+        "of the reference": f"{_multiple(cell, found):.1f}",
         "MiB": f"{found['peak_mib' if cell.device == 'cpu' else 'device_mib']:.0f}",
         "commit": found["commit"],
     }
