@@ -20,24 +20,6 @@ const std::string& torchs_operand(const std::string& name) {
   return found == names.end() ? name : found->second;
 }
 
-/// The rows of each group, and at the end those of none.
-std::vector<int64_t> group_sizes(const at::Tensor& ends, int64_t groups, int64_t rows) {
-  ADA_CHECK(ends.dim() == 1 && ends.size(0) == groups, "got {} ends of groups, expected one for each of {}",
-            ends.numel(), groups);
-  const at::Tensor on_host = ends.to(at::kCPU, at::kLong).contiguous();
-  std::vector<int64_t> sizes;
-  int64_t begin = 0;
-  for (int64_t group = 0; group < groups; ++group) {
-    const int64_t end = on_host.const_data_ptr<int64_t>()[group];
-    ADA_CHECK(begin <= end && end <= rows, "group {} ends at row {}, expected {} to {}", group, end, begin,
-              rows);
-    sizes.push_back(end - begin);
-    begin = end;
-  }
-  sizes.push_back(rows - begin);
-  return sizes;
-}
-
 using torch::autograd::AutogradContext;
 using torch::autograd::variable_list;
 
@@ -106,6 +88,23 @@ struct GroupedProduct : torch::autograd::Function<GroupedProduct> {
 };
 
 }  // namespace
+
+std::vector<int64_t> group_sizes(const at::Tensor& ends, int64_t groups, int64_t rows) {
+  ADA_CHECK(ends.dim() == 1 && ends.size(0) == groups, "got {} ends of groups, expected one for each of {}",
+            ends.numel(), groups);
+  const at::Tensor on_host = ends.to(at::kCPU, at::kLong).contiguous();
+  std::vector<int64_t> sizes;
+  int64_t begin = 0;
+  for (int64_t group = 0; group < groups; ++group) {
+    const int64_t end = on_host.const_data_ptr<int64_t>()[group];
+    ADA_CHECK(begin <= end && end <= rows, "group {} ends at row {}, expected {} to {}", group, end, begin,
+              rows);
+    sizes.push_back(end - begin);
+    begin = end;
+  }
+  sizes.push_back(rows - begin);
+  return sizes;
+}
 
 bool is_grouped_product(const std::string& op) {
   return op == "aten::_grouped_mm";

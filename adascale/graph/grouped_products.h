@@ -19,6 +19,10 @@ bool is_grouped_product(const std::string& op);
 /// which is written back, keeps the name it had. Other nodes stay.
 void call_it_torchs_grouped_product(Node& node);
 
+/// The rows of each group, by where they end, and at the end those of none. Throws (user) unless there is an end for each
+/// group, ascending, within the rows.
+std::vector<int64_t> group_sizes(const at::Tensor& ends, int64_t groups, int64_t rows);
+
 /// x [rows, in], w [groups, in, out], ends int [groups] -> [rows, out], in the dtype of x: row r of
 /// group i becomes x[r] w[i], and a group's rows end where `ends` says. Rows after the last group
 /// become 0. `operands` are those of aten::_grouped_mm. Differentiable, in any float dtype and on any

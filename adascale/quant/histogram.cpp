@@ -16,8 +16,9 @@
 namespace adascale {
 namespace {
 
-constexpr int kOctaves = 24, kMantissaBits = 8, kFp32MantissaBits = 23, kFp32Bias = 127,
-              kLeastTop = -100;  // its least bin is still a normal number
+constexpr int kOctaves = 24, kMantissaBits = 8;
+constexpr int kFp32MantissaBits = 23, kFp32Bias = 127;
+constexpr int kLeastTop = -100;  // its least bin is still a normal number
 constexpr int64_t kPerOctave = 1 << kMantissaBits;
 constexpr int64_t kBins = 1 + kOctaves * kPerOctave;  // of a sign; the first one is nearly zero
 // A chunk and its bins fit the cache.

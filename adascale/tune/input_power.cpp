@@ -49,16 +49,10 @@ bool reads_whole_stack(const Program& program, const Layer& layer, const Node& n
          });
 }
 
-/// Of rows that a grouped product takes sorted by expert: the rows of each. Those behind the last end are no expert's.
-std::vector<at::Tensor> rows_by_expert(const at::Tensor& rows, const at::Tensor& ends) {
-  const at::Tensor on_host = ends.to(at::kCPU, at::kLong).contiguous();
-  std::vector<at::Tensor> found;
-  int64_t begin = 0;
-  for (int64_t expert = 0; expert < on_host.numel(); ++expert) {
-    const int64_t end = std::clamp(on_host.const_data_ptr<int64_t>()[expert], begin, rows.size(0));
-    found.push_back(rows.slice(0, begin, end));
-    begin = end;
-  }
+/// The rows of each expert, of those that a grouped product takes sorted by expert.
+std::vector<at::Tensor> rows_by_expert(const at::Tensor& rows, const at::Tensor& ends, int64_t experts) {
+  std::vector<at::Tensor> found = rows.split_with_sizes(group_sizes(ends, experts, rows.size(0)));
+  found.pop_back();  // no expert's
   return found;
 }
 
@@ -126,11 +120,8 @@ InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const
   const adascale::Layer& described = sim_.weights()[layer.weight].layer;
   if (parts > 1 && reads_whole_stack(sim_.program(), described, node, parts)) {
     if (is_grouped_product(node.op()) && x.dim() == 2 && ends != nullptr &&
-        ends->kind == Argument::Kind::kValue) {
-      const at::Tensor here = environment.tensor(ends->value);
-      ADA_ASSERT(here.numel() == parts, "a grouped product without an end for each expert");
-      return sums_of_each(rows_by_expert(x, here));
-    }
+        ends->kind == Argument::Kind::kValue)
+      return sums_of_each(rows_by_expert(x, environment.tensor(ends->value), parts));
     if (x.dim() == 3 && x.size(0) == parts) return sums_of_each(x.unbind(0));
   }
   const at::Tensor rows = rows_kept(x, mask);  // every expert's

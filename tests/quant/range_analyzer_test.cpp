@@ -308,20 +308,12 @@ TEST(Percentile, OfActivationsIsWithinABin) {
   expect_within_a_bin(range, x);
 }
 
-TEST(Percentile, AFewHugeActivationsLeaveTheOthersApart) {
+TEST(Percentile, AFewHugeActivationsDoNotBlurTheOthers) {
   const at::Tensor x = at::cat({random_weight({200000}), at::tensor({1e6f, 3e5f, -7e5f})});
   const Grid grid{.bits = 16, .symmetric = false};
   expect_within_a_bin(analyze("post_training_percentile", {x}, grid), x);
   expect_within_a_bin(analyze("post_training_percentile", {x.slice(0, 0, 200000), x.slice(0, 200000)}, grid),
                       x);
-}
-
-// All are nearly zero beside the last one.
-TEST(Percentile, TinyActivationsStayBelowTheirRange) {
-  const at::Tensor x = at::cat({random_weight({1000}).mul_(1e-30), at::tensor({1.0f})});
-  const Range range = analyze("post_training_percentile", {x}, Grid{.bits = 16, .symmetric = false});
-  EXPECT_EQ(range.max.item<float>(), 1);
-  EXPECT_LE(std::abs(range.min.item<double>()), 1e-6);
 }
 
 TEST(SqnrRange, OfWeightsIsLeastByTheImportanceGiven) {
