@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from gguf_file import GgufNames, count_bytes, read_weights
 from kinds import KINDS
 from safetensors.torch import load_file
 from task import Method, Task
@@ -41,25 +42,31 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
     return weights
 
 
-def quantize(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -> Weights:
-    """Chooses each layer's bits, which the simulation alone does not."""
+def run(task: Task, model: Any, batches: Batches, **options: Any) -> Path:
+    """The file of a whole run, for what the simulation alone does not decide."""
     out = Path(task.out) / "files"
-    adascale.quantize(
-        model,
-        out,
-        batches,
-        formats=["safetensors"],
-        target_bits=task.target_bits,
-        batch_size=task.samples,
-        group_size=task.group_size,
-        symmetric=task.symmetric,
-        recipe=task.variant,
-        seed=task.seed,
-        progress=False,
-        **budget,
-    )
-    (file,) = out.glob("*.safetensors")
-    return load_file(file)
+    adascale.quantize(model, out, batches, recipe=task.variant, seed=task.seed, progress=False, **options)
+    (file,) = (path for path in out.iterdir() if path.suffix in (".safetensors", ".gguf"))
+    return file
+
+
+def options_of(task: Task) -> dict[str, Any]:
+    """Of a run."""
+    if task.target_bits:
+        return {
+            "formats": ["safetensors"],
+            "target_bits": task.target_bits,
+            "group_size": task.group_size,
+            "symmetric": task.symmetric,
+        }
+    return {
+        "formats": [f"gguf:{task.gguf}"],
+        "layer_config": {
+            "*": {"param_bw": 32},
+            task.only: {"param_bw": task.bits},
+            KINDS[task.kind].outside: {"param_bw": 32},  # the last that fits a layer counts
+        },
+    }
 
 
 def main() -> None:
@@ -70,9 +77,19 @@ def main() -> None:
         model.config.use_cache = False
     batches = [{KINDS[task.kind].input: rows} for rows in task.load_rows().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}
+    layers = task.layers(model)
+    if task.gguf:
+        with method.timed():
+            file = run(task, task.model, batches, **options_of(task), **budget)
+        names = GgufNames(model.config)
+        method.give(read_weights(file, layers), count_bytes(file, map(names.weight, layers)))
+        return
     with method.timed():
-        weights = (quantize if task.target_bits else simulate)(task, model, batches, budget)
-    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in task.layers(model)})
+        if task.target_bits:
+            weights = load_file(run(task, model, batches, **options_of(task), **budget))
+        else:
+            weights = simulate(task, model, batches, budget)
+    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in layers})
 
 
 if __name__ == "__main__":

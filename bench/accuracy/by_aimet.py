@@ -39,7 +39,7 @@ def layers_in(task: Task, model: nn.Module) -> dict[str, nn.Module]:
 def adascale(task: Task, model: nn.Module, batches: Batches) -> aimet.QuantizationSimModel:
     """Layers outside blocks are rounded to nearest."""
     optimizer = aimet.adascale_optimizer
-    block = next(type(one) for one in model.modules() if type(one).__name__ == KINDS[task.kind].block)
+    block = next(type(one) for one in model.modules() if type(one).__name__ == task.block)
     optimizer.adascale_model_config_dict[type(model)] = optimizer.AdaScaleModelConfig(block_type=block)
     sim = simulate(task, model, batches)
     optimizer.AdaScale.apply_adascale(

@@ -3,7 +3,6 @@ their activations and stay where they are."""
 
 from __future__ import annotations
 
-from kinds import KINDS
 from llmcompressor import oneshot
 from llmcompressor.modifiers.gptq import GPTQModifier
 from task import Method, Task
@@ -36,7 +35,7 @@ def main() -> None:
             processor=tokenizer,
             dataset=batches,
             recipe=recipe_of(task),
-            sequential_targets=[KINDS[task.kind].block],
+            sequential_targets=[task.block],
         )
     method.give({f"{path}.weight": layer.weight for path, layer in task.layers(model).items()})
 

@@ -13,13 +13,19 @@ class Grid:
     group_size: int = 0  # 0: a scale for each output channel
     symmetric: bool = True
     target_bits: float = 0  # the mean of widths up to ``bits``, scales counted; 0: ``bits`` everywhere
+    gguf: str = ""  # the type of llama.cpp's file that has this grid
+    layers: str = "*"  # a glob over the paths of the layers
 
     def name(self) -> str:
+        if self.gguf:
+            return f"gguf:{self.gguf}" + ("" if self.layers == "*" else f" of {self.layers.strip('*.')}")
         scales = f"groups of {self.group_size}" if self.group_size else "per channel"
         bits = f"Mean of {self.target_bits:g} bits" if self.target_bits else f"W{self.bits}"
         return f"{bits} {scales}" + ("" if self.symmetric else ", asymmetric")
 
     def key(self) -> str:
+        if self.gguf:
+            return self.gguf.lower().replace("_", "")
         scales = f"g{self.group_size}" if self.group_size else "pc"
         bits = f"mean{self.target_bits:g}" if self.target_bits else f"w{self.bits}"
         return f"{bits}_{scales}" + ("" if self.symmetric else "_asym")
@@ -50,17 +56,25 @@ class Cell:
 
     def as_json(self) -> dict[str, object]:
         fields = asdict(self)
-        if not self.grid.target_bits:  # as cells were stamped before there were targets
-            del fields["grid"]["target_bits"]
+        for name, default in (("target_bits", 0), ("gguf", ""), ("layers", "*")):
+            if fields["grid"][name] == default:  # as cells were stamped before there were such grids
+                del fields["grid"][name]
         return fields
 
 
 Pair = tuple[Cell, Cell]
-W4, W3 = Grid(4), Grid(3)
+W4, W3, W2 = Grid(4), Grid(3), Grid(2)
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
 
+
+# SmolLM2's rows of 576 have no K-quants, those of its down projections have.
+Q4_0 = Grid(4, 32, gguf="Q4_0")
+K_QUANTS = [
+    Grid(bits, group_size, symmetric=bits == 3, gguf=name, layers="*.down_proj")
+    for bits, group_size, name in ((4, 32, "Q4_K"), (3, 16, "Q3_K"), (2, 16, "Q2_K"))
+]
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
 
@@ -86,6 +100,28 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4, rows=MANY_ROWS)
     )
     return cells
+
+
+def _cells_of_gguf(grid: Grid) -> list[Cell]:
+    return [
+        Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "fast", 200),
+        Cell(grid, "adascale", "best", 200),
+        Cell(grid, "llama_cpp", "imatrix"),
+    ]
+
+
+def _cells_of_gemma3(grid: Grid) -> list[Cell]:
+    cells = [
+        Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "fast", 200),
+        Cell(grid, "adascale", "best", 200),
+        Cell(grid, "adascale", "best", 200, samples=4),
+        Cell(grid, "llm_compressor", "actorder_weight", samples=4),
+        Cell(grid, "auto_round", "default", 200, samples=4),
+        Cell(grid, "auto_round", "alg_ext", 200, samples=4),
+    ]
+    return [replace(cell, model="gemma3", rows=SUBJECTS["gemma3"].rows) for cell in cells]
 
 
 def _cells_of_encoder(grid: Grid) -> list[Cell]:
@@ -132,6 +168,8 @@ def _cells_of_target(grid: Grid) -> list[Cell]:
 _ON_A_CPU = [
     *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
     *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
+    *(cell for grid in (Q4_0, *K_QUANTS) for cell in _cells_of_gguf(grid)),
+    *(cell for grid in (W3, W2) for cell in _cells_of_gemma3(grid)),
     *(cell for grid in (W4, W3) for cell in _cells_of_encoder(grid)),
     *_cells_of_classifier(W4),
 ]

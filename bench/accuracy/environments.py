@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 REQUIREMENTS = {
     "auto_round": HERE / "requirements-auto_round.txt",
     "llm_compressor": HERE / "requirements-llm_compressor.txt",
+    "llama_cpp": HERE / "requirements-llama_cpp.txt",
     "aimet": HERE.parent / "requirements-aimet.txt",
 }
 CPU_WHEELS = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")

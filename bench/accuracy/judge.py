@@ -1,11 +1,12 @@
 """Judges weights on the held-out rows, against the model that they came from.
 
-    python judge.py MODEL KIND WEIGHTS ROWS DEVICE
+    python judge.py MODEL KIND LAYERS WEIGHTS ROWS DEVICE
 
-MODEL: a folder of a KIND in kinds.KINDS, in fp32. WEIGHTS: .safetensors with new weights by name. ROWS:
-.safetensors with token ids [rows, tokens] of each text, or with images [photos, crops, 3, side, side]. Prints
-JSON: for each text the scores of its kind, means over its rows, with the standard errors of the rows' means:
-tokens of one row depend on each other, and so do crops of one photo.
+MODEL: a folder of a KIND in kinds.KINDS, in fp32. LAYERS: a glob over the paths of those that were quantized.
+WEIGHTS: .safetensors with their weights by name. ROWS: .safetensors with token ids [rows, tokens] of each
+text, or with images [photos, crops, 3, side, side]. Prints JSON: for each text the scores of its kind, means
+over its rows, with the standard errors of the rows' means: tokens of one row depend on each other, and so do
+crops of one photo.
 """
 
 from __future__ import annotations
@@ -38,12 +39,12 @@ def summarize(rows: dict[str, Tensor], kind: Kind) -> dict[str, Any]:
 
 
 def main() -> None:
-    folder, name_of_kind, weights, file, device = sys.argv[1:]
+    folder, name_of_kind, only, weights, file, device = sys.argv[1:]
     kind = KINDS[name_of_kind]
     model = load_model(folder, name_of_kind).to(device)
     texts = load_file(file, device)
     exact = {name: kind.outputs(model, rows) for name, rows in texts.items()}
-    new, layers = load_file(weights), {f"{path}.weight" for path in layers_of(model, name_of_kind)}
+    new, layers = load_file(weights), {f"{path}.weight" for path in layers_of(model, name_of_kind, only)}
     assert new.keys() == layers, f"{weights}: has {len(new)} weights, expected those of {len(layers)} layers"
     model.load_state_dict(new, strict=False)
     found = {

@@ -54,12 +54,15 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     task = {
         "model": str(subject.folder()),
         "kind": subject.kind,
+        "block": subject.block,
         "rows": str(calibration),
         "out": str(out),
         "bits": cell.grid.bits,
         "group_size": cell.grid.group_size,
         "symmetric": cell.grid.symmetric,
         "target_bits": cell.grid.target_bits,
+        "gguf": cell.grid.gguf,
+        "only": cell.grid.layers,
         **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "device", "seed")},
     }
     _run(python_of(cell), HERE / f"by_{cell.method}.py", json.dumps(task))
@@ -71,7 +74,14 @@ def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     subject = SUBJECTS[cell.model]
     save_file({name: rows[name] for name in subject.data.held_out}, held_out)
     said = _run(
-        sys.executable, HERE / "judge.py", subject.folder(), subject.kind, weights, held_out, cell.device
+        sys.executable,
+        HERE / "judge.py",
+        subject.folder(),
+        subject.kind,
+        cell.grid.layers,
+        weights,
+        held_out,
+        cell.device,
     )
     return json.loads(said.strip().splitlines()[-1])
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib.resources
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from gemma3 import make_gemma3
 from photos import Photos
 from text import Texts
 
@@ -20,25 +22,36 @@ WORK = ROOT / "build" / "accuracy"
 class Subject:
     title: str
     kind: str  # of kinds.KINDS
+    block: str  # the class of its blocks
     folder: Callable[[], Path]  # which its kind loads
     data: Texts | Photos  # makes its rows
     rows: int  # for calibration, of most cells
 
 
-def _one_block() -> Path:
-    """SmolLM2 with its first block alone."""
-    folder = WORK / "one_block"
-    if not folder.exists():
-        from transformers import AutoModelForCausalLM, AutoTokenizer
+def _made_once(name: str, make: Callable[[Path], None]) -> Callable[[], Path]:
+    """A folder that ``make`` fills when it is first asked for."""
 
-        model = AutoModelForCausalLM.from_pretrained(SMOLLM2, dtype=torch.float32)
-        del model.model.layers[1:]
-        model.config.num_hidden_layers = 1
-        unfinished = folder.with_suffix(".unfinished")
-        model.save_pretrained(unfinished)
-        AutoTokenizer.from_pretrained(SMOLLM2).save_pretrained(unfinished)
-        unfinished.rename(folder)
+    def folder() -> Path:
+        found = WORK / name
+        if not found.exists():
+            unfinished = found.with_suffix(".unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            make(unfinished)
+            unfinished.rename(found)
+        return found
+
     return folder
+
+
+def _make_one_block(folder: Path) -> None:
+    """SmolLM2 with its first block alone."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    model = AutoModelForCausalLM.from_pretrained(SMOLLM2, dtype=torch.float32)
+    del model.model.layers[1:]
+    model.config.num_hidden_layers = 1
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(SMOLLM2).save_pretrained(folder)
 
 
 def _minilm() -> Path:
@@ -50,8 +63,20 @@ def _efficientnet() -> Path:
 
 
 SUBJECTS = {
-    "smollm2": Subject("SmolLM2-135M", "decoder", lambda: SMOLLM2, Texts(256, 16), 64),
-    "one_block": Subject("a block of SmolLM2-135M", "decoder", _one_block, Texts(256, 16), 8),
-    "minilm": Subject("MiniLM-L6", "encoder", _minilm, Texts(64, 256), 512),
-    "efficientnet": Subject("EfficientNet-Lite0", "classifier", _efficientnet, Photos(32), 256),
+    "smollm2": Subject("SmolLM2-135M", "decoder", "LlamaDecoderLayer", lambda: SMOLLM2, Texts(256, 16), 64),
+    "one_block": Subject(
+        "a block of SmolLM2-135M",
+        "decoder",
+        "LlamaDecoderLayer",
+        _made_once("one_block", _make_one_block),
+        Texts(256, 16),
+        8,
+    ),
+    "gemma3": Subject(
+        "Gemma 3 270M", "decoder", "Gemma3DecoderLayer", _made_once("gemma3", make_gemma3), Texts(256, 16), 64
+    ),
+    "minilm": Subject("MiniLM-L6", "encoder", "BertLayer", _minilm, Texts(64, 256), 512),
+    "efficientnet": Subject(
+        "EfficientNet-Lite0", "classifier", "MBConvBlock", _efficientnet, Photos(32), 256
+    ),
 }

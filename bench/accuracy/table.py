@@ -103,6 +103,7 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
         "s": f"{seconds:.0f}",
         "of the reference": f"{_multiple(cell, found):.1f}",
         "MiB": f"{found['peak_mib' if cell.device == 'cpu' else 'device_mib']:.0f}",
+        **({"MB of weights": f"{found['bytes'] / 1e6:.1f}"} if "bytes" in found else {}),
         "commit": found["commit"],
     }
 

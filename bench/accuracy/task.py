@@ -30,6 +30,7 @@ from measure import Cost, cost
 class Task:
     model: str  # a folder that its kind loads, in fp32; of transformers, with its tokenizer
     kind: str  # of KINDS
+    block: str  # the class of its blocks
     rows: str  # .safetensors with rows: token ids [rows, tokens], int64, or images [rows, 3, side, side]
     out: str  # a folder that exists
     bits: int
@@ -41,6 +42,8 @@ class Task:
     device: str  # of torch: where it computes
     seed: int = 0
     target_bits: float = 0  # the mean of widths up to ``bits``; 0: ``bits`` everywhere
+    gguf: str = ""  # the type of llama.cpp's file that is to be written
+    only: str = "*"  # a glob over the paths of the layers
 
     def load_rows(self) -> torch.Tensor:
         return load_file(self.rows)["rows"]
@@ -50,14 +53,20 @@ class Task:
 
     def layers(self, model: torch.nn.Module) -> dict[str, torch.nn.Module]:
         """The layers that all methods quantize, by their paths."""
-        return layers_of(model, self.kind)
+        return layers_of(model, self.kind, self.only)
+
+    def every_layer(self, model: torch.nn.Module) -> dict[str, torch.nn.Module]:
+        """Those that other cells quantize too."""
+        return layers_of(model, self.kind, "*")
 
 
-def layers_of(model: torch.nn.Module, kind: str) -> dict[str, torch.nn.Module]:
+def layers_of(model: torch.nn.Module, kind: str, only: str) -> dict[str, torch.nn.Module]:
     return {
         path: module
         for path, module in model.named_modules()
-        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d) and not fnmatch(path, KINDS[kind].outside)
+        if isinstance(module, torch.nn.Linear | torch.nn.Conv2d)
+        and fnmatch(path, only)
+        and not fnmatch(path, KINDS[kind].outside)
     }
 
 
@@ -87,8 +96,11 @@ class Method:
         self._cost = measured
         self._device_mib = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
 
-    def give(self, weights: dict[str, torch.Tensor]) -> None:
-        """The quantized layers' new weights, on their grid, by the names of their parameters."""
+    def give(self, weights: dict[str, torch.Tensor], in_file: int | None = None) -> None:
+        """The quantized layers' new weights, on their grid, by the names of their parameters.
+
+        in_file: the bytes that they take in the method's file, where it wrote one.
+        """
         assert self._cost is not None, "nothing was timed"
         for name, values in weights.items():
             check_grid(name, values, self.task)
@@ -98,6 +110,8 @@ class Method:
             out / "weights.safetensors",
         )
         content = {"versions": self._versions, **asdict(self._cost), "device_mib": self._device_mib}
+        if in_file is not None:
+            content["bytes"] = in_file
         (out / "cost.json").write_text(json.dumps(content))
 
 

@@ -33,7 +33,6 @@ CLASSIFIER = Kind(
     load_efficientnet,
     package="efficientnet-lite-pytorch",
     input="inputs",
-    block="MBConvBlock",
     outside="_conv_stem*",
     outputs=class_scores,
     compare=compare,

@@ -40,7 +40,6 @@ DECODER = Kind(
     transformers_loader("AutoModelForCausalLM"),
     package="transformers",
     input="input_ids",
-    block="LlamaDecoderLayer",
     outside="*lm_head",
     outputs=hidden_states,
     compare=compare,

@@ -45,7 +45,6 @@ ENCODER = Kind(
     transformers_loader("AutoModel", add_pooling_layer=False),
     package="transformers",
     input="input_ids",
-    block="BertLayer",
     outside="Embedding",
     outputs=embeddings,
     compare=compare,

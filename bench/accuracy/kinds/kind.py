@@ -40,7 +40,6 @@ class Kind:
     load: Callable[..., Any]  # a model, from its folder and options
     package: str  # that has their classes
     input: str  # what their forward calls its rows
-    block: str  # the class of their blocks
     outside: str  # layers kept in full precision, by path or class; a decoder's head is its embedding
     outputs: Callable[[Any, Tensor], Outputs]  # of a model, on rows
     # Of a model, rows, its outputs and those of new weights: scores of each row.
