@@ -32,6 +32,7 @@ struct RowLearnable {
 /// offset), W' = W exp(-s2) shrink.
 struct RowAffine {
   float *scale = nullptr, *offset = nullptr, *shrink = nullptr;
+  float* minimum = nullptr;  ///< x = scale * code + minimum, where a grid has one; its offsets are 0
 };
 
 /// One step of the learnables. Adam: p -= rate * m / (sqrt(v) * second_factor + 1e-8), with its

@@ -101,7 +101,8 @@ void through_shared_scale(const WeightRows& t, int64_t row, float* to_scale) {
     if (ideal[k] == largest) to_scale[k] += share;
 }
 
-/// The step of gamma, beta and s3 at `count` scales, from sums in three arrays; then their new affine.
+/// The step of gamma, beta and s3 at `count` scales, from sums in three arrays; then their new affine, unless the
+/// caller finds it.
 template <class Step>
 void step_scales(const WeightRows& t, const RowRule& rule, int64_t first, int64_t count, const float* to_s3,
                  const float* to_scale, const float* to_offset) {
@@ -111,7 +112,9 @@ void step_scales(const WeightRows& t, const RowRule& rule, int64_t first, int64_
     const int64_t i = first + k;
     const auto [min, max] = clip(t, i, width);
     V slope = load(to_scale + k, width), to_min = hn::Zero(Floats());
-    if (!t.grid.symmetric) {
+    if (t.now.minimum != nullptr) {
+      to_min = load(to_offset + k, width);
+    } else if (!t.grid.symmetric) {
       // offset = min / scale, straight through its rounding.
       const V scale = load(t.now.scale + i, width), outside = load(to_offset + k, width);
       slope = hn::NegMulAdd(outside, hn::Div(min, scale), slope);
@@ -122,7 +125,7 @@ void step_scales(const WeightRows& t, const RowRule& rule, int64_t first, int64_
     clipping.move(t.beta, i, width, hn::Mul(hn::Sub(to_min, to_max), min), one);
     rounding.move(t.s3, i, width, load(to_s3 + k, width), set(kSharedStep));
   });
-  find_scales(t, first, count, t.next);
+  if (!t.scales_apart) find_scales(t, first, count, t.next);
 }
 
 // NOLINTNEXTLINE(google-readability-namespace-comments)

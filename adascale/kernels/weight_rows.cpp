@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
 #include <vector>
 
 // clang-format off: Highway wants its headers in this order.
@@ -44,11 +45,20 @@ HWY_INLINE Span span_of(const RowGrid& grid, float offset) {
   return {set(lowest), set(lowest + grid.steps)};
 }
 
-/// The terms of the sums over a group (algorithm in fake_quantize.h).
+/// body(std::true_type()) where the affine has minima, else body(std::false_type()).
+template <class Body>
+HWY_INLINE void with_minimum_or_without(const RowAffine& affine, const Body& body) {
+  if (affine.minimum == nullptr)
+    body(std::false_type());
+  else
+    body(std::true_type());
+}
+
+/// The terms of the sums over a group (algorithm in fake_quantize.h). x is W' over scale.
 struct Sums {
   float moved = 0;    ///< of g x inside the grid: -dL/ds3 over scale
-  float coded = 0;    ///< of g c; less `moved`, dL/dscale
-  float outside = 0;  ///< of g outside the grid: dL/doffset over scale
+  float coded = 0;    ///< of g c, and of g minimum / scale inside; less `moved`, dL/dscale
+  float outside = 0;  ///< of g outside the grid: dL/doffset over scale, or dL/dminimum
 };
 
 /// The state of a row between the two loops of a visit.
@@ -71,10 +81,11 @@ HWY_INLINE const float* at_column(const float* columns, const Group& group) {
   return columns == nullptr ? nullptr : columns + group.column;
 }
 
-template <class Element>
+template <class Element, bool kHasMinimum>
 HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_bare, float* keep_moved) {
   const V steps_per_unit = set(t.now.shrink[group.scale] / t.now.scale[group.scale]);
   const Span span = span_of(t.grid, t.now.offset[group.scale]);
+  const V from = set(kHasMinimum ? t.now.minimum[group.scale] / t.now.scale[group.scale] : 0);
   const auto* gradient = static_cast<const Element*>(t.gradient) + group.begin;
   const float *w = t.w + group.begin, *s2 = t.s2.value + group.begin,
               *columns = at_column(t.column_now, group);
@@ -86,14 +97,15 @@ HWY_INLINE Sums backward(const WeightRows& t, const Group& group, float* keep_ba
       group.count, Vectors{zero, zero, zero}, [=](int64_t i, auto width, Vectors so_far) HWY_ATTR {
         const V bare = hn::Mul(load(w + i, width), exp_of_small(hn::Neg(load(s2 + i, width))));
         const V x = in_steps(bare, steps_per_unit, columns, i, width);
-        const V rounded = hn::Round(x);
+        const V rounded = hn::Round(kHasMinimum ? hn::Sub(x, from) : x);
         const V code = hn::Min(hn::Max(rounded, span.lowest), span.highest);
         const V g = load(gradient + i, width);
         const V inside = hn::IfThenElseZero(hn::Eq(code, rounded), g);
         const V here = hn::Mul(inside, x);
         store(bare, keep_bare + i, width);
         store(here, keep_moved + i, width);
-        return Vectors{hn::Add(so_far.moved, here), hn::MulAdd(g, code, so_far.coded),
+        const V coded = kHasMinimum ? hn::MulAdd(inside, from, so_far.coded) : so_far.coded;
+        return Vectors{hn::Add(so_far.moved, here), hn::MulAdd(g, code, coded),
                        hn::Add(so_far.outside, hn::Sub(g, inside))};
       });
   return {sum(sums.moved), sum(sums.coded), sum(sums.outside)};
@@ -108,26 +120,32 @@ HWY_INLINE V on_grid(V x, V scale, const Span& span) {
 
 /// w_dq of the group. Divides where step_rows multiplies: at the start this is
 /// round-to-nearest to the last bit.
-template <class Element>
+template <class Element, bool kHasMinimum>
 HWY_INLINE void quantize(const WeightRows& t, const Group& group) {
   const V scale = set(t.now.scale[group.scale]), shrink = set(t.now.shrink[group.scale]);
+  const V minimum = set(kHasMinimum ? t.now.minimum[group.scale] : 0);
   const Span span = span_of(t.grid, t.now.offset[group.scale]);
   const float *w = t.w + group.begin, *s2 = t.s2.value + group.begin,
               *columns = at_column(t.column_now, group);
   auto* output = static_cast<Element*>(t.output) + group.begin;
   for_vectors(group.count, [&](int64_t i, auto width) HWY_ATTR {
     const V bare = hn::Mul(load(w + i, width), exp(hn::Neg(load(s2 + i, width))));
-    store(on_grid(hn::Div(in_steps(bare, shrink, columns, i, width), scale), scale, span), output + i, width);
+    const V divided = in_steps(bare, shrink, columns, i, width);
+    const V above = kHasMinimum ? hn::Sub(divided, minimum) : divided;
+    const V value = on_grid(hn::Div(above, scale), scale, span);
+    store(kHasMinimum ? hn::Add(value, minimum) : value, output + i, width);
   });
 }
 
 /// Moves s2 of the group, then computes its w_dq by `next`.
-template <class Element, class Step>
+template <class Element, bool kHasMinimum, class Step>
 HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& group, float scale_before,
                         const float* bare, const float* moved) {
   const V scale = set(t.next.scale[group.scale]), scale_of_gradient = set(-scale_before);
   const V steps_per_unit = set(t.next.shrink[group.scale] / t.next.scale[group.scale]);
   const Span span = span_of(t.grid, t.next.offset[group.scale]);
+  const V minimum = set(kHasMinimum ? t.next.minimum[group.scale] : 0);
+  const V from = set(kHasMinimum ? t.next.minimum[group.scale] / t.next.scale[group.scale] : 0);
   const V start_scale = set(t.start_scale[group.scale]);
   const float *w = t.w + group.begin, *columns = at_column(t.column_next, group);
   auto* output = static_cast<Element*>(t.output) + group.begin;
@@ -142,19 +160,22 @@ HWY_INLINE void advance(const WeightRows& t, const Step& step, const Group& grou
         step.move(t.s2, group.begin + i, width, hn::Mul(scale_of_gradient, load(moved + i, width)), length);
     const V x =
         in_steps(hn::Mul(load(bare + i, width), exp_of_small(down)), steps_per_unit, columns, i, width);
-    store(on_grid(x, scale, span), output + i, width);
+    const V value = on_grid(kHasMinimum ? hn::Sub(x, from) : x, scale, span);
+    store(kHasMinimum ? hn::Add(value, minimum) : value, output + i, width);
   });
 }
 
 template <class Element>
 void backward_row(const WeightRows& t, int64_t row, RowScratch& scratch) {
-  for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
-    const Sums sums =
-        backward<Element>(t, group, scratch.bare.data() + group.column, scratch.moved.data() + group.column);
-    const float scale = t.now.scale[group.scale];
-    scratch.to_s3[k] = -scale * sums.moved;
-    scratch.to_scale[k] = sums.coded - sums.moved;
-    scratch.to_offset[k] = sums.outside;
+  with_minimum_or_without(t.now, [&](auto has_minimum) HWY_ATTR {
+    for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
+      const Sums sums = backward<Element, has_minimum>(t, group, scratch.bare.data() + group.column,
+                                                       scratch.moved.data() + group.column);
+      const float scale = t.now.scale[group.scale];
+      scratch.to_s3[k] = -scale * sums.moved;
+      scratch.to_scale[k] = sums.coded - sums.moved;
+      scratch.to_offset[k] = sums.outside;
+    });
   });
 }
 
@@ -184,13 +205,27 @@ void step_rows_of(const WeightRows& t, const RowRule& rule, int64_t first, int64
     for_groups(t, row,
                [&](const Group& group, int64_t k) HWY_ATTR { scale_before[k] = t.now.scale[group.scale]; });
     if (t.grid.block_scale_max > 0) through_shared_scale(t, row, scratch.to_scale.data());
-    if (!t.one_scale)
+    if (!t.one_scale && !t.scales_apart)
       step_scales<Step>(t, rule, row * groups, groups, scratch.to_s3.data(), scratch.to_scale.data(),
                         scratch.to_offset.data());
-    for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
-      advance<Element>(t, rounding, group, scale_before[k], scratch.bare.data() + group.column,
-                       scratch.moved.data() + group.column);
+    with_minimum_or_without(t.next, [&](auto has_minimum) HWY_ATTR {
+      for_groups(t, row, [&](const Group& group, int64_t k) HWY_ATTR {
+        advance<Element, has_minimum>(t, rounding, group, scale_before[k], scratch.bare.data() + group.column,
+                                      scratch.moved.data() + group.column);
+      });
     });
+  }
+}
+
+template <class Element, class Step>
+void step_ranges_of(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
+  const int64_t groups = t.groups();
+  RowScratch scratch(t);
+  for (int64_t row = first; row < last; ++row) {
+    if (stays<Element, Step>(t, row)) continue;
+    backward_row<Element>(t, row, scratch);
+    step_scales<Step>(t, rule, row * groups, groups, scratch.to_s3.data(), scratch.to_scale.data(),
+                      scratch.to_offset.data());
   }
 }
 
@@ -221,14 +256,16 @@ void find_affine_here(const WeightRows& t, int64_t first, int64_t last) {
 }
 
 void quantize_rows_here(const WeightRows& t, int64_t first, int64_t last) {
-  for (int64_t row = first; row < last; ++row) {
-    for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
-      if (t.output_type == Stored::kFloat)
-        quantize<float>(t, group);
-      else
-        quantize<uint16_t>(t, group);
-    });
-  }
+  with_minimum_or_without(t.now, [&](auto has_minimum) HWY_ATTR {
+    for (int64_t row = first; row < last; ++row) {
+      for_groups(t, row, [&](const Group& group, int64_t) HWY_ATTR {
+        if (t.output_type == Stored::kFloat)
+          quantize<float, has_minimum>(t, group);
+        else
+          quantize<uint16_t, has_minimum>(t, group);
+      });
+    }
+  });
 }
 
 void sum_rows_here(const WeightRows& t, int64_t first, int64_t last, float* scales, float* columns) {
@@ -236,6 +273,16 @@ void sum_rows_here(const WeightRows& t, int64_t first, int64_t last, float* scal
     sum_rows_of<float>(t, first, last, scales, columns);
   else
     sum_rows_of<uint16_t>(t, first, last, scales, columns);
+}
+
+void step_ranges_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
+  with_step_of(rule.update, [&](auto step) {
+    using Step = typename decltype(step)::type;
+    if (t.output_type == Stored::kFloat)
+      step_ranges_of<float, Step>(t, rule, first, last);
+    else
+      step_ranges_of<uint16_t, Step>(t, rule, first, last);
+  });
 }
 
 void step_rows_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
@@ -285,6 +332,7 @@ namespace adascale {
 HWY_EXPORT(find_affine_here);
 HWY_EXPORT(quantize_rows_here);
 HWY_EXPORT(sum_rows_here);
+HWY_EXPORT(step_ranges_here);
 HWY_EXPORT(step_rows_here);
 HWY_EXPORT(step_one_scale_here);
 HWY_EXPORT(step_values_here);
@@ -298,6 +346,9 @@ void quantize_rows(const WeightRows& weight, int64_t first, int64_t last) {
 }
 void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scales, float* columns) {
   HWY_DYNAMIC_DISPATCH(sum_rows_here)(weight, first, last, scales, columns);
+}
+void step_ranges(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last) {
+  HWY_DYNAMIC_DISPATCH(step_ranges_here)(weight, rule, first, last);
 }
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last) {
   HWY_DYNAMIC_DISPATCH(step_rows_here)(weight, rule, first, last);

@@ -10,17 +10,18 @@ namespace adascale {
 /// output. One value per scale, [rows, groups] or [1]: all the others. Nothing overlaps.
 struct WeightRows {
   int64_t rows = 0, cols = 0, group = 0;
-  bool one_scale = false;  ///< for the whole weight; group == cols
+  bool one_scale = false;     ///< for the whole weight; group == cols
+  bool scales_apart = false;  ///< the caller finds `now` and `next`, which are memory of its own
   RowGrid grid;
   const float *w = nullptr, *min = nullptr, *max = nullptr;
   const float* start_scale = nullptr;  ///< signed steps count in codes of these
   RowLearnable s2, s3, beta, gamma;
-  RowAffine now;                        ///< by find_affine or the last step_rows
-  RowAffine next;                       ///< one_scale: by step_one_scale; else the same memory as `now`
-  const float* column_now = nullptr;    ///< [cols] exp(-s4), where the weight has s4
-  const float* column_next = nullptr;   ///< the same after the step; step_rows computes w_dq with it
-  const void* gradient = nullptr;       ///< of the loss in `output`; its type
-  void* output = nullptr;               ///< w_dq
+  RowAffine now;                       ///< by find_affine or the last step_rows
+  RowAffine next;                      ///< one_scale: by step_one_scale; scales_apart; else the same as `now`
+  const float* column_now = nullptr;   ///< [cols] exp(-s4), where the weight has s4
+  const float* column_next = nullptr;  ///< the same after the step; step_rows computes w_dq with it
+  const void* gradient = nullptr;      ///< of the loss in `output`; its type
+  void* output = nullptr;              ///< w_dq
   Stored output_type = Stored::kFloat;  ///< or kBFloat16
 
   int64_t groups() const { return (cols + group - 1) / group; }
@@ -40,8 +41,12 @@ void quantize_rows(const WeightRows& weight, int64_t first, int64_t last);
 /// wanted. The sums are added to both.
 void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scales, float* columns);
 
-/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too unless one_scale),
-/// then w_dq and its affine. Signed steps leave out rows that have no gradient and share nothing with others.
+/// With scales_apart: the step of the rows' beta, gamma and s3 alone. The caller then finds `next` for step_rows.
+void step_ranges(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
+
+/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too unless one_scale or
+/// scales_apart), then w_dq and its affine. Signed steps leave out rows that have no gradient and share nothing with
+/// others.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// The step of beta, gamma and s3 of a one_scale weight from the sums over all rows; the

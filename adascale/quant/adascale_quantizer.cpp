@@ -93,14 +93,14 @@ at::Tensor AdaScaleQuantizer::divide() const {
                             state_.s4.defined() ? std::optional(state_.s4) : std::nullopt);
 }
 
-Affine AdaScaleQuantizer::affine() const {
-  return storable_affine({state_.beta.exp() * state_.start.min, state_.gamma.exp() * state_.start.max},
-                         state_.grid);
+Affine learned_affine(const AdaScaleState& state) {
+  return storable_affine({state.beta.exp() * state.start.min, state.gamma.exp() * state.start.max},
+                         state.grid);
 }
 
 FakeQuantized AdaScaleQuantizer::quantized() const {
   if (!at::GradMode::is_enabled() && kernels_take(state_)) return quantize_by_rows(state_);
-  const Affine now = affine();
+  const Affine now = learned_affine(state_);
   return {fake_quantize(divide(), now, state_.grid), now};
 }
 

@@ -24,6 +24,9 @@ struct AdaScaleState {
   at::Tensor s4;                   ///< undefined without an input axis
 };
 
+/// What the learnables make of the start range, as the grid stores it; differentiable in beta and gamma.
+Affine learned_affine(const AdaScaleState& state);
+
 /// A weight on its grid, fp32 (fp64 for an fp64 weight), split in groups, with the affine that put it there.
 struct FakeQuantized {
   at::Tensor weight;
@@ -86,7 +89,6 @@ class AdaScaleQuantizer {
   Grid source_grid_;
   RowLayout layout_;
 
-  Affine affine() const;
   FakeQuantized quantized() const;
   at::Tensor divide() const;  ///< W', split in groups
 };

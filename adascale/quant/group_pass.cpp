@@ -8,7 +8,6 @@
 
 #include "adascale/core/error.h"
 #include "adascale/quant/affine.h"
-#include "adascale/quant/forms/form.h"
 #include "adascale/quant/row_view.h"
 
 namespace adascale {
@@ -35,8 +34,7 @@ float* learnable_of(const at::Tensor& t) {
 }  // namespace
 
 bool GroupPass::takes(const Grid& row_grid, bool has_s4) {
-  return rows_are_channels(row_grid) && row_grid.per_channel() && !has_s4 &&
-         row_grid.form->is_trained_by_rows() && row_grid.form != lpbq_form();
+  return rows_are_channels(row_grid) && row_grid.per_channel() && !has_s4 && row_grid.is_plain();
 }
 
 bool GroupPass::takes(const AdaScaleState& state) {

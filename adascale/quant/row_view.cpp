@@ -1,7 +1,9 @@
 #include "adascale/quant/row_view.h"
 
 #include <ATen/Parallel.h>
+#include <ATen/core/grad_mode.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 
@@ -47,11 +49,22 @@ float* data_of(const at::Tensor& t) {
   return t.mutable_data_ptr<float>();
 }
 
-AffineTensors::AffineTensors(const at::Tensor& like)
-    : scale(at::empty_like(like)), offset(at::empty_like(like)), shrink(at::empty_like(like)) {}
+AffineTensors::AffineTensors(const at::Tensor& like, bool has_minimum)
+    : scale(at::empty_like(like)), offset(at::zeros_like(like)), shrink(at::empty_like(like)) {
+  if (has_minimum) minimum = at::empty_like(like);
+}
 
 RowAffine AffineTensors::pointers() const {
-  return {data_of(scale), data_of(offset), data_of(shrink)};
+  return {data_of(scale), data_of(offset), data_of(shrink), minimum.defined() ? data_of(minimum) : nullptr};
+}
+
+Affine AffineTensors::find(const AdaScaleState& state) const {
+  const at::NoGradGuard no_grad;
+  Affine found = learned_affine(state);
+  scale.copy_(found.scale);
+  if (minimum.defined()) minimum.copy_(found.minimum);
+  shrink.copy_(state.s3.neg().exp_());
+  return found;
 }
 
 RowGrid row_grid(const Grid& grid) {
@@ -74,8 +87,12 @@ at::Tensor column_shrink(const AdaScaleState& state) {
 }
 
 RowView::RowView(const AdaScaleState& state)
-    : w(as_float(state.w)), min(as_float(state.start.min)), max(as_float(state.start.max)), affine(min) {
+    : w(as_float(state.w)),
+      min(as_float(state.start.min)),
+      max(as_float(state.start.max)),
+      affine(min, state.grid.form->row_scales() == RowScales::kByForm && !state.grid.symmetric) {
   const Grid& grid = state.grid;
+  rows.scales_apart = grid.form->row_scales() == RowScales::kByForm;
   rows.rows = row_count(w);
   rows.cols = w.numel() / rows.rows;
   rows.one_scale = !grid.per_channel();
@@ -95,12 +112,16 @@ void RowView::write_to(const at::Tensor& output) {
   rows.output_type = stored_as(output.scalar_type());
 }
 
-void RowView::quantize() const {
+Affine RowView::quantize(const AdaScaleState& state) const {
+  Affine found{.scale = affine.scale, .offset = state.grid.symmetric ? at::Tensor() : affine.offset};
+  if (rows.scales_apart) found = affine.find(state);
   if (rows.one_scale) find_affine(rows, 0, 1);
+  const bool by_rows = !rows.one_scale && !rows.scales_apart;
   at::parallel_for(0, rows.rows, rows_per_task(rows.cols), [&](int64_t first, int64_t last) {
-    if (!rows.one_scale) find_affine(rows, first, last);
+    if (by_rows) find_affine(rows, first, last);
     quantize_rows(rows, first, last);
   });
+  return found;
 }
 
 }  // namespace adascale

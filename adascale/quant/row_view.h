@@ -12,12 +12,15 @@ Stored stored_as(c10::ScalarType type);
 /// The number of rows of that many elements worth a thread.
 int64_t rows_per_task(int64_t cols);
 
-/// Scale, offset and shrink of one state of the learnables, of shape Q.
+/// Scale, offset or minimum, and shrink of one state of the learnables, of shape Q.
 struct AffineTensors {
   at::Tensor scale, offset, shrink;
+  at::Tensor minimum;  ///< undefined without
 
-  explicit AffineTensors(const at::Tensor& like);
+  AffineTensors(const at::Tensor& like, bool has_minimum);
   RowAffine pointers() const;
+  /// Takes what the form of the state's grid finds, and returns it.
+  Affine find(const AdaScaleState& state) const;
 };
 
 /// A quantizer's tensors as the kernels see them: `rows` points into the tensors here and into the state's
@@ -28,10 +31,12 @@ struct RowView {
   WeightRows rows;
 
   explicit RowView(const AdaScaleState& state);
+  /// Memory for another affine, like the view's own.
+  AffineTensors more_affine() const { return {min, affine.minimum.defined()}; }
   /// Makes `output` the destination of w_dq; it has the weight's size.
   void write_to(const at::Tensor& output);
-  /// Computes the affine and w_dq from the learnables.
-  void quantize() const;
+  /// Computes the affine and w_dq from the state's learnables.
+  Affine quantize(const AdaScaleState& state) const;
 };
 
 /// The grid in the form of the kernels.

@@ -29,20 +29,19 @@ bool kernels_take(const AdaScaleState& state) {
   // With one scale for a transposed convolution, s4 belongs to its rows.
   const bool columns_shrink = !state.s4.defined() || state.s4.size(0) == 1;
   return kernels_are_on() && is_plain_float(state.s2) && rows_are_channels(state.grid) && columns_shrink &&
-         state.grid.form->is_trained_by_rows();
+         state.grid.form->row_scales() != RowScales::kNowhere;
 }
 
 FakeQuantized quantize_by_rows(const AdaScaleState& state) {
   RowView view(state);
   const at::Tensor output = at::empty(view.w.sizes(), view.w.options());
   view.write_to(output);
-  view.quantize();
-  return {output,
-          {.scale = view.affine.scale, .offset = state.grid.symmetric ? at::Tensor() : view.affine.offset}};
+  const Affine found = view.quantize(state);
+  return {output, found};
 }
 
 /// The rest of a pass beside the view: the rule, Adam's moments, and a second affine
-/// where rows share something.
+/// where rows share something or the form finds it.
 struct WeightPass::Rows {
   AdaScaleState state;  ///< shares the quantizer's tensors
   StepRule rule;
@@ -54,18 +53,27 @@ struct WeightPass::Rows {
   int64_t steps = 0;
 
   Rows(const AdaScaleState& of, const StepRule& how, c10::ScalarType output_type)
-      : state(of), rule(how), view(of), next_affine(view.min), moments(how.update) {
+      : state(of), rule(how), view(of), next_affine(view.more_affine()), moments(how.update) {
     weight = at::empty(state.weight_sizes, view.w.options().dtype(output_type));
     view.write_to(weight);
-    view.quantize();
+    view.quantize(state);
     weight.requires_grad_();
     start_scale = scale_of({view.min, view.max}, state.grid).abs().contiguous();
     view.rows.start_scale = data_of(start_scale);
-    if (view.rows.one_scale) view.rows.next = next_affine.pointers();
+    if (has_next()) view.rows.next = next_affine.pointers();
     if (state.s4.defined()) s4.value = data_of(state.s4);
     moments.add(view.rows.s2, state.s2), moments.add(view.rows.s3, state.s3);
     moments.add(view.rows.beta, state.beta), moments.add(view.rows.gamma, state.gamma);
     if (state.s4.defined()) moments.add(s4, state.s4);
+  }
+
+  bool has_next() const { return view.rows.one_scale || view.rows.scales_apart; }
+
+  /// The step of the learnables of scales, from which the form finds them.
+  void step_apart(const RowRule& at_rates) const {
+    at::parallel_for(0, view.rows.rows, rows_per_task(view.rows.cols),
+                     [&](int64_t first, int64_t last) { step_ranges(view.rows, at_rates, first, last); });
+    next_affine.find(state);
   }
 
   /// Gradients of the learnables shared by all rows, then their step; the result goes to `next`.
@@ -100,9 +108,10 @@ struct WeightPass::Rows {
     const RowRule at_rates = rule_at(rule, decay, steps);
     const bool shared = view.rows.one_scale || s4.value != nullptr;
     if (shared) step_shared(at_rates);
+    if (view.rows.scales_apart) step_apart(at_rates);
     at::parallel_for(0, view.rows.rows, rows_per_task(view.rows.cols),
                      [&](int64_t first, int64_t last) { step_rows(view.rows, at_rates, first, last); });
-    if (view.rows.one_scale) std::swap(view.rows.now, view.rows.next);
+    if (has_next()) std::swap(view.rows.now, view.rows.next), std::swap(view.affine, next_affine);
     if (s4.value != nullptr) {
       view.columns = next_columns;
       view.rows.column_now = view.rows.column_next;

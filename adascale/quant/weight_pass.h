@@ -9,7 +9,7 @@
 namespace adascale {
 
 /// Whether the fused kernels can train this weight: on a CPU, with fp32 learnables, the channel
-/// axis first or missing, on a grid without minima and superblocks.
+/// axis first or missing, on a grid of integers.
 bool kernels_take(const AdaScaleState& state);
 
 /// w_dq, scale and offset of the present state, by the kernels. The same bits for any number of threads.
@@ -17,7 +17,7 @@ FakeQuantized quantize_by_rows(const AdaScaleState& state);
 
 /// Trains a weight without autograd inside it: one visit per row does backward of the
 /// fake-quantizer, the update and the next w_dq (two visits where s4 or a scale is shared by all
-/// rows). The same with tensors and autograd is AdaScaleQuantizer's expression and
+/// rows, and where the grid's form finds the scales). The same with tensors and autograd is AdaScaleQuantizer's expression and
 /// tune/learned_weight; tests compare the two.
 class WeightPass {
  public:

@@ -11,6 +11,7 @@
 #include <tuple>
 #include <vector>
 
+#include "adascale/quant/forms/form.h"
 #include "adascale/quant/forms/lpbq.h"
 #include "adascale/quant/grid.h"
 #include "error_text.h"
@@ -34,7 +35,7 @@ inline bool same_bits(const at::Tensor& x, const at::Tensor& y) {
          std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
 }
 
-enum class Sharing { kTensor, kChannel, kGroup, kShortGroup, kLpbq };
+enum class Sharing { kTensor, kChannel, kGroup, kShortGroup, kLpbq, kMinimum, kSuperblock };
 
 /// One way to quantize one weight: every combination is a test.
 struct QuantCase {
@@ -54,6 +55,11 @@ struct QuantCase {
       grid.group_size = 4;
     }
     if (sharing == Sharing::kShortGroup) grid.group_axis = 1, grid.group_size = 5;  // of 8 or 24
+    if (sharing == Sharing::kMinimum) grid.form = minimum_form(), grid.group_axis = 1, grid.group_size = 4;
+    if (sharing == Sharing::kSuperblock) {
+      grid.form = superblock_form(), grid.block_scale_bits = 6, grid.superblock_size = 8;
+      grid.group_axis = 1, grid.group_size = 4;
+    }
     return grid;
   }
   at::Tensor weight() const {
@@ -85,6 +91,19 @@ inline std::vector<QuantCase> quant_cases() {
     for (const Sharing sharing : {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup})
       for (const auto& [dtype, scale_dtype] : {std::pair{Float, Float}, {BFloat16, Half}, {Float, BFloat16}})
         cases.push_back({bits, true, sharing, dtype, scale_dtype, bits % 2 == 0, /*signed_scale=*/true});
+  return cases;
+}
+
+/// Grids whose form finds the scales between the kernels' visits (RowScales::kByForm).
+inline std::vector<QuantCase> cases_by_form() {
+  using enum c10::ScalarType;
+  std::vector<QuantCase> cases;
+  for (const int bits : {2, 3, 4, 8})
+    for (const auto& [dtype, scale_dtype] : {std::pair{Float, Half}, {BFloat16, Half}, {Float, Float}}) {
+      cases.push_back({bits, false, Sharing::kMinimum, dtype, scale_dtype, bits % 2 == 0});
+      for (const bool symmetric : {true, false})
+        cases.push_back({bits, symmetric, Sharing::kSuperblock, dtype, scale_dtype, bits % 2 == 0});
+    }
   return cases;
 }
 

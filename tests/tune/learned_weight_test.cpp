@@ -14,6 +14,12 @@
 namespace adascale {
 namespace {
 
+std::vector<QuantCase> cases() {
+  std::vector<QuantCase> all = quant_cases();
+  for (const QuantCase& c : cases_by_form()) all.push_back(c);
+  return all;
+}
+
 /// Steps with made-up gradients of w_dq; returns w_dq after each.
 std::vector<at::Tensor> run(LearnedWeight& weight, const at::Tensor& like) {
   std::vector<at::Tensor> seen;
@@ -35,7 +41,7 @@ TEST(LearnedWeight, RunsTheKernelsAskedFor) {
 #endif
 
 TEST(LearnedWeight, KernelsDoWhatAutogradDoes) {
-  for (const QuantCase& c : quant_cases()) {
+  for (const QuantCase& c : cases()) {
     for (const StepRule& rule : kRules) {
       SCOPED_TRACE(c.name() + (rule.update == UpdateRule::kAdam ? " adam" : " signed"));
       const at::Tensor w = c.weight();
@@ -93,7 +99,7 @@ TEST(LearnedWeight, ChannelsOnAnotherAxisTrainAsChannelsInFront) {
 }
 
 TEST(LearnedWeight, EncodesWhatItTrainedWith) {
-  for (const QuantCase& c : quant_cases()) {
+  for (const QuantCase& c : cases()) {
     SCOPED_TRACE(c.name());
     const at::Tensor w = c.weight();
     const AdaScaleQuantizer quantizer = moved_quantizer(w, c.grid(), c.input_axis());
@@ -124,7 +130,7 @@ TEST(LearnedWeight, ThreadsDontChangeABit) {
   const int threads = at::get_num_threads();
   for (const bool is_conv : {false, true}) {
     for (const Sharing sharing :
-         {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup, Sharing::kShortGroup}) {
+         {Sharing::kTensor, Sharing::kChannel, Sharing::kGroup, Sharing::kShortGroup, Sharing::kSuperblock}) {
       const QuantCase c{4, false, sharing, at::kFloat, at::kFloat, is_conv};
       SCOPED_TRACE(c.name());
       const at::Tensor w = is_conv ? random_weight({64, 32, 3, 3}) : random_weight({256, 512});

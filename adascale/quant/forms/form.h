@@ -19,6 +19,10 @@ struct FixedGrid {
   int64_t group_size;
 };
 
+/// Who finds the scales where the kernels' rows (kernels/weight_rows.h) train a weight: the kernels themselves, or
+/// GridForm::affine between two visits. Nowhere: the rows don't train such a grid.
+enum class RowScales { kNowhere, kByKernels, kByForm };
+
 /// The way a grid's numbers are stored: which number a code stands for, and what its scales and
 /// minima are made of. A form is one file in quant/forms/ and one row of grid_forms(); everything
 /// else asks the grid's form. Its functions take grids of this form only. Q is the shape of
@@ -70,8 +74,7 @@ class GridForm {
   /// Whether each scale is a float of its own, which may take any value: no product of others.
   virtual bool has_free_scales() const { return false; }
 
-  /// Whether the kernels' rows (kernels/weight_rows.h) train a weight on such a grid.
-  virtual bool is_trained_by_rows() const { return false; }
+  virtual RowScales row_scales() const { return RowScales::kNowhere; }
   /// Bytes of a weight's scales, offsets and minima, packed.
   virtual int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const = 0;
 };

@@ -69,7 +69,7 @@ class LpbqForm final : public GridForm {
                       {kChannelScale, as_kept(per_channel, encoding.grid)}};
   }
 
-  bool is_trained_by_rows() const override { return true; }
+  RowScales row_scales() const override { return RowScales::kByKernels; }
 
   int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {
     return bytes_of_bits(count_scales(weight_sizes, grid), grid.block_scale_bits) +

@@ -48,7 +48,7 @@ class PlainForm final : public GridForm {
     return better_by(mirrored, found, error, [](const at::Tensor& errors) { return errors; });
   }
 
-  bool is_trained_by_rows() const override { return true; }
+  RowScales row_scales() const override { return RowScales::kByKernels; }
 
   int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {
     const int64_t count = count_scales(weight_sizes, grid);

@@ -73,6 +73,7 @@ at::Tensor product(const SuperblockParts& parts, const Grid& grid) {
 class SuperblockForm final : public GridForm {
  public:
   std::string name() const override { return "superblocks"; }
+  RowScales row_scales() const override { return RowScales::kByForm; }
   std::string description() const override {
     return "integers whose groups' scales and minima are integers times floats of a superblock (gguf: "
            "K-quants)";
