@@ -45,7 +45,16 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
 def run(task: Task, model: Any, batches: Batches, **options: Any) -> Path:
     """The file of a whole run, for what the simulation alone does not decide."""
     out = Path(task.out) / "files"
-    adascale.quantize(model, out, batches, recipe=task.variant, seed=task.seed, progress=False, **options)
+    adascale.quantize(
+        model,
+        out,
+        batches,
+        batch_size=task.samples,
+        recipe=task.variant,
+        seed=task.seed,
+        progress=False,
+        **options,
+    )
     (file,) = (path for path in out.iterdir() if path.suffix in (".safetensors", ".gguf"))
     return file
 
