@@ -154,6 +154,21 @@ TEST(Superblocks, ASearchedRangeErrsLess) {
   }
 }
 
+// The input of a massive activation: its weights decide the output, one in a group of each row.
+TEST(Superblocks, AWeightThatOutweighsAllOthersIsNearlyExact) {
+  for (const Grid& grid : grids()) {
+    if (grid.superblock_size == 0) continue;
+    SCOPED_TRACE(to_string(grid));
+    const at::Tensor w = random_weight({64, 512});
+    at::Tensor importance = at::ones({512});
+    importance[40] = 1e6;
+    const Range range = weighted_sqnr_range(w, grid, importance);
+    const at::Tensor found = dequantize(encode_rtn("w", w, grid, range)).select(1, 40);
+    const at::Tensor column = w.select(1, 40);
+    EXPECT_LT(((found - column) / column).abs().median().item<double>(), 0.002);
+  }
+}
+
 // Around zero there is one more code below: the larger side gets it, whatever its sign.
 TEST(Superblocks, ANegativeScaleReachesFarAbove) {
   const Grid grid = grids()[5];

@@ -70,6 +70,43 @@ at::Tensor product(const SuperblockParts& parts, const Grid& grid) {
   return parts.integers * repeated(parts.floats, grid);
 }
 
+/// The same values, but that the largest of each superblock is `factor` times as long and no other is longer.
+at::Tensor with_largest(const at::Tensor& values, double factor, const Grid& grid) {
+  const at::Tensor length = values.abs();
+  const at::Tensor largest = repeated(split_superblocks(length, grid).amax({grid.group_axis + 1}), grid);
+  const at::Tensor end = largest * factor;
+  return at::copysign(at::where(length == largest, end, length.minimum(end)), values);
+}
+
+Range range_of(const at::Tensor& scale, const at::Tensor& minimum, const Grid& grid) {
+  if (grid.symmetric) return {scale * grid.qmin(), scale * grid.qmax()};
+  return {minimum, minimum + scale * grid.steps()};
+}
+
+/// Tries longer and shorter floats of scales, then of minima: the groups' integers round otherwise then. A weight whose
+/// importance outweighs all others', as of the input that makes a massive activation, gets its value almost exactly.
+Range fit_floats(const Range& range, const Grid& grid, const RangeError& of_superblocks) {
+  constexpr double kReach = 0.2, kStep = 0.0125, kFineStep = kStep / 8;
+  at::Tensor scale = divide_exactly(range.max - range.min, grid.steps()), minimum = range.min;
+  at::Tensor least = of_superblocks(range);
+  const auto try_floats = [&](at::Tensor& values, double reach, double step) {
+    const at::Tensor before = values;
+    at::Tensor best = before;
+    const auto trials = static_cast<int>(reach / step);
+    for (int trial = -trials; trial <= trials; ++trial) {
+      values = with_largest(before, 1 + step * trial, grid);
+      const at::Tensor error = of_superblocks(range_of(scale, minimum, grid)), better = error < least;
+      best = at::where(better, values, best);
+      least = at::where(better, error, least);
+    }
+    values = best;
+  };
+  try_floats(scale, kReach, kStep);
+  if (!grid.symmetric) try_floats(minimum, kReach, kStep);
+  try_floats(scale, kStep, kFineStep);
+  return range_of(scale, minimum, grid);
+}
+
 class SuperblockForm final : public GridForm {
  public:
   std::string name() const override { return "superblocks"; }
@@ -121,8 +158,13 @@ class SuperblockForm final : public GridForm {
     const RangeError error = weight.error_on(apart);
     const Range searched =
         refine_range(search_range(widest, apart, error), weight.w, weight.importance, apart, error);
-    return better_by(searched, widest, weight.error_on(grid),
-                     [&](const at::Tensor& errors) { return sum_superblocks(errors, grid); });
+    const RangeError of_groups = weight.error_on(grid);
+    const RangeError of_superblocks = [&](const Range& range) {
+      return sum_superblocks(of_groups(range), grid);
+    };
+    const Range nearer =
+        better_by(searched, widest, of_superblocks, [](const at::Tensor& sums) { return sums; });
+    return fit_floats(nearer, grid, of_superblocks);
   }
 
   void keep(const Affine& affine, Encoding& encoding) const override {
