@@ -103,12 +103,14 @@ def _cells_of(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_gguf(grid: Grid) -> list[Cell]:
-    return [
+    """The scales of K-quants are products, which have no last stage."""
+    cells = [
         Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "clip"),
         Cell(grid, "adascale", "fast", 200),
-        Cell(grid, "adascale", "best", 200),
         Cell(grid, "llama_cpp", "imatrix"),
     ]
+    return [*cells, Cell(grid, "adascale", "best", 200)] if grid == Q4_0 else cells
 
 
 def _cells_of_gemma3(grid: Grid) -> list[Cell]:
@@ -174,11 +176,12 @@ _ON_A_CPU = [
     *_cells_of_classifier(W4),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
-_GPTQ, _DEFAULT, _ALG_EXT, _AIMET = (
+_GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (
     ("llm_compressor", "actorder_weight", 0, 4),
     ("auto_round", "default", 200, 4),
     ("auto_round", "alg_ext", 200, 4),
     ("aimet", "adascale", 200, 1),
+    ("llama_cpp", "imatrix", 0, 1),
 )
 _FAST_16, _FAST, _BEST, _BEST_4 = (("fast", 64, 1), ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4))
 
@@ -191,11 +194,12 @@ def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, i
 # Of the short table: a cell of ours, and the peer's beside it.
 COMPARED: list[Pair] = [
     *(_beside(grid, _FAST_16, _GPTQ) for grid in (W4, W3, W3_G64, W2_G64)),
-    _beside(W4, _FAST, _AIMET),
+    *(_beside(grid, _FAST, _AIMET) for grid in (W4, W3)),
     *(_beside(grid, ours, _DEFAULT) for grid in (W4, W3) for ours in (_FAST, _BEST)),
     *(_beside(grid, ours, _ALG_EXT) for grid in (W4, W3) for ours in (_BEST, _BEST_4)),
     _beside(W3, _BEST_4, _ALG_EXT, MANY_ROWS),
     *(_beside(grid, ours, _DEFAULT) for grid in (W3_G64, W2_G64) for ours in (_BEST, _BEST_4)),
+    *(_beside(Q4_0, ours, _IMATRIX) for ours in (_FAST, _BEST)),
 ]
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),

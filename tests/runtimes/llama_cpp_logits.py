@@ -1,4 +1,4 @@
-"""llama.cpp for tests and measurements: logits of token rows, and its own quantization."""
+"""llama.cpp for tests: its logits of token rows."""
 
 import ctypes
 import math
@@ -52,34 +52,3 @@ def perplexity(logits: list[Floats], rows: Iterable[npt.NDArray[np.int64]]) -> f
         for found, row in zip(logits, rows, strict=True)
     ]
     return math.exp(float(np.concatenate(losses).mean()))
-
-
-def kl_divergence(reference: list[Floats], logits: list[Floats]) -> float:
-    """Mean over tokens of KL(reference || logits), nats."""
-    divergences = []
-    for p, q in zip(reference, logits, strict=True):
-        log_p, log_q = log_softmax(p), log_softmax(q)
-        divergences.append((np.exp(log_p) * (log_p - log_q)).sum(-1))
-    return float(np.concatenate(divergences).mean())
-
-
-def quantize_by_llama_cpp(
-    source: Path, target: Path, file_type: int, importance: dict[str, Floats] | None = None
-) -> None:
-    """llama.cpp's own quantization; ``importance``: a tensor's name -> mean square of each of its inputs."""
-    params = llama_cpp.llama_model_quantize_default_params()
-    params.ftype = file_type
-    params.allow_requantize = True
-    params.nthread = 1
-    if importance is not None:
-        rows = (llama_cpp.llama_model_imatrix_data * (len(importance) + 1))()
-        for i, (name, values) in enumerate(importance.items()):
-            data = np.ascontiguousarray(values, dtype=np.float32)
-            importance[name] = data  # alive as long as the call
-            rows[i].name = name.encode()
-            rows[i].data = data.ctypes.data_as(ctypes.POINTER(ctypes.c_float))
-            rows[i].size = data.size
-        params.imatrix = rows
-    status = llama_cpp.llama_model_quantize(str(source).encode(), str(target).encode(), ctypes.byref(params))
-    if status != 0:
-        raise RuntimeError(f"{source}: llama.cpp could not quantize it: status {status}")
