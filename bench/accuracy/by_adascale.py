@@ -68,13 +68,12 @@ def options_of(task: Task) -> dict[str, Any]:
             "group_size": task.group_size,
             "symmetric": task.symmetric,
         }
+    none = {"param_bw": 32}
     return {
         "formats": [f"gguf:{task.gguf}"],
-        "layer_config": {
-            "*": {"param_bw": 32},
-            task.only: {"param_bw": task.bits},
-            KINDS[task.kind].outside: {"param_bw": 32},  # the last that fits a layer counts
-        },
+        "device": task.device,
+        # The last that fits a layer counts.
+        "layer_config": {"*": none} | {task.only: {"param_bw": task.bits}} | {KINDS[task.kind].outside: none},
     }
 
 
@@ -86,11 +85,12 @@ def main() -> None:
         model.config.use_cache = False
     batches = [{KINDS[task.kind].input: rows} for rows in task.load_rows().split(task.samples)]
     budget = {"num_iterations": task.iterations} if task.iterations else {}
-    layers = task.layers(model)
-    if task.gguf:
+    layers = list(task.layers(model))
+    if task.gguf:  # which reads the folder itself
+        names = GgufNames(model.config)
+        del model
         with method.timed():
             file = run(task, task.model, batches, **options_of(task), **budget)
-        names = GgufNames(model.config)
         method.give(read_weights(file, layers), count_bytes(file, map(names.weight, layers)))
         return
     with method.timed():

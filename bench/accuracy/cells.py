@@ -25,7 +25,7 @@ class Grid:
 
     def key(self) -> str:
         if self.gguf:
-            return self.gguf.lower().replace("_", "")
+            return self.gguf.lower().replace("_", "") + self.layers.strip("*").replace(".", "_")
         scales = f"g{self.group_size}" if self.group_size else "pc"
         bits = f"mean{self.target_bits:g}" if self.target_bits else f"w{self.bits}"
         return f"{bits}_{scales}" + ("" if self.symmetric else "_asym")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import gguf
 import torch
@@ -23,7 +24,7 @@ def make_gemma3(folder: Path) -> None:
     file.unlink()
 
 
-def read_tokenizer(file: Path) -> object:
+def read_tokenizer(file: Path) -> Any:
     """transformers reads no merges out of such a file, and then makes every letter a token."""
     from transformers import GemmaTokenizer
     from transformers.convert_slow_tokenizer import generate_merges
@@ -33,4 +34,5 @@ def read_tokenizer(file: Path) -> object:
     tokens = [token.replace(" ", "▁") for token in fields["tokenizer.ggml.tokens"].contents()]
     scores = dict(zip(tokens, fields["tokenizer.ggml.scores"].contents(), strict=True))
     vocabulary = {token: i for i, token in enumerate(tokens)}
+    assert len(vocabulary) == len(tokens), f"{file}: two tokens are spelled alike"
     return GemmaTokenizer(vocabulary, generate_merges(vocabulary, scores), add_bos_token=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import gguf
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor
 class GgufNames:
     """What a .gguf calls the layers of a transformers model of this config."""
 
-    def __init__(self, config: object) -> None:
+    def __init__(self, config: Any) -> None:
         architecture = {name: key for key, name in gguf.MODEL_ARCH_NAMES.items()}[config.model_type]
         self._names = gguf.get_tensor_name_map(architecture, config.num_hidden_layers)
 

@@ -17,6 +17,12 @@ DOCS = ROOT / "docs" / "accuracy.md"
 PICTURE = (
     "![KL divergence of each method, by its CPU time in multiples of the reference](images/accuracy.svg)\n\n"
 )
+PACKAGES = {
+    "auto_round": "auto-round",
+    "llm_compressor": "llmcompressor",
+    "aimet": "aimet-torch",
+    "llama_cpp": "llama-cpp-python",
+}
 CELLS, SHORT = "cells", "short"  # between their marks in the page
 
 
@@ -121,5 +127,6 @@ def _perplexity(scores: dict[str, dict[str, float]], name: str) -> dict[str, str
 
 
 def _version(cell: Cell, found: dict[str, Any]) -> str:
-    names = {"auto_round": "auto-round", "llm_compressor": "llmcompressor", "aimet": "aimet-torch"}
-    return found["versions"].get(names.get(cell.method, ""), "")
+    if cell.method == "adascale":  # the commit says more
+        return ""
+    return str(found["versions"][PACKAGES[cell.method]])
