@@ -10,18 +10,19 @@ namespace adascale {
 /// output. One value per scale, [rows, groups] or [1]: all the others. Nothing overlaps.
 struct WeightRows {
   int64_t rows = 0, cols = 0, group = 0;
-  bool one_scale = false;     ///< for the whole weight; group == cols
-  bool scales_apart = false;  ///< the caller finds `now` and `next`, which are memory of its own
+  bool one_scale = false;  ///< for the whole weight; group == cols
+  /// The caller finds the scales: `now` before all else, `next`, in other memory, between step_ranges and step_rows.
+  bool scales_apart = false;
   RowGrid grid;
   const float *w = nullptr, *min = nullptr, *max = nullptr;
   const float* start_scale = nullptr;  ///< signed steps count in codes of these
   RowLearnable s2, s3, beta, gamma;
-  RowAffine now;                       ///< by find_affine or the last step_rows
-  RowAffine next;                      ///< one_scale: by step_one_scale; scales_apart; else the same as `now`
-  const float* column_now = nullptr;   ///< [cols] exp(-s4), where the weight has s4
-  const float* column_next = nullptr;  ///< the same after the step; step_rows computes w_dq with it
-  const void* gradient = nullptr;      ///< of the loss in `output`; its type
-  void* output = nullptr;              ///< w_dq
+  RowAffine now;   ///< by find_affine or the last step_rows, unless scales_apart
+  RowAffine next;  ///< one_scale: by step_one_scale; else, unless scales_apart, `now`'s memory
+  const float* column_now = nullptr;    ///< [cols] exp(-s4), where the weight has s4
+  const float* column_next = nullptr;   ///< the same after the step; step_rows computes w_dq with it
+  const void* gradient = nullptr;       ///< of the loss in `output`; its type
+  void* output = nullptr;               ///< w_dq
   Stored output_type = Stored::kFloat;  ///< or kBFloat16
 
   int64_t groups() const { return (cols + group - 1) / group; }
@@ -45,7 +46,7 @@ void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scal
 void step_ranges(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too unless one_scale or
-/// scales_apart), then w_dq and its affine. Signed steps leave out rows that have no gradient and share nothing with
+/// scales_apart), then w_dq and, of those, its affine. Signed steps leave out rows that have no gradient and share nothing with
 /// others.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 

@@ -16,9 +16,9 @@ bool kernels_take(const AdaScaleState& state);
 FakeQuantized quantize_by_rows(const AdaScaleState& state);
 
 /// Trains a weight without autograd inside it: one visit per row does backward of the
-/// fake-quantizer, the update and the next w_dq (two visits where s4 or a scale is shared by all
-/// rows, and where the grid's form finds the scales). The same with tensors and autograd is AdaScaleQuantizer's expression and
-/// tune/learned_weight; tests compare the two.
+/// fake-quantizer, the update and the next w_dq (one visit more where s4 or a scale is shared by all
+/// rows, and one where the grid's form finds the scales). The same with tensors and autograd is
+/// AdaScaleQuantizer's expression and tune/learned_weight; tests compare the two.
 class WeightPass {
  public:
   /// The learnables of `state` are updated in place, by a rule that moves them. `output_type`:

@@ -88,7 +88,7 @@ Range range_of(const at::Tensor& scale, const at::Tensor& minimum, const Grid& g
 Range fit_floats(const Range& range, const Grid& grid, const RangeError& of_superblocks) {
   constexpr double kReach = 0.2, kStep = 0.0125, kFineStep = kStep / 8;
   at::Tensor scale = divide_exactly(range.max - range.min, grid.steps()), minimum = range.min;
-  at::Tensor least = of_superblocks(range);
+  at::Tensor least = of_superblocks(range_of(scale, minimum, grid));
   const auto try_floats = [&](at::Tensor& values, double reach, double step) {
     const at::Tensor before = values;
     at::Tensor best = before;
