@@ -275,23 +275,26 @@ void sum_rows_here(const WeightRows& t, int64_t first, int64_t last, float* scal
     sum_rows_of<uint16_t>(t, first, last, scales, columns);
 }
 
-void step_ranges_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
+/// body(an element of the output's type, a holder of the rule's step type).
+template <class Body>
+void with_element_and_step(const WeightRows& t, const RowRule& rule, const Body& body) {
   with_step_of(rule.update, [&](auto step) {
-    using Step = typename decltype(step)::type;
     if (t.output_type == Stored::kFloat)
-      step_ranges_of<float, Step>(t, rule, first, last);
+      body(float(), step);
     else
-      step_ranges_of<uint16_t, Step>(t, rule, first, last);
+      body(uint16_t(), step);
+  });
+}
+
+void step_ranges_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
+  with_element_and_step(t, rule, [&](auto element, auto step) {
+    step_ranges_of<decltype(element), typename decltype(step)::type>(t, rule, first, last);
   });
 }
 
 void step_rows_here(const WeightRows& t, const RowRule& rule, int64_t first, int64_t last) {
-  with_step_of(rule.update, [&](auto step) {
-    using Step = typename decltype(step)::type;
-    if (t.output_type == Stored::kFloat)
-      step_rows_of<float, Step>(t, rule, first, last);
-    else
-      step_rows_of<uint16_t, Step>(t, rule, first, last);
+  with_element_and_step(t, rule, [&](auto element, auto step) {
+    step_rows_of<decltype(element), typename decltype(step)::type>(t, rule, first, last);
   });
 }
 

@@ -1,7 +1,7 @@
 """What a method of the accuracy table gets and gives.
 
 Each method runs in an environment of its own, so that this imports nothing but torch, safetensors and, for a
-model, the package that has its class (and gguf_file.py nothing more than gguf):
+model, the package that has its class:
 
     python bench/accuracy/by_NAME.py '{"model": ..., "rows": ..., ...}'
 """
