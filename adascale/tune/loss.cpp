@@ -36,15 +36,17 @@ at::Tensor mean_over_tokens(const at::Tensor& values, const at::Tensor& mask) {
 
 }  // namespace
 
-at::Tensor token_power(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
+at::Tensor token_divisor(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
   const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
-  return power.maximum(mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny));
+  const at::Tensor least = mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny);
+  const at::Tensor log_power = power.maximum(least).log();
+  return log_power.add(mean_over_tokens(log_power, mask)).mul(0.5).exp();
 }
 
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
                           const at::Tensor& mask) {
   const at::Tensor error = squared_error(output, target).mean(channel_dim);
-  return mean_over_tokens(error.div(token_power(target, channel_dim, mask)), mask);
+  return mean_over_tokens(error.div(token_divisor(target, channel_dim, mask)), mask);
 }
 
 namespace {

@@ -2,11 +2,14 @@
 
 #include <ATen/Context.h>
 #include <ATen/ops/full.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/randn.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
+
+#include <cmath>
 
 #include "formats/model_files.h"
 
@@ -19,21 +22,34 @@ TEST(SummedLoss, SumsDimOneAndAveragesTheRest) {
   EXPECT_DOUBLE_EQ(summed_loss(output.flatten(), target.flatten()).item<double>(), 4);
 }
 
-TEST(PerTokenLoss, IsTheMeanOfRelativeErrors) {
+TEST(PerTokenLoss, DividesByTheTokensAndTheTypicalPower) {
   const at::Tensor target = at::tensor({3.0f, 4.0f, 0.3f, 0.4f}).view({1, 2, 2});
   const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.1f}).view({1, 2, 2});
-  // (1/2) / (25/2) and (0.01/2) / (0.25/2)
-  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), (0.04 + 0.04) / 2, 1e-7);
+  // The powers are 12.5 and 0.125, the typical one is 1.25, the squared errors are 0.5 and 0.005.
+  const double expected = (0.5 / std::sqrt(12.5 * 1.25) + 0.005 / std::sqrt(0.125 * 1.25)) / 2;
+  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), expected, 1e-7);
 }
 
-TEST(PerTokenLoss, AMassiveTokenCountsAsAnyOther) {
+TEST(PerTokenLoss, IsRelative) {
   at::manual_seed(1);
-  at::Tensor target = at::randn({2, 5, 8}), output = target + at::randn({2, 5, 8}) * 0.1;
+  const at::Tensor target = at::randn({2, 5, 8}).sign(), output = target + at::randn({2, 5, 8}) * 0.1;
   const double loss = per_token_loss(output, target, -1).item<double>();
-  target[1][3] *= 30;
-  output[1][3] *= 30;
-  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), loss, 1e-6);
-  EXPECT_GT(summed_loss(output, target).item<double>(), 20 * loss);
+  EXPECT_NEAR(per_token_loss(output * 30, target * 30, -1).item<double>(), loss, 1e-6);
+  EXPECT_NEAR(loss, 0.01, 0.003) << "tokens of one power: their relative squared error";
+}
+
+TEST(PerTokenLoss, AMassiveTokenCountsByItsSize) {
+  const at::Tensor ones = at::ones({1, 16, 8});
+  const auto share = [&](double size) {  // of the massive token's error, where all are 10 % off
+    at::Tensor target = ones.clone();
+    target[0][0] *= size;
+    at::Tensor rest = target * 1.1;
+    rest[0][0] = target[0][0];
+    return 1 - per_token_loss(rest, target, -1).item<double>() /
+                   per_token_loss(target * 1.1, target, -1).item<double>();
+  };
+  EXPECT_NEAR(share(1), 1.0 / 16, 1e-5);
+  EXPECT_NEAR(share(30), 30.0 / (30 + 15), 1e-5) << "of the squared error it would be 900 / 915";
 }
 
 TEST(PerTokenLoss, TakesChannelsWhereTheyAre) {

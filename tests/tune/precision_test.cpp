@@ -56,7 +56,7 @@ bool same_codes(const QuantizationSimModel& a, const QuantizationSimModel& b) {
 TEST(Precision, Bfloat16CostsLittleAtTheBitsItIsUsedFor) {
   std::vector<double> logarithms;
   for (const int64_t bits : {2, 3, 4})
-    for (uint64_t data = 1; data <= 4; ++data) {
+    for (uint64_t data = 1; data <= 12; ++data) {
       SCOPED_TRACE(fmt::format("{} bits, data {}", bits, data));
       const QuantizationSimModel full = trained(bits, "float32", "fast", data),
                                  lower = trained(bits, "bfloat16", "fast", data),
