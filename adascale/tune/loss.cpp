@@ -13,6 +13,7 @@ namespace adascale {
 namespace {
 
 constexpr double kLeastShare = 1e-4;  // of the mean over all tokens: the least divisor
+constexpr double kOwnShare = 0.3;     // of a token's own power in the logarithm of its divisor
 constexpr double kTiny = 1e-30;       // all targets 0
 
 at::Tensor squared_error(const at::Tensor& output, const at::Tensor& target) {
@@ -40,7 +41,7 @@ at::Tensor token_divisor(const at::Tensor& target, int64_t channel_dim, const at
   const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
   const at::Tensor least = mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny);
   const at::Tensor log_power = power.maximum(least).log();
-  return log_power.add(mean_over_tokens(log_power, mask)).mul(0.5).exp();
+  return log_power.lerp(mean_over_tokens(log_power, mask), 1 - kOwnShare).exp();
 }
 
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
