@@ -1,6 +1,7 @@
 #include "adascale/tune/loss.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones_like.h>
 
 #include <deque>
 #include <map>
@@ -12,8 +13,8 @@
 namespace adascale {
 namespace {
 
-constexpr double kLeastShare = 1e-4;  // of the mean over all tokens: the least divisor
-constexpr double kOwnShare = 0.3;     // of a token's own power in the logarithm of its divisor
+constexpr double kLeastShare = 1e-4;  // of the mean over all tokens: the least power
+constexpr double kExponent = 0.7;     // of the power by which a token counts in its sample
 constexpr double kTiny = 1e-30;       // all targets 0
 
 at::Tensor squared_error(const at::Tensor& output, const at::Tensor& target) {
@@ -29,25 +30,41 @@ at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target) {
 
 namespace {
 
+bool fits(const at::Tensor& mask, const at::Tensor& values) {
+  return mask.defined() && values.sizes() == mask.sizes();
+}
+
 /// Over those that a mask of their sizes keeps.
 at::Tensor mean_over_tokens(const at::Tensor& values, const at::Tensor& mask) {
-  if (!mask.defined() || values.sizes() != mask.sizes()) return values.mean();
+  if (!fits(mask, values)) return values.mean();
   return values.mul(mask).sum().div(mask.sum().clamp_min(1));
+}
+
+at::Tensor by_sample(const at::Tensor& values) {
+  return values.dim() < 2 ? values.reshape({values.numel(), 1}) : values.flatten(1);
 }
 
 }  // namespace
 
-at::Tensor token_divisor(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
   const at::Tensor power = target.to(at::kFloat).square().mean(channel_dim);
-  const at::Tensor least = mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny);
-  const at::Tensor log_power = power.maximum(least).log();
-  return log_power.lerp(mean_over_tokens(log_power, mask), 1 - kOwnShare).exp();
+  return power.maximum(mean_over_tokens(power, mask).mul(kLeastShare).clamp_min(kTiny));
+}
+
+at::Tensor relative_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                         const at::Tensor& mask) {
+  const at::Tensor error = squared_error(output, target).mean(channel_dim);
+  return mean_over_tokens(error.div(token_power(target, channel_dim, mask)), mask);
 }
 
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
                           const at::Tensor& mask) {
-  const at::Tensor error = squared_error(output, target).mean(channel_dim);
-  return mean_over_tokens(error.div(token_divisor(target, channel_dim, mask)), mask);
+  const at::Tensor power = token_power(target, channel_dim, mask);
+  const at::Tensor error = squared_error(output, target).mean(channel_dim).div(power);
+  const at::Tensor kept = fits(mask, power) ? mask.to(at::kFloat) : at::ones_like(power);
+  const at::Tensor weight = by_sample(power.pow(kExponent).mul(kept)), tokens = by_sample(kept).sum(1);
+  const at::Tensor samples = by_sample(error).mul(weight).sum(1).div(weight.sum(1).clamp_min(kTiny));
+  return samples.mul(tokens).sum().div(tokens.sum().clamp_min(1));
 }
 
 namespace {

@@ -11,16 +11,20 @@ namespace adascale {
 /// Squared error, summed over dim 1, averaged over the rest (AIMET's loss); fp32. Below two dims: the mean.
 at::Tensor summed_loss(const at::Tensor& output, const at::Tensor& target);
 
-/// What a token's (or pixel's) squared error is divided by, fp32, above zero: p^0.3 m^0.7, where p is the token's power,
-/// the mean square of the target along `channel_dim` (from the end), and m the geometric mean of all tokens' powers. A
-/// power close to zero has a small share of the mean over all instead. `mask`: bool of the tokens' sizes, false at
-/// padding, which does not count; undefined or of other sizes: all count.
-at::Tensor token_divisor(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask = {});
+/// The mean square along `channel_dim` (from the end) of each token or pixel, fp32, above zero: one close to zero has
+/// a small share of the mean over all. `mask`: bool of the tokens' sizes, false at padding, which does not count; undefined
+/// or of other sizes: all count.
+at::Tensor token_power(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask = {});
 
-/// Squared error along `channel_dim`, divided by token_divisor, averaged over all tokens or pixels; fp32. Divided by
-/// each token's own power, the massive activations of a few tokens would count as any other, and what later layers draw
-/// from them (attention sinks) would be lost. Divided by one number for all, they would outweigh the rest a hundredfold.
-/// `mask`: as of token_divisor.
+/// A token's relative error is its squared error over the target's mean square (token_power), both along
+/// `channel_dim`; this is its mean over all tokens or pixels; fp32. `mask`: as of token_power.
+at::Tensor relative_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                         const at::Tensor& mask = {});
+
+/// The same, but that the tokens of a sample (dim 0 of the sizes) count by their power to the exponent 0.7: their mean
+/// is a weighted one, and samples count by their number of tokens. At 0 the massive activations of a few tokens would
+/// count as any other, and what later layers draw from them (attention sinks) would suffer; at 1, which is the squared
+/// error, they would outweigh the rest a hundredfold.
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
                           const at::Tensor& mask = {});
 

@@ -33,7 +33,7 @@ at::Tensor drawn_tokens(const at::Tensor& fp, uint64_t seed) {
 
 at::Tensor drawn_signs(const at::Tensor& fp, uint64_t seed, const at::Tensor& keep) {
   const at::Tensor signs = uniform_noise(fp.sizes(), seed, fp.device()).sub(0.5).sign();
-  return signs.div(token_divisor(fp, -1, keep).mul(fp.size(-1)).sqrt().unsqueeze(-1));
+  return signs.div(token_power(fp, -1, keep).mul(fp.size(-1)).sqrt().unsqueeze(-1));
 }
 
 }  // namespace

@@ -52,7 +52,7 @@ OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::T
 OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep) {
   const at::AutoGradMode grad(true);
   const at::Tensor leaf = quant.detach().to(at::kFloat).requires_grad_();
-  const at::Tensor loss = per_token_loss(leaf, fp, -1, keep);
+  const at::Tensor loss = relative_loss(leaf, fp, -1, keep);
   const double positions = keep.defined()
                                ? keep.sum().item<double>()
                                : static_cast<double>(leaf.numel() / std::max<int64_t>(leaf.size(-1), 1));

@@ -27,7 +27,7 @@ struct OutputLoss {
 /// Mean KL(fp || quant) of softmaxes over the last dim of logits [..., vocab], in nats, over the positions where `keep`
 /// (bool [...]; undefined: everywhere) is true. Temporaries are of some positions at a time.
 OutputLoss divergence(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep = {});
-/// per_token_loss along the last dim, over the positions where `keep` is true.
+/// relative_loss along the last dim, over the positions where `keep` is true.
 OutputLoss relative_error(const at::Tensor& fp, const at::Tensor& quant, const at::Tensor& keep = {});
 
 /// For logits the divergence, else the relative error; padding left out.

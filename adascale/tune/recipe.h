@@ -16,7 +16,7 @@ enum class StartRange {
 /// The measure of a block's output (tune/loss).
 enum class LossKind {
   kSummed,    ///< AIMET's: squared error, summed over dim 1, averaged over the rest
-  kPerToken,  ///< squared error over mean square, token by token (pixel by pixel), averaged
+  kPerToken,  ///< squared error over mean square, token by token (pixel by pixel), a weighted mean of them
 };
 
 /// How a block is trained. One row per recipe; the command, the docs and the tests walk the table.

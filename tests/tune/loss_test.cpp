@@ -22,36 +22,46 @@ TEST(SummedLoss, SumsDimOneAndAveragesTheRest) {
   EXPECT_DOUBLE_EQ(summed_loss(output.flatten(), target.flatten()).item<double>(), 4);
 }
 
-TEST(PerTokenLoss, DividesByTheTokensAndTheTypicalPower) {
+TEST(RelativeLoss, IsTheMeanOfRelativeErrors) {
   const at::Tensor target = at::tensor({3.0f, 4.0f, 0.3f, 0.4f}).view({1, 2, 2});
   const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.1f}).view({1, 2, 2});
-  // The powers are 12.5 and 0.125, the typical one is 1.25, the squared errors are 0.5 and 0.005.
-  const double typical = std::pow(1.25, 0.7);
-  const double expected = (0.5 / std::pow(12.5, 0.3) + 0.005 / std::pow(0.125, 0.3)) / typical / 2;
-  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), expected, 1e-7);
+  // (1/2) / (25/2) and (0.01/2) / (0.25/2)
+  EXPECT_NEAR(relative_loss(output, target, -1).item<double>(), (0.04 + 0.04) / 2, 1e-7);
 }
 
-TEST(PerTokenLoss, IsRelative) {
+TEST(PerTokenLoss, WeighsRelativeErrorsByPower) {
+  const at::Tensor target = at::tensor({3.0f, 4.0f, 0.3f, 0.4f}).view({1, 2, 2});
+  const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.2f}).view({1, 2, 2});
+  // The powers are 12.5 and 0.125, the relative errors 0.04 and 0.16.
+  const double larger = std::pow(100.0, 0.7);  // than the other's weight
+  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), (larger * 0.04 + 0.16) / (larger + 1), 1e-7);
+  EXPECT_NEAR(per_token_loss(output * 30, target * 30, -1).item<double>(),
+              per_token_loss(output, target, -1).item<double>(), 1e-7);
+}
+
+TEST(PerTokenLoss, SamplesCountByTheirTokens) {
   at::manual_seed(1);
-  const at::Tensor target = at::randn({2, 5, 8}).sign(), output = target + at::randn({2, 5, 8}) * 0.1;
-  const double loss = per_token_loss(output, target, -1).item<double>();
-  EXPECT_NEAR(per_token_loss(output * 30, target * 30, -1).item<double>(), loss, 1e-6);
-  EXPECT_NEAR(loss, 0.01, 0.003) << "tokens of one power: their relative squared error";
+  const at::Tensor target = at::randn({4, 5, 8}) * at::tensor({1.0f, 9.0f, 1.0f, 1.0f}).view({4, 1, 1});
+  const at::Tensor output = target + at::randn({4, 5, 8});
+  const auto loss = [&](int64_t first, int64_t samples) {
+    return per_token_loss(output.narrow(0, first, samples), target.narrow(0, first, samples), -1)
+        .item<double>();
+  };
+  EXPECT_NEAR(loss(0, 4), (loss(0, 1) + loss(1, 1) + loss(2, 2) * 2) / 4, 1e-6)
+      << "batches that are added up are one batch";
+  at::Tensor mask = at::ones({4, 5}).ne(0);
+  mask[0].narrow(0, 1, 4).fill_(false);
+  EXPECT_NEAR(per_token_loss(output, target, -1, mask).item<double>(),
+              (per_token_loss(output[0][0], target[0][0], -1).item<double>() + loss(1, 3) * 15) / 16, 1e-6);
 }
 
-TEST(PerTokenLoss, AMassiveTokenCountsByItsSize) {
-  const at::Tensor ones = at::ones({1, 16, 8});
-  const auto share = [&](double size) {  // of the massive token's error, where all are 10 % off
-    at::Tensor target = ones.clone();
-    target[0][0] *= size;
-    at::Tensor rest = target * 1.1;
-    rest[0][0] = target[0][0];
-    return 1 - per_token_loss(rest, target, -1).item<double>() /
-                   per_token_loss(target * 1.1, target, -1).item<double>();
-  };
-  EXPECT_NEAR(share(1), 1.0 / 16, 1e-5);
-  const double counts = std::pow(30.0, 1.4);
-  EXPECT_NEAR(share(30), counts / (counts + 15), 1e-5) << "of the squared error it would be 900 / 915";
+TEST(PerTokenLoss, OneTokenASampleIsTheRelativeError) {
+  at::manual_seed(1);
+  const at::Tensor target = at::randn({4, 8}), output = at::randn({4, 8});
+  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(),
+              relative_loss(output, target, -1).item<double>(), 1e-6);
+  EXPECT_EQ(per_token_loss(output.narrow(0, 0, 0), target.narrow(0, 0, 0), -1).sizes().size(), 0U)
+      << "no token at all";
 }
 
 TEST(PerTokenLoss, TakesChannelsWhereTheyAre) {
@@ -67,8 +77,14 @@ TEST(PerTokenLoss, PaddingDoesNotCount) {
   target[0][2] *= 1000;  // its power does not count in the least one either
   const at::Tensor output = (target + at::randn({2, 3, 8})).requires_grad_();
   const auto kept = [&](const at::Tensor& all) { return at::stack({all[0][0], all[0][1], all[1][0]}); };
+  EXPECT_NEAR(relative_loss(output, target, -1, mask).item<double>(),
+              relative_loss(kept(output), kept(target), -1).item<double>(), 1e-6);
+  const auto of_sample = [&](int64_t sample, int64_t tokens) {
+    const auto part = [&](const at::Tensor& all) { return all[sample].narrow(0, 0, tokens).unsqueeze(0); };
+    return per_token_loss(part(output), part(target), -1).item<double>();
+  };
   const at::Tensor loss = per_token_loss(output, target, -1, mask);
-  EXPECT_NEAR(loss.item<double>(), per_token_loss(kept(output), kept(target), -1).item<double>(), 1e-6);
+  EXPECT_NEAR(loss.item<double>(), (2 * of_sample(0, 2) + of_sample(1, 1)) / 3, 1e-6);
   loss.backward();
   EXPECT_EQ(output.grad()[0][2].abs().sum().item<double>(), 0);
   EXPECT_GT(output.grad()[1][0].abs().sum().item<double>(), 0);

@@ -38,7 +38,7 @@ QuantizationSimModel trained(int64_t bits, const std::string& precision, const s
 /// Squared error of its outputs, computed in fp32, on data not used in training.
 double output_error(const QuantizationSimModel& sim) {
   double error = 0;
-  for (const Inputs& batch : batches_of(8, 4)) {
+  for (const Inputs& batch : batches_of(8, 99)) {
     const at::Tensor exact = sim.run(batch, SimMode::kFloat)[0].toTensor();
     error += (sim.run(batch)[0].toTensor() - exact).square().sum().item<double>();
   }
