@@ -200,6 +200,7 @@ COMPARED: list[Pair] = [
     _beside(W3, _BEST_4, _ALG_EXT, MANY_ROWS),
     *(_beside(grid, ours, _DEFAULT) for grid in (W3_G64, W2_G64) for ours in (_BEST, _BEST_4)),
     *(_beside(Q4_0, ours, _IMATRIX) for ours in (_FAST, _BEST)),
+    *(_beside(grid, _FAST, _IMATRIX) for grid in K_QUANTS[1:]),  # Q4_K's KL is in the third decimal
 ]
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
