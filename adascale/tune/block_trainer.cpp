@@ -238,8 +238,10 @@ std::vector<at::Tensor> BlockTrainer::targets(int64_t batch, std::vector<at::Ten
 at::Tensor BlockTrainer::output_loss(int64_t batch, ValueId output, const at::Tensor& got,
                                      const at::Tensor& target) const {
   if (job_.recipe.loss == LossKind::kSummed) return summed_loss(got, target);
-  return per_token_loss(got, target, channel_dim_of(job_.sim.program(), job_.block, output),
-                        job_.source.mask(batch));
+  const int64_t channel_dim = channel_dim_of(job_.sim.program(), job_.block, output);
+  at::Tensor& factors = factors_[{batch, output}];
+  if (!factors.defined()) factors = token_factors(target, channel_dim, job_.source.mask(batch));
+  return per_token_loss(got, target, channel_dim, factors);
 }
 
 /// In the order in which sample_from takes them apart.

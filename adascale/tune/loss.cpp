@@ -57,14 +57,18 @@ at::Tensor relative_loss(const at::Tensor& output, const at::Tensor& target, int
   return mean_over_tokens(error.div(token_power(target, channel_dim, mask)), mask);
 }
 
-at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
-                          const at::Tensor& mask) {
+at::Tensor token_factors(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask) {
   const at::Tensor power = token_power(target, channel_dim, mask);
-  const at::Tensor error = squared_error(output, target).mean(channel_dim).div(power);
   const at::Tensor kept = fits(mask, power) ? mask.to(at::kFloat) : at::ones_like(power);
-  const at::Tensor weight = by_sample(power.pow(kExponent).mul(kept)), tokens = by_sample(kept).sum(1);
-  const at::Tensor samples = by_sample(error).mul(weight).sum(1).div(weight.sum(1).clamp_min(kTiny));
-  return samples.mul(tokens).sum().div(tokens.sum().clamp_min(1));
+  const at::Tensor weight = by_sample(power.pow(kExponent).mul(kept)), tokens = by_sample(kept).sum(1, true);
+  const at::Tensor of_samples =
+      tokens.div(tokens.sum().clamp_min(1)).div(weight.sum(1, true).clamp_min(kTiny));
+  return weight.mul(of_samples).view_as(power).div(power);
+}
+
+at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                          const at::Tensor& factors) {
+  return squared_error(output, target).mean(channel_dim).mul(factors).sum();
 }
 
 namespace {

@@ -24,9 +24,13 @@ at::Tensor relative_loss(const at::Tensor& output, const at::Tensor& target, int
 /// The same, but that the tokens of a sample (dim 0 of the sizes) count by their power to the exponent 0.7: their mean
 /// is a weighted one, and samples count by their number of tokens. At 0 the massive activations of a few tokens would
 /// count as any other, and what later layers draw from them (attention sinks) would suffer; at 1, which is the squared
-/// error, they would outweigh the rest a hundredfold.
+/// error, they would outweigh the rest a hundredfold. `factors`: token_factors of the target.
 at::Tensor per_token_loss(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
-                          const at::Tensor& mask = {});
+                          const at::Tensor& factors);
+
+/// What per_token_loss multiplies each token's mean squared error by; fp32, of the tokens' sizes. `mask`: as of
+/// token_power.
+at::Tensor token_factors(const at::Tensor& target, int64_t channel_dim, const at::Tensor& mask = {});
 
 /// The dim of the channels in a block's output, counted from the end: that of the last layer before
 /// it if it is a convolution and nothing in between moves dims, else the last dim.

@@ -22,6 +22,11 @@ TEST(SummedLoss, SumsDimOneAndAveragesTheRest) {
   EXPECT_DOUBLE_EQ(summed_loss(output.flatten(), target.flatten()).item<double>(), 4);
 }
 
+at::Tensor loss_of(const at::Tensor& output, const at::Tensor& target, int64_t channel_dim,
+                   const at::Tensor& mask = {}) {
+  return per_token_loss(output, target, channel_dim, token_factors(target, channel_dim, mask));
+}
+
 TEST(RelativeLoss, IsTheMeanOfRelativeErrors) {
   const at::Tensor target = at::tensor({3.0f, 4.0f, 0.3f, 0.4f}).view({1, 2, 2});
   const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.1f}).view({1, 2, 2});
@@ -34,9 +39,9 @@ TEST(PerTokenLoss, WeighsRelativeErrorsByPower) {
   const at::Tensor output = target + at::tensor({1.0f, 0.0f, 0.0f, 0.2f}).view({1, 2, 2});
   // The powers are 12.5 and 0.125, the relative errors 0.04 and 0.16.
   const double larger = std::pow(100.0, 0.7);  // than the other's weight
-  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(), (larger * 0.04 + 0.16) / (larger + 1), 1e-7);
-  EXPECT_NEAR(per_token_loss(output * 30, target * 30, -1).item<double>(),
-              per_token_loss(output, target, -1).item<double>(), 1e-7);
+  EXPECT_NEAR(loss_of(output, target, -1).item<double>(), (larger * 0.04 + 0.16) / (larger + 1), 1e-7);
+  EXPECT_NEAR(loss_of(output * 30, target * 30, -1).item<double>(),
+              loss_of(output, target, -1).item<double>(), 1e-7);
 }
 
 TEST(PerTokenLoss, SamplesCountByTheirTokens) {
@@ -44,31 +49,30 @@ TEST(PerTokenLoss, SamplesCountByTheirTokens) {
   const at::Tensor target = at::randn({4, 5, 8}) * at::tensor({1.0f, 9.0f, 1.0f, 1.0f}).view({4, 1, 1});
   const at::Tensor output = target + at::randn({4, 5, 8});
   const auto loss = [&](int64_t first, int64_t samples) {
-    return per_token_loss(output.narrow(0, first, samples), target.narrow(0, first, samples), -1)
-        .item<double>();
+    return loss_of(output.narrow(0, first, samples), target.narrow(0, first, samples), -1).item<double>();
   };
   EXPECT_NEAR(loss(0, 4), (loss(0, 1) + loss(1, 1) + loss(2, 2) * 2) / 4, 1e-6)
       << "batches that are added up are one batch";
   at::Tensor mask = at::ones({4, 5}).ne(0);
   mask[0].narrow(0, 1, 4).fill_(false);
-  EXPECT_NEAR(per_token_loss(output, target, -1, mask).item<double>(),
-              (per_token_loss(output[0][0], target[0][0], -1).item<double>() + loss(1, 3) * 15) / 16, 1e-6);
+  EXPECT_NEAR(loss_of(output, target, -1, mask).item<double>(),
+              (loss_of(output[0][0], target[0][0], -1).item<double>() + loss(1, 3) * 15) / 16, 1e-6);
 }
 
 TEST(PerTokenLoss, OneTokenASampleIsTheRelativeError) {
   at::manual_seed(1);
   const at::Tensor target = at::randn({4, 8}), output = at::randn({4, 8});
-  EXPECT_NEAR(per_token_loss(output, target, -1).item<double>(),
-              relative_loss(output, target, -1).item<double>(), 1e-6);
-  EXPECT_EQ(per_token_loss(output.narrow(0, 0, 0), target.narrow(0, 0, 0), -1).sizes().size(), 0U)
+  EXPECT_NEAR(loss_of(output, target, -1).item<double>(), relative_loss(output, target, -1).item<double>(),
+              1e-6);
+  EXPECT_EQ(loss_of(output.narrow(0, 0, 0), target.narrow(0, 0, 0), -1).sizes().size(), 0U)
       << "no token at all";
 }
 
 TEST(PerTokenLoss, TakesChannelsWhereTheyAre) {
   at::manual_seed(1);
   const at::Tensor target = at::randn({2, 8, 3, 3}), output = at::randn({2, 8, 3, 3});
-  EXPECT_NEAR(per_token_loss(output, target, -3).item<double>(),
-              per_token_loss(output.movedim(1, -1), target.movedim(1, -1), -1).item<double>(), 1e-6);
+  EXPECT_NEAR(loss_of(output, target, -3).item<double>(),
+              loss_of(output.movedim(1, -1), target.movedim(1, -1), -1).item<double>(), 1e-6);
 }
 
 TEST(PerTokenLoss, PaddingDoesNotCount) {
@@ -81,15 +85,14 @@ TEST(PerTokenLoss, PaddingDoesNotCount) {
               relative_loss(kept(output), kept(target), -1).item<double>(), 1e-6);
   const auto of_sample = [&](int64_t sample, int64_t tokens) {
     const auto part = [&](const at::Tensor& all) { return all[sample].narrow(0, 0, tokens).unsqueeze(0); };
-    return per_token_loss(part(output), part(target), -1).item<double>();
+    return loss_of(part(output), part(target), -1).item<double>();
   };
-  const at::Tensor loss = per_token_loss(output, target, -1, mask);
+  const at::Tensor loss = loss_of(output, target, -1, mask);
   EXPECT_NEAR(loss.item<double>(), (2 * of_sample(0, 2) + of_sample(1, 1)) / 3, 1e-6);
   loss.backward();
   EXPECT_EQ(output.grad()[0][2].abs().sum().item<double>(), 0);
   EXPECT_GT(output.grad()[1][0].abs().sum().item<double>(), 0);
-  EXPECT_EQ(per_token_loss(output, target, -1, mask.t()).item<double>(),
-            per_token_loss(output, target, -1).item<double>())
+  EXPECT_EQ(loss_of(output, target, -1, mask.t()).item<double>(), loss_of(output, target, -1).item<double>())
       << "a mask of other positions says nothing";
 }
 
@@ -97,8 +100,8 @@ TEST(PerTokenLoss, IsFiniteOnTargetsOfNothing) {
   at::manual_seed(1);
   at::Tensor target = at::randn({4, 8});
   target[2].zero_();
-  EXPECT_TRUE(std::isfinite(per_token_loss(target + 1, target, -1).item<double>()));
-  EXPECT_EQ(per_token_loss(at::zeros({4, 8}), at::zeros({4, 8}), -1).item<double>(), 0);
+  EXPECT_TRUE(std::isfinite(loss_of(target + 1, target, -1).item<double>()));
+  EXPECT_EQ(loss_of(at::zeros({4, 8}), at::zeros({4, 8}), -1).item<double>(), 0);
 }
 
 TEST(ChannelDim, IsTheConvolutionsWhereThereIsOne) {
