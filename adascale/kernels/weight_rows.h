@@ -45,9 +45,9 @@ void sum_rows(const WeightRows& weight, int64_t first, int64_t last, float* scal
 /// With scales_apart: the step of the rows' beta, gamma and s3 alone. The caller then finds `next` for step_rows.
 void step_ranges(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
-/// One visit of each row: backward, the step of the row's own learnables (beta, gamma and s3 too unless one_scale or
-/// scales_apart), then w_dq and, of those, its affine. Signed steps leave out rows that have no gradient and share nothing with
-/// others.
+/// One visit of each row: backward, the step of the row's own learnables, then w_dq. Unless one_scale or
+/// scales_apart it steps beta, gamma and s3 too, and finds the affine. Signed steps leave out rows that have no
+/// gradient and share nothing with others.
 void step_rows(const WeightRows& weight, const RowRule& rule, int64_t first, int64_t last);
 
 /// The step of beta, gamma and s3 of a one_scale weight from the sums over all rows; the

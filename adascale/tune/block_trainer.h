@@ -97,7 +97,7 @@ class BlockTrainer {
   int64_t exchanged_ = 0;
   std::vector<AdaScaleQuantizer> quantizers_;
   std::unordered_map<NodeId, c10::ScalarType> lowered_;  ///< nodes that compute in less than fp32
-  mutable std::map<std::pair<int64_t, ValueId>, at::Tensor> factors_;  ///< token_factors by batch and output
+  mutable std::map<std::pair<int64_t, ValueId>, at::Tensor> factors_;  ///< found once, by batch and output
 };
 
 }  // namespace adascale
