@@ -101,4 +101,10 @@ at::Tensor scale_gradient(const Encoding& encoding, const at::Tensor& gradient) 
   return all;
 }
 
+at::Tensor minimum_gradient(const Encoding& encoding, const at::Tensor& gradient) {
+  const Grid& grid = encoding.grid;
+  const at::Tensor split = split_groups(gradient, grid);
+  return split.sum(shared_axes(grid, split), /*keepdim=*/true, at::kFloat);
+}
+
 }  // namespace adascale

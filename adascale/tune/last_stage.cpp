@@ -176,6 +176,7 @@ class LastStage {
     for (const auto& [weight, encoding] : scales_.encodings()) {
       digest.add(encoding.codes);
       digest.add(encoding.scale);
+      if (encoding.minimum) digest.add(*encoding.minimum);
     }
     return digest.hex();
   }

@@ -13,7 +13,7 @@ std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const s
   std::vector<int32_t> indices;
   for (int32_t index = 0; index < static_cast<int32_t>(sim.weights().size()); ++index) {
     const QuantizedWeight& weight = sim.weights()[index];
-    if (weight.grid.form->has_free_scales() && reason_not_trained(sim, weight, blocks).empty())
+    if (weight.grid.form->has_free_floats() && reason_not_trained(sim, weight, blocks).empty())
       indices.push_back(index);
   }
   return indices;
@@ -80,7 +80,7 @@ std::string why_no_last_stage(const QuantizationSimModel& sim, const std::vector
   const ComparedOutput output = compared_output(sim.program());
   if (output.value == kNone) return "the model has no output of floats";
   if (weights_to_rescale(sim, blocks).empty())
-    return "no weight that is trained has a grid whose scales are floats of their own";
+    return "no weight that is trained has scales that are floats or multiples of floats";
   return chunks_for_last_stage(sim, blocks, output.value).obstacle();
 }
 

@@ -11,8 +11,8 @@
 
 namespace adascale {
 
-/// The weights whose scales learn in the last stage: those that the blocks train, on grids whose scales are floats of
-/// their own.
+/// The weights whose scales learn in the last stage: those that the blocks train, on grids whose floats are free
+/// (quant/forms/form.h).
 std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const std::vector<Block>& blocks);
 
 /// The values of parameters that are those weights, by the weight's place in `weights`.

@@ -47,18 +47,61 @@ std::vector<ValueId> outputs_times_scales(const Program& program, const Quantize
   return outputs;
 }
 
+constexpr double kMinimumPart = 0.25;
+
+void accumulate(const at::Tensor& learned, const at::Tensor& gradient) {
+  const at::Tensor own = gradient.to(learned.scalar_type());
+  at::Tensor& sum = learned.mutable_grad();
+  sum = sum.defined() ? sum.add(own) : own;
+}
+
 }  // namespace
 
-Encoding LearnedScales::One::now(c10::Device device) const {
-  Encoding rescaled = on(encoding, device);
-  rescaled.scale = scale.mul(change.exp());
+void LearnedScales::One::start(c10::Device device) {
+  const Grid& grid = encoding.grid;
+  const ScaleFloats floats = grid.form->floats(encoding);
+  const auto zeros = [&](const at::Tensor& t) { return at::zeros_like(t, t.options().device(device)); };
+  scale = encoding.scale.to(device);
+  change.scale = zeros(floats.scale);
+  if (scale.numel() > floats.scale.numel())
+    in_a_row = scale.size(grid.group_axis) / floats.scale.size(grid.group_axis);
+  if (!encoding.minimum) return;
+  minimum = encoding.minimum->to(device);
+  change.minimum = zeros(floats.minimum);
+}
+
+ScaleFloats LearnedScales::One::factors() const {
+  if (!minimum.defined()) return {change.scale.exp(), {}};
+  return {change.scale.exp(), change.scale.add(change.minimum, kMinimumPart).exp()};
+}
+
+at::Tensor LearnedScales::One::for_groups(const at::Tensor& of_floats) const {
+  return in_a_row == 1 ? of_floats : of_floats.repeat_interleave(in_a_row, encoding.grid.group_axis);
+}
+
+at::Tensor LearnedScales::One::for_floats(const at::Tensor& of_groups) const {
+  if (in_a_row == 1) return of_groups;
+  const int64_t axis = encoding.grid.group_axis;
+  return of_groups.unflatten(axis, {of_groups.size(axis) / in_a_row, in_a_row}).sum({axis + 1});
+}
+
+Encoding LearnedScales::One::now() const {
+  Encoding rescaled = on(encoding, scale.device());
+  const ScaleFloats by = factors();
+  rescaled.scale = scale.mul(for_groups(by.scale));
+  if (minimum.defined()) rescaled.minimum = minimum.mul(for_groups(by.minimum));
   return rescaled;
 }
 
-void LearnedScales::One::add(const at::Tensor& gradient) const {
-  const at::Tensor own = gradient.to(change.scalar_type());
-  at::Tensor& sum = change.mutable_grad();
-  sum = sum.defined() ? sum.add(own) : own;
+void LearnedScales::One::add(const Leaf& leaf) const {
+  const at::Tensor& gradient = leaf.weight.grad();
+  at::Tensor of_scales = scale_gradient(leaf.now, gradient).mul(leaf.now.scale);
+  if (minimum.defined()) {
+    const at::Tensor of_minima = minimum_gradient(leaf.now, gradient).mul(*leaf.now.minimum);
+    of_scales = of_scales.add(of_minima);
+    accumulate(change.minimum, for_floats(of_minima).mul(kMinimumPart));
+  }
+  accumulate(change.scale, for_floats(of_scales));
 }
 
 LearnedScales::LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights)
@@ -70,15 +113,17 @@ LearnedScales::LearnedScales(const QuantizationSimModel& sim, const std::vector<
     if (std::ranges::any_of(outputs, [&](ValueId v) { return overwritten.contains(flow.storage_root(v)); }))
       outputs.clear();
     for (const ValueId output : outputs) by_output_[output] = all_.size();
-    const Encoding& encoding = *sim.weights()[weight].encoding;
-    const at::Tensor scale = encoding.scale.to(sim.program().device);
-    all_.push_back({weight, encoding, scale, at::zeros_like(scale), !outputs.empty(), {}});
+    all_.push_back(
+        {.weight = weight, .encoding = *sim.weights()[weight].encoding, .by_output = !outputs.empty()});
+    all_.back().start(sim.program().device);
   }
 }
 
 std::vector<at::Tensor> LearnedScales::changes() const {
   std::vector<at::Tensor> changes;
-  for (const One& one : all_) changes.push_back(one.change);
+  for (const One& one : all_) changes.push_back(one.change.scale);
+  for (const One& one : all_)
+    if (one.minimum.defined()) changes.push_back(one.change.minimum);
   return changes;
 }
 
@@ -88,7 +133,7 @@ at::Tensor LearnedScales::load(ValueId state, c10::ScalarType type) {
   One& one = all_[found->second];
   const bool notes = at::GradMode::is_enabled() && !one.by_output;
   const at::NoGradGuard no_grad;
-  Encoding now = one.now(sim_.program().device);
+  Encoding now = one.now();
   const at::Tensor weight = dequantize_as(now, type == at::kFloat ? one.encoding.source_dtype : type);
   if (notes) one.leaves.push_back({std::move(now), weight.requires_grad_()});
   return weight;
@@ -104,7 +149,7 @@ at::Tensor LearnedScales::watch(ValueId value, const at::Tensor& made) {
     if (!gradient.defined()) return gradient;
     const at::NoGradGuard no_grad;
     const at::Tensor terms = gradient.to(at::toOpMathType(gradient.scalar_type())).mul(y);
-    one->add(terms.reshape({-1, y.size(-1)}).sum(0).view(one->change.sizes()));
+    accumulate(one->change.scale, terms.reshape({-1, y.size(-1)}).sum(0).view(one->change.scale.sizes()));
     return gradient;
   });
   return output;
@@ -116,7 +161,7 @@ void LearnedScales::collect(bool of_all) {
     std::vector<Leaf> open;
     for (const Leaf& leaf : one.leaves) {
       if (leaf.weight.grad().defined())
-        one.add(scale_gradient(leaf.now, leaf.weight.grad()).mul(leaf.now.scale));
+        one.add(leaf);
       else
         open.push_back(leaf);
     }
@@ -127,10 +172,13 @@ void LearnedScales::collect(bool of_all) {
 void LearnedScales::round_to_stored() {
   const at::NoGradGuard no_grad;
   for (One& one : all_) {
-    const Grid& grid = one.encoding.grid;
-    one.encoding.scale = as_kept(as_stored(one.now(at::kCPU).scale.cpu(), grid), grid);
-    one.scale = one.encoding.scale.to(one.scale.device());
-    one.change = at::zeros_like(one.change);
+    const GridForm& form = *one.encoding.grid.form;
+    const ScaleFloats by = one.factors();
+    ScaleFloats floats = form.floats(one.encoding);
+    floats.scale = floats.scale.mul(by.scale.cpu());
+    if (by.minimum.defined()) floats.minimum = floats.minimum.mul(by.minimum.cpu());
+    form.replace_floats(one.encoding, floats);
+    one.start(one.scale.device());
   }
 }
 

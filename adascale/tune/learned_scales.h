@@ -5,21 +5,27 @@
 #include <map>
 #include <vector>
 
+#include "adascale/quant/forms/form.h"
 #include "adascale/sim/quantsim.h"
 
 namespace adascale {
 
-/// Weights of a simulation whose codes stay and whose scales learn: each scale is where it started times an exponential.
+/// Weights of a simulation whose codes stay and whose scales learn, and float minima where they have these:
+///
+///   scale e^theta,  minimum e^(theta + phi / 4)
+///
+/// with a theta, and a phi, for each of the floats that these are multiples of (quant/forms/form.h). So theta lengthens
+/// all weights of a float from zero. A minimum moves all of them alike, and would run ahead of the scale: hence a quarter.
 ///
 /// Autograd ends at the layers. A scale of a whole output channel takes its gradient from the layer's output y, which it
 /// multiplies: of its logarithm, sum dL/dy y; there the weight has none, which saves a product as large as the forward one.
 /// All others take it from the weight's gradient.
 class LearnedScales {
  public:
-  /// `weights`: indices of sim.weights(), folded, on grids of free scales. `sim` must outlive it.
+  /// `weights`: indices of sim.weights(), folded, on grids whose floats are free. `sim` must outlive it.
   LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
 
-  /// The logarithms' changes, of the scales' dtype and shape Q each, on the program's device; they collect gradients.
+  /// All theta, then all phi, of the floats' dtypes and shapes, on the program's device; they collect gradients.
   std::vector<at::Tensor> changes() const;
 
   /// The weight that is read as a program's state, as it is now: in bf16 where `type` is that, else in the model's dtype.
@@ -30,7 +36,7 @@ class LearnedScales {
   /// Adds what has come back to weights to the changes' gradients. `of_all`: no more comes; the rest is dropped.
   void collect(bool of_all);
 
-  /// Scales as files hold them; the changes are 0 again.
+  /// Floats as files hold them; the changes are 0 again.
   void round_to_stored();
   /// By index of sim.weights().
   std::map<int32_t, Encoding> encodings() const;
@@ -44,12 +50,18 @@ class LearnedScales {
   struct One {
     int32_t weight;
     Encoding encoding;
-    at::Tensor scale, change;  ///< on the device
+    at::Tensor scale, minimum;  ///< on the device, as they started; minimum: undefined without
+    ScaleFloats change;    ///< of the logarithms: of scales and minima together, and of minima beside that
+    int64_t in_a_row = 1;  ///< so many groups have the same float
     bool by_output;
     std::vector<Leaf> leaves;
 
-    Encoding now(c10::Device device) const;
-    void add(const at::Tensor& gradient) const;
+    void start(c10::Device device);
+    ScaleFloats factors() const;
+    at::Tensor for_groups(const at::Tensor& of_floats) const;
+    at::Tensor for_floats(const at::Tensor& of_groups) const;
+    Encoding now() const;
+    void add(const Leaf& leaf) const;
   };
 
   const QuantizationSimModel& sim_;

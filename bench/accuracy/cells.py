@@ -103,14 +103,14 @@ def _cells_of(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_gguf(grid: Grid) -> list[Cell]:
-    """The scales of K-quants are products, which have no last stage."""
-    cells = [
+    return [
         Cell(grid, "adascale", "rtn"),
         Cell(grid, "adascale", "clip"),
         Cell(grid, "adascale", "fast", 200),
+        Cell(grid, "adascale", "best", 200),
+        Cell(grid, "adascale", "best", 200, samples=4),
         Cell(grid, "llama_cpp", "imatrix"),
     ]
-    return [*cells, Cell(grid, "adascale", "best", 200)] if grid == Q4_0 else cells
 
 
 def _cells_of_gemma3(grid: Grid) -> list[Cell]:
@@ -199,8 +199,8 @@ COMPARED: list[Pair] = [
     *(_beside(grid, ours, _ALG_EXT) for grid in (W4, W3) for ours in (_BEST, _BEST_4)),
     _beside(W3, _BEST_4, _ALG_EXT, MANY_ROWS),
     *(_beside(grid, ours, _DEFAULT) for grid in (W3_G64, W2_G64) for ours in (_BEST, _BEST_4)),
-    *(_beside(Q4_0, ours, _IMATRIX) for ours in (_FAST, _BEST)),
-    *(_beside(grid, _FAST, _IMATRIX) for grid in K_QUANTS[1:]),  # Q4_K's KL is in the third decimal
+    # Q4_K's KL is in the third decimal.
+    *(_beside(grid, ours, _IMATRIX) for grid in (Q4_0, *K_QUANTS[1:]) for ours in (_FAST, _BEST)),
 ]
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),

@@ -191,6 +191,23 @@ TEST(Lpbq, ScalesAreIntegersTimesOneFloatPerChannel) {
   EXPECT_TRUE(same_bits(dequantize(encoding), join_groups(by_hand, w.sizes(), grid)));
 }
 
+TEST(Lpbq, TheFloatOfAChannelIsReplacedAsStored) {
+  Grid grid{.bits = 4, .channel_axis = 0, .group_axis = 1, .group_size = 4};
+  grid.form = lpbq_form(), grid.block_scale_bits = 4;
+  for (const c10::ScalarType stored : {at::kFloat, at::kHalf}) {
+    grid.scale_dtype = stored;
+    const Encoding encoding = encode(random_weight({5, 32}), grid);
+    Encoding longer = encoding;
+    grid.form->replace_floats(longer, {.scale = grid.form->floats(encoding).scale * 1.1, .minimum = {}});
+    EXPECT_TRUE(
+        same_bits(longer.parts.at(kChannelScale), as_stored(encoding.parts.at(kChannelScale) * 1.1, grid)));
+    const auto [per_block, per_channel] = block_scales(longer.scale, grid);
+    EXPECT_TRUE(same_bits(per_channel, longer.parts.at(kChannelScale)));
+    EXPECT_TRUE(at::equal(per_block.to(at::kShort), encoding.parts.at(kBlockScaleInt)));
+    EXPECT_TRUE(same_bits(longer.scale, per_block * per_channel));
+  }
+}
+
 TEST(Lpbq, NeedsGroupsAroundZero) {
   const std::string text =
       "w: decompressed_bw (LPBQ) needs groups on a symmetric grid; "

@@ -3,6 +3,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/all.h>
+#include <ATen/ops/allclose.h>
 #include <ATen/ops/equal.h>
 #include <ATen/ops/full.h>
 #include <ATen/ops/ones.h>
@@ -151,6 +152,26 @@ TEST(Superblocks, ASearchedRangeErrsLess) {
       const Encoding widest = encode_rtn("w", w, grid, min_max_range(w, grid));
       EXPECT_GT(searched.sqnr_db, widest.sqnr_db);
     }
+  }
+}
+
+TEST(Superblocks, FloatsThatAreReplacedAreStored) {
+  for (const Grid& grid : grids()) {
+    SCOPED_TRACE(to_string(grid));
+    const Encoding encoding = encode_rtn("w", weights()[0], grid, min_max_range(weights()[0], grid));
+    ScaleFloats floats = grid.form->floats(encoding);
+    Encoding same = encoding, longer = encoding;
+    grid.form->replace_floats(same, floats);
+    EXPECT_TRUE(same_bits(dequantize(same), dequantize(encoding)));
+    floats.scale = floats.scale * 1.1;
+    if (encoding.minimum) floats.minimum = floats.minimum * 0.9;
+    grid.form->replace_floats(longer, floats);
+    expect_stored(longer);
+    EXPECT_TRUE(at::allclose(longer.scale, encoding.scale * 1.1, 1e-3, 1e-5));
+    if (encoding.minimum) EXPECT_TRUE(at::allclose(*longer.minimum, *encoding.minimum * 0.9, 1e-3, 1e-5));
+    for (const char* integers : {kScaleInt, kMinimumInt})
+      if (encoding.parts.contains(integers))
+        EXPECT_TRUE(at::equal(longer.parts.at(integers), encoding.parts.at(integers)));
   }
 }
 

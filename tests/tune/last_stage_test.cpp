@@ -221,7 +221,7 @@ TEST(LastStage, WhereItDoesNotRunTheReportSaysWhy) {
             "a quarter "
             "of them");
   options.grid = "mxfp4", options.default_param_bw = 4;
-  EXPECT_EQ(note(options, 6), "no weight that is trained has a grid whose scales are floats of their own");
+  EXPECT_EQ(note(options, 6), "no weight that is trained has scales that are floats or multiples of floats");
   options = seed_sim().options();
   options.in_place = true;
   EXPECT_EQ(error_of([&] { note(options, 6); }),

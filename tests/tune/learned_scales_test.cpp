@@ -9,9 +9,14 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 #include <string>
+#include <utility>
 
+#include "adascale/quant/forms/form.h"
+#include "adascale/quant/range_analyzer.h"
+#include "adascale/sim/sim_editor.h"
 #include "adascale/tune/last_stage_plan.h"
 #include "adascale/tune/output_loss.h"
 #include "graph/programs.h"
@@ -28,6 +33,20 @@ QuantizationSimModel quantized(const std::string& program, int64_t group_size, b
   options.group_size = group_size, options.symmetric = symmetric;
   QuantizationSimModel sim(load_named(program), options);
   sim.compute_encodings([](QuantizationSimModel&) {});
+  return sim;
+}
+
+/// The linears whose rows are whole superblocks of four on K-quants' grid.
+QuantizationSimModel with_superblocks(const std::string& program, bool symmetric) {
+  QuantizationSimModel sim = quantized(program, 2, symmetric);
+  SimEditor editor(sim);
+  for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
+    const at::Tensor w = editor.source_weight(i);
+    Grid grid = sim.weights()[i].grid;
+    if (w.dim() != 2 || w.size(1) % 4 != 0 || !grid.per_group()) continue;
+    grid.form = superblock_form(), grid.block_scale_bits = 4, grid.superblock_size = 4;
+    editor.fold(i, encode_rtn(program, w, grid, min_max_range(w, grid)), /*trained=*/false);
+  }
   return sim;
 }
 
@@ -60,16 +79,34 @@ void differentiate(const QuantizationSimModel& sim, const std::string& name, con
 std::vector<at::Tensor> by_autograd(const QuantizationSimModel& sim, const std::string& name) {
   const std::vector<int32_t> weights = all_weights(sim);
   const std::map<ValueId, size_t> places = values_of_weights(sim, weights);
-  std::vector<at::Tensor> changes;
+  std::vector<at::Tensor> changes;  // of scales, and of minima behind them
+  std::map<int32_t, std::pair<at::Tensor, at::Tensor>> changes_of;
+  const auto learned = [&](const at::Tensor& floats) {
+    changes.push_back(at::zeros_like(floats).requires_grad_());
+    return changes.back();
+  };
+  const auto floats_of = [&](int32_t weight) {
+    const Encoding& encoding = *sim.weights()[weight].encoding;
+    return encoding.grid.form->floats(encoding);
+  };
+  for (const int32_t weight : weights) changes_of[weight].first = learned(floats_of(weight).scale);
   for (const int32_t weight : weights)
-    changes.push_back(at::zeros_like(sim.weights()[weight].encoding->scale).requires_grad_());
+    if (floats_of(weight).minimum.defined()) changes_of[weight].second = learned(floats_of(weight).minimum);
   RunHooks hooks;
   hooks.load_state = [&](ValueId value) {
     const auto place = places.find(value);
     if (place == places.end()) return sim.load_state(value, SimMode::kWeightsOnly);
     const Encoding& encoding = *sim.weights()[weights[place->second]].encoding;
-    const at::Tensor w = split_groups(dequantize(encoding), encoding.grid);
-    return join_groups(w.mul(changes[place->second].exp()), encoding.codes.sizes(), encoding.grid);
+    const auto& [scale, minimum] = changes_of.at(weights[place->second]);
+    const auto factors = [&](const at::Tensor& change) {
+      const int64_t groups = encoding.scale.numel() / change.numel();
+      return groups == 1 ? change.exp() : change.exp().repeat_interleave(groups, encoding.grid.group_axis);
+    };
+    at::Tensor w = split_groups(dequantize(encoding), encoding.grid);
+    if (encoding.minimum) w = w.sub(*encoding.minimum);
+    w = w.mul(factors(scale));
+    if (encoding.minimum) w = w.add(encoding.minimum->mul(factors(scale)).mul(factors(minimum.mul(0.25))));
+    return join_groups(w, encoding.codes.sizes(), encoding.grid);
   };
   differentiate(sim, name, hooks);
   std::vector<at::Tensor> found;
@@ -92,6 +129,19 @@ std::vector<at::Tensor> by_learned_scales(const QuantizationSimModel& sim, const
   return found;
 }
 
+void expect_autograds_gradients(const QuantizationSimModel& sim, const std::string& name) {
+  const std::vector<at::Tensor> expected = by_autograd(sim, name), found = by_learned_scales(sim, name);
+  ASSERT_EQ(expected.size(), found.size());
+  for (size_t i = 0; i < expected.size(); ++i) {
+    SCOPED_TRACE(i);
+    ASSERT_EQ(expected[i].defined(), found[i].defined());
+    if (!expected[i].defined()) continue;  // a second output's
+    EXPECT_GT(expected[i].abs().max().item<float>(), 0);
+    const double most = 1e-5 * expected[i].abs().max().item<double>();
+    EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, most));
+  }
+}
+
 // Linears with and without bias, one applied twice, tied weights, an in-place operator, a weight that is read beside its
 // layer, convolutions.
 TEST(LearnedScales, HaveAutogradsGradients) {
@@ -100,18 +150,23 @@ TEST(LearnedScales, HaveAutogradsGradients) {
       for (const int64_t group_size : {0, 2}) {
         if (group_size > 0 && name == "cnn") continue;  // 3 input channels
         SCOPED_TRACE(name + (symmetric ? " symmetric " : " asymmetric ") + std::to_string(group_size));
-        const QuantizationSimModel sim = quantized(name, group_size, symmetric);
-        const std::vector<at::Tensor> expected = by_autograd(sim, name), found = by_learned_scales(sim, name);
-        ASSERT_EQ(expected.size(), found.size());
-        for (size_t i = 0; i < expected.size(); ++i) {
-          SCOPED_TRACE(sim.weights()[i].layer.name);
-          ASSERT_EQ(expected[i].defined(), found[i].defined());
-          if (!expected[i].defined()) continue;  // a second output's
-          EXPECT_GT(expected[i].abs().max().item<float>(), 0);
-          const double most = 1e-5 * expected[i].abs().max().item<double>();
-          EXPECT_TRUE(at::allclose(found[i], expected[i], 1e-4, most));
-        }
+        expect_autograds_gradients(quantized(name, group_size, symmetric), name);
       }
+}
+
+TEST(LearnedScales, OfProductsTheFloatsHaveAutogradsGradients) {
+  for (const std::string name : {"llama", "bert", "twice"}) {
+    for (const bool symmetric : {true, false}) {
+      SCOPED_TRACE(name + (symmetric ? " symmetric superblocks" : " superblocks with minima"));
+      expect_autograds_gradients(with_superblocks(name, symmetric), name);
+    }
+    SCOPED_TRACE(name + " LPBQ");
+    SimOptions options{.default_param_bw = 4, .default_output_bw = kOffBits};
+    options.group_size = 2, options.decompressed_bw = 8;
+    QuantizationSimModel sim(load_named(name), options);
+    sim.compute_encodings([](QuantizationSimModel&) {});
+    expect_autograds_gradients(sim, name);
+  }
 }
 
 TEST(LearnedScales, ThoseOfChannelsAskForNoGradientOfTheWeight) {

@@ -23,6 +23,13 @@ struct FixedGrid {
 /// GridForm::affine between two visits. Nowhere: the rows don't train such a grid.
 enum class RowScales { kNowhere, kByKernels, kByForm };
 
+/// The floats that an encoding's scales, and minima, are multiples of: of shape Q, but that along the group axis one may
+/// serve several groups in a row.
+struct ScaleFloats {
+  at::Tensor scale;
+  at::Tensor minimum;  ///< undefined without
+};
+
 /// The way a grid's numbers are stored: which number a code stands for, and what its scales and
 /// minima are made of. A form is one file in quant/forms/ and one row of grid_forms(); everything
 /// else asks the grid's form. Its functions take grids of this form only. Q is the shape of
@@ -71,8 +78,12 @@ class GridForm {
   virtual bool is_shared_by_siblings() const { return false; }
   virtual double shared_scale(double largest) const { return 1; }
 
-  /// Whether each scale is a float of its own, which may take any value: no product of others.
-  virtual bool has_free_scales() const { return false; }
+  /// Whether these floats may take any value while codes and integers stay: neither powers of two nor shared by layers.
+  virtual bool has_free_floats() const { return false; }
+  /// The floats of an encoding, where they are free.
+  virtual ScaleFloats floats(const Encoding& encoding) const;
+  /// Puts others in their place, as stored, and scales and minima that are made of them.
+  virtual void replace_floats(Encoding& encoding, const ScaleFloats& floats) const;
 
   virtual RowScales row_scales() const { return RowScales::kNowhere; }
   /// Bytes of a weight's scales, offsets and minima, packed.

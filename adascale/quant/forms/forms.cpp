@@ -6,6 +6,7 @@
 
 #include "adascale/core/error.h"
 #include "adascale/core/spelling.h"
+#include "adascale/quant/encoding.h"
 #include "adascale/quant/exact_division.h"
 
 namespace adascale {
@@ -67,6 +68,16 @@ at::Tensor GridForm::symmetric_scale(const at::Tensor& min, const at::Tensor& ma
 
 Range GridForm::search(const Range& widest, const Grid& grid, const RangeSearch& weight) const {
   return search_range(widest, grid, weight.error_on(grid));
+}
+
+ScaleFloats GridForm::floats(const Encoding& encoding) const {
+  return {encoding.scale, encoding.minimum.value_or(at::Tensor())};
+}
+
+void GridForm::replace_floats(Encoding& encoding, const ScaleFloats& floats) const {
+  const Grid& grid = encoding.grid;
+  encoding.scale = as_kept(as_stored(floats.scale, grid), grid);
+  if (encoding.minimum) encoding.minimum = as_kept(floats.minimum.to(grid.scale_dtype), grid);
 }
 
 int64_t count_scales(at::IntArrayRef weight_sizes, const Grid& grid) {

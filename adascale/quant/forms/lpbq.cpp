@@ -69,6 +69,18 @@ class LpbqForm final : public GridForm {
                       {kChannelScale, as_kept(per_channel, encoding.grid)}};
   }
 
+  bool has_free_floats() const override { return true; }
+
+  ScaleFloats floats(const Encoding& encoding) const override {
+    return {.scale = encoding.parts.at(kChannelScale), .minimum = {}};
+  }
+
+  void replace_floats(Encoding& encoding, const ScaleFloats& floats) const override {
+    at::Tensor& channel = encoding.parts.at(kChannelScale);
+    channel = as_kept(as_stored(floats.scale, encoding.grid), encoding.grid);
+    encoding.scale = encoding.parts.at(kBlockScaleInt).to(channel.scalar_type()) * channel;
+  }
+
   RowScales row_scales() const override { return RowScales::kByKernels; }
 
   int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {

@@ -13,7 +13,7 @@ namespace {
 class MinimumForm final : public GridForm {
  public:
   std::string name() const override { return "minimum"; }
-  bool has_free_scales() const override { return true; }
+  bool has_free_floats() const override { return true; }
   RowScales row_scales() const override { return RowScales::kByForm; }
   std::string description() const override {
     return "integers from a float minimum <= 0 of each group, stored as scales are (gguf: Q4_1, Q5_1)";

@@ -18,7 +18,7 @@ class PlainForm final : public GridForm {
   }
 
   bool is_asked_by_name() const override { return true; }
-  bool has_free_scales() const override { return true; }
+  bool has_free_floats() const override { return true; }
 
   std::string describe(const Grid& grid) const override {
     const std::string kind = fmt::format("int{} {}{}", grid.bits, grid.symmetric ? "symmetric" : "asymmetric",

@@ -173,6 +173,25 @@ class SuperblockForm final : public GridForm {
                                                                       : as_kept(part, encoding.grid);
   }
 
+  bool has_free_floats() const override { return true; }
+
+  ScaleFloats floats(const Encoding& encoding) const override {
+    const Parts& parts = encoding.parts;
+    return {parts.at(kScaleFloat), encoding.minimum ? parts.at(kMinimumFloat) : at::Tensor()};
+  }
+
+  void replace_floats(Encoding& encoding, const ScaleFloats& floats) const override {
+    const Grid& grid = encoding.grid;
+    const auto replace = [&](const char* integers, const char* name, const at::Tensor& by) {
+      at::Tensor& kept = encoding.parts.at(name);
+      kept = as_kept(as_stored(by, grid), grid);
+      return product({encoding.parts.at(integers).to(kept.scalar_type()), kept}, grid);
+    };
+    encoding.scale = replace(kScaleInt, kScaleFloat, floats.scale);
+    if (encoding.minimum)
+      encoding.minimum = replace(kMinimumInt, kMinimumFloat, floats.minimum).neg_().add_(0);
+  }
+
   int64_t scale_bytes(at::IntArrayRef weight_sizes, const Grid& grid) const override {
     const int64_t kinds = grid.symmetric ? 1 : 2;
     const int64_t superblocks = c10::multiply_integers(weight_sizes) / grid.superblock_size;
