@@ -64,6 +64,7 @@ class Cell:
 
 Pair = tuple[Cell, Cell]
 W4, W3, W2 = Grid(4), Grid(3), Grid(2)
+W4_G128, W4_G64 = Grid(4, 128), Grid(4, 64)  # of MiniLM: SmolLM2 comes from a file of 4 bits in groups
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
@@ -127,7 +128,7 @@ def _cells_of_gemma3(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_encoder(grid: Grid) -> list[Cell]:
-    """A batch has as many tokens as one of four of the decoder's rows."""
+    """A batch has as many tokens as one of four of the decoder's rows. AIMET is measured per channel alone."""
     cells = [
         Cell(grid, "adascale", "rtn", samples=16),
         Cell(grid, "llm_compressor", "actorder_weight", samples=16),
@@ -138,8 +139,9 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
             Cell(grid, "adascale", "best", iterations, samples=16),
             Cell(grid, "auto_round", "default", iterations, samples=16),
             Cell(grid, "auto_round", "alg_ext", iterations, samples=16),
-            Cell(grid, "aimet", "adascale", iterations, samples=16),
         ]
+        if not grid.group_size:
+            cells.append(Cell(grid, "aimet", "adascale", iterations, samples=16))
     return [replace(cell, model="minilm", rows=SUBJECTS["minilm"].rows) for cell in cells]
 
 
@@ -172,7 +174,7 @@ _ON_A_CPU = [
     *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
     *(cell for grid in (Q4_0, *K_QUANTS) for cell in _cells_of_gguf(grid)),
     *(cell for grid in (W3, W2) for cell in _cells_of_gemma3(grid)),
-    *(cell for grid in (W4, W3) for cell in _cells_of_encoder(grid)),
+    *(cell for grid in (W4, W4_G128, W4_G64, W3) for cell in _cells_of_encoder(grid)),
     *_cells_of_classifier(W4),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
