@@ -103,8 +103,13 @@ at::Tensor scale_gradient(const Encoding& encoding, const at::Tensor& gradient) 
 
 at::Tensor minimum_gradient(const Encoding& encoding, const at::Tensor& gradient) {
   const Grid& grid = encoding.grid;
-  const at::Tensor split = split_groups(gradient, grid);
-  return split.sum(shared_axes(grid, split), /*keepdim=*/true, at::kFloat);
+  const Slices slices(encoding.codes.sizes(), grid);
+  std::vector<at::Tensor> found;
+  for (size_t i = 0; i < slices.count(); ++i) {
+    const at::Tensor terms = split_groups(slices.weight(gradient, i).to(at::kFloat), grid);
+    found.push_back(terms.sum(shared_axes(grid, terms), /*keepdim=*/true));
+  }
+  return slices.join_scales(found);
 }
 
 }  // namespace adascale

@@ -15,7 +15,7 @@ at::Tensor dequantize_as(const Encoding& encoding, c10::ScalarType type);
 /// elements of each scale, fp32, of shape Q.
 at::Tensor scale_gradient(const Encoding& encoding, const at::Tensor& gradient);
 
-/// dL/dminimum likewise: the sum of g.
+/// dL/dminimum likewise, the sum of g, by tensor operators.
 at::Tensor minimum_gradient(const Encoding& encoding, const at::Tensor& gradient);
 
 }  // namespace adascale

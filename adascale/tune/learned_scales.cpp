@@ -86,7 +86,9 @@ at::Tensor LearnedScales::One::for_floats(const at::Tensor& of_groups) const {
 }
 
 Encoding LearnedScales::One::now() const {
-  Encoding rescaled = on(encoding, scale.device());
+  Encoding rescaled = encoding;
+  rescaled.parts.clear();
+  rescaled = on(rescaled, scale.device());
   const ScaleFloats by = factors();
   rescaled.scale = scale.mul(for_groups(by.scale));
   if (minimum.defined()) rescaled.minimum = minimum.mul(for_groups(by.minimum));
@@ -105,7 +107,7 @@ void LearnedScales::One::add(const Leaf& leaf) const {
 }
 
 LearnedScales::LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights)
-    : sim_(sim), by_state_(values_of_weights(sim, weights)) {
+    : by_state_(values_of_weights(sim, weights)) {
   const Dataflow flow(sim.program());
   const std::set<ValueId> overwritten = overwritten_storage(sim.program(), flow);
   for (const int32_t weight : weights) {

@@ -22,7 +22,7 @@ namespace adascale {
 /// All others take it from the weight's gradient.
 class LearnedScales {
  public:
-  /// `weights`: indices of sim.weights(), folded, on grids whose floats are free. `sim` must outlive it.
+  /// `weights`: indices of sim.weights(), folded, on grids whose floats are free.
   LearnedScales(const QuantizationSimModel& sim, const std::vector<int32_t>& weights);
 
   /// All theta, then all phi, of the floats' dtypes and shapes, on the program's device; they collect gradients.
@@ -64,7 +64,6 @@ class LearnedScales {
     void add(const Leaf& leaf) const;
   };
 
-  const QuantizationSimModel& sim_;
   std::vector<One> all_;
   std::map<ValueId, size_t> by_state_, by_output_;  // in all_
 };

@@ -128,7 +128,7 @@ def _cells_of_gemma3(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_encoder(grid: Grid) -> list[Cell]:
-    """A batch has as many tokens as one of four of the decoder's rows. AIMET is measured per channel alone."""
+    """A batch has as many tokens as one of four of the decoder's rows. AIMET's cells are per channel."""
     cells = [
         Cell(grid, "adascale", "rtn", samples=16),
         Cell(grid, "llm_compressor", "actorder_weight", samples=16),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from small_folders import llama_folder, write_text
 from torch.nn import functional
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -41,6 +42,26 @@ def test_best_is_closer_to_the_models_logits(tmp_path: Path) -> None:
     assert stage["kept"] and stage["held_out_after"] < stage["held_out_before"]
     assert report["plan"]["training"]["held_out_batches"] == 2
     assert "last_stage" not in json.loads((tmp_path / "fast" / "report.json").read_text())
+
+
+def test_the_floats_of_lpbqs_channels_learn(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder, text = llama_folder(tmp_path / "model"), write_text(tmp_path / "text.txt")
+    options = {**OPTIONS, "samples": 96, "iterations": 100, "param_bw": 2}
+    options |= {"group_size": 16, "decompressed_bw": 8}
+    out = tmp_path / "out"
+    adascale.quantize(folder, out, text, **options, recipe="best", formats=["encodings", "safetensors"])
+    assert json.loads((out / "report.json").read_text())["last_stage"]["kept"]
+    weights, found = load_file(out / "model.safetensors"), 0
+    for entry in json.loads((out / "model.encodings").read_text())["param_encodings"]:
+        channels = torch.tensor(entry["scale"])
+        integers = torch.tensor(entry["per_block_int_scale"]).view(len(channels), -1)
+        scales = channels[:, None] * integers
+        codes = weights[entry["name"]].unflatten(1, (-1, 16)) / scales[..., None]
+        assert torch.allclose(codes, codes.round(), atol=1e-4)
+        assert codes.min() >= -2.001 and codes.max() <= 1.001
+        found += 1
+    assert found == 14
 
 
 def test_a_run_that_is_stopped_in_it_repeats_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

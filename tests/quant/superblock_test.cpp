@@ -63,7 +63,12 @@ void expect_stored(const Encoding& e) {
   EXPECT_TRUE(is_integer_within(e.codes, grid.qmin(), grid.qmax()));
   const int64_t most = int64_t{1} << (grid.symmetric ? grid.block_scale_bits - 1 : grid.block_scale_bits);
   const auto is_half = [](const at::Tensor& t) { return same_bits(t.to(at::kHalf).to(t.scalar_type()), t); };
+  const auto are_products = [&](const at::Tensor& made, const char* integers, const char* floats) {
+    const at::Tensor of_groups = e.parts.at(floats).repeat_interleave(256 / grid.group_size, 1);
+    return at::equal(made.abs(), (e.parts.at(integers) * of_groups).abs());
+  };
   if (grid.form == superblock_form()) {
+    EXPECT_TRUE(are_products(e.scale, kScaleInt, kScaleFloat));
     EXPECT_TRUE(is_integer_within(e.parts.at(kScaleInt), grid.symmetric ? -most : 1, most - 1));
     EXPECT_FALSE(e.parts.at(kScaleInt).eq(0).any().item<bool>());
     EXPECT_TRUE(is_half(e.parts.at(kScaleFloat)));
@@ -79,6 +84,7 @@ void expect_stored(const Encoding& e) {
   }
   EXPECT_TRUE(is_integer_within(e.parts.at(kMinimumInt), 0, most - 1));
   EXPECT_TRUE(is_half(e.parts.at(kMinimumFloat)));
+  EXPECT_TRUE(are_products(*e.minimum, kMinimumInt, kMinimumFloat));
 }
 
 TEST(Superblocks, StartAsRoundToNearest) {
@@ -160,7 +166,8 @@ TEST(Superblocks, FloatsThatAreReplacedAreStored) {
     SCOPED_TRACE(to_string(grid));
     const Encoding encoding = encode_rtn("w", weights()[0], grid, min_max_range(weights()[0], grid));
     ScaleFloats floats = grid.form->floats(encoding);
-    Encoding same = encoding, longer = encoding;
+    Encoding same = encoding, longer = on(encoding, at::kCPU);
+    for (at::Tensor* tensor : tensors_of(longer)) *tensor = tensor->clone();
     grid.form->replace_floats(same, floats);
     EXPECT_TRUE(same_bits(dequantize(same), dequantize(encoding)));
     floats.scale = floats.scale * 1.1;
@@ -168,10 +175,13 @@ TEST(Superblocks, FloatsThatAreReplacedAreStored) {
     grid.form->replace_floats(longer, floats);
     expect_stored(longer);
     EXPECT_TRUE(at::allclose(longer.scale, encoding.scale * 1.1, 1e-3, 1e-5));
-    if (encoding.minimum) EXPECT_TRUE(at::allclose(*longer.minimum, *encoding.minimum * 0.9, 1e-3, 1e-5));
-    for (const char* integers : {kScaleInt, kMinimumInt})
-      if (encoding.parts.contains(integers))
-        EXPECT_TRUE(at::equal(longer.parts.at(integers), encoding.parts.at(integers)));
+    if (encoding.minimum) {
+      EXPECT_TRUE(at::allclose(*longer.minimum, *encoding.minimum * 0.9, 1e-3, 1e-5));
+    }
+    for (const char* integers : {kScaleInt, kMinimumInt}) {
+      if (!encoding.parts.contains(integers)) continue;
+      EXPECT_TRUE(at::equal(longer.parts.at(integers), encoding.parts.at(integers)));
+    }
   }
 }
 

@@ -220,8 +220,11 @@ TEST(LastStage, WhereItDoesNotRunTheReportSaysWhy) {
             "an eighth of the samples cannot be held out: it takes 16 samples or more, in batches of at most "
             "a quarter "
             "of them");
-  options.grid = "mxfp4", options.default_param_bw = 4;
-  EXPECT_EQ(note(options, 6), "no weight that is trained has scales that are floats or multiples of floats");
+  for (const char* grid : {"mxfp4", "nvfp4"}) {
+    options.grid = grid, options.default_param_bw = 4;
+    EXPECT_EQ(note(options, 6),
+              "no weight that is trained has scales that may take any value, as those of FP4 may not");
+  }
   options = seed_sim().options();
   options.in_place = true;
   EXPECT_EQ(error_of([&] { note(options, 6); }),

@@ -36,15 +36,16 @@ QuantizationSimModel quantized(const std::string& program, int64_t group_size, b
   return sim;
 }
 
-/// The linears whose rows are whole superblocks of four on K-quants' grid.
-QuantizationSimModel with_superblocks(const std::string& program, bool symmetric) {
+/// The linears whose rows are whole superblocks of four on the grid of a K-quant, or with a float minimum a group.
+QuantizationSimModel regridded(const std::string& program, bool symmetric, const GridForm* form) {
   QuantizationSimModel sim = quantized(program, 2, symmetric);
   SimEditor editor(sim);
   for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i) {
     const at::Tensor w = editor.source_weight(i);
     Grid grid = sim.weights()[i].grid;
     if (w.dim() != 2 || w.size(1) % 4 != 0 || !grid.per_group()) continue;
-    grid.form = superblock_form(), grid.block_scale_bits = 4, grid.superblock_size = 4;
+    grid.form = form;
+    if (form == superblock_form()) grid.block_scale_bits = 4, grid.superblock_size = 4;
     editor.fold(i, encode_rtn(program, w, grid, min_max_range(w, grid)), /*trained=*/false);
   }
   return sim;
@@ -158,8 +159,10 @@ TEST(LearnedScales, OfProductsTheFloatsHaveAutogradsGradients) {
   for (const std::string name : {"llama", "bert", "twice"}) {
     for (const bool symmetric : {true, false}) {
       SCOPED_TRACE(name + (symmetric ? " symmetric superblocks" : " superblocks with minima"));
-      expect_autograds_gradients(with_superblocks(name, symmetric), name);
+      expect_autograds_gradients(regridded(name, symmetric, superblock_form()), name);
     }
+    SCOPED_TRACE(name + " minima");
+    expect_autograds_gradients(regridded(name, false, minimum_form()), name);
     SCOPED_TRACE(name + " LPBQ");
     SimOptions options{.default_param_bw = 4, .default_output_bw = kOffBits};
     options.group_size = 2, options.decompressed_bw = 8;

@@ -80,7 +80,7 @@ class GridForm {
 
   /// Whether these floats may take any value while codes and integers stay: neither powers of two nor shared by layers.
   virtual bool has_free_floats() const { return false; }
-  /// The floats of an encoding, where they are free.
+  /// The floats of an encoding, where they are free. By default its scales and minima: forms with parts override both.
   virtual ScaleFloats floats(const Encoding& encoding) const;
   /// Puts others in their place, as stored, and scales and minima that are made of them.
   virtual void replace_floats(Encoding& encoding, const ScaleFloats& floats) const;

@@ -71,13 +71,16 @@ Range GridForm::search(const Range& widest, const Grid& grid, const RangeSearch&
 }
 
 ScaleFloats GridForm::floats(const Encoding& encoding) const {
+  ADA_ASSERT(encoding.parts.empty(), name() + ": a form with parts says which are its floats");
   return {encoding.scale, encoding.minimum.value_or(at::Tensor())};
 }
 
 void GridForm::replace_floats(Encoding& encoding, const ScaleFloats& floats) const {
+  ADA_ASSERT(encoding.parts.empty(), name() + ": a form with parts replaces its floats itself");
   const Grid& grid = encoding.grid;
   encoding.scale = as_kept(as_stored(floats.scale, grid), grid);
-  if (encoding.minimum) encoding.minimum = as_kept(floats.minimum.to(grid.scale_dtype), grid);
+  if (encoding.minimum)
+    encoding.minimum = as_kept(floats.minimum.to(grid.scale_dtype), grid) + 0;  // files keep no -0.0
 }
 
 int64_t count_scales(at::IntArrayRef weight_sizes, const Grid& grid) {
