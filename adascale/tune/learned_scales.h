@@ -15,7 +15,8 @@ namespace adascale {
 ///   scale e^theta,  minimum e^(theta + phi / 4)
 ///
 /// with a theta, and a phi, for each of the floats that these are multiples of (quant/forms/form.h). So theta lengthens
-/// all weights of a float from zero. A minimum moves all of them alike, and would run ahead of the scale: hence a quarter.
+/// all weights of a float from zero. A minimum moves all of them alike: with a whole phi, 4 and 5 bits got worse in
+/// training (docs/accuracy.md).
 ///
 /// Autograd ends at the layers. A scale of a whole output channel takes its gradient from the layer's output y, which it
 /// multiplies: of its logarithm, sum dL/dy y; there the weight has none, which saves a product as large as the forward one.
@@ -51,8 +52,8 @@ class LearnedScales {
     int32_t weight;
     Encoding encoding;
     at::Tensor scale, minimum;  ///< on the device, as they started; minimum: undefined without
-    ScaleFloats change;    ///< of the logarithms: of scales and minima together, and of minima beside that
-    int64_t in_a_row = 1;  ///< so many groups have the same float
+    ScaleFloats change;         ///< theta and phi
+    int64_t in_a_row = 1;       ///< so many groups have the same float
     bool by_output;
     std::vector<Leaf> leaves;
 
