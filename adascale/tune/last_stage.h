@@ -7,9 +7,9 @@
 
 namespace adascale {
 
-/// After all blocks: codes stay, and the scales, and float minima, of the weights that were trained learn from the program's own output
-/// (E2E-QP of EfficientQAT, arXiv 2407.11062; there on the cross entropy of text, here on the divergence from the
-/// full-precision model's logits). Each scale is multiplied by exp(theta) (learned_scales.h), theta by Adam with a
+/// After all blocks: codes stay, and the scales and float minima of the weights that were trained learn from the
+/// program's own output (E2E-QP of EfficientQAT, arXiv 2407.11062; there on the cross entropy of text, here on the
+/// divergence from the full-precision model's logits). Each scale is multiplied by exp(theta) (learned_scales.h), theta by Adam with a
 /// cosine decay. The scales are kept if the loss on the held-out batches falls, else all stays.
 ///
 /// `float_stream`: by batch, what the blocks' training has left of the full-precision model; empty where nothing is.
