@@ -160,6 +160,18 @@ def _cells_of_classifier(grid: Grid) -> list[Cell]:
     return [replace(cell, model="efficientnet", rows=SUBJECTS["efficientnet"].rows) for cell in cells]
 
 
+def _cells_of_digits(model: str, grid: Grid) -> list[Cell]:
+    """So small that AIMET's methods get the iterations that are their defaults."""
+    cells = [
+        Cell(grid, "adascale", "rtn"),
+        Cell(grid, "aimet", "adaround", 15000, samples=32),
+        Cell(grid, "aimet", "adascale", 1500, samples=16),
+    ]
+    for iterations in (200, 1500):
+        cells += [Cell(grid, "adascale", recipe, iterations, samples=16) for recipe in ("fast", "best")]
+    return [replace(cell, model=model, rows=SUBJECTS[model].rows) for cell in cells]
+
+
 def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     """Those whose methods are made for one."""
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
@@ -176,6 +188,7 @@ _ON_A_CPU = [
     *(cell for grid in (W3, W2) for cell in _cells_of_gemma3(grid)),
     *(cell for grid in (W4, W4_G128, W4_G64, W3) for cell in _cells_of_encoder(grid)),
     *_cells_of_classifier(W4),
+    *(cell for model in ("digits_cnn", "digits_vit") for cell in _cells_of_digits(model, W2)),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
 _GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (

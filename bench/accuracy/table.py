@@ -115,7 +115,8 @@ def _columns(cell: Cell, found: dict[str, Any]) -> dict[str, str]:
 
 
 def _with_error(scores: dict[str, float], score: Score) -> str:
-    return f"{scores[score.name]:.{score.digits}f} ± {scores[f'{score.name}_error']:.{score.digits}f}"
+    own = f"{scores[score.name]:.{score.digits}f} ± {scores[f'{score.name}_error']:.{score.digits}f}"
+    return f"{own} ({scores[score.of_model]:.{score.digits}f})" if score.of_model else own
 
 
 def _perplexity(scores: dict[str, dict[str, float]], name: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ class Score:
     title: str
     name: str  # among what compare() gives
     digits: int
+    of_model: str = ""  # the same score of the full-precision model, by its name there; shown beside it
 
 
 @dataclass(frozen=True)
