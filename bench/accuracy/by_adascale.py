@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
+import torch
 from gguf_file import GgufNames, count_bytes, read_weights
 from kinds import KINDS
 from safetensors.torch import load_file
-from task import Method, Task
-from torch import Tensor
+from task import Method, Ranges, Task
+from torch import Tensor, nn
 
 import adascale
 
@@ -17,29 +19,70 @@ Batches = list[dict[str, Tensor]]
 Weights = dict[str, Tensor]
 
 
-def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -> Weights:
+def grid_of(task: Task) -> dict[str, Any]:
+    if task.floats:
+        return {"grid": task.floats}
+    # As quantize() decides: hf, compressed-tensors, gptq and gguf hold scales of either sign, and the formats
+    # with ranges of activations positive ones.
+    sign = "positive" if task.activation_bits else "any"
+    return {"group_size": task.group_size, "symmetric": task.symmetric, "scale_sign": sign}
+
+
+def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -> tuple[Weights, Ranges]:
+    kind = KINDS[task.kind]
+    inputs = {"input_bw": task.activation_bits}
+    activations = dict.fromkeys(task.layers(model), inputs) if task.activation_bits else {}
     sim = adascale.QuantizationSimModel(
         model,
         batches[0],
         in_place=task.variant != "best",  # whose last stage needs the full-precision weights
         default_param_bw=task.bits,
         default_output_bw=32,
-        group_size=task.group_size,
-        symmetric=task.symmetric,
-        scale_sign="any",  # as quantize() decides for hf, compressed-tensors, gptq and gguf
-        layer_config={KINDS[task.kind].outside: {"param_bw": 32}},
+        **grid_of(task),
+        layer_config=activations | {kind.outside: {"param_bw": 32}},
     )
     adascale.apply_adascale(
         sim,
         batches,
-        train_outside=KINDS[task.kind].trains_outside,
+        train_outside=kind.trains_outside,
         recipe=task.variant,
         seed=task.seed,
         progress=False,
         **budget,
     )
-    weights: Weights = sim.model.state_dict()
-    return weights
+    ranges = ranges_of(task, sim, model, batches) if task.activation_bits else {}
+    return sim.model.state_dict(), ranges
+
+
+def ranges_of(task: Task, sim: adascale.QuantizationSimModel, model: nn.Module, batches: Batches) -> Ranges:
+    """Layers that read one tensor have one range, which the file names at one of them."""
+
+    def calibrate(simulated: nn.Module) -> None:
+        for batch in batches:
+            simulated(**batch)
+
+    layers = task.layers(model)
+    with torch.no_grad():
+        sim.compute_encodings(calibrate)
+        read = inputs_of(model, layers, batches[0])
+    sim.export(task.out, "inputs", formats=["encodings"], encoding_version="0.6.1")
+    file = json.loads((Path(task.out) / "inputs_torch.encodings").read_text())["activation_encodings"]
+    named = {path: file[path]["input"]["0"] for path in layers if "input" in file.get(path, {})}
+    found = {path: next(one for at, one in named.items() if read[at] is read[path]) for path in layers}
+    return {path: (one["scale"], -one["offset"]) for path, one in found.items()}
+
+
+def inputs_of(model: nn.Module, layers: dict[str, nn.Module], batch: dict[str, Tensor]) -> dict[str, Tensor]:
+    """What each layer reads of a batch."""
+    found: dict[str, Tensor] = {}
+    hooks = [
+        layer.register_forward_pre_hook(lambda _, values, path=path: found.update({path: values[0]}))
+        for path, layer in layers.items()
+    ]
+    model(**batch)
+    for hook in hooks:
+        hook.remove()
+    return found
 
 
 def run(task: Task, model: Any, batches: Batches, **options: Any) -> Path:
@@ -95,10 +138,10 @@ def main() -> None:
         return
     with method.timed():
         if task.target_bits:
-            weights = load_file(run(task, model, batches, **options_of(task), **budget))
+            weights, inputs = load_file(run(task, model, batches, **options_of(task), **budget)), None
         else:
-            weights = simulate(task, model, batches, budget)
-    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in layers})
+            weights, inputs = simulate(task, model, batches, budget)
+    method.give({f"{path}.weight": weights[f"{path}.weight"] for path in layers}, inputs=inputs)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
-from task import Method, Task  # isort: skip  it adds bench to the path
+from task import Method, Ranges, Task  # isort: skip  it adds bench to the path
 
 import aimet
 from kinds import KINDS, Kind
@@ -29,7 +31,32 @@ def simulate(task: Task, model: nn.Module, batches: Batches) -> aimet.Quantizati
     layers = layers_in(task, sim.model).values()
     keep_layers(sim, layers)
     trained_weights(layers)
+    if task.activation_bits:
+        quantize_inputs(sim, layers, task.activation_bits)
     return sim
+
+
+def quantize_inputs(sim: aimet.QuantizationSimModel, layers: Iterable[nn.Module], bits: int) -> None:
+    """Of these layers, and no other activations."""
+    for _, module in sim.named_qmodules():
+        for quantizers in (module.input_quantizers, module.output_quantizers):
+            for i in range(len(quantizers)):
+                quantizers[i] = None
+    for layer in layers:
+        layer.input_quantizers[0] = aimet.QuantizeDequantize((), 0, 2**bits - 1, symmetric=False)
+
+
+def ranges_of(task: Task, sim: aimet.QuantizationSimModel, batches: Batches) -> Ranges:
+    """Weights stay as they are: sim.compute_encodings() would look at them too."""
+    if not task.activation_bits:
+        return {}
+    quantizers = {path: layer.input_quantizers[0] for path, layer in layers_in(task, sim.model).items()}
+    with ExitStack() as calibrating, torch.no_grad():
+        for quantizer in quantizers.values():
+            calibrating.enter_context(quantizer.compute_encodings())
+        for batch in batches:
+            sim.model(**batch)
+    return {path: (one.get_scale().item(), -int(one.get_offset().item())) for path, one in quantizers.items()}
 
 
 def layers_in(task: Task, model: nn.Module) -> dict[str, nn.Module]:
@@ -93,7 +120,8 @@ def main() -> None:
                 f"{path}.weight": layer.param_quantizers["weight"](layer.weight).dequantize()
                 for path, layer in layers_in(task, sim.model).items()
             }
-    method.give(weights)
+        inputs = ranges_of(task, sim, batches)
+    method.give(weights, inputs=inputs)
 
 
 if __name__ == "__main__":

@@ -7,11 +7,15 @@ from auto_round import AutoRound
 from task import Method, Task
 from transformers import AutoTokenizer
 
+DATA_TYPES = {"": "int", "mxfp4": "mx_fp", "nvfp4": "nv_fp"}
 
-def exported(layer: torch.nn.Linear, group_size: int) -> torch.Tensor:
+
+def exported(layer: torch.nn.Linear, task: Task) -> torch.Tensor:
     """The weight as an exported model has it: codes times scales of fp16. Tuning leaves the same in it,
-    rounded to the bf16 that it computes in."""
-    groups = layer.weight.detach().float().unflatten(1, (-1, group_size or layer.in_features))
+    rounded to the bf16 that it computes in; so stay floats of 4 bits."""
+    if task.floats:
+        return layer.weight
+    groups = layer.weight.detach().float().unflatten(1, (-1, task.group_size or layer.in_features))
     scales = layer.scale.float()[..., None]
     return ((groups / scales).round() * scales).flatten(1)
 
@@ -40,6 +44,8 @@ def main() -> None:
             bits=task.bits,
             group_size=task.group_size or -1,
             sym=task.symmetric,
+            data_type=DATA_TYPES[task.floats],
+            act_bits=16,
             dataset=list(rows.split(task.samples)),
             nsamples=len(rows),
             seqlen=rows.shape[1],  # shorter rows would be left out
@@ -51,7 +57,7 @@ def main() -> None:
         )
         model, _ = rounder.quantize()
         layers = task.layers(model)
-        weights = {f"{path}.weight": exported(layer, task.group_size) for path, layer in layers.items()}
+        weights = {f"{path}.weight": exported(layer, task) for path, layer in layers.items()}
     method.give(weights)
 
 

@@ -3,14 +3,18 @@ their activations and stay where they are."""
 
 from __future__ import annotations
 
+import torch
 from llmcompressor import oneshot
 from llmcompressor.modifiers.gptq import GPTQModifier
-from task import Method, Task
+from task import Method, Ranges, Task
 from torch.utils.data import DataLoader
 from transformers import AutoTokenizer
 
 
 def recipe_of(task: Task) -> GPTQModifier:
+    if task.floats:
+        scheme = f"{task.floats.upper()}A16"
+        return GPTQModifier(targets=["Linear"], scheme=scheme, ignore=["lm_head"], actorder="weight")
     grid = {
         "num_bits": task.bits,
         "symmetric": task.symmetric,
@@ -18,7 +22,25 @@ def recipe_of(task: Task) -> GPTQModifier:
         "group_size": task.group_size or None,
     }
     layers = {"targets": ["Linear"], "weights": grid}
+    if task.activation_bits:
+        layers["input_activations"] = {
+            "num_bits": task.activation_bits,
+            "symmetric": False,
+            "strategy": "tensor",
+            "dynamic": False,
+        }
     return GPTQModifier(config_groups={"layers": layers}, ignore=["lm_head"], actorder="weight")
+
+
+def ranges_of(task: Task, layers: dict[str, torch.nn.Module]) -> Ranges:
+    """Its codes are signed."""
+    if not task.activation_bits:
+        return {}
+    lowest = -(2 ** (task.activation_bits - 1))
+    return {
+        path: (layer.input_scale.item(), int(layer.input_zero_point.item()) - lowest)
+        for path, layer in layers.items()
+    }
 
 
 def main() -> None:
@@ -37,7 +59,10 @@ def main() -> None:
             recipe=recipe_of(task),
             sequential_targets=[task.block],
         )
-    method.give({f"{path}.weight": layer.weight for path, layer in task.layers(model).items()})
+    layers = task.layers(model)
+    method.give(
+        {f"{path}.weight": layer.weight for path, layer in layers.items()}, inputs=ranges_of(task, layers)
+    )
 
 
 if __name__ == "__main__":

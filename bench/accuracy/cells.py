@@ -15,20 +15,32 @@ class Grid:
     target_bits: float = 0  # the mean of widths up to ``bits``, scales counted; 0: ``bits`` everywhere
     gguf: str = ""  # the type of llama.cpp's file that has this grid
     layers: str = "*"  # a glob over the paths of the layers
+    floats: str = ""  # "mxfp4" or "nvfp4": codes are floats of 4 bits, and so are their groups' scales of 8
+    activation_bits: int = 0  # of the layers' inputs, in one static range each; 0: full precision
 
     def name(self) -> str:
         if self.gguf:
             return f"gguf:{self.gguf}" + ("" if self.layers == "*" else f" of {self.layers.strip('*.')}")
+        if self.floats:
+            return self.floats.upper()
         scales = f"groups of {self.group_size}" if self.group_size else "per channel"
         bits = f"Mean of {self.target_bits:g} bits" if self.target_bits else f"W{self.bits}"
-        return f"{bits} {scales}" + ("" if self.symmetric else ", asymmetric")
+        activations = f"A{self.activation_bits}" if self.activation_bits else ""
+        return f"{bits}{activations} {scales}" + ("" if self.symmetric else ", asymmetric")
 
     def key(self) -> str:
         if self.gguf:
             return self.gguf.lower().replace("_", "") + self.layers.strip("*").replace(".", "_")
+        if self.floats:
+            return self.floats
         scales = f"g{self.group_size}" if self.group_size else "pc"
         bits = f"mean{self.target_bits:g}" if self.target_bits else f"w{self.bits}"
-        return f"{bits}_{scales}" + ("" if self.symmetric else "_asym")
+        activations = f"a{self.activation_bits}" if self.activation_bits else ""
+        return f"{bits}{activations}_{scales}" + ("" if self.symmetric else "_asym")
+
+
+# Of a grid, with their defaults. Cells are stamped without them, as before there were such grids.
+LATER_FIELDS = {"target_bits": 0, "gguf": "", "layers": "*", "floats": "", "activation_bits": 0}
 
 
 @dataclass(frozen=True)
@@ -56,14 +68,15 @@ class Cell:
 
     def as_json(self) -> dict[str, object]:
         fields = asdict(self)
-        for name, default in (("target_bits", 0), ("gguf", ""), ("layers", "*")):
-            if fields["grid"][name] == default:  # as cells were stamped before there were such grids
+        for name, default in LATER_FIELDS.items():
+            if fields["grid"][name] == default:
                 del fields["grid"][name]
         return fields
 
 
 Pair = tuple[Cell, Cell]
 W4, W3, W2 = Grid(4), Grid(3), Grid(2)
+W4A8 = Grid(4, activation_bits=8)
 W4_G128, W4_G64 = Grid(4, 128), Grid(4, 64)  # of MiniLM: SmolLM2 comes from a file of 4 bits in groups
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
@@ -76,6 +89,8 @@ K_QUANTS = [
     Grid(bits, group_size, symmetric=bits == 3, gguf=name, layers="*.down_proj")
     for bits, group_size, name in ((4, 32, "Q4_K"), (3, 16, "Q3_K"), (2, 16, "Q2_K"))
 ]
+
+MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
 
@@ -101,6 +116,18 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4, rows=MANY_ROWS)
     )
     return cells
+
+
+def _cells_of_floats(grid: Grid) -> list[Cell]:
+    """Their scales are not free, so `best` would have no last stage to train."""
+    return [
+        Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "fast", 200),
+        Cell(grid, "adascale", "fast", 200, samples=4),
+        Cell(grid, "llm_compressor", "actorder_weight", samples=4),
+        Cell(grid, "auto_round", "default", 200, samples=4),
+        Cell(grid, "auto_round", "alg_ext", 200, samples=4),
+    ]
 
 
 def _cells_of_gguf(grid: Grid) -> list[Cell]:
@@ -172,6 +199,19 @@ def _cells_of_digits(model: str, grid: Grid) -> list[Cell]:
     return [replace(cell, model=model, rows=SUBJECTS[model].rows) for cell in cells]
 
 
+def _cells_of_activations(model: str) -> list[Cell]:
+    peers = [Cell(W4A8, "aimet", "adascale", 200, samples=16)]
+    if model == "minilm":
+        peers.append(Cell(W4A8, "llm_compressor", "actorder_weight", samples=16))
+    cells = [
+        Cell(W4A8, "adascale", "rtn", samples=16),
+        Cell(W4A8, "adascale", "fast", 200, samples=16),
+        Cell(W4A8, "adascale", "best", 200, samples=16),
+        *peers,
+    ]
+    return [replace(cell, model=model, rows=SUBJECTS[model].rows) for cell in cells]
+
+
 def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     """Those whose methods are made for one."""
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
@@ -184,10 +224,13 @@ def _cells_of_target(grid: Grid) -> list[Cell]:
 _ON_A_CPU = [
     *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
     *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
+    *(cell for grid in (MXFP4, NVFP4) for cell in _cells_of_floats(grid)),
     *(cell for grid in (Q4_0, *K_QUANTS) for cell in _cells_of_gguf(grid)),
     *(cell for grid in (W3, W2) for cell in _cells_of_gemma3(grid)),
     *(cell for grid in (W4, W4_G128, W4_G64, W3) for cell in _cells_of_encoder(grid)),
+    *_cells_of_activations("minilm"),
     *_cells_of_classifier(W4),
+    *_cells_of_activations("efficientnet"),
     *(cell for model in ("digits_cnn", "digits_vit") for cell in _cells_of_digits(model, W2)),
 ]
 CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)

@@ -63,6 +63,8 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
         "target_bits": cell.grid.target_bits,
         "gguf": cell.grid.gguf,
         "only": cell.grid.layers,
+        "floats": cell.grid.floats,
+        "activation_bits": cell.grid.activation_bits,
         **{name: getattr(cell, name) for name in ("iterations", "samples", "variant", "device", "seed")},
     }
     _run(python_of(cell), HERE / f"by_{cell.method}.py", json.dumps(task))
@@ -79,6 +81,7 @@ def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
         subject.folder(),
         subject.kind,
         cell.grid.layers,
+        str(cell.grid.activation_bits),
         weights,
         held_out,
         cell.device,

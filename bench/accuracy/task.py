@@ -25,6 +25,9 @@ from safetensors.torch import load_file, save_file
 sys.path.append(str(Path(__file__).parent.parent))
 from measure import Cost, cost
 
+Ranges = dict[str, tuple[float, int]]  # of a layer's input: scale, and the code of zero, from 0 on
+INPUT = ".input"  # behind a layer's path: a range among weights
+
 
 @dataclass(frozen=True)
 class Task:
@@ -44,6 +47,8 @@ class Task:
     target_bits: float = 0  # the mean of widths up to ``bits``; 0: ``bits`` everywhere
     gguf: str = ""  # the type of llama.cpp's file that is to be written
     only: str = "*"  # a glob over the paths of the layers
+    floats: str = ""  # "mxfp4" or "nvfp4": the grid, instead of integers
+    activation_bits: int = 0  # of the layers' inputs, asymmetric, in one static range each; 0: full precision
 
     def load_rows(self) -> torch.Tensor:
         return load_file(self.rows)["rows"]
@@ -96,19 +101,24 @@ class Method:
         self._cost = measured
         self._device_mib = torch.cuda.max_memory_allocated() / 2**20 if on_gpu else 0.0
 
-    def give(self, weights: dict[str, torch.Tensor], in_file: int | None = None) -> None:
+    def give(
+        self, weights: dict[str, torch.Tensor], in_file: int | None = None, inputs: Ranges | None = None
+    ) -> None:
         """The quantized layers' new weights, on their grid, by the names of their parameters.
 
         in_file: the bytes that they take in the method's file, where it wrote one.
+        inputs: the ranges of the layers' inputs, by the layers' paths, where the task has activation_bits.
         """
         assert self._cost is not None, "nothing was timed"
         for name, values in weights.items():
             check_grid(name, values, self.task)
+        ranges = inputs or {}
+        wanted = {name.removesuffix(".weight") for name in weights} if self.task.activation_bits else set()
+        assert ranges.keys() == wanted, f"inputs: got {len(ranges)} ranges, expected {len(wanted)}"
+        found = {name: values.detach().float().contiguous() for name, values in weights.items()}
+        found |= {f"{path}{INPUT}": torch.tensor(both) for path, both in ranges.items()}
         out = Path(self.task.out)
-        save_file(
-            {name: values.detach().float().contiguous() for name, values in weights.items()},
-            out / "weights.safetensors",
-        )
+        save_file(found, out / "weights.safetensors")
         content = {"versions": self._versions, **asdict(self._cost), "device_mib": self._device_mib}
         if in_file is not None:
             content["bytes"] = in_file

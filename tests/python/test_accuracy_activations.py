@@ -1,0 +1,35 @@
+"""Ranges of activations in the accuracy table: the judge rounds what the layers read, and only that."""
+
+import sys
+from pathlib import Path
+
+import torch
+from torch import nn
+
+sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
+import judge
+from cells import W4, W4A8, Cell
+
+
+def test_a_layer_reads_its_input_rounded_to_its_range() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    x = torch.randn(3, 4)
+    with torch.no_grad():
+        hidden = model[:2](x)
+        scale, zero = 0.25, 2  # of 3 bits: -0.5 to 1.25
+        rounded = (hidden / scale).round().clamp(-zero, 7 - zero) * scale
+        expected = model[2](rounded)
+        judge.quantize_inputs({"2": model[2]}, {"2": torch.tensor([scale, float(zero)])}, bits=3)
+        torch.testing.assert_close(model(x), expected)
+        assert not torch.equal(rounded, hidden)
+
+
+def test_stamps_of_older_cells_have_no_fields_of_newer_grids() -> None:
+    assert Cell(W4, "adascale", "fast").as_json()["grid"] == {"bits": 4, "group_size": 0, "symmetric": True}
+    assert Cell(W4A8, "adascale", "fast").as_json()["grid"] == {
+        "bits": 4,
+        "group_size": 0,
+        "symmetric": True,
+        "activation_bits": 8,
+    }
