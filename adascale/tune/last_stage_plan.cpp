@@ -80,7 +80,7 @@ std::string why_no_last_stage(const QuantizationSimModel& sim, const std::vector
   const ComparedOutput output = compared_output(sim.program());
   if (output.value == kNone) return "the model has no output of floats";
   if (weights_to_rescale(sim, blocks).empty())
-    return "no weight that is trained has scales that may take any value, as those of FP4 may not";
+    return "no trained weight has scales that are free to change; those of mxfp4 and nvfp4 are not";
   return chunks_for_last_stage(sim, blocks, output.value).obstacle();
 }
 

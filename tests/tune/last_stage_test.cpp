@@ -223,7 +223,7 @@ TEST(LastStage, WhereItDoesNotRunTheReportSaysWhy) {
   for (const char* grid : {"mxfp4", "nvfp4"}) {
     options.grid = grid, options.default_param_bw = 4;
     EXPECT_EQ(note(options, 6),
-              "no weight that is trained has scales that may take any value, as those of FP4 may not");
+              "no trained weight has scales that are free to change; those of mxfp4 and nvfp4 are not");
   }
   options = seed_sim().options();
   options.in_place = true;
