@@ -22,8 +22,8 @@ Weights = dict[str, Tensor]
 def grid_of(task: Task) -> dict[str, Any]:
     if task.floats:
         return {"grid": task.floats}
-    # As quantize() decides: hf, compressed-tensors, gptq and gguf hold scales of either sign, and the formats
-    # with ranges of activations positive ones.
+    # As quantize() decides: hf, compressed-tensors, gptq and gguf hold scales of either sign, encodings and
+    # onnx, which hold ranges of activations, positive ones.
     sign = "positive" if task.activation_bits else "any"
     return {"group_size": task.group_size, "symmetric": task.symmetric, "scale_sign": sign}
 
@@ -55,7 +55,8 @@ def simulate(task: Task, model: Any, batches: Batches, budget: dict[str, int]) -
 
 
 def ranges_of(task: Task, sim: adascale.QuantizationSimModel, model: nn.Module, batches: Batches) -> Ranges:
-    """Layers that read one tensor have one range, which the file names at one of them."""
+    """Of each layer's input, over all rows. Those that read one tensor share its range, which the file names
+    at one of them."""
 
     def calibrate(simulated: nn.Module) -> None:
         for batch in batches:
@@ -68,18 +69,24 @@ def ranges_of(task: Task, sim: adascale.QuantizationSimModel, model: nn.Module, 
     sim.export(task.out, "inputs", formats=["encodings"], encoding_version="0.6.1")
     file = json.loads((Path(task.out) / "inputs_torch.encodings").read_text())["activation_encodings"]
     named = {path: file[path]["input"]["0"] for path in layers if "input" in file.get(path, {})}
-    found = {path: next(one for at, one in named.items() if read[at] is read[path]) for path in layers}
-    return {path: (one["scale"], -one["offset"]) for path, one in found.items()}
+    ranges: Ranges = {}
+    for path in layers:
+        found = [one for at, one in named.items() if read[at] is read[path]]
+        if [(one["bitwidth"], one["is_symmetric"]) for one in found] != [(task.activation_bits, "False")]:
+            raise RuntimeError(f"{path}: its input has the ranges {found}, expected an asymmetric one")
+        ranges[path] = (found[0]["scale"], -found[0]["offset"])
+    return ranges
 
 
 def inputs_of(model: nn.Module, layers: dict[str, nn.Module], batch: dict[str, Tensor]) -> dict[str, Tensor]:
     """What each layer reads of a batch."""
+    device = next(model.parameters()).device
     found: dict[str, Tensor] = {}
     hooks = [
         layer.register_forward_pre_hook(lambda _, values, path=path: found.update({path: values[0]}))
         for path, layer in layers.items()
     ]
-    model(**batch)
+    model(**{name: values.to(device) for name, values in batch.items()})
     for hook in hooks:
         hook.remove()
     return found

@@ -1,4 +1,4 @@
-"""A run of AIMET, in fp32. Weights alone are quantized. Variants: "adascale", "adaround"."""
+"""A run of AIMET, in fp32. Variants: "adascale", "adaround"."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def quantize_inputs(sim: aimet.QuantizationSimModel, layers: Iterable[nn.Module]
 
 
 def ranges_of(task: Task, sim: aimet.QuantizationSimModel, batches: Batches) -> Ranges:
-    """Weights stay as they are: sim.compute_encodings() would look at them too."""
+    """Of each layer's input, over all rows. sim.compute_encodings() would look at the weights too."""
     if not task.activation_bits:
         return {}
     quantizers = {path: layer.input_quantizers[0] for path, layer in layers_in(task, sim.model).items()}

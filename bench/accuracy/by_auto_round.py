@@ -11,8 +11,8 @@ DATA_TYPES = {"": "int", "mxfp4": "mx_fp", "nvfp4": "nv_fp"}
 
 
 def exported(layer: torch.nn.Linear, task: Task) -> torch.Tensor:
-    """The weight as an exported model has it: codes times scales of fp16. Tuning leaves the same in it,
-    rounded to the bf16 that it computes in; so stay floats of 4 bits."""
+    """The weight as an exported model has it. Tuning leaves it rounded to the bf16 that it computes in.
+    Integers are found again, times their scales of fp16; floats of 4 bits stay rounded, by 2^-9 at most."""
     if task.floats:
         return layer.weight
     groups = layer.weight.detach().float().unflatten(1, (-1, task.group_size or layer.in_features))
@@ -34,6 +34,8 @@ def main() -> None:
     task = method.task
     if task.variant not in ("default", "alg_ext"):
         raise SystemExit(f"auto_round has no variant {task.variant}")
+    if task.activation_bits:
+        raise SystemExit("auto_round: ranges of activations were not tried")
     model = task.load_model()
     tokenizer = AutoTokenizer.from_pretrained(task.model)  # must be given; token ids are not tokenized again
     rows = rows_of(task, tokenizer.pad_token_id)

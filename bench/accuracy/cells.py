@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import asdict, dataclass, replace
 
 from subjects import SUBJECTS
@@ -15,7 +16,7 @@ class Grid:
     target_bits: float = 0  # the mean of widths up to ``bits``, scales counted; 0: ``bits`` everywhere
     gguf: str = ""  # the type of llama.cpp's file that has this grid
     layers: str = "*"  # a glob over the paths of the layers
-    floats: str = ""  # "mxfp4" or "nvfp4": codes are floats of 4 bits, and so are their groups' scales of 8
+    floats: str = ""  # "mxfp4" or "nvfp4": codes are floats of 4 bits, a group's scale is one of 8 bits
     activation_bits: int = 0  # of the layers' inputs, in one static range each; 0: full precision
 
     def name(self) -> str:
@@ -39,8 +40,8 @@ class Grid:
         return f"{bits}{activations}_{scales}" + ("" if self.symmetric else "_asym")
 
 
-# Of a grid, with their defaults. Cells are stamped without them, as before there were such grids.
-LATER_FIELDS = {"target_bits": 0, "gguf": "", "layers": "*", "floats": "", "activation_bits": 0}
+# Always in a cell's stamp. A grid's other fields came later, and are left out at their defaults.
+STAMPED = ("bits", "group_size", "symmetric")
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ class Cell:
 
     def as_json(self) -> dict[str, object]:
         fields = asdict(self)
-        for name, default in LATER_FIELDS.items():
-            if fields["grid"][name] == default:
-                del fields["grid"][name]
+        for field in dataclasses.fields(Grid):
+            if field.name not in STAMPED and fields["grid"][field.name] == field.default:
+                del fields["grid"][field.name]
         return fields
 
 
@@ -191,11 +192,10 @@ def _cells_of_digits(model: str, grid: Grid) -> list[Cell]:
     """So small that AIMET's methods get the iterations that are their defaults."""
     cells = [
         Cell(grid, "adascale", "rtn"),
+        *(Cell(grid, "adascale", recipe, n, samples=16) for n in (200, 1500) for recipe in ("fast", "best")),
         Cell(grid, "aimet", "adaround", 15000, samples=32),
         Cell(grid, "aimet", "adascale", 1500, samples=16),
     ]
-    for iterations in (200, 1500):
-        cells += [Cell(grid, "adascale", recipe, iterations, samples=16) for recipe in ("fast", "best")]
     return [replace(cell, model=model, rows=SUBJECTS[model].rows) for cell in cells]
 
 
@@ -264,9 +264,13 @@ _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
     Cell(W3, "llm_compressor", "actorder_weight", rows=4),
     Cell(W3, "auto_round", "default", 4, rows=4),
-    Cell(W3, "adascale", "fast", 4, samples=4, rows=8, model="minilm"),
+    Cell(W4A8, "adascale", "fast", 4, samples=4, rows=8, model="minilm"),
+    Cell(W4A8, "llm_compressor", "actorder_weight", samples=4, rows=8, model="minilm"),
+    Cell(W4A8, "aimet", "adascale", 4, samples=4, rows=8, model="minilm"),
     Cell(W4, "adascale", "fast", 4, samples=4, rows=8, model="efficientnet"),
     Cell(W4, "aimet", "adascale", 4, samples=4, rows=8, model="efficientnet"),
+    Cell(W2, "aimet", "adaround", 4, samples=32, rows=64, model="digits_vit"),
+    Cell(W2, "adascale", "best", 4, samples=4, rows=16, model="digits_cnn"),
 ]
 QUICK = _QUICK + _on_a_gpu(_QUICK)
 # One block for 20 iterations: how fast a machine is, in what every peer's user knows.

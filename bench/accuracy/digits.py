@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import ClassVar
 
 import torch
-from kinds.digits import FILE, MODELS, DigitsCNN, Residual, with_labels
+from kinds.digits import with_labels
+from kinds.digits_models import FILE, MODELS, DigitsCNN, Residual
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_weights
@@ -54,7 +55,7 @@ def train_digits(name: str, folder: Path) -> None:
         _train(model)
         _fold(norms)
     folder.mkdir(parents=True)
-    save_file({name: values.contiguous() for name, values in model.state_dict().items()}, folder / FILE)
+    save_file({path: values.contiguous() for path, values in model.state_dict().items()}, folder / FILE)
 
 
 def _train(model: nn.Module) -> None:

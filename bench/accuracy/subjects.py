@@ -86,5 +86,5 @@ SUBJECTS = {
         "EfficientNet-Lite0", "classifier", "MBConvBlock", _efficientnet, Photos(32), 256
     ),
     "digits_cnn": _digits("digits_cnn", "A CNN of handwritten digits", "Residual"),
-    "digits_vit": _digits("digits_vit", "A vision transformer of handwritten digits", "Encoder"),
+    "digits_vit": _digits("digits_vit", "A vision transformer of handwritten digits", "VitBlock"),
 }

@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).parent.parent))
 from measure import Cost, cost
 
 Ranges = dict[str, tuple[float, int]]  # of a layer's input: scale, and the code of zero, from 0 on
-INPUT = ".input"  # behind a layer's path: a range among weights
+INPUT = ".input"  # behind a layer's path: its range among the weights, [scale, code of zero]
 
 
 @dataclass(frozen=True)
@@ -126,9 +126,27 @@ class Method:
 
 
 def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:
-    """Raises unless each channel or group has at most 2**bits values, as weights on a grid have."""
+    """Raises unless each channel or group has at most 2**bits values, as weights on a grid have, and those of
+    floats are multiples of one scale."""
     rows = weight.detach().float().flatten(1)
     groups = rows.reshape(-1, task.group_size or rows.shape[1])
+    if task.floats and not are_floats(groups):
+        raise RuntimeError(f"{name}: a group's values are no floats of 4 bits times one scale")
     found = groups.sort(1).values.diff(dim=1).ne(0).sum(1).max().item() + 1
     if found > 2**task.bits:
         raise RuntimeError(f"{name}: {found} values in a group of {task.bits} bits")
+
+
+FLOATS = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])  # of 4 bits, without their sign
+ROUNDED = 2**-6  # of a code: products of codes and scales may be in bf16
+
+
+def are_floats(groups: torch.Tensor) -> bool:
+    """Whether each row has a scale that makes all its values floats of 4 bits. Its largest is one of them."""
+    largest = groups.abs().amax(1, keepdim=True).clamp_min(1e-30)
+    fits = torch.zeros(len(groups), dtype=torch.bool)
+    for code in FLOATS[1:]:
+        codes = groups.abs() / largest * code
+        nearest = FLOATS[torch.bucketize(codes, (FLOATS[1:] + FLOATS[:-1]) / 2)]
+        fits |= ((codes - nearest).abs() <= ROUNDED * codes).all(1)
+    return bool(fits.all())

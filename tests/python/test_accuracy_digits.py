@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import digits
 from kinds import KINDS
-from kinds.digits import DigitsCNN, with_labels
+from kinds.digits import with_labels
+from kinds.digits_models import DigitsCNN
 
 
-def test_no_image_is_for_training_and_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_image_is_for_calibration_and_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if importlib.util.find_spec("sklearn") is None:
         pytest.skip("sklearn missing; scripts/setup models installs it")
     monkeypatch.setattr(digits, "EPOCHS", 1)
@@ -28,6 +30,17 @@ def test_no_image_is_for_training_and_held_out(tmp_path: Path, monkeypatch: pyte
     other = digits.Digits().make_rows(tmp_path / "digits_vit")
     assert torch.equal(other["digits"], held_out)
     assert not torch.equal(other["weights"], rows["weights"])
+
+
+def test_training_sees_no_held_out_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    held_out = torch.full((797, 1, 8, 8), torch.nan)
+    images = torch.cat([torch.rand(1000, 1, 8, 8), held_out])
+    monkeypatch.setattr(digits, "EPOCHS", 1)
+    monkeypatch.setattr(digits, "read_digits", lambda: (images, torch.arange(1797) % 10))
+    digits.train_digits("digits_cnn", tmp_path / "digits_cnn")
+    assert all(
+        values.isfinite().all() for values in load_file(tmp_path / "digits_cnn" / digits.FILE).values()
+    )
 
 
 def test_folded_batch_norms_leave_the_function_as_it_was() -> None:

@@ -1,4 +1,4 @@
-"""Ranges of activations in the accuracy table: the judge rounds what the layers read, and only that."""
+"""Grids of the accuracy table: what the judge rounds of activations, and what weights are let through."""
 
 import sys
 from pathlib import Path
@@ -9,6 +9,7 @@ from torch import nn
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import judge
 from cells import W4, W4A8, Cell
+from task import are_floats
 
 
 def test_a_layer_reads_its_input_rounded_to_its_range() -> None:
@@ -33,3 +34,11 @@ def test_stamps_of_older_cells_have_no_fields_of_newer_grids() -> None:
         "symmetric": True,
         "activation_bits": 8,
     }
+
+
+def test_floats_of_4_bits_are_told_from_integers() -> None:
+    floats = torch.tensor([0, 0.5, 1, 1.5, 2, 3, 4, 6])
+    groups = torch.stack([floats, -floats, floats.clamp(max=3)]) * torch.tensor([[0.1], [7.0], [2**-9]])
+    assert are_floats(groups)
+    assert are_floats(groups.bfloat16().float())
+    assert not are_floats(torch.arange(8.0)[None])
