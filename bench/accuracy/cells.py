@@ -177,7 +177,7 @@ def _cells_of_classifier(grid: Grid) -> list[Cell]:
     """An iteration of AdaRound is of one layer: in 200, at its rate, few weights could change their code."""
     cells = [
         Cell(grid, "adascale", "rtn", samples=16),
-        Cell(grid, "aimet", "adaround", 2000, samples=32),
+        Cell(grid, "aimet", "adaround", 500, samples=32),
     ]
     for iterations in (200, 1000):
         cells += [

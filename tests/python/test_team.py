@@ -51,6 +51,13 @@ def torchrun(*command: str, **options: Any) -> subprocess.Popen[str]:
     )
 
 
+def run_to_the_end(process: subprocess.Popen[str]) -> str:
+    """What it said. On failure only the end of that, where the traceback and the agent's verdict are."""
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said[-3000:]
+    return said
+
+
 def bytes_in(folder: Path) -> dict[str, bytes]:
     """Without the reports: each process tells the losses of its own batches."""
     files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
@@ -62,9 +69,7 @@ def bytes_in(folder: Path) -> dict[str, bytes]:
 
 def test_two_processes_give_the_bytes_of_one(folder: Path, tmp_path: Path) -> None:
     script = str(Path(team_runs.__file__))
-    process = torchrun(script, str(folder), str(tmp_path / "two"))
-    said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said
+    said = run_to_the_end(torchrun(script, str(folder), str(tmp_path / "two")))
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -126,9 +131,7 @@ def test_a_process_that_dies_ends_the_other_and_the_run_goes_on(folder: Path, tm
     assert not (tmp_path / "killed").exists() or not list((tmp_path / "killed").iterdir())
     assert second.communicate()[0] == "", "the first process speaks"
 
-    resumed = torchrun(*command("killed", *long, "--resume"))
-    said, _ = resumed.communicate(timeout=200)
-    assert resumed.returncode == 0, said
+    said = run_to_the_end(torchrun(*command("killed", *long, "--resume")))
     assert said.count("goes on behind 1 finished block") == 1
     whole = subprocess.run(
         [sys.executable, *command("whole", *long)], env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
