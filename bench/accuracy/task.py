@@ -115,6 +115,8 @@ class Method:
         ranges = inputs or {}
         wanted = {name.removesuffix(".weight") for name in weights} if self.task.activation_bits else set()
         assert ranges.keys() == wanted, f"inputs: got {len(ranges)} ranges, expected {len(wanted)}"
+        for path, (scale, zero) in ranges.items():
+            check_range(path, scale, zero, self.task.activation_bits)
         found = {name: values.detach().float().contiguous() for name, values in weights.items()}
         found |= {f"{path}{INPUT}": torch.tensor(both) for path, both in ranges.items()}
         out = Path(self.task.out)
@@ -123,6 +125,15 @@ class Method:
         if in_file is not None:
             content["bytes"] = in_file
         (out / "cost.json").write_text(json.dumps(content))
+
+
+def check_range(path: str, scale: float, zero: int, bits: int) -> None:
+    """Raises unless zero is one of a range's codes, which begin at 0. Tools count from other codes, and some
+    give the zero code with its sign turned."""
+    if not (scale > 0 and 0 <= zero < 2**bits):
+        raise RuntimeError(
+            f"{path}: scale {scale} and zero {zero} of its input, expected a code of {bits} bits"
+        )
 
 
 def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:

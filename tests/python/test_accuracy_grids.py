@@ -3,13 +3,14 @@
 import sys
 from pathlib import Path
 
+import pytest
 import torch
 from torch import nn
 
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import judge
 from cells import W4, W4A8, Cell
-from task import are_floats
+from task import are_floats, check_range
 
 
 def test_a_layer_reads_its_input_rounded_to_its_range() -> None:
@@ -24,6 +25,13 @@ def test_a_layer_reads_its_input_rounded_to_its_range() -> None:
         judge.quantize_inputs({"2": model[2]}, {"2": torch.tensor([scale, float(zero)])}, bits=3)
         torch.testing.assert_close(model(x), expected)
         assert not torch.equal(rounded, hidden)
+
+
+@pytest.mark.parametrize(("scale", "zero"), [(0.1, -3), (0.1, 256), (0.0, 3), (-0.1, 3)])
+def test_a_range_of_another_sign_is_refused(scale: float, zero: int) -> None:
+    check_range("layer", 0.1, 255, bits=8)
+    with pytest.raises(RuntimeError, match=f"layer: scale {scale} and zero {zero} of its input, expected"):
+        check_range("layer", scale, zero, bits=8)
 
 
 def test_stamps_of_older_cells_have_no_fields_of_newer_grids() -> None:
