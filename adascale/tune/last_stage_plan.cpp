@@ -1,5 +1,7 @@
 #include "adascale/tune/last_stage_plan.h"
 
+#include <fmt/ranges.h>
+
 #include <algorithm>
 #include <set>
 
@@ -8,6 +10,17 @@
 #include "adascale/tune/trained_layers.h"
 
 namespace adascale {
+namespace {
+
+std::string why_none_is_rescaled(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
+  std::set<std::string> forms;
+  for (const QuantizedWeight& weight : sim.weights())
+    if (reason_not_trained(sim, weight, blocks).empty()) forms.insert(weight.grid.form->name());
+  if (forms.empty()) return "no weight is trained";
+  return fmt::format("the scales of {} are too coarse to learn", fmt::join(forms, " and "));
+}
+
+}  // namespace
 
 std::vector<int32_t> weights_to_rescale(const QuantizationSimModel& sim, const std::vector<Block>& blocks) {
   std::vector<int32_t> indices;
@@ -79,8 +92,7 @@ std::string why_no_last_stage(const QuantizationSimModel& sim, const std::vector
   if (held_out == 0) return kTooFew;
   const ComparedOutput output = compared_output(sim.program());
   if (output.value == kNone) return "the model has no output of floats";
-  if (weights_to_rescale(sim, blocks).empty())
-    return "no trained weight has scales that are free to change; those of mxfp4 and nvfp4 are not";
+  if (weights_to_rescale(sim, blocks).empty()) return why_none_is_rescaled(sim, blocks);
   return chunks_for_last_stage(sim, blocks, output.value).obstacle();
 }
 

@@ -120,7 +120,7 @@ def _cells_of(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_floats(grid: Grid) -> list[Cell]:
-    """Their scales are not free, so `best` would have no last stage to train."""
+    """Their scales are too coarse to learn, so `best` would have no last stage to train."""
     return [
         Cell(grid, "adascale", "rtn"),
         Cell(grid, "adascale", "fast", 200),
