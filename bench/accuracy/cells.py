@@ -94,6 +94,7 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
+MORE_ITERATIONS = 1000  # of models whose cells take minutes
 
 
 def _cells_of(grid: Grid) -> list[Cell]:
@@ -161,7 +162,7 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "rtn", samples=16),
         Cell(grid, "llm_compressor", "actorder_weight", samples=16),
     ]
-    for iterations in (200, 1000):
+    for iterations in (200, MORE_ITERATIONS):
         cells += [
             Cell(grid, "adascale", "fast", iterations, samples=16),
             Cell(grid, "adascale", "best", iterations, samples=16),
@@ -179,7 +180,7 @@ def _cells_of_classifier(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "rtn", samples=16),
         Cell(grid, "aimet", "adaround", 500, samples=32),
     ]
-    for iterations in (200, 1000):
+    for iterations in (200, MORE_ITERATIONS):
         cells += [
             Cell(grid, "adascale", "fast", iterations, samples=16),
             Cell(grid, "adascale", "best", iterations, samples=16),
@@ -233,7 +234,21 @@ _ON_A_CPU = [
     *_cells_of_activations("efficientnet"),
     *(cell for model in ("digits_cnn", "digits_vit") for cell in _cells_of_digits(model, W2)),
 ]
-CORE = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
+ALL = _ON_A_CPU + _on_a_gpu(_ON_A_CPU)
+_CORE_GRIDS = {"smollm2": (W4, W3, W3_G64, W2_G64), "minilm": (W4, W3), "efficientnet": (W4,)}
+
+
+def _is_core(cell: Cell) -> bool:
+    """Whether a plain run measures it: what decides between methods, in hours rather than days."""
+    return (
+        cell.grid in _CORE_GRIDS.get(cell.model, ())
+        and cell.iterations != MORE_ITERATIONS
+        and cell.rows <= SUBJECTS[cell.model].rows
+        and (cell.variant, cell.samples) != ("fast", 4)
+    )
+
+
+CORE = [cell for cell in ALL if _is_core(cell)]
 _GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (
     ("llm_compressor", "actorder_weight", 0, 4),
     ("auto_round", "default", 200, 4),

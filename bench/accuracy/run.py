@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 import torch
-from cells import CORE, QUICK, Cell
+from cells import ALL, CORE, QUICK, Cell
 from environments import versions_of
 from measuring import Rows, make_rows, measure, measure_reference, seconds_of
 from subjects import ROOT, WORK
@@ -72,7 +72,10 @@ def measure_all(cells: list[Cell], rows: dict[str, Rows], keep: bool) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench --accuracy", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few small cells, kept nowhere: does all run?")
-    parser.add_argument("--only", nargs="+", metavar="GLOB", help="cells by their names; --list shows them")
+    parser.add_argument("--all", action="store_true", help="also the cells outside the core: days")
+    parser.add_argument(
+        "--only", nargs="+", metavar="GLOB", help="of all cells those of these names; --list --all shows them"
+    )
     parser.add_argument("--again", action="store_true", help="also those that are there")
     parser.add_argument(
         "--device", default="cpu", choices=["cpu", "cuda"], help="cells of one thread, or of a GPU"
@@ -85,10 +88,11 @@ def main() -> int:
         return 0
     WORK.mkdir(parents=True, exist_ok=True)
     globs = arguments.only or ["*"]
-    on_device = [cell for cell in CORE if cell.device == arguments.device]
+    chosen = ALL if arguments.all or arguments.only else CORE
+    on_device = [cell for cell in chosen if cell.device == arguments.device]
     wanted = [cell for cell in on_device if any(fnmatch.fnmatch(cell.key(), glob) for glob in globs)]
     if not wanted:
-        parser.error(f"--only: no cell is called {' or '.join(globs)}; --list shows them")
+        parser.error(f"--only: no cell is called {' or '.join(globs)}; --list --all shows them")
     if arguments.quick:
         wanted = [cell for cell in QUICK if cell.device == arguments.device]
     rows = {model: make_rows(model) for model in {cell.model for cell in wanted}}

@@ -7,7 +7,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from cells import COMPARED, CORE, Cell
+from cells import ALL, COMPARED, Cell
 from chart import draw_chart
 from kinds import KINDS, Score
 from measuring import seconds_of
@@ -29,7 +29,7 @@ CELLS, SHORT = "cells", "short"  # between their marks in the page
 def update_docs(cells: Path) -> None:
     """Replaces the tables, which stand between their marks, and the chart."""
     found = {
-        cell: json.loads(path.read_text()) for cell in CORE if (path := cells / f"{cell.key()}.json").exists()
+        cell: json.loads(path.read_text()) for cell in ALL if (path := cells / f"{cell.key()}.json").exists()
     }
     for model in {cell.model for cell in found}:
         data = {content["stamp"]["data"] for cell, content in found.items() if cell.model == model}

@@ -9,7 +9,7 @@ from torch import nn
 
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import judge
-from cells import W4, W4A8, Cell
+from cells import ALL, CORE, W4, W4A8, Cell
 from task import are_floats, check_range
 
 
@@ -42,6 +42,21 @@ def test_stamps_of_older_cells_have_no_fields_of_newer_grids() -> None:
         "symmetric": True,
         "activation_bits": 8,
     }
+
+
+def test_each_kept_file_is_of_one_cell_of_the_table() -> None:
+    keys = [cell.key() for cell in ALL]
+    assert len(set(keys)) == len(keys)
+    kept = {path.stem for path in Path(judge.__file__).with_name("cells").glob("*.json")}
+    assert kept <= set(keys)
+
+
+def test_the_core_has_every_method_of_its_grids() -> None:
+    for grid, model in {(cell.grid, cell.model) for cell in CORE}:
+        all_methods = {(one.method, one.variant) for one in ALL if (one.grid, one.model) == (grid, model)}
+        assert {
+            (one.method, one.variant) for one in CORE if (one.grid, one.model) == (grid, model)
+        } == all_methods
 
 
 def test_floats_of_4_bits_are_told_from_integers() -> None:
