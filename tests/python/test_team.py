@@ -54,7 +54,7 @@ def torchrun(*command: str, **options: Any) -> subprocess.Popen[str]:
 def run_to_the_end(process: subprocess.Popen[str]) -> str:
     """What it said. On failure only the end of that, where the traceback and the agent's verdict are."""
     said, _ = process.communicate(timeout=200)
-    assert process.returncode == 0, said[-3000:]
+    assert process.returncode == 0, said[-6000:]
     return said
 
 
