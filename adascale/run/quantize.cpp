@@ -79,7 +79,6 @@ AdaScaleReport run(RunPlan& plan, const Say& say, Told told) {
   ADA_CHECK(!plan.request.dry_run, "run: the plan is of a dry run, which reads no weights; plan without it");
   const AdaScaleReport report = train_model(plan);
   Team& team = *plan.training.team;
-  team.wait();          // all have read the last block of the checkpoint, which the first process removes
   if (!team.leads()) {  // the first process writes
     team.wait();
     return report;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "adascale/core/error.h"
 #include "adascale/quant/forms/form.h"
 #include "adascale/tune/output_loss.h"
 #include "adascale/tune/trained_layers.h"
@@ -16,8 +17,8 @@ std::string why_none_is_rescaled(const QuantizationSimModel& sim, const std::vec
   std::set<std::string> forms;
   for (const QuantizedWeight& weight : sim.weights())
     if (reason_not_trained(sim, weight, blocks).empty()) forms.insert(weight.grid.form->name());
-  if (forms.empty()) return "no weight is trained";
-  return fmt::format("the scales of {} are too coarse to learn", fmt::join(forms, " and "));
+  ADA_ASSERT(!forms.empty(), "a run without a weight to train");
+  return fmt::format("it does not train scales of {}", fmt::join(forms, " and "));
 }
 
 }  // namespace

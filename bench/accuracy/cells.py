@@ -121,7 +121,7 @@ def _cells_of(grid: Grid) -> list[Cell]:
 
 
 def _cells_of_floats(grid: Grid) -> list[Cell]:
-    """Their scales are too coarse to learn, so `best` would have no last stage to train."""
+    """The last stage of `best` does not train their scales."""
     return [
         Cell(grid, "adascale", "rtn"),
         Cell(grid, "adascale", "fast", 200),

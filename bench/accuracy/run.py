@@ -72,15 +72,17 @@ def measure_all(cells: list[Cell], rows: dict[str, Rows], keep: bool) -> int:
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/bench --accuracy", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a few small cells, kept nowhere: does all run?")
-    parser.add_argument("--all", action="store_true", help="also the cells outside the core: days")
+    parser.add_argument("--all", action="store_true", help="also the cells outside the core: another day")
     parser.add_argument(
-        "--only", nargs="+", metavar="GLOB", help="of all cells those of these names; --list --all shows them"
+        "--only", nargs="+", metavar="GLOB", help="only cells of these names, in the core or not"
     )
     parser.add_argument("--again", action="store_true", help="also those that are there")
     parser.add_argument(
         "--device", default="cpu", choices=["cpu", "cuda"], help="cells of one thread, or of a GPU"
     )
-    parser.add_argument("--list", action="store_true", help="show the cells, and whether they are there")
+    parser.add_argument(
+        "--list", action="store_true", help="show the cells that would be taken, and whether they are there"
+    )
     parser.add_argument("--docs", action="store_true", help="only write docs/accuracy.md from the cells")
     arguments = parser.parse_args()
     if arguments.docs:

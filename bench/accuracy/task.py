@@ -129,11 +129,10 @@ class Method:
 
 def check_range(path: str, scale: float, zero: int, bits: int) -> None:
     """Raises unless zero is one of a range's codes, which begin at 0. Tools count from other codes, and some
-    give the zero code with its sign turned."""
+    turn zero's sign; a mistake that ends within the codes is not seen."""
     if not (scale > 0 and 0 <= zero < 2**bits):
-        raise RuntimeError(
-            f"{path}: scale {scale} and zero {zero} of its input, expected a code of {bits} bits"
-        )
+        got, wanted = f"scale {scale} and zero {zero}", f"a scale above 0 and a zero from 0 to {2**bits - 1}"
+        raise RuntimeError(f"{path}: {got} of its input, expected {wanted}")
 
 
 def check_grid(name: str, weight: torch.Tensor, task: Task) -> None:

@@ -50,6 +50,7 @@ class LateExchange(processes._Exchange):
     def add(self, tensors: Sequence[Tensor]) -> str | None:
         said = super().add(tensors)
         if self.block.exists():
+            print("the second process is late", flush=True)
             time.sleep(1)
             self.block = Path("/slept")
         return said

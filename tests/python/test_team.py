@@ -53,7 +53,11 @@ def torchrun(*command: str, **options: Any) -> subprocess.Popen[str]:
 
 def run_to_the_end(process: subprocess.Popen[str]) -> str:
     """What it said. On failure only the end of that, where the traceback and the agent's verdict are."""
-    said, _ = process.communicate(timeout=200)
+    try:
+        said, _ = process.communicate(timeout=200)
+    except subprocess.TimeoutExpired:
+        process.terminate()  # the agent ends its processes
+        said, _ = process.communicate(timeout=60)
     assert process.returncode == 0, said[-6000:]
     return said
 
@@ -80,6 +84,7 @@ def test_two_processes_give_the_bytes_of_one(folder: Path, tmp_path: Path) -> No
         one, two = bytes_in(tmp_path / "one" / case), bytes_in(tmp_path / "two" / case)
         assert one.keys() == two.keys(), case
         assert [name for name in one if one[name] != two[name]] == [], case
+    assert said.count("the second process is late") == 1
     assert said.count("training  recipe fast, 6 iterations per block of 2 batches, shared among 2 proc") == 1
     assert re.search(r"2 processes train together; 0\.\d+ MB of gradients are added over all in an", said)
 
