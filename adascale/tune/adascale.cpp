@@ -188,11 +188,11 @@ void Run::train() {
   size_t index = 0;
   try {
     for (; index < steps.size(); ++index) visit(index);
-    // All have read the last block by then: whoever returns may remove the checkpoint.
-    if (checkpoint.is_kept()) plan.team->wait();
   } catch (...) {  // boundary: says what a failure leaves behind
     rethrow_naming_folded(folded, steps[index].block.name, checkpoint.how_to_go_on(), plan.options);
   }
+  // Until all have read the last block: whoever returns may remove the checkpoint.
+  if (checkpoint.is_kept()) plan.team->wait();
 }
 
 void Run::visit(size_t index) {
