@@ -105,7 +105,10 @@ def main() -> int:
         print("\n".join(f"{'there' if measured else '-':6} {cell.key()}" for cell, measured in there.items()))
         return 0
     missing = [cell for cell in wanted if arguments.again or not there[cell]]
-    return measure_all(missing, rows, keep=True) if missing else 0
+    if not missing:
+        print(f"all {len(wanted)} cells are there; --again measures them anew, in place of these")
+        return 0
+    return measure_all(missing, rows, keep=True)
 
 
 if __name__ == "__main__":
