@@ -87,7 +87,8 @@ def _devices() -> Iterator[Finding]:
 def _model_of(device: str) -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
-    return f"{torch.get_num_threads()} threads" if device == "cpu" else ""
+    threads = torch.get_num_threads()
+    return f"{threads} thread{'' if threads == 1 else 's'}" if device == "cpu" else ""
 
 
 def _add_on(device: str) -> None:
