@@ -1,6 +1,6 @@
 """What processes that torchrun starts do for test_team.py: ``team_runs.py FOLDER OUT``.
 
-The second process is late to read the last block of the first run: by then it may not be gone.
+The second process is late to read the last block of the first run, which must still be there.
 """
 
 from __future__ import annotations
