@@ -53,7 +53,7 @@ class Cell:
     samples: int = 1  # rows in a batch
     rows: int = SUBJECTS["smollm2"].rows  # for calibration
     model: str = "smollm2"  # of subjects.SUBJECTS
-    seed: int = 0
+    seed: int = 0  # of the method, and of the rows' order; 0: as they are
     device: str = "cpu"  # of torch
 
     def key(self) -> str:
@@ -65,7 +65,8 @@ class Cell:
     def budget(self) -> str:
         """As people read it."""
         rows = "" if self.rows == SUBJECTS[self.model].rows else f" of {self.rows} rows"
-        return f"{self.iterations} x {self.samples}{rows}" if self.iterations else f"-{rows}"
+        seed = f", seed {self.seed}" if self.seed else ""
+        return (f"{self.iterations} x {self.samples}{rows}" if self.iterations else f"-{rows}") + seed
 
     def as_json(self) -> dict[str, object]:
         fields = asdict(self)
@@ -94,30 +95,32 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
+ROWS_AT_EQUAL_COST = 256  # with which `best` at 200 x 4 takes about the seconds of alg_ext on 64
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
+MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
 
 def _cells_of(grid: Grid) -> list[Cell]:
+    best = Cell(grid, "adascale", "best", 200, samples=4)
+    # Asymmetric grids of integers are AutoRound's own, and none of AIMET's.
+    peer = Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4)
     cells = [
         Cell(grid, "adascale", "rtn"),
         Cell(grid, "adascale", "fast", 64, rows=16),  # in about GPTQ's seconds
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "fast", 200, samples=4),
-        Cell(grid, "adascale", "best", 200, samples=4),
-        Cell(grid, "adascale", "best", 200, samples=4, rows=MANY_ROWS),
+        best,
+        replace(best, rows=MANY_ROWS),
         Cell(grid, "llm_compressor", "actorder_weight", samples=4),
         Cell(grid, "auto_round", "default", 200, samples=4),
     ]
     if grid.symmetric:
-        # Asymmetric grids of integers are AutoRound's own, and none of AIMET's.
-        cells.append(Cell(grid, "auto_round", "alg_ext", 200, samples=4))
+        cells += [peer, replace(best, rows=ROWS_AT_EQUAL_COST)]
         if not grid.group_size:
             cells.append(Cell(grid, "aimet", "adascale", 200))
-    cells.append(
-        Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4, rows=MANY_ROWS)
-    )
-    return cells
+    cells.append(replace(peer, rows=MANY_ROWS))
+    return cells + [replace(cell, seed=seed) for cell in (best, peer) for seed in MORE_SEEDS]
 
 
 def _cells_of_floats(grid: Grid) -> list[Cell]:
@@ -244,6 +247,7 @@ def _is_core(cell: Cell) -> bool:
         cell.grid in _CORE_GRIDS.get(cell.model, ())
         and cell.iterations != MORE_ITERATIONS
         and cell.rows <= SUBJECTS[cell.model].rows
+        and not cell.seed
         and (cell.variant, cell.samples) != ("fast", 4)
     )
 
@@ -259,19 +263,26 @@ _GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (
 _FAST_16, _FAST, _BEST, _BEST_4 = (("fast", 64, 1), ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4))
 
 
-def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], rows: int = 64) -> Pair:
+def _beside(
+    grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], rows: int = 64, seed: int = 0
+) -> Pair:
     own_rows = 16 if ours == _FAST_16 else rows
-    return Cell(grid, "adascale", *ours, rows=own_rows), Cell(grid, *peer, rows=rows)
+    own = Cell(grid, "adascale", *ours, rows=own_rows, seed=seed)
+    return own, Cell(grid, *peer, rows=rows, seed=seed)
 
 
+_DECIDING = ((W4, _ALG_EXT), (W3, _ALG_EXT), (W3_G64, _DEFAULT), (W2_G64, _DEFAULT))
+_AT_EQUAL_COST = [_beside(grid, _BEST_4, _ALG_EXT) for grid in (W4, W3)]
 # Of the short table: a cell of ours, and the peer's beside it.
 COMPARED: list[Pair] = [
     *(_beside(grid, _FAST_16, _GPTQ) for grid in (W4, W3, W3_G64, W2_G64)),
     *(_beside(grid, _FAST, _AIMET) for grid in (W4, W3)),
     *(_beside(grid, ours, _DEFAULT) for grid in (W4, W3) for ours in (_FAST, _BEST)),
-    *(_beside(grid, ours, _ALG_EXT) for grid in (W4, W3) for ours in (_BEST, _BEST_4)),
-    _beside(W3, _BEST_4, _ALG_EXT, MANY_ROWS),
-    *(_beside(grid, ours, _DEFAULT) for grid in (W3_G64, W2_G64) for ours in (_BEST, _BEST_4)),
+    *(_beside(grid, _BEST, _ALG_EXT) for grid in (W4, W3)),
+    *(_beside(grid, _BEST, _DEFAULT) for grid in (W3_G64, W2_G64)),
+    *(_beside(grid, _BEST_4, peer, seed=seed) for grid, peer in _DECIDING for seed in (0, *MORE_SEEDS)),
+    *((replace(ours, rows=ROWS_AT_EQUAL_COST), peer) for ours, peer in _AT_EQUAL_COST),
+    *(_beside(grid, _BEST_4, peer, MANY_ROWS) for grid, peer in _DECIDING),
     # Q4_K's KL is in the third decimal.
     *(_beside(grid, ours, _IMATRIX) for grid in (Q4_0, *K_QUANTS[1:]) for ours in (_FAST, _BEST)),
 ]

@@ -71,13 +71,15 @@ def draw_chart(found: dict[Cell, Any]) -> bool:
 
 
 def _shown(found: dict[Cell, Any]) -> list[Cell]:
-    """Of grids of integers: those of floats do not judge a model that comes out of 4 bits in groups."""
+    """Of grids of integers: those of floats do not judge a model that comes out of 4 bits in groups. One seed
+    of each."""
     on_cpu = [
         cell
         for cell in found
         if (cell.model, cell.device) == ("smollm2", "cpu")
         and (cell.method, cell.variant) in LOOKS
         and not cell.grid.floats
+        and not cell.seed
     ]
     both = {cell.grid for cell in on_cpu if cell.method == "adascale"} & {
         cell.grid for cell in on_cpu if cell.method != "adascale"

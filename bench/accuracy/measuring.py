@@ -11,10 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from cells import REFERENCE, Cell
 from environments import python_of
 from safetensors.torch import save_file
 from subjects import SUBJECTS, WORK
+from torch import Tensor
 
 HERE = Path(__file__).parent
 Rows = dict[str, Any]  # for calibration, and of each held-out set, by their names
@@ -50,7 +52,7 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     calibration, there = out / "rows.safetensors", len(rows["calibration"])
     assert there >= cell.rows, f"{cell.key()} asks for {cell.rows} rows, and there are {there}"
     subject = SUBJECTS[cell.model]
-    save_file({"rows": rows["calibration"][: cell.rows].contiguous()}, calibration)
+    save_file({"rows": in_order(rows["calibration"][: cell.rows], cell.seed)}, calibration)
     task = {
         "model": str(subject.folder()),
         "kind": subject.kind,
@@ -69,6 +71,12 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
     }
     _run(python_of(cell), HERE / f"by_{cell.method}.py", json.dumps(task))
     return json.loads((out / "cost.json").read_text())
+
+
+def in_order(rows: Tensor, seed: int) -> Tensor:
+    """The same rows in the seed's order; with 0 in their own."""
+    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
+    return rows[order] if seed else rows.contiguous()
 
 
 def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from torch import nn
 sys.path.append(str(Path(__file__).parents[2] / "bench" / "accuracy"))
 import judge
 from cells import ALL, CORE, W4, W4A8, Cell
+from measuring import in_order
 from task import are_floats, check_range
 
 
@@ -66,3 +67,12 @@ def test_floats_of_4_bits_are_told_from_integers() -> None:
     assert are_floats(groups)
     assert are_floats(groups.bfloat16().float())
     assert not are_floats(torch.arange(8.0)[None])
+
+
+def test_a_seed_gives_the_same_rows_in_another_order() -> None:
+    rows = torch.arange(12).reshape(6, 2)
+    assert torch.equal(in_order(rows, 0), rows)
+    first, second = in_order(rows, 1), in_order(rows, 2)
+    assert not torch.equal(first, rows) and not torch.equal(first, second)
+    assert torch.equal(first.sort(0).values, rows)
+    assert torch.equal(first, in_order(rows, 1))
