@@ -111,19 +111,22 @@ def run(task: Task, model: Any, batches: Batches, **options: Any) -> Path:
 
 def options_of(task: Task) -> dict[str, Any]:
     """Of a run."""
-    if task.target_bits:
+    kind, none = KINDS[task.kind], {"param_bw": 32}
+    if task.target_bits:  # which chooses for blocks: layers outside have its mean
         return {
             "formats": ["safetensors"],
             "target_bits": task.target_bits,
             "group_size": task.group_size,
             "symmetric": task.symmetric,
+            "outside_bw": round(task.target_bits) if kind.trains_outside else 32,
+            "train_outside": kind.trains_outside,
+            "layer_config": {kind.outside: none},
         }
-    none = {"param_bw": 32}
     return {
         "formats": [f"gguf:{task.gguf}"],
         "device": task.device,
         # The last that fits a layer counts.
-        "layer_config": {"*": none} | {task.only: {"param_bw": task.bits}} | {KINDS[task.kind].outside: none},
+        "layer_config": {"*": none} | {task.only: {"param_bw": task.bits}} | {kind.outside: none},
     }
 
 

@@ -83,6 +83,8 @@ W4_G128, W4_G64 = Grid(4, 128), Grid(4, 64)  # of MiniLM: SmolLM2 comes from a f
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
+# EfficientNet's is 4.153 with them: most of its channels have 9 or 25 weights.
+MEAN_415 = Grid(8, target_bits=4.15)
 
 
 # SmolLM2's rows of 576 have no K-quants, those of its down projections have.
@@ -221,19 +223,22 @@ def _on_a_gpu(cells: list[Cell]) -> list[Cell]:
     return [replace(cell, device="cuda") for cell in cells if cell.method in ("adascale", "auto_round")]
 
 
-def _cells_of_target(grid: Grid) -> list[Cell]:
-    return [Cell(grid, "adascale", "clip"), Cell(grid, "adascale", "fast", 200)]
+def _cells_of_target(grid: Grid, model: str, samples: int, recipes: tuple[str, ...]) -> list[Cell]:
+    clip = Cell(grid, "adascale", "clip", samples=samples, model=model, rows=SUBJECTS[model].rows)
+    return [clip, *(replace(clip, variant=recipe, iterations=200) for recipe in recipes)]
 
 
 _ON_A_CPU = [
     *(cell for grid in (W4, W3, W3_G64, W2_G64) for cell in _cells_of(grid)),
-    *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid)),
+    *(cell for grid in (MEAN_4, MEAN_35, MEAN_3) for cell in _cells_of_target(grid, "smollm2", 1, ("fast",))),
     *(cell for grid in (MXFP4, NVFP4) for cell in _cells_of_floats(grid)),
     *(cell for grid in (Q4_0, *K_QUANTS) for cell in _cells_of_gguf(grid)),
     *(cell for grid in (W3, W2) for cell in _cells_of_gemma3(grid)),
     *(cell for grid in (W4, W4_G128, W4_G64, W3) for cell in _cells_of_encoder(grid)),
+    *_cells_of_target(MEAN_4, "minilm", 16, ("fast", "best")),
     *_cells_of_activations("minilm"),
     *_cells_of_classifier(W4),
+    *_cells_of_target(MEAN_415, "efficientnet", 16, ("fast", "best")),
     *_cells_of_activations("efficientnet"),
     *(cell for model in ("digits_cnn", "digits_vit") for cell in _cells_of_digits(model, W2)),
 ]
