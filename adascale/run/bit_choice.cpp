@@ -71,14 +71,15 @@ class BitChooser {
     std::map<std::pair<size_t, std::vector<int>>, size_t> place_of;
     for (size_t i = 0; i < layers_.size(); ++i) {
       std::vector<int> widths;
-      for (const WeightOptions::Option& option : layers_[i].options) widths.push_back(option.width);
+      const std::vector<WeightOptions::Option>& options = layers_[i].options;
+      for (const WeightOptions::Option& option : options)  // asked for; one that is fixed is not
+        widths.push_back(options.size() > 1 ? option.width : option.grid.bits);
       const auto [place, is_new] = place_of.try_emplace({families[i], widths}, choices_.size());
       if (is_new) choices_.push_back({{}, widths, std::vector<KnapsackOption>(widths.size())});
       Choice& choice = choices_[place->second];
       choice.layers.push_back(i);
       for (size_t option = 0; option < widths.size(); ++option)
-        choice.options[option].cost +=
-            packed_bytes(weight(layers_[i]).sizes(), layers_[i].options[option].grid);
+        choice.options[option].cost += packed_bytes(weight(layers_[i]).sizes(), options[option].grid);
     }
   }
 

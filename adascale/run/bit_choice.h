@@ -15,7 +15,7 @@ struct BitChoice {
   /// Layers with one choice: those that read the same value.
   struct Part {
     std::vector<std::string> layers;
-    int width = 0;          ///< param_bw
+    int width = 0;          ///< param_bw; of a fixed one the bits of its grid
     bool is_fixed = false;  ///< by the user's options for them, or by what the files hold
     double loss = 0;        ///< the output's, by these layers alone rounded to nearest; 0 where it is fixed
   };

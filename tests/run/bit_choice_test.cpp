@@ -159,6 +159,20 @@ TEST_F(BitChoiceTest, GivenLayersKeepTheirBitsAndCount) {
   EXPECT_EQ(plan.bits->bytes, size_of(plan.to_write()).layers_after);
   EXPECT_LE(plan.bits->mean_bits(), 6);
   EXPECT_HAS(describe(plan), ", 2 fixed\n");
+  for (const BitChoice::Part& part : plan.bits->parts)
+    if (part.is_fixed) EXPECT_EQ(part.width, 8);
+}
+
+TEST_F(BitChoiceTest, FixedLayersThatReadOneValueKeepTheirOwnBits) {
+  QuantizeRequest asked = target(5);
+  asked.model = model_file("attention");
+  asked.sim.layer_config = {{"*.q", {.param_bw = 4}}, {"*.k", {.param_bw = 4}}, {"*.v", {.param_bw = 8}}};
+  const RunPlan plan = plan_run(asked, kDoors);
+  std::map<std::vector<std::string>, int> fixed;
+  for (const BitChoice::Part& part : plan.bits->parts)
+    if (part.is_fixed) fixed[part.layers] = part.width;
+  EXPECT_EQ(fixed, (std::map<std::vector<std::string>, int>{{{"blocks.0.q", "blocks.0.k"}, 4},
+                                                            {{"blocks.0.v"}, 8}}));
 }
 
 TEST_F(BitChoiceTest, ThePlanAndTheReportSayWhatAndWhy) {
