@@ -72,7 +72,8 @@ class BitChooser {
     for (size_t i = 0; i < layers_.size(); ++i) {
       std::vector<int> widths;
       const std::vector<WeightOptions::Option>& options = layers_[i].options;
-      for (const WeightOptions::Option& option : options)  // asked for; one that is fixed is not
+      // A fixed layer has the bits of its grid, not the first width that was asked for.
+      for (const WeightOptions::Option& option : options)
         widths.push_back(options.size() > 1 ? option.width : option.grid.bits);
       const auto [place, is_new] = place_of.try_emplace({families[i], widths}, choices_.size());
       if (is_new) choices_.push_back({{}, widths, std::vector<KnapsackOption>(widths.size())});

@@ -12,7 +12,7 @@ namespace adascale {
 
 /// The bits of each layer, chosen for a target.
 struct BitChoice {
-  /// Layers with one choice: those that read the same value.
+  /// Layers with one choice: those that read the same value and may have the same widths.
   struct Part {
     std::vector<std::string> layers;
     int width = 0;          ///< param_bw; of a fixed one the bits of its grid

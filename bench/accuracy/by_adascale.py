@@ -105,20 +105,24 @@ def run(task: Task, model: Any, batches: Batches, **options: Any) -> Path:
         progress=False,
         **options,
     )
+    if task.target_bits:
+        mean = json.loads((out / "report.json").read_text())["bits"]["mean_bits"]
+        assert mean <= task.target_bits, f"a mean of {mean} bits, more than {task.target_bits}"
     (file,) = (path for path in out.iterdir() if path.suffix in (".safetensors", ".gguf"))
     return file
 
 
 def options_of(task: Task) -> dict[str, Any]:
     """Of a run."""
-    kind, none = KINDS[task.kind], {"param_bw": 32}
-    if task.target_bits:  # which chooses for blocks: layers outside have its mean
+    kind = KINDS[task.kind]
+    none = {"param_bw": 32}
+    if task.target_bits:  # layers outside the blocks are not chosen for, and get whole bits
         return {
             "formats": ["safetensors"],
             "target_bits": task.target_bits,
             "group_size": task.group_size,
             "symmetric": task.symmetric,
-            "outside_bw": round(task.target_bits) if kind.trains_outside else 32,
+            "outside_bw": int(task.target_bits) if kind.trains_outside else 32,
             "train_outside": kind.trains_outside,
             "layer_config": {kind.outside: none},
         }

@@ -83,7 +83,7 @@ W4_G128, W4_G64 = Grid(4, 128), Grid(4, 64)  # of MiniLM: SmolLM2 comes from a f
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
 # W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
-# EfficientNet's is 4.153 with them: most of its channels have 9 or 25 weights.
+# EfficientNet's is 4.153 with them: channels of depthwise convolutions have 9 or 25 weights.
 MEAN_415 = Grid(8, target_bits=4.15)
 
 
@@ -97,7 +97,7 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
-ROWS_AT_EQUAL_COST = 256  # with which `best` at 200 x 4 takes about the seconds of alg_ext on 64
+AT_EQUAL_COST = {"samples": 2, "rows": 128}  # `best` then takes about the seconds of alg_ext at 200 x 4 on 64
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
 MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
@@ -118,7 +118,7 @@ def _cells_of(grid: Grid) -> list[Cell]:
         Cell(grid, "auto_round", "default", 200, samples=4),
     ]
     if grid.symmetric:
-        cells += [peer, replace(best, rows=ROWS_AT_EQUAL_COST)]
+        cells += [peer, replace(best, **AT_EQUAL_COST)]
         if not grid.group_size:
             cells.append(Cell(grid, "aimet", "adascale", 200))
     cells.append(replace(peer, rows=MANY_ROWS))
@@ -277,7 +277,6 @@ def _beside(
 
 
 _DECIDING = ((W4, _ALG_EXT), (W3, _ALG_EXT), (W3_G64, _DEFAULT), (W2_G64, _DEFAULT))
-_AT_EQUAL_COST = [_beside(grid, _BEST_4, _ALG_EXT) for grid in (W4, W3)]
 # Of the short table: a cell of ours, and the peer's beside it.
 COMPARED: list[Pair] = [
     *(_beside(grid, _FAST_16, _GPTQ) for grid in (W4, W3, W3_G64, W2_G64)),
@@ -286,7 +285,7 @@ COMPARED: list[Pair] = [
     *(_beside(grid, _BEST, _ALG_EXT) for grid in (W4, W3)),
     *(_beside(grid, _BEST, _DEFAULT) for grid in (W3_G64, W2_G64)),
     *(_beside(grid, _BEST_4, peer, seed=seed) for grid, peer in _DECIDING for seed in (0, *MORE_SEEDS)),
-    *((replace(ours, rows=ROWS_AT_EQUAL_COST), peer) for ours, peer in _AT_EQUAL_COST),
+    *((Cell(grid, "adascale", "best", 200, **AT_EQUAL_COST), Cell(grid, *_ALG_EXT)) for grid in (W4, W3)),
     *(_beside(grid, _BEST_4, peer, MANY_ROWS) for grid, peer in _DECIDING),
     # Q4_K's KL is in the third decimal.
     *(_beside(grid, ours, _IMATRIX) for grid in (Q4_0, *K_QUANTS[1:]) for ours in (_FAST, _BEST)),

@@ -75,8 +75,9 @@ def quantize(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
 
 def in_order(rows: Tensor, seed: int) -> Tensor:
     """The same rows in the seed's order; with 0 in their own."""
-    order = torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))
-    return rows[order] if seed else rows.contiguous()
+    if seed == 0:
+        return rows.contiguous()
+    return rows[torch.randperm(len(rows), generator=torch.Generator().manual_seed(seed))]
 
 
 def judge(cell: Cell, rows: Rows, out: Path) -> dict[str, Any]:
