@@ -48,7 +48,8 @@ ExportFormat safetensors_format() {
       .name = "safetensors",
       .description = "every parameter and buffer by name, quantized weights on their grid",
       .files = {"PREFIX.safetensors"},
-      .how_to_load = "model.load_state_dict(safetensors.torch.load_file('PREFIX.safetensors'), strict=False)",
+      // Refuses a model that still has the batch norms that were folded, and knows tied weights.
+      .how_to_load = "safetensors.torch.load_model(model, 'PREFIX.safetensors')",
       .takes_parts = true,
       .holds_signed_scales = true,
       .prepare = [](const ExportRequest& request) {

@@ -1,13 +1,15 @@
 """fold_batch_norms from Python: sim.model, the state of the user's module, and the exported files."""
 
+import json
 from pathlib import Path
 
 import pytest
+import safetensors.torch
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from adascale import QuantizationSimModel, apply_adascale
+from adascale import QuantizationSimModel, apply_adascale, quantize
 
 
 class Block(nn.Module):
@@ -97,3 +99,33 @@ def test_trains_and_exports_what_it_folded(model: nn.Module, tmp_path: Path) -> 
     tensors = load_file(tmp_path / "net.safetensors")
     assert set(tensors) == set(sim.model.state_dict())
     assert torch.equal(tensors["blocks.1.conv1.bias"], sim.model.state_dict()["blocks.1.conv1.bias"])
+
+
+@pytest.mark.parametrize("fold", [True, False])
+def test_the_line_to_load_a_file_refuses_a_model_that_has_its_norms(
+    fold: bool, model: nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = torch.randn(8, 8, 6, 6)
+    quantize(
+        model,
+        tmp_path,
+        x,
+        recipe="clip",
+        formats=["safetensors", "pt2"],
+        fold_batch_norms=fold,
+        progress=False,
+    )
+    (line,) = (
+        one["how_to_load"]
+        for one in json.loads((tmp_path / "report.json").read_text())["formats"]
+        if one["name"] == "safetensors"
+    )
+    monkeypatch.chdir(tmp_path)
+    again = Net().eval()
+    if fold:
+        with pytest.raises(RuntimeError, match=r'Missing key\(s\) in state_dict: .*"blocks.0.bn1.weight"'):
+            exec(line, {"safetensors": safetensors, "model": again})
+        return
+    exec(line, {"safetensors": safetensors, "model": again})
+    saved = torch.export.load("Net.pt2").module()
+    torch.testing.assert_close(again(x), saved(x))
