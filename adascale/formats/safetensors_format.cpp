@@ -44,19 +44,18 @@ void read_back_safetensors_file(const ExportRequest& request, const StagedFiles&
 }  // namespace
 
 ExportFormat safetensors_format() {
-  return {
-      .name = "safetensors",
-      .description = "every parameter and buffer by name, quantized weights on their grid",
-      .files = {"PREFIX.safetensors"},
-      // Refuses a model that still has the batch norms that were folded, and knows tied weights.
-      .how_to_load = "safetensors.torch.load_model(model, 'PREFIX.safetensors')",
-      .takes_parts = true,
-      .holds_signed_scales = true,
-      .prepare = [](const ExportRequest& request) {
-        return PreparedFormat{.files = {safetensors_file_of(request)},
-                              .write = write_safetensors_file,
-                              .read_back = read_back_safetensors_file};
-      }};
+  return {.name = "safetensors",
+          .description = "every parameter and buffer by name, quantized weights on their grid",
+          .files = {"PREFIX.safetensors"},
+          // Refuses a model that still has the batch norms that were folded, and knows tied weights.
+          .how_to_load = "safetensors.torch.load_model(model, 'PREFIX.safetensors')",
+          .takes_parts = true,
+          .holds_signed_scales = true,
+          .prepare = [](const ExportRequest& request) {
+            return PreparedFormat{.files = {safetensors_file_of(request)},
+                                  .write = write_safetensors_file,
+                                  .read_back = read_back_safetensors_file};
+          }};
 }
 
 }  // namespace adascale

@@ -119,11 +119,22 @@ class BitChooser {
     const int64_t rest_bytes = rest(), least = extreme(true), most = extreme(false);
     found_.budget = budget_of(request_, found_.weights, rest_bytes);
     ADA_CHECK(found_.budget >= least && found_.budget <= most,
-              "{}: out of reach, expected {} to {} with widths of {} to {}{}; give a target in between, or "
+              "{}: out of reach, expected {} to {} with widths of {} to {}{}{}; give a target in between, or "
               "another {}",
               asked_target(request_), measured(least, rest_bytes), measured(most, rest_bytes),
               widths_.front(), widths_.back(),
-              request_.target_size.empty() ? "" : " and what is not quantized", option("group_size"));
+              request_.target_size.empty() ? "" : " and what is not quantized", beside_fixed(),
+              option("group_size"));
+  }
+
+  /// Of the layers that have bits of their own and count.
+  std::string beside_fixed() const {
+    size_t layers = 0;
+    for (const Choice& choice : choices_)
+      if (choice.is_fixed()) layers += choice.layers.size();
+    if (layers == 0) return "";
+    return fmt::format(" beside {} {} with bits of their own ({}, {})", layers,
+                       layers == 1 ? "layer" : "layers", option("outside_bw"), option("layer_config"));
   }
 
   /// As if all weights were equally sensitive: a quarter of the loss for each bit more.
