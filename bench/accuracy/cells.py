@@ -268,12 +268,9 @@ _GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (
 _FAST_16, _FAST, _BEST, _BEST_4 = (("fast", 64, 1), ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4))
 
 
-def _beside(
-    grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], rows: int = 64, seed: int = 0
-) -> Pair:
-    own_rows = 16 if ours == _FAST_16 else rows
-    own = Cell(grid, "adascale", *ours, rows=own_rows, seed=seed)
-    return own, Cell(grid, *peer, rows=rows, seed=seed)
+def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], seed: int = 0) -> Pair:
+    own = Cell(grid, "adascale", *ours, rows=16 if ours == _FAST_16 else 64, seed=seed)
+    return own, Cell(grid, *peer, seed=seed)
 
 
 _DECIDING = ((W4, _ALG_EXT), (W3, _ALG_EXT), (W3_G64, _DEFAULT), (W2_G64, _DEFAULT))
@@ -286,7 +283,11 @@ COMPARED: list[Pair] = [
     *(_beside(grid, _BEST, _DEFAULT) for grid in (W3_G64, W2_G64)),
     *(_beside(grid, _BEST_4, peer, seed=seed) for grid, peer in _DECIDING for seed in (0, *MORE_SEEDS)),
     *((Cell(grid, "adascale", "best", 200, **AT_EQUAL_COST), Cell(grid, *_ALG_EXT)) for grid in (W4, W3)),
-    *(_beside(grid, _BEST_4, peer, MANY_ROWS) for grid, peer in _DECIDING),
+    *(
+        (Cell(grid, "adascale", *_BEST_4, rows=MANY_ROWS), Cell(grid, *peer, rows=rows))
+        for grid, peer in _DECIDING
+        for rows in (64, MANY_ROWS)
+    ),
     # Q4_K's KL is in the third decimal.
     *(_beside(grid, ours, _IMATRIX) for grid in (Q4_0, *K_QUANTS[1:]) for ours in (_FAST, _BEST)),
 ]
