@@ -127,13 +127,13 @@ class BitChooser {
               option("group_size"));
   }
 
-  /// Of the layers that have bits of their own and count.
+  /// Of the layers that count, and for which nothing is chosen.
   std::string beside_fixed() const {
     size_t layers = 0;
     for (const Choice& choice : choices_)
       if (choice.is_fixed()) layers += choice.layers.size();
     if (layers == 0) return "";
-    return fmt::format(" beside {} {} with bits of their own ({}, {})", layers,
+    return fmt::format(" beside {} {} whose bits are fixed ({}, {})", layers,
                        layers == 1 ? "layer" : "layers", option("outside_bw"), option("layer_config"));
   }
 

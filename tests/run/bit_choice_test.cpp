@@ -95,8 +95,7 @@ TEST_F(BitChoiceTest, WhatIsOutOfReachNamesWhatIsNot) {
   EXPECT_EQ(refusal(target(9.75)), "target_bits 9.75: " + expected);
   QuantizeRequest beside = target(3);
   beside.outside_bw = 8;
-  EXPECT_HAS(refusal(beside),
-             " beside 1 layer with bits of their own (outside_bw, layer_config); give a target");
+  EXPECT_HAS(refusal(beside), " beside 1 layer whose bits are fixed (outside_bw, layer_config); give a");
   QuantizeRequest asked = target(0);
   asked.formats = {"safetensors"};
   asked.target_size = "2kB";
