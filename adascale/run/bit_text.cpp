@@ -20,19 +20,27 @@ std::string widths(const BitChoice& choice) {
     (part.is_fixed ? fixed : layers[part.width]) += part.layers.size();
   std::vector<std::string> counts;
   for (const auto& [width, count] : layers)
-    counts.push_back(fmt::format("{}{} at {}", count, counts.empty() ? " layers" : "", width));
+    counts.push_back(counts.empty()
+                         ? fmt::format("{} {} at {} bits", count, count == 1 ? "layer" : "layers", width)
+                         : fmt::format("{} at {}", count, width));
   if (fixed > 0) counts.push_back(fmt::format("{} fixed", fixed));
   return fmt::format("{}", fmt::join(counts, ", "));
 }
 
-/// "KL 0.26 expected of rounding alone; 4 bits for all: 0.40 at 4.03 bits"
-std::string expected(const BitChoice& choice) {
-  std::string text = fmt::format("{} {:.3g} expected of rounding alone",
-                                 choice.is_divergence ? "KL" : "relative error of the output", choice.loss);
+/// "; 4 bits for all: 0.40 at 4.03 bits"; of a dry run without the loss.
+std::string for_all(const BitChoice& choice) {
+  std::string text;
   for (const BitChoice::Uniform& one : choice.uniform)
-    text += fmt::format("; {} bits for all: {:.3g} at {:.2f} bits", one.width, one.loss,
-                        choice.bits_of(one.bytes));
+    text +=
+        fmt::format("; {} bits for all: {}at {:.2f} bits", one.width,
+                    choice.is_provisional ? "" : fmt::format("{:.3g} ", one.loss), choice.bits_of(one.bytes));
   return text;
+}
+
+/// "KL 0.26 expected of rounding alone"
+std::string expected(const BitChoice& choice) {
+  return fmt::format("{} {:.3g} expected of rounding alone",
+                     choice.is_divergence ? "KL" : "relative error of the output", choice.loss);
 }
 
 /// "6 bits: model.layers.0.mlp.down_proj, ... 5 layers"
@@ -66,8 +74,11 @@ std::string describe_bits(const BitChoice& choice) {
                                  choice.bits_of(choice.budget), widths(choice));
   if (choice.is_provisional)
     return text + kIndent +
-           "as if all weights were equally sensitive: a run reads them, and chooses by the model's output\n";
-  text += fmt::format("{}{}\n", kIndent, expected(choice));
+           fmt::format(
+               "as if all weights were equally sensitive: a run reads them, and chooses by the model's "
+               "output{}\n",
+               for_all(choice));
+  text += fmt::format("{}{}{}\n", kIndent, expected(choice), for_all(choice));
   const auto [most, fewest] = ends(choice);
   text += fmt::format("{}{}\n", kIndent, some_of(choice, most));
   if (fewest < most) text += fmt::format("{}{}\n", kIndent, some_of(choice, fewest));

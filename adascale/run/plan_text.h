@@ -26,7 +26,7 @@ size_t count_left_out(const RunPlan& plan);
 std::string describe_batch_norms(const ModelPlan& plan);
 /// "6 blocks, 36 layers, int4 symmetric per channel; activations in full precision", no newline.
 std::string summarize(const std::vector<ModelPlan>& parts);
-/// "90.9 MB -> 52.1 MB as packed codes and scales, the quantized layers 42.5 MB -> 5.4 MB", no
+/// "90.9 MB -> 52.1 MB as packed codes and scales, the quantized layers 42.5 MB -> 5.4 MB, 4.06 bits a weight", no
 /// newline; of formats that pack nothing it says that they take as many bytes as before.
 std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFormat>& formats = {});
 

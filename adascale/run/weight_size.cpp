@@ -45,6 +45,7 @@ ModelSize size_of(const ModelToWrite& model) {
   for (const QuantizationSimModel* sim : model.sims) {
     for (const QuantizedWeight& weight : sim->weights()) {
       const at::Tensor& w = sim->program().state.at(weight.layer.parameters.front());
+      size.weights += w.numel();
       size.layers_before += static_cast<int64_t>(w.nbytes());
       size.layers_after += packed_bytes(w.sizes(), weight.grid);
     }

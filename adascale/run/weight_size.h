@@ -7,11 +7,16 @@ namespace adascale {
 
 /// Bytes of the model's parameters and buffers; a tensor under several names counts once.
 struct ModelSize {
+  int64_t weights = 0;        ///< quantized, in number
   int64_t layers_before = 0;  ///< the quantized weights in their original dtype
   int64_t layers_after = 0;   ///< their codes at their bits, packed, with scales and offsets
   int64_t rest = 0;           ///< everything else, unchanged
   int64_t before() const { return layers_before + rest; }
   int64_t after() const { return layers_after + rest; }
+  /// Of a quantized weight, with scales and offsets; 0 where there is none.
+  double mean_bits() const {
+    return weights == 0 ? 0 : 8.0 * static_cast<double>(layers_after) / static_cast<double>(weights);
+  }
 };
 
 ModelSize size_of(const ModelToWrite& model);

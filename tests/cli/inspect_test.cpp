@@ -25,8 +25,9 @@ TEST_F(Inspect, CountsBytesBeforeAndAfter) {
   EXPECT_HAS(
       ran.out,
       fmt::format(
-          "{:.1f} kB -> {:.1f} kB as packed codes and scales, the quantized layers 8.2 kB -> {:.1f} kB",
-          (layers + rest) / 1e3, (packed + rest) / 1e3, packed / 1e3));
+          "{:.1f} kB -> {:.1f} kB as packed codes and scales, the quantized layers 8.2 kB -> {:.1f} kB, "
+          "{:.2f} bits a weight\n",
+          (layers + rest) / 1e3, (packed + rest) / 1e3, packed / 1e3, 8.0 * packed / 2048));
 }
 
 TEST_F(Inspect, GivesLayersOutsideBitsWhenAsked) {
