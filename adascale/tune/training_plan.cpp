@@ -95,11 +95,10 @@ void check_shares(const PartToTrain& part, const AdaScaleOptions& options, Objec
 
 void check_budget(const AdaScaleOptions& options, const Recipe& recipe, Objections& objections) {
   if (!recipe.trains() && (options.num_epochs || options.num_iterations))
-    objections.add("apply_adascale: recipe {} trains nothing; leave out {} and {}", recipe.name,
-                   option("epochs"), option("iterations"));
-  if (options.num_epochs && options.num_iterations)
-    objections.add("apply_adascale: got {} and {}, expected one of them", option("epochs"),
+    objections.add("{}: trains nothing; leave out {} and {}", option("recipe", recipe.name), option("epochs"),
                    option("iterations"));
+  if (options.num_epochs && options.num_iterations)
+    objections.add("{} and {}: both are given, expected one of them", option("epochs"), option("iterations"));
   if (options.resume && options.checkpoint_dir.empty())
     objections.add("{}: nothing is kept without {}; give it too", option("resume"), option("checkpoint_dir"));
   if (options.lr_scale == 0)

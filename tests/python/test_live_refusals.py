@@ -125,7 +125,7 @@ class Skipping(Branchy):
     ("options", "refusal"),
     [
         ({"lr_scale": 0.0}, "^lr_scale: got 0, expected more than 0$"),
-        ({"recipe": "rtn"}, "^apply_adascale: recipe rtn trains nothing; leave out epochs and iterations$"),
+        ({"recipe": "rtn"}, "^recipe='rtn': trains nothing; leave out epochs and iterations$"),
         ({"train_outside": True}, "^train_outside=True, but of a model simulated block by block"),
         ({"held_out_batches": 4}, r"layers\.0, layers\.2: held_out_batches: got 4 of the 4 batches"),
         (

@@ -215,7 +215,7 @@ TEST(ApplyAdaScale, RefusesWhatCannotWorkAllAtOnce) {
   options.recipe = "slow";
   options.activation_memory = -1;
   const auto text = error_of([&] { apply_adascale(sim, seed_batches(2), options); });
-  EXPECT_NE(text.find("got num_epochs and num_iterations"), std::string::npos) << text;
+  EXPECT_NE(text.find("num_epochs and num_iterations: both are given"), std::string::npos) << text;
   EXPECT_NE(text.find("held_out_batches: got 7 of 2"), std::string::npos) << text;
   EXPECT_NE(text.find("recipe: got 'slow'"), std::string::npos) << text;
   EXPECT_NE(text.find("activation_memory: got -1"), std::string::npos) << text;
@@ -374,7 +374,7 @@ TEST(Recipes, OfNoTrainingTakeNoBudget) {
   QuantizationSimModel sim = seed_sim();
   const AdaScaleOptions options{.num_iterations = 10, .recipe = "clip"};
   EXPECT_EQ(error_of([&] { apply_adascale(sim, seed_batches(1), options); }),
-            "apply_adascale: recipe clip trains nothing; leave out num_epochs and num_iterations");
+            "recipe = \"clip\": trains nothing; leave out num_epochs and num_iterations");
 }
 
 }  // namespace
