@@ -63,6 +63,10 @@ bool has_bit_target(const QuantizeRequest& request) {
   return request.target_bits != 0 || !request.target_size.empty();
 }
 
+bool chooses_outside(const QuantizeRequest& request) {
+  return has_bit_target(request) && request.training.train_outside && request.outside_bw == kOffBits;
+}
+
 void check_bit_target(const QuantizeRequest& request, Objections& objections) {
   check_widths(request, objections);
   if (!has_bit_target(request)) return;

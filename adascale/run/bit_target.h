@@ -12,6 +12,9 @@ namespace adascale {
 /// Whether the request leaves layers' bits to a target.
 bool has_bit_target(const QuantizeRequest& request);
 
+/// Whether the target chooses for the layers outside the blocks too: they are trained, and have no bits of their own.
+bool chooses_outside(const QuantizeRequest& request);
+
 /// As its caller wrote it: "--target-bits 3.5".
 std::string asked_target(const QuantizeRequest& request);
 

@@ -6,6 +6,7 @@
 #include "adascale/core/glob.h"
 #include "adascale/graph/fold_batch_norms.h"
 #include "adascale/quant/forms/form.h"
+#include "adascale/run/bit_target.h"
 #include "adascale/sim/layers.h"
 #include "adascale/tune/training_plan.h"
 
@@ -42,9 +43,10 @@ SimOptions options_of_model(const Program& program, const std::vector<Block>& bl
   SimOptions options = sim_options_of(request, std::move(fit_grid));
   LayerConfig& settings = options.layer_config;
   settings.insert(settings.begin(), chosen.begin(), chosen.end());
+  LayerSettings outside{.grid = plain_form()->name()};
+  if (!chooses_outside(request)) outside.param_bw = request.outside_bw;
   for (const std::string& name : layers_outside_blocks(program, blocks))
-    settings.insert(settings.begin(), {glob_of(name), LayerSettings{.param_bw = request.outside_bw,
-                                                                    .grid = plain_form()->name()}});
+    settings.insert(settings.begin(), {glob_of(name), outside});
   return options;
 }
 

@@ -48,7 +48,8 @@ template <class Visitor, class Request>
 void visit_target_options(Visitor&& visit, Request& request) {
   visit("target_bits", request.target_bits,
         "mean bits of a quantized weight, scales and minima counted, instead of param_bw: each layer gets "
-        "the bits that the model's output asks for, by the calibration data; 0: param_bw for all",
+        "the bits that the model's output asks for, by the calibration data; layers outside the blocks too "
+        "with train_outside, unless outside_bw gives them bits; 0: param_bw for all",
         OptionRule{.min = 1, .max = 16, .off = 0});
   visit("target_size", request.target_size,
         "the same for the size of the model with packed codes, as the plan states it: 90MB, 1.5GiB",

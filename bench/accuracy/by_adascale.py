@@ -116,13 +116,12 @@ def options_of(task: Task) -> dict[str, Any]:
     """Of a run."""
     kind = KINDS[task.kind]
     none = {"param_bw": 32}
-    if task.target_bits:  # layers outside the blocks are not chosen for, and get whole bits
+    if task.target_bits:
         return {
             "formats": ["safetensors"],
             "target_bits": task.target_bits,
             "group_size": task.group_size,
             "symmetric": task.symmetric,
-            "outside_bw": int(task.target_bits) if kind.trains_outside else 32,
             "train_outside": kind.trains_outside,
             "layer_config": {kind.outside: none},
         }

@@ -49,10 +49,10 @@ def quantize(
     progress: shows a bar on a terminal, plain lines elsewhere, on standard error.
 
     Layers outside the blocks (embeddings, heads, stems) stay in full precision unless ``outside_bw`` gives
-    them bits; what is left is printed, with the plan and a summary. Returns the report, which prints as a
-    table. Raises :class:`adascale.Error`: before any training with what can be known then; later, on a full
-    disk for example, it names the finished blocks from which ``resume=True`` goes on. Either way the output
-    folder stays as it was.
+    them bits, or a target does beside ``train_outside``; what is left is printed, with the plan and a
+    summary. Returns the report, which prints as a table. Raises :class:`adascale.Error`: before any training
+    with what can be known then; later, on a full disk for example, it names the finished blocks from which
+    ``resume=True`` goes on. Either way the output folder stays as it was.
     """
     note_alone()
     if isinstance(formats, str):

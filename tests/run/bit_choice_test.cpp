@@ -165,6 +165,27 @@ TEST_F(BitChoiceTest, GivenLayersKeepTheirBitsAndCount) {
   for (const BitChoice::Part& part : plan.bits->parts) EXPECT_TRUE(!part.is_fixed || part.width == 8);
 }
 
+TEST_F(BitChoiceTest, LayersOutsideThatAreTrainedChooseToo) {
+  QuantizeRequest asked = language(6);
+  asked.training.train_outside = true;
+  RunPlan plan = plan_run(asked, kDoors);
+  size_t outside = 0;
+  for (const BitChoice::Part& part : plan.bits->parts) {
+    EXPECT_FALSE(part.is_fixed) << part.layers.front();
+    EXPECT_GT(part.loss, 0) << part.layers.front();
+    outside += part.layers.front().starts_with("blocks.") ? 0 : part.layers.size();
+  }
+  EXPECT_EQ(outside, plan.parts.front().outside.size());
+  EXPECT_GT(outside, 0);
+  EXPECT_EQ(plan.bits->bytes, size_of(plan.to_write()).layers_after);
+  EXPECT_LE(plan.bits->mean_bits(), 6);
+  run(plan, {});
+  asked.outside_bw = 8;  // their own bits
+  const RunPlan given = plan_run(asked, kDoors);
+  for (const BitChoice::Part& part : given.bits->parts)
+    EXPECT_EQ(part.is_fixed, !part.layers.front().starts_with("blocks."));
+}
+
 TEST_F(BitChoiceTest, FixedLayersThatReadOneValueKeepTheirOwnBits) {
   QuantizeRequest asked = target(5);
   asked.model = model_file("attention");
