@@ -57,15 +57,15 @@ std::vector<at::Tensor> rows_by_expert(const at::Tensor& rows, const at::Tensor&
 }
 
 /// [parts, channels] laid against the weight: a part belongs to its expert of the stack, the input channels of a group to
-/// that group's outputs. Where a layer reads a part of its parameter, all inputs count the same.
+/// that group's outputs. Undefined where a layer reads a part of its parameter.
 at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, const WeightAxes& axes) {
   std::vector<int64_t> sizes, shape(weight.dim(), 1), order = axes.inputs;
   for (const int64_t axis : axes.inputs) sizes.push_back(shape[axis] = weight.size(axis));
   const int64_t inputs = c10::multiply_integers(sizes), groups = power.numel() / inputs;
   const bool by_expert = power.size(0) > 1;
   const int64_t parted = by_expert ? axes.stack.front() : axes.channel, along = weight.size(parted);
-  if (groups * inputs != power.numel() || along % groups != 0) return at::ones({});
-  if (by_expert && (power.size(0) != along || power.size(1) != inputs)) return at::ones({});
+  if (groups * inputs != power.numel() || along % groups != 0) return {};
+  if (by_expert && (power.size(0) != along || power.size(1) != inputs)) return {};
   at::Tensor spread = power;
   if (groups > 1) {
     spread = power.view({groups, inputs}).repeat_interleave(along / groups, 0);
@@ -82,12 +82,13 @@ at::Tensor against_weight(const at::Tensor& power, const at::Tensor& weight, con
 }  // namespace
 
 struct InputPower::Sums {
-  at::Tensor of_squares;  ///< [parts, channels]
-  at::Tensor counts;      ///< [parts]
+  at::Tensor moments;  ///< [parts, moments, channels]
+  at::Tensor counts;   ///< [parts]
 };
 
-InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums)
-    : sim_(sim) {
+InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums,
+                       bool has_means)
+    : sim_(sim), has_means_(has_means) {
   for (const int32_t weight : weights) {
     const auto& layer = sim.weights()[weight].layer;
     if (!layer.kind->input.empty())
@@ -100,13 +101,19 @@ InputPower::InputPower(const QuantizationSimModel& sim, const std::vector<int32_
   }
 }
 
-InputPower::Sums InputPower::sums_of_each(const std::vector<at::Tensor>& rows) {
-  std::vector<at::Tensor> squares, counts;
+/// [moments, channels]
+at::Tensor InputPower::moments_of(const at::Tensor& rows) const {
+  const at::Tensor squares = rows.square().sum(0);
+  return has_means_ ? at::stack({squares, rows.sum(0)}) : squares.unsqueeze(0);
+}
+
+InputPower::Sums InputPower::sums_of_each(const std::vector<at::Tensor>& rows) const {
+  std::vector<at::Tensor> moments, counts;
   for (const at::Tensor& own : rows) {
-    squares.push_back(own.square().sum(0));
+    moments.push_back(moments_of(own));
     counts.push_back(at::full({}, own.size(0), at::kDouble));
   }
-  return {at::stack(squares), at::stack(counts)};
+  return {at::stack(moments), at::stack(counts)};
 }
 
 InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const Environment& environment,
@@ -125,8 +132,7 @@ InputPower::Sums InputPower::sums_of(const Layer& layer, const Node& node, const
     if (x.dim() == 3 && x.size(0) == parts) return sums_of_each(x.unbind(0));
   }
   const at::Tensor rows = rows_kept(x, mask);  // every expert's
-  return {rows.square().sum(0, /*keepdim=*/true).expand({parts, -1}),
-          at::full({parts}, rows.size(0), at::kDouble)};
+  return {moments_of(rows).expand({parts, -1, -1}), at::full({parts}, rows.size(0), at::kDouble)};
 }
 
 void InputPower::watch(int64_t batch, NodeId node, const Environment& environment, const at::Tensor& mask) {
@@ -136,7 +142,7 @@ void InputPower::watch(int64_t batch, NodeId node, const Environment& environmen
   Layer& layer = layers_[found->second];
   const Sums here = sums_of(layer, sim_.program().nodes[node], environment, mask);
   at::Tensor& sum = layer.sums[batch % static_cast<int64_t>(layer.sums.size())];
-  sum = sum.defined() ? sum.add(here.of_squares) : here.of_squares;
+  sum = sum.defined() ? sum.add(here.moments) : here.moments;
   layer.counts.add_(here.counts.to(at::kCPU, at::kDouble));
 }
 
@@ -154,22 +160,30 @@ void InputPower::add_over(Team& team) {
   team.add(totals);
 }
 
-std::vector<at::Tensor> InputPower::mean_squares() const {
+std::vector<at::Tensor> InputPower::mean_of(Moment moment, const at::Tensor& otherwise) const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
     const auto& layer = sim_.weights()[seen.weight].layer;
+    found.push_back(otherwise);
     const double count = seen.counts.sum().item<double>();
-    if (count == 0) {  // a kind without such an input, or the other call of a tied weight
-      found.push_back(at::ones({}));
-      continue;
-    }
-    const at::Tensor& sums = seen.sums.front();
-    at::Tensor power = divide_exactly(sums.sum(0, /*keepdim=*/true), count);
+    if (count == 0) continue;  // a kind without such an input, or the other call of a tied weight
+    const at::Tensor sums = seen.sums.front().select(1, moment);
+    at::Tensor mean = divide_exactly(sums.sum(0, /*keepdim=*/true), count);
     if (seen.counts.numel() > 1)
-      power = sums.add(power, kLikeAll) / seen.counts.add(kLikeAll).to(sums.options()).unsqueeze(1);
-    found.push_back(against_weight(power, sim_.state(layer.parameters.front()), layer.axes));
+      mean = sums.add(mean, kLikeAll) / seen.counts.add(kLikeAll).to(sums.options()).unsqueeze(1);
+    const at::Tensor laid = against_weight(mean, sim_.state(layer.parameters.front()), layer.axes);
+    if (laid.defined()) found.back() = laid;
   }
   return found;
+}
+
+std::vector<at::Tensor> InputPower::mean_squares() const {
+  return mean_of(kSquare, at::ones({}));
+}
+
+std::vector<at::Tensor> InputPower::means() const {
+  ADA_ASSERT(has_means_, "means of inputs that were not kept");
+  return mean_of(kValue, at::zeros({}));
 }
 
 }  // namespace adascale

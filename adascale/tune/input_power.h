@@ -14,8 +14,9 @@ namespace adascale {
 class InputPower {
  public:
   /// `weights`: indices of the sim's, which must outlive it. `sums`: batches are added in turn to so many sums, and these
-  /// then: one for each batch of a step, so that a team's processes add as one would.
-  InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums);
+  /// then: one for each batch of a step, so that a team's processes add as one would. `has_means`: for means() too.
+  InputPower(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, int64_t sums,
+             bool has_means = false);
   /// Before each node of the FP model. `mask`: padding_mask, whose padding does not count.
   void watch(int64_t batch, NodeId node, const Environment& environment, const at::Tensor& mask);
   /// Behind the last batch.
@@ -23,20 +24,26 @@ class InputPower {
   /// For each of the weights, fp32, of a shape that broadcasts to the weight's; ones
   /// where no input was seen.
   std::vector<at::Tensor> mean_squares() const;
+  /// The same of the inputs as they are; zeros where no input was seen.
+  std::vector<at::Tensor> means() const;
 
  private:
   struct Layer {
     int32_t weight;
-    std::vector<at::Tensor> sums;  ///< of squares, [parts, channels]; one after add_over
+    std::vector<at::Tensor> sums;  ///< [parts, moments, channels]; one after add_over
     at::Tensor counts;  ///< of positions, fp64 [parts] on the host; parts: experts of a stack, else 1
   };
   struct Sums;
+  enum Moment : int64_t { kSquare, kValue };
 
-  static Sums sums_of_each(const std::vector<at::Tensor>& rows);
+  at::Tensor moments_of(const at::Tensor& rows) const;
+  Sums sums_of_each(const std::vector<at::Tensor>& rows) const;
   Sums sums_of(const Layer& layer, const Node& node, const Environment& environment,
                const at::Tensor& mask) const;
+  std::vector<at::Tensor> mean_of(Moment moment, const at::Tensor& otherwise) const;
 
   const QuantizationSimModel& sim_;
+  bool has_means_;
   std::vector<Layer> layers_;
   std::unordered_map<NodeId, size_t> layer_of_;
 };

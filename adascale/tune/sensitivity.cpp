@@ -42,7 +42,7 @@ class Sensitivity {
         settings_(settings),
         output_(compared_output(sim.program())),
         place_of_(values_of_weights(sim, indices_of(weights))),
-        power_(sim, indices_of(weights), /*sums=*/1) {
+        power_(sim, indices_of(weights), /*sums=*/1, /*has_means=*/true) {
     ADA_CHECK(output_.value != kNone,
               "the model has no output of floats, by which weights could be compared");
     std::set<ValueId> learned;
@@ -64,14 +64,16 @@ class Sensitivity {
 
   std::vector<std::vector<double>> losses() const {
     const at::NoGradGuard no_grad;
-    const std::vector<at::Tensor> importance = power_.mean_squares();
+    const std::vector<at::Tensor> importance = power_.mean_squares(), means = power_.means();
     std::vector<std::vector<double>> found;
     Pass pass("ranges of the choices", static_cast<int64_t>(weights_.size()));
     for (size_t i = 0; i < weights_.size(); ++i) {
       const at::Tensor w = sim_.state(layer(weights_[i]).parameters.front()).detach().to(device());
       found.emplace_back();
-      for (const Grid& grid : weights_[i].grids)
-        found.back().push_back(loss(i, round_to_nearest(w, grid, range(w, grid, importance[i])).sub(w)));
+      for (const Grid& grid : weights_[i].grids) {
+        const at::Tensor change = round_to_nearest(w, grid, range(w, grid, importance[i])).sub(w);
+        found.back().push_back(loss(i, squares_[i].times_change(change, importance[i], means[i])));
+      }
       pass.step();
     }
     return found;
@@ -86,8 +88,8 @@ class Sensitivity {
     return range_scheme(to_string(sim_.options().quant_scheme)).weight_range(w, grid);
   }
 
-  double loss(size_t place, const at::Tensor& change) const {
-    const double found = factor_ * squares_[place].times_squares(change) / std::max(positions_, 1.0);
+  double loss(size_t place, double squares) const {
+    const double found = factor_ * squares / std::max(positions_, 1.0);
     ADA_CHECK(std::isfinite(found),
               "{}: the gradient of the model's output is not finite; mend the model or the data, or give the "
               "layer its bits",

@@ -9,18 +9,21 @@ namespace adascale {
 /// rest over the sum of all: Adafactor's second moment (arXiv 1804.04235, algorithm 2), in the memory of a row and a column.
 class SquaredGradient {
  public:
-  explicit SquaredGradient(const WeightAxes& axes) : axis_(axes.channel == kNone ? 0 : axes.channel) {}
+  explicit SquaredGradient(const WeightAxes& axes) : axes_(axes) {}
 
   /// Of one sample, of the weight's shape.
   void add(const at::Tensor& gradient);
-  /// The sum over the weight of its products with the squares of `change`, of the weight's shape. 0 before any add().
-  double times_squares(const at::Tensor& change) const;
+  /// The sum over gradients of the square of their product with `change`, of the weight's shape, if products with each
+  /// element of an output channel are independent but for the mean of the channel's inputs. `mean_square` and `mean` are
+  /// those of the inputs (InputPower), and broadcast to the weight's shape: a change that shifts the output of the mean input
+  /// counts by that shift. 0 before any add().
+  double times_change(const at::Tensor& change, const at::Tensor& mean_square, const at::Tensor& mean) const;
 
  private:
-  at::Tensor by_channel(const at::Tensor& squares) const;
+  at::Tensor by_channel(const at::Tensor& x) const;
 
-  int64_t axis_;
-  at::Tensor channels_, rest_;  // fp64
+  WeightAxes axes_;
+  at::Tensor channels_, rest_;  // fp64 [channels], [stack, inputs]
 };
 
 }  // namespace adascale

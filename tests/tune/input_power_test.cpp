@@ -3,6 +3,7 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "adascale/tune/program_walk.h"
@@ -22,12 +23,18 @@ struct AtFirstBlock {
     walk.reach(0);
   }
   std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches, int64_t sums = 1) {
-    InputPower seen(sim, weights, sums);
+    return seen_of(weights, batches, sums, /*has_means=*/false).mean_squares();
+  }
+  std::vector<at::Tensor> means(const std::vector<int32_t>& weights, int64_t batches) {
+    return seen_of(weights, batches, /*sums=*/1, /*has_means=*/true).means();
+  }
+  InputPower seen_of(const std::vector<int32_t>& weights, int64_t batches, int64_t sums, bool has_means) {
+    InputPower seen(sim, weights, sums, has_means);
     walk.run_fp(0, [&](int64_t batch, NodeId node, const Environment& environment) {
       if (batch < batches) seen.watch(batch, node, environment, {});
     });
     seen.add_over(*present_team());
-    return seen.mean_squares();
+    return seen;
   }
   int32_t index_of(const std::string& layer) const {
     for (size_t i = 0; i < sim.weights().size(); ++i)
@@ -51,6 +58,14 @@ TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
       at::linear(both, at.sim.state("linear_blocks.0.fc1.weight"), at.sim.state("linear_blocks.0.fc1.bias"))
           .relu();
   EXPECT_TRUE(power[1].allclose(hidden.square().mean({0, 1, 2, 3}).view({1, 32})));
+}
+
+TEST(InputPower, KnowsTheMeanOfEachInputChannelWhereAsked) {
+  const at::Tensor x = example_input("seed");
+  AtFirstBlock at("seed", {{x}, {x * 2}});
+  EXPECT_TRUE(at.means({0}, 2)[0].allclose(x.mean({0, 1, 2}).view({1, 64}) * 1.5));
+  EXPECT_TRUE(at.means({0}, 0)[0].equal(at::zeros({}))) << "not seen";
+  EXPECT_TRUE(at.seen_of({0, 1}, 2, 1, true).mean_squares()[1].equal(at.power({0, 1}, 2)[1]));
 }
 
 TEST(InputPower, InSeveralSumsIsTheSameButForItsOrder) {

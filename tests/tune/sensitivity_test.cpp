@@ -1,9 +1,12 @@
 #include "adascale/tune/sensitivity.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/outer.h>
+#include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
+#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "adascale/tune/output_draw.h"
@@ -20,16 +23,38 @@ using testing::seed_sim;
 TEST(SquaredGradient, IsExactForAProductOfRowsAndColumns) {
   at::manual_seed(1);
   const at::Tensor rows = at::randn({6}), columns = at::randn({5}), change = at::randn({6, 5});
-  const at::Tensor gradient = at::outer(rows, columns);
+  const at::Tensor gradient = at::outer(rows, columns), one = at::ones({}), none = at::zeros({});
   SquaredGradient squares({.channel = 0});
-  EXPECT_EQ(squares.times_squares(change), 0) << "nothing seen";
+  EXPECT_EQ(squares.times_change(change, one, none), 0) << "nothing seen";
   squares.add(gradient);
   squares.add(gradient * 2);
   const double expected = 5 * (gradient * change).square().sum().item<double>();
-  EXPECT_NEAR(squares.times_squares(change), expected, 1e-5 * expected);
+  EXPECT_NEAR(squares.times_change(change, one, none), expected, 1e-5 * expected);
+  EXPECT_EQ(squares.times_change(change * 0, one, none), 0);
   SquaredGradient turned({.channel = 1});
   turned.add(gradient.t());
-  EXPECT_NEAR(turned.times_squares(change.t()), expected / 5, 1e-5 * expected);
+  EXPECT_NEAR(turned.times_change(change.t(), one, none), expected / 5, 1e-5 * expected);
+}
+
+/// Gradients of a product with `axes.stack` experts [out, experts, in], whose inputs have a mean, beside what they make of a
+/// change in one direction.
+TEST(SquaredGradient, CountsTheShiftOfTheMeanInput) {
+  at::manual_seed(4);
+  const at::Tensor mean = at::rand({1, 3, 5}) * 2, spread = at::rand({1, 3, 5}) + 0.1;
+  const at::Tensor change = at::rand({6, 3, 5}) + 0.1;
+  const at::Tensor mean_square = mean.square() + spread.square();
+  SquaredGradient squares({.channel = 0, .stack = {1}, .inputs = {2}});
+  double exact = 0;
+  constexpr int kSamples = 4000;
+  for (int i = 0; i < kSamples; ++i) {
+    const at::Tensor gradient = at::randn({6, 3, 1}) * (mean + spread * at::randn({1, 3, 5}));
+    squares.add(gradient);
+    const double product = (gradient * change).sum().item<double>();
+    exact += product * product;
+  }
+  const double found = squares.times_change(change, mean_square, mean);
+  EXPECT_NEAR(found, exact, 0.1 * exact);
+  EXPECT_LT(squares.times_change(change, mean_square, at::zeros({})), 0.5 * exact) << "as if independent";
 }
 
 /// Fisher: E (g . dz)^2 / 2 is the divergence for a small change dz of the logits.
