@@ -67,7 +67,8 @@ std::vector<std::string> tables() {
 
 void list(const std::string& what, const Runtimes& runtimes) {
   const auto table = kTables.find(what);
-  ADA_CHECK(table != kTables.end(), "list: got '{}', expected one of {}{}", what, fmt::join(tables(), ", "),
+  ADA_CHECK(table != kTables.end(), "list: got {}, expected one of {}{}",
+            what.empty() ? "nothing" : fmt::format("'{}'", what), fmt::join(tables(), ", "),
             did_you_mean(what, tables()));
   fmt::print("{}", format_table(table->second(runtimes)));
 }
@@ -77,7 +78,7 @@ void list(const std::string& what, const Runtimes& runtimes) {
 Command list_command(CLI::App& app, const Runtimes& runtimes) {
   auto what = std::make_shared<std::string>();
   CLI::App* command = app.add_subcommand("list", "what there is to choose from");
-  command->add_option("WHAT", *what, fmt::format("{}", fmt::join(tables(), ", ")))->required();
+  command->add_option("WHAT", *what, fmt::format("{}", fmt::join(tables(), ", ")));
   return {command, [what, &runtimes] { list(*what, runtimes); }, tables()};
 }
 

@@ -150,6 +150,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "--outside-bw: got 1, expected 2 to 16, or 32 for off"},
         WrongLine{{"inspect", "m.pt2", "--scheme", "best"}, "post_training_tf_enhanced"},
         WrongLine{{"inspect", "m.pt2", "--layer-config", "none.json"}, "none.json"},
+        WrongLine{{"list"},
+                  "list: got nothing, expected one of formats, grids, layers, recipes, runtimes, schemes\n"},
         WrongLine{{"list", "models"},
                   "list: got 'models', expected one of formats, grids, layers, recipes, runtimes, schemes"}));
 
