@@ -160,30 +160,31 @@ void InputPower::add_over(Team& team) {
   team.add(totals);
 }
 
-std::vector<at::Tensor> InputPower::mean_of(Moment moment, const at::Tensor& otherwise) const {
+/// Undefined for a kind without such an input, for the other call of a tied weight, and where it does not lie against the
+/// weight.
+at::Tensor InputPower::mean_of(Moment moment, const Layer& seen) const {
+  const auto& layer = sim_.weights()[seen.weight].layer;
+  const double count = seen.counts.sum().item<double>();
+  if (count == 0) return {};
+  const at::Tensor sums = seen.sums.front().select(1, moment);
+  at::Tensor mean = divide_exactly(sums.sum(0, /*keepdim=*/true), count);
+  if (seen.counts.numel() > 1)
+    mean = sums.add(mean, kLikeAll) / seen.counts.add(kLikeAll).to(sums.options()).unsqueeze(1);
+  return against_weight(mean, sim_.state(layer.parameters.front()), layer.axes);
+}
+
+std::vector<at::Tensor> InputPower::mean_squares() const {
   std::vector<at::Tensor> found;
   for (const Layer& seen : layers_) {
-    const auto& layer = sim_.weights()[seen.weight].layer;
-    found.push_back(otherwise);
-    const double count = seen.counts.sum().item<double>();
-    if (count == 0) continue;  // a kind without such an input, or the other call of a tied weight
-    const at::Tensor sums = seen.sums.front().select(1, moment);
-    at::Tensor mean = divide_exactly(sums.sum(0, /*keepdim=*/true), count);
-    if (seen.counts.numel() > 1)
-      mean = sums.add(mean, kLikeAll) / seen.counts.add(kLikeAll).to(sums.options()).unsqueeze(1);
-    const at::Tensor laid = against_weight(mean, sim_.state(layer.parameters.front()), layer.axes);
-    if (laid.defined()) found.back() = laid;
+    const at::Tensor power = mean_of(kSquare, seen);
+    found.push_back(power.defined() ? power : at::ones({}));
   }
   return found;
 }
 
-std::vector<at::Tensor> InputPower::mean_squares() const {
-  return mean_of(kSquare, at::ones({}));
-}
-
-std::vector<at::Tensor> InputPower::means() const {
+at::Tensor InputPower::mean(size_t place) const {
   ADA_ASSERT(has_means_, "means of inputs that were not kept");
-  return mean_of(kValue, at::zeros({}));
+  return mean_of(kValue, layers_[place]);
 }
 
 }  // namespace adascale

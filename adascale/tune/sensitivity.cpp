@@ -64,7 +64,7 @@ class Sensitivity {
 
   std::vector<std::vector<double>> losses() const {
     const at::NoGradGuard no_grad;
-    const std::vector<at::Tensor> importance = power_.mean_squares(), means = power_.means();
+    const std::vector<at::Tensor> importance = power_.mean_squares();
     std::vector<std::vector<double>> found;
     Pass pass("ranges of the choices", static_cast<int64_t>(weights_.size()));
     for (size_t i = 0; i < weights_.size(); ++i) {
@@ -72,7 +72,7 @@ class Sensitivity {
       found.emplace_back();
       for (const Grid& grid : weights_[i].grids) {
         const at::Tensor change = round_to_nearest(w, grid, range(w, grid, importance[i])).sub(w);
-        found.back().push_back(loss(i, squares_[i].times_change(change, importance[i], means[i])));
+        found.back().push_back(loss(i, squares_[i].times_change(change, power_.mean(i))));
       }
       pass.step();
     }
@@ -134,7 +134,7 @@ class Sensitivity {
       at::Tensor sum;
       for (const at::Tensor& leaf : leaves_[i])
         if (leaf.grad().defined()) sum = sum.defined() ? sum.add(leaf.grad()) : leaf.grad();
-      if (sum.defined()) squares_[i].add(sum);
+      if (sum.defined()) squares_[i].add(sum, power_.mean(i));
       leaves_[i].clear();
     }
   }

@@ -21,14 +21,13 @@ struct SensitivitySettings {
 
 /// For each weight and each of its grids, how far the output of the full-precision program goes if the weight alone is
 /// rounded to nearest on it: for logits the mean KL divergence of a position, in nats, else the mean relative squared
-/// error. To second order in the change dW, rounding errors taken as independent but for the mean m of a layer's inputs x:
+/// error. To second order in the change dW it is
 ///
-///   1/2 sum_i r_i sum_j F_ij dW_ij^2,   F_ij = E g_ij^2,   g the gradient of -log p(y), y drawn from the program's own p
-///   r_i = ((sum_j dW_ij m_j)^2 + sum_j dW_ij^2 (E x_j^2 - m_j^2)) / sum_j dW_ij^2 E x_j^2
+///   1/2 E (sum_ij g_ij dW_ij)^2,   g the gradient of -log p(y), y drawn from the program's own p
 ///
-/// F, the diagonal of the Fisher information, is kept as the product of its sums by output channel and by the rest, as
-/// Adafactor keeps second moments (arXiv 1804.04235). An output that is no distribution is multiplied by random signs over
-/// its norm instead, and there is no 1/2.
+/// as SquaredGradient knows it: with the diagonal of the Fisher information, and with what adds up along the mean of the
+/// layer's inputs, where these are known (not of einsum, recurrent layers and embeddings). An output that is no distribution
+/// is multiplied by random signs over its norm instead, and there is no 1/2.
 ///
 /// `samples`: one sample each. The first are taken: at most 16, and no more once they have 4096 positions, but four.
 /// Changes nothing; the same for the same seed. Throws (user) where there is no gradient, or one that is not finite.

@@ -3,55 +3,68 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/grad_mode.h>
 
+#include <numeric>
+
+#include "adascale/core/error.h"
+
 namespace adascale {
 namespace {
 
-/// By row, how many times the square of the output's error is what independent changes would make of it:
-/// E (change x)^2 / sum change^2 E x^2, where inputs go together by their mean alone. A row lies along the last dim.
-at::Tensor error_beside_independent(const at::Tensor& change, const at::Tensor& mean_square,
-                                    const at::Tensor& mean) {
-  const at::Tensor squares = change.square();
-  const at::Tensor independent = squares.mul(mean_square).sum(-1);
-  const at::Tensor apart = squares.mul(mean_square.sub(mean.square()).clamp_min(0)).sum(-1);
-  const at::Tensor together = change.mul(mean).sum(-1).square();
-  return apart.add(together).div(independent).masked_fill(independent.eq(0), 1);
+at::Tensor added(const at::Tensor& sum, const at::Tensor& more) {
+  return sum.defined() ? sum.add(more) : more;
+}
+
+/// fp64 [channels, stack]
+at::Tensor row_products(const at::Tensor& a, const at::Tensor& b) {
+  return a.mul(b).sum(-1).to(at::kDouble);
+}
+
+/// Of a row's products a_j b_j, what they multiply to in pairs of different columns: sum_{j != k} a_j b_j a_k b_k.
+at::Tensor in_pairs(const at::Tensor& a, const at::Tensor& b) {
+  return row_products(a, b).square().sub(row_products(a.square(), b.square()));
 }
 
 }  // namespace
 
-/// [channels, stack, inputs]
+/// [channels, stack, inputs], fp32
 at::Tensor SquaredGradient::by_channel(const at::Tensor& x) const {
-  std::vector<int64_t> first = {axes_.channel == kNone ? 0 : axes_.channel}, sizes;
+  ADA_ASSERT(axes_.channel != kNone, "a weight without output channels");
+  std::vector<int64_t> from = {axes_.channel}, to(1 + axes_.stack.size());
+  from.insert(from.end(), axes_.stack.begin(), axes_.stack.end());
+  std::iota(to.begin(), to.end(), 0);
   int64_t stack = 1;
-  for (const int64_t axis : axes_.stack) {
-    first.push_back(axis);
-    stack *= x.size(axis);
-  }
-  std::vector<int64_t> front(first.size());
-  for (size_t i = 0; i < front.size(); ++i) front[i] = static_cast<int64_t>(i);
-  return x.movedim(first, front).reshape({x.size(first.front()), stack, -1});
+  for (const int64_t axis : axes_.stack) stack *= x.size(axis);
+  return x.to(at::kFloat).movedim(from, to).reshape({x.size(axes_.channel), stack, -1});
 }
 
-void SquaredGradient::add(const at::Tensor& gradient) {
+/// The mean like by_channel(weight), with one channel where all have the same.
+at::Tensor SquaredGradient::laid_out(const at::Tensor& mean, const at::Tensor& weight) const {
+  std::vector<int64_t> sizes = weight.sizes().vec();
+  if (mean.size(axes_.channel) == 1) sizes[axes_.channel] = 1;
+  return by_channel(mean.expand(sizes));
+}
+
+void SquaredGradient::add(const at::Tensor& gradient, const at::Tensor& mean) {
   const at::NoGradGuard no_grad;
-  const at::Tensor squares = by_channel(gradient.to(at::kFloat).square());
-  const at::Tensor channels = squares.sum({1, 2}, false, at::kDouble),
-                   rest = squares.sum(at::IntArrayRef{0}, false, at::kDouble);
-  channels_ = channels_.defined() ? channels_.add(channels) : channels;
-  rest_ = rest_.defined() ? rest_.add(rest) : rest;
+  const at::Tensor rows = by_channel(gradient), squares = rows.square();
+  channels_ = added(channels_, squares.sum({1, 2}, false, at::kDouble).unsqueeze(1));
+  rest_ = added(rest_, squares.sum(at::IntArrayRef{0}, false, at::kDouble));
+  if (!mean.defined()) return;
+  const at::Tensor m = laid_out(mean, gradient), of_mean = in_pairs(m, m);
+  along_mean_ = added(along_mean_, in_pairs(rows, m).div(of_mean).masked_fill(of_mean.eq(0), 0));
 }
 
-double SquaredGradient::times_change(const at::Tensor& change, const at::Tensor& mean_square,
-                                     const at::Tensor& mean) const {
+double SquaredGradient::times_change(const at::Tensor& change, const at::Tensor& mean) const {
   if (!channels_.defined()) return 0;
   const at::NoGradGuard no_grad;
   const double all = channels_.sum().item<double>();
   if (all == 0) return 0;
-  const at::Tensor rows = by_channel(change.to(at::kFloat));
-  const auto beside = [&](const at::Tensor& x) { return by_channel(x.to(rows.options()).expand_as(change)); };
-  const at::Tensor independent = rows.square().mul(rest_.to(at::kFloat)).sum(-1);
-  const at::Tensor error = independent.mul(error_beside_independent(rows, beside(mean_square), beside(mean)));
-  return error.sum(1).to(at::kDouble).dot(channels_).item<double>() / all;
+  const at::Tensor rows = by_channel(change), squares = rows.square();
+  at::Tensor of_rows = channels_.mul(row_products(squares, rest_.to(at::kFloat))).div(all);
+  // Both are estimates, and a sum of squares is not negative.
+  if (along_mean_.defined())
+    of_rows = of_rows.add(along_mean_.clamp_min(0).mul(in_pairs(rows, laid_out(mean, change)))).clamp_min(0);
+  return of_rows.sum().item<double>();
 }
 
 }  // namespace adascale

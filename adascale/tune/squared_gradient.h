@@ -1,29 +1,38 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <utility>
+
 #include "adascale/sim/layers.h"
 
 namespace adascale {
 
-/// The sum of a weight's squared gradients, element by element, as the product of its sums by output channel and by the
-/// rest over the sum of all: Adafactor's second moment (arXiv 1804.04235, algorithm 2), in the memory of a row and a column.
+/// What a weight's gradients g say of any change of the weight: the sum of (sum_ij g_ij change_ij)^2 over gradients, with rows i
+/// of output channels and columns j. Columns are taken as independent, but for the mean m of the layer's inputs, which all
+/// columns follow:
+///
+///   sum_i (sum_j F_ij change_ij^2 + a_i sum_{j != k} m_j change_ij m_k change_ik),
+///   F_ij = sum g_ij^2,   a_i = sum (sum_{j != k} g_ij m_j g_ik m_k) / (sum_{j != k} m_j^2 m_k^2)
+///
+/// F is kept as the product of its sums by output channel and by the rest over the sum of all: Adafactor's second moment
+/// (arXiv 1804.04235, algorithm 2), in the memory of a row and a column. Each expert or head of a stack has its own a.
 class SquaredGradient {
  public:
-  explicit SquaredGradient(const WeightAxes& axes) : axes_(axes) {}
+  explicit SquaredGradient(WeightAxes axes) : axes_(std::move(axes)) {}
 
-  /// Of one sample, of the weight's shape.
-  void add(const at::Tensor& gradient);
-  /// The sum over gradients of the square of their product with `change`, of the weight's shape, if products with each
-  /// element of an output channel are independent but for the mean of the channel's inputs. `mean_square` and `mean` are
-  /// those of the inputs (InputPower), and broadcast to the weight's shape: a change that shifts the output of the mean input
-  /// counts by that shift. 0 before any add().
-  double times_change(const at::Tensor& change, const at::Tensor& mean_square, const at::Tensor& mean) const;
+  /// `gradient`: of one sample, of the weight's shape. `mean`: m, of a shape that broadcasts to the weight's, on its device;
+  /// undefined: not known, taken as 0.
+  void add(const at::Tensor& gradient, const at::Tensor& mean);
+  /// The sum over gradients. `change`: of the weight's shape; `mean`: as before. 0 before any add().
+  double times_change(const at::Tensor& change, const at::Tensor& mean) const;
 
  private:
   at::Tensor by_channel(const at::Tensor& x) const;
+  at::Tensor laid_out(const at::Tensor& mean, const at::Tensor& weight) const;
 
   WeightAxes axes_;
-  at::Tensor channels_, rest_;  // fp64 [channels], [stack, inputs]
+  at::Tensor channels_, rest_;  // fp64 [channels, 1], [stack, inputs]: sums of squares
+  at::Tensor along_mean_;       // fp64 [channels, stack]: a; undefined where no mean was known
 };
 
 }  // namespace adascale

@@ -3,7 +3,6 @@
 #include <ATen/ops/linear.h>
 #include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "adascale/tune/program_walk.h"
@@ -25,8 +24,8 @@ struct AtFirstBlock {
   std::vector<at::Tensor> power(const std::vector<int32_t>& weights, int64_t batches, int64_t sums = 1) {
     return seen_of(weights, batches, sums, /*has_means=*/false).mean_squares();
   }
-  std::vector<at::Tensor> means(const std::vector<int32_t>& weights, int64_t batches) {
-    return seen_of(weights, batches, /*sums=*/1, /*has_means=*/true).means();
+  at::Tensor mean(int32_t weight, int64_t batches) {
+    return seen_of({weight}, batches, /*sums=*/1, /*has_means=*/true).mean(0);
   }
   InputPower seen_of(const std::vector<int32_t>& weights, int64_t batches, int64_t sums, bool has_means) {
     InputPower seen(sim, weights, sums, has_means);
@@ -63,9 +62,20 @@ TEST(InputPower, OfLinearsIsTheMeanSquareOfEachInputChannel) {
 TEST(InputPower, KnowsTheMeanOfEachInputChannelWhereAsked) {
   const at::Tensor x = example_input("seed");
   AtFirstBlock at("seed", {{x}, {x * 2}});
-  EXPECT_TRUE(at.means({0}, 2)[0].allclose(x.mean({0, 1, 2}).view({1, 64}) * 1.5));
-  EXPECT_TRUE(at.means({0}, 0)[0].equal(at::zeros({}))) << "not seen";
+  EXPECT_TRUE(at.mean(0, 2).allclose(x.mean({0, 1, 2}).view({1, 64}) * 1.5));
+  EXPECT_FALSE(at.mean(0, 0).defined()) << "not seen";
   EXPECT_TRUE(at.seen_of({0, 1}, 2, 1, true).mean_squares()[1].equal(at.power({0, 1}, 2)[1]));
+}
+
+TEST(InputPower, KnowsTheMeanOfConvolutionsAndExperts) {
+  const at::Tensor image = example_input("residual");
+  AtFirstBlock convolution("residual", {{image}});
+  EXPECT_TRUE(convolution.mean(0, 1).allclose(image.mean({0, 2, 3}).view({1, 3, 1, 1}), 1e-4, 1e-6));
+  const at::Tensor x = at::randn({12, 16}).to(at::kBFloat16);
+  AtFirstBlock experts("experts", {{x}});
+  const at::Tensor rows = x.to(at::kFloat), taken = rows.slice(0, 0, 10).mean(0);
+  const at::Tensor first = (rows.slice(0, 0, 3).sum(0) + 32 * taken) / 35;  // its rows, and 32 like all
+  EXPECT_TRUE(experts.mean(experts.index_of("sorted"), 1)[0].squeeze(-1).allclose(first, 1e-4, 1e-5));
 }
 
 TEST(InputPower, InSeveralSumsIsTheSameButForItsOrder) {

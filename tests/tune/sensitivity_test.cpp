@@ -1,12 +1,10 @@
 #include "adascale/tune/sensitivity.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/ones.h>
 #include <ATen/ops/outer.h>
 #include <ATen/ops/rand.h>
 #include <ATen/ops/randint.h>
 #include <ATen/ops/randn.h>
-#include <ATen/ops/zeros.h>
 #include <gtest/gtest.h>
 
 #include "adascale/tune/output_draw.h"
@@ -23,38 +21,60 @@ using testing::seed_sim;
 TEST(SquaredGradient, IsExactForAProductOfRowsAndColumns) {
   at::manual_seed(1);
   const at::Tensor rows = at::randn({6}), columns = at::randn({5}), change = at::randn({6, 5});
-  const at::Tensor gradient = at::outer(rows, columns), one = at::ones({}), none = at::zeros({});
+  const at::Tensor gradient = at::outer(rows, columns);
   SquaredGradient squares({.channel = 0});
-  EXPECT_EQ(squares.times_change(change, one, none), 0) << "nothing seen";
-  squares.add(gradient);
-  squares.add(gradient * 2);
+  EXPECT_EQ(squares.times_change(change, {}), 0) << "nothing seen";
+  squares.add(gradient, {});
+  squares.add(gradient * 2, {});
   const double expected = 5 * (gradient * change).square().sum().item<double>();
-  EXPECT_NEAR(squares.times_change(change, one, none), expected, 1e-5 * expected);
-  EXPECT_EQ(squares.times_change(change * 0, one, none), 0);
+  EXPECT_NEAR(squares.times_change(change, {}), expected, 1e-5 * expected);
   SquaredGradient turned({.channel = 1});
-  turned.add(gradient.t());
-  EXPECT_NEAR(turned.times_change(change.t(), one, none), expected / 5, 1e-5 * expected);
+  turned.add(gradient.t(), {});
+  EXPECT_NEAR(turned.times_change(change.t(), {}), expected / 5, 1e-5 * expected);
 }
 
-/// Gradients of a product with `axes.stack` experts [out, experts, in], whose inputs have a mean, beside what they make of a
-/// change in one direction.
-TEST(SquaredGradient, CountsTheShiftOfTheMeanInput) {
-  at::manual_seed(4);
-  const at::Tensor mean = at::rand({1, 3, 5}) * 2, spread = at::rand({1, 3, 5}) + 0.1;
-  const at::Tensor change = at::rand({6, 3, 5}) + 0.1;
-  const at::Tensor mean_square = mean.square() + spread.square();
-  SquaredGradient squares({.channel = 0, .stack = {1}, .inputs = {2}});
-  double exact = 0;
-  constexpr int kSamples = 4000;
-  for (int i = 0; i < kSamples; ++i) {
-    const at::Tensor gradient = at::randn({6, 3, 1}) * (mean + spread * at::randn({1, 3, 5}));
-    squares.add(gradient);
-    const double product = (gradient * change).sum().item<double>();
-    exact += product * product;
+/// Gradients of a layer on four positions, whose inputs have a mean, beside what they make of a change in one direction.
+/// `order`: of the weight's axes, channels, experts and inputs in turn. `sum_of`: the sum of the output's gradients over
+/// positions, in units of one.
+struct ShiftOfTheMean {
+  double exact = 0, found = 0, as_if_independent = 0;
+  ShiftOfTheMean(at::IntArrayRef order, WeightAxes axes, double sum_of) {
+    at::manual_seed(4);
+    const auto laid = [&](const at::Tensor& x) { return x.permute(order); };
+    const at::Tensor mean = at::rand({1, 3, 5}) * 2, spread = at::rand({1, 3, 5}) + 0.1;
+    const at::Tensor change = at::rand({6, 3, 5}) + 0.1;
+    SquaredGradient squares(axes), independent(axes);
+    constexpr int kSamples = 3000, kPositions = 4;
+    for (int i = 0; i < kSamples; ++i) {
+      at::Tensor of_output = at::randn({kPositions, 6, 3, 1});
+      of_output =
+          of_output - of_output.mean(0, /*keepdim=*/true) + sum_of / kPositions * at::randn({6, 3, 1});
+      const at::Tensor x = mean + spread * at::randn({kPositions, 1, 3, 5});
+      const at::Tensor gradient = (of_output * x).sum(0);
+      squares.add(laid(gradient), laid(mean));
+      independent.add(laid(gradient), {});
+      const double product = (gradient * change).sum().item<double>();
+      exact += product * product;
+    }
+    found = squares.times_change(laid(change), laid(mean));
+    as_if_independent = independent.times_change(laid(change), {});
   }
-  const double found = squares.times_change(change, mean_square, mean);
-  EXPECT_NEAR(found, exact, 0.1 * exact);
-  EXPECT_LT(squares.times_change(change, mean_square, at::zeros({})), 0.5 * exact) << "as if independent";
+};
+
+TEST(SquaredGradient, CountsTheShiftOfTheMeanInput) {
+  const WeightAxes natural{.channel = 0, .stack = {1}, .inputs = {2}},
+      turned{.channel = 2, .stack = {0}, .inputs = {1}};
+  for (const double sum_of : {2.0, 8.0}) {
+    const ShiftOfTheMean seen({0, 1, 2}, natural, sum_of), other({1, 2, 0}, turned, sum_of);
+    EXPECT_NEAR(seen.found, seen.exact, 0.1 * seen.exact) << sum_of;
+    EXPECT_LT(seen.as_if_independent, 0.5 * seen.exact) << sum_of;
+    EXPECT_NEAR(other.found, seen.found, 1e-4 * seen.found) << sum_of;
+  }
+}
+
+TEST(SquaredGradient, CountsNoShiftWhereGradientsOfPositionsCancel) {
+  const ShiftOfTheMean seen({0, 1, 2}, {.channel = 0, .stack = {1}, .inputs = {2}}, 0);
+  EXPECT_NEAR(seen.found, seen.exact, 0.1 * seen.exact);
 }
 
 /// Fisher: E (g . dz)^2 / 2 is the divergence for a small change dz of the logits.
