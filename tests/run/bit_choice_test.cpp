@@ -179,7 +179,10 @@ TEST_F(BitChoiceTest, LayersOutsideThatAreTrainedChooseToo) {
   EXPECT_GT(outside, 0);
   EXPECT_EQ(plan.bits->bytes, size_of(plan.to_write()).layers_after);
   EXPECT_LE(plan.bits->mean_bits(), 6);
+  EXPECT_HAS(describe(plan), "left in full precision\n  (nothing)\n");
   run(plan, {});
+  const auto report = nlohmann::json::parse(read_bytes(path("out/report.json")));
+  EXPECT_EQ(report.at("blocks").size(), 2 + outside) << "each one is trained";
   asked.outside_bw = 8;  // their own bits
   const RunPlan given = plan_run(asked, kDoors);
   for (const BitChoice::Part& part : given.bits->parts)
@@ -219,7 +222,7 @@ TEST_F(BitChoiceTest, ADryRunReadsNoWeightsAndSaysSo) {
   const RunPlan plan = plan_run(asked, kDoors);
   EXPECT_LE(plan.bits->mean_bits(), 5);
   EXPECT_HAS(describe(plan), "as if all weights were equally sensitive: a run reads them");
-  EXPECT_HAS(describe(plan), "; 4 bits for all: at 5.50 bits");
+  EXPECT_HAS(describe(plan), "; 4 bits for all would be 5.50\n");
 }
 
 }  // namespace
