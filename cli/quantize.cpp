@@ -114,8 +114,9 @@ Command quantize_command(CLI::App& app, const Doors& doors) {
   add_run_flags(*command, *flags, doors);
   command->footer(
       "Quantizes the layers inside the blocks found (adascale inspect) "
-      "and leaves the others in full precision, unless --outside-bw\n"
-      "or --layer-config give them bits. Scales are per channel unless --group-size says otherwise. "
+      "and leaves the others in full precision, unless --outside-bw,\n"
+      "--layer-config or a target beside --train-outside give them bits. Scales are per channel unless "
+      "--group-size says otherwise. "
       "Without --epochs and\n"
       "--iterations the recipe's own budget counts.");
   return {command, [flags, &doors] { run_quantize(*flags, doors); }};

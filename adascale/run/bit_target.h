@@ -12,7 +12,7 @@ namespace adascale {
 /// Whether the request leaves layers' bits to a target.
 bool has_bit_target(const QuantizeRequest& request);
 
-/// Whether the target chooses for the layers outside the blocks too: they are trained, and have no bits of their own.
+/// Whether the target chooses for the layers outside the blocks too: train_outside is given, and outside_bw is not.
 bool chooses_outside(const QuantizeRequest& request);
 
 /// As its caller wrote it: "--target-bits 3.5".

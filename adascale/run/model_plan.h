@@ -20,9 +20,10 @@ struct ModelPlan {
 SimOptions options_of_model(const Program& program, const std::vector<Block>& blocks,
                             const QuantizeRequest& request, FitGrid fit_grid, const LayerConfig& chosen = {});
 
-/// Finds the blocks, sets the layers outside them to `outside_bw` bits (the user's layer settings come
-/// later and win, those of a target's choice between them) and places the quantizers, whose weights are dequantized on demand. `is_shared`: somebody else
-/// has the program's tensors too, so that batch norms are folded into copies. Throws as QuantizationSimModel does.
+/// Finds the blocks, sets the layers outside them to `outside_bw` bits, unless a target chooses for them (the user's layer
+/// settings come later and win, those of a target's choice between them), and places the quantizers, whose weights are
+/// dequantized on demand. `is_shared`: somebody else has the program's tensors too, so that batch norms are folded into
+/// copies. Throws as QuantizationSimModel does.
 ModelPlan plan_model(Program program, const QuantizeRequest& request, bool is_shared, FitGrid fit_grid = {},
                      const LayerConfig& chosen = {});
 /// The same for the program of one module, which is its block. Patterns of layer settings may match nothing.

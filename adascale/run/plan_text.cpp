@@ -237,10 +237,10 @@ std::string describe_size(const ModelToWrite& model, const std::vector<ChosenFor
   const auto in = [](const std::vector<std::string>& names) {
     return names.empty() ? "" : fmt::format(" in {}", fmt::join(names, ", "));
   };
-  const std::string codes =
-      fmt::format("{} as packed codes and scales{}, the quantized layers {} -> {}, {:.2f} bits a weight",
-                  format_bytes(size.after()), in(packed), format_bytes(size.layers_before),
-                  format_bytes(size.layers_after), size.mean_bits());
+  const std::string mean = size.weights == 0 ? "" : fmt::format(", {:.2f} bits a weight", size.mean_bits());
+  const std::string codes = fmt::format(
+      "{} as packed codes and scales{}, the quantized layers {} -> {}{}", format_bytes(size.after()),
+      in(packed), format_bytes(size.layers_before), format_bytes(size.layers_after), mean);
   const std::string values =
       fmt::format("{} as before{}, numbers in the model's dtype", format_bytes(size.before()), in(unpacked));
   if (packed.empty() && !unpacked.empty()) return fmt::format("{}; {}", values, codes);

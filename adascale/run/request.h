@@ -36,11 +36,10 @@ struct QuantizeRequest {
 template <class Visitor, class Request>
 void visit_layer_options(Visitor&& visit, Request& request) {
   visit("scheme", request.scheme, "how ranges are found; `adascale list schemes`", OptionRule{});
-  visit(
-      "outside_bw", request.outside_bw,
-      "bits of integer weights in the layers outside blocks (embeddings, heads, stems), rounded to nearest; "
-      "32: full precision",
-      OptionRule{.min = 2, .max = 16, .off = kOffBits});
+  visit("outside_bw", request.outside_bw,
+        "bits of integer weights in the layers outside blocks (embeddings, heads, stems), rounded to nearest "
+        "unless train_outside trains them; 32: full precision, or what a target chooses for those trained",
+        OptionRule{.min = 2, .max = 16, .off = kOffBits});
 }
 
 /// Bits that differ by layer, likewise.

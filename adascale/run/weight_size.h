@@ -13,10 +13,8 @@ struct ModelSize {
   int64_t rest = 0;           ///< everything else, unchanged
   int64_t before() const { return layers_before + rest; }
   int64_t after() const { return layers_after + rest; }
-  /// Of a quantized weight, with scales and offsets; 0 where there is none.
-  double mean_bits() const {
-    return weights == 0 ? 0 : 8.0 * static_cast<double>(layers_after) / static_cast<double>(weights);
-  }
+  /// Of a quantized weight, with scales and offsets. There must be one.
+  double mean_bits() const { return 8.0 * static_cast<double>(layers_after) / static_cast<double>(weights); }
 };
 
 ModelSize size_of(const ModelToWrite& model);

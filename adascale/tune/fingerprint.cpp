@@ -128,7 +128,7 @@ std::set<std::string> options_behind(const std::string& field) {
       {"weights", {"model"}},
       {"grids",
        {"param_bw", "grid", "group_size", "decompressed_bw", "symmetric", "scale_sign", "outside_bw",
-        "config", "formats", "recipe"}},
+        "config", "formats", "recipe", "target_bits", "target_size", "target_widths", "train_outside"}},
       {"data", {"model", "data", "samples", "seq_len", "packing", "data_weights", "batch_size", "seed"}},
       {"blocks", {"blocks", "train_outside"}},
       {"iterations", {"iterations", "epochs", "accumulate", "held_out_batches", "recipe"}},
