@@ -10,6 +10,7 @@
 #include "adascale/run/batches.h"
 #include "adascale/run/bit_target.h"
 #include "adascale/run/knapsack.h"
+#include "adascale/run/model_plan.h"
 #include "adascale/run/text.h"
 #include "adascale/run/weight_size.h"
 #include "adascale/sim/families.h"
@@ -46,15 +47,13 @@ class BitChooser {
     found_.is_divergence = compared_output(program).tokens.has_value();
   }
 
-  BitChoice choose(const std::vector<Inputs>& batches, const std::function<void(const ModelPlan&)>& check) {
+  BitChoice choose(const std::vector<Inputs>& batches) {
     lose_evenly();
     check_target();
     settle();
     found_.is_provisional = request_.dry_run;
     if (request_.dry_run) return found_;
-    const ModelPlan plan = plan_model(program_, request_, /*is_shared=*/true, fit_grid_, found_.settings());
-    check(plan);
-    lose_as_estimated(plan.sim, batches);
+    lose_as_estimated(batches);
     settle();
     return found_;
   }
@@ -149,17 +148,18 @@ class BitChooser {
       }
   }
 
-  void lose_as_estimated(const QuantizationSimModel& sim, const std::vector<Inputs>& batches) {
+  void lose_as_estimated(const std::vector<Inputs>& batches) {
+    const ModelPlan plan = plan_model(program_, request_, /*is_shared=*/true, fit_grid_, found_.settings());
     std::map<std::string, int32_t> index_of;
-    for (int32_t i = 0; i < static_cast<int32_t>(sim.weights().size()); ++i)
-      index_of[sim.weights()[i].layer.name] = i;
+    for (int32_t i = 0; i < static_cast<int32_t>(plan.sim.weights().size()); ++i)
+      index_of[plan.sim.weights()[i].layer.name] = i;
     std::vector<WeightGrids> asked;
     for (const WeightOptions& layer : layers_) {
       if (layer.options.size() == 1) continue;
       asked.push_back({index_of.at(layer.layer.name), {}});
       for (const WeightOptions::Option& option : layer.options) asked.back().grids.push_back(option.grid);
     }
-    add_losses(output_losses(sim, blocks_, asked, single_samples(batches),
+    add_losses(output_losses(plan.sim, blocks_, asked, single_samples(batches),
                              {recipe_named(request_.training.recipe).start, request_.training.seed}));
   }
 
@@ -247,9 +247,8 @@ LayerConfig BitChoice::settings() const {
 }
 
 BitChoice choose_bits(const Program& program, const QuantizeRequest& request, const FitGrid& fit_grid,
-                      const std::vector<int>& widths, const std::vector<Inputs>& batches,
-                      const std::function<void(const ModelPlan&)>& check) {
-  return BitChooser(program, request, fit_grid, widths).choose(batches, check);
+                      const std::vector<int>& widths, const std::vector<Inputs>& batches) {
+  return BitChooser(program, request, fit_grid, widths).choose(batches);
 }
 
 }  // namespace adascale

@@ -1,11 +1,9 @@
 #pragma once
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
 #include "adascale/graph/program.h"
-#include "adascale/run/model_plan.h"
 #include "adascale/run/request.h"
 #include "adascale/sim/fit_grid.h"
 #include "adascale/sim/inputs.h"
@@ -46,11 +44,8 @@ struct BitChoice {
 
 /// Chooses among `widths` for the request's target: the least sum of the losses that output_losses() estimates
 /// (tune/sensitivity.h), in the bytes that the target leaves. Takes the same program, options and batches as the run.
-/// `check`: throws for what else the run would refuse; it gets the model with some bits for the target, before anything
-/// is measured. Throws (user) for a target that is out of reach, naming what can be reached, and where the output has no
-/// gradient.
+/// Throws (user) for a target that is out of reach, naming what can be reached, and where the output has no gradient.
 BitChoice choose_bits(const Program& program, const QuantizeRequest& request, const FitGrid& fit_grid,
-                      const std::vector<int>& widths, const std::vector<Inputs>& batches,
-                      const std::function<void(const ModelPlan&)>& check);
+                      const std::vector<int>& widths, const std::vector<Inputs>& batches);
 
 }  // namespace adascale

@@ -128,17 +128,6 @@ std::vector<ChosenFormat> formats_for_parts(std::vector<ChosenFormat> formats, R
   return formats;
 }
 
-/// What the plan of the run will refuse, asked before bits are measured for a target.
-void check_before_choice(const ModelPlan& model, const OpenedModel& opened,
-                         const std::vector<ChosenFormat>& formats, const RunPlan& plan) {
-  check_has_blocks(model, plan.request.model);
-  plan_training(model.sim, model.blocks, plan.batches.inputs, plan.request.training);
-  Objections objections;
-  plan_export(model.sim, formats, plan.request.output_dir, opened.stem,
-              {.encoding_version = plan.request.encoding_version, .source = opened.source}, objections);
-  objections.raise();
-}
-
 void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<ChosenFormat>& formats,
                 RunPlan& plan) {
   plan.batches = cut_batches(opened, data);
@@ -147,9 +136,8 @@ void plan_whole(OpenedModel opened, const DataRequest& data, const std::vector<C
   if (has_bit_target(plan.request)) {
     // Before ids are taken, as in plan_model.
     if (plan.request.sim.fold_batch_norms) fold_batch_norms(opened.program, /*in_place=*/!opened.is_shared);
-    plan.bits = choose_bits(
-        opened.program, plan.request, fit_grid, widths_for_target(plan.request, formats), plan.batches.inputs,
-        [&](const ModelPlan& model) { check_before_choice(model, opened, formats, plan); });
+    plan.bits = choose_bits(opened.program, plan.request, fit_grid, widths_for_target(plan.request, formats),
+                            plan.batches.inputs);
   }
   plan.parts.push_back(plan_model(std::move(opened.program), plan.request, opened.is_shared, fit_grid,
                                   plan.bits ? plan.bits->settings() : LayerConfig()));

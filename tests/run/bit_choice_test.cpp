@@ -6,7 +6,6 @@
 
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 
 #include "adascale/run/bit_text.h"
 #include "adascale/run/plan_text.h"
@@ -188,23 +187,6 @@ TEST_F(BitChoiceTest, LayersOutsideThatAreTrainedChooseToo) {
   const RunPlan given = plan_run(asked, kDoors);
   for (const BitChoice::Part& part : given.bits->parts)
     EXPECT_EQ(part.is_fixed, !part.layers.front().starts_with("blocks."));
-}
-
-TEST_F(BitChoiceTest, WhatTheRunRefusesIsRefusedBeforeAnythingIsMeasured) {
-  std::set<std::string> stages;
-  QuantizeRequest asked = language(6);
-  asked.training.progress = [&](const ProgressEvent& now) { stages.insert(now.stage); };
-  asked.training.train_outside = true;
-  asked.outside_bw = 8;
-  asked.sim.layer_config = {{"Embedding", {.param_bw = kOffBits}}, {"head", {.param_bw = kOffBits}}};
-  EXPECT_HAS(refusal(asked), "train_outside: no layer outside the blocks is quantized; give them bits (");
-  asked.formats = {"gptq"};
-  asked.training.train_outside = false;
-  EXPECT_HAS(refusal(asked), "gptq: ");
-  EXPECT_EQ(stages.count("sensitivity of the output"), 0);
-  asked.formats = {"safetensors"};
-  plan_run(asked, kDoors);
-  EXPECT_EQ(stages.count("sensitivity of the output"), 1);
 }
 
 TEST_F(BitChoiceTest, FixedLayersThatReadOneValueKeepTheirOwnBits) {
