@@ -114,7 +114,7 @@ void check_packed_folder(const PackedFolder& kind, const ExportRequest& request,
   const ModelSource& source = request.options.source;
   for (const QuantizedWeight& weight : request.sim.weights())
     if (const std::string why = objection_to(request.sim.program(), weight, kind); !why.empty())
-      objections.add("{}: {} {}", kind.format, weight.layer.name, why);
+      objections.add("{}: {}: {}", kind.format, weight.layer.name, why);
   for (const FoldedBatchNorm& folded : request.sim.program().folded_batch_norms)
     objections.add("{}: {} was folded, which the folder's own layers do not know; use {}", kind.format,
                    folded.name, option("fold_batch_norms", false));

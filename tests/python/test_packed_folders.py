@@ -184,7 +184,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
         {"formats": ["gptq:v1"], "symmetric": False},
         "self_attn.k_proj and 12 more: an asymmetric grid may have the zero point 0",
     ),
-    "bits": ({"formats": ["gptq"], "param_bw": 5}, "q_proj has 5 bits, expected 2, 3, 4, 8"),
+    "bits": ({"formats": ["gptq"], "param_bw": 5}, "more: has 5 bits, expected 2, 3, 4, 8"),
     "unknown grid": ({"formats": ["gptq:v3"]}, "formats: 'gptq:v3': gptq has no grid 'v3'; it has v1, v2"),
     "no grids": (
         {"formats": ["compressed-tensors:int4"]},
@@ -200,16 +200,16 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "LPBQ": (
         {"formats": ["compressed-tensors"], "group_size": 16, "decompressed_bw": 8},
-        "q_proj has LPBQ scales",
+        "more: has LPBQ scales",
     ),
     "a short last group": (
         {"formats": ["compressed-tensors"], "group_size": 24},
-        "q_proj has 32 inputs, no multiple of group_size 24, and its readers know no shorter last group; "
+        "more: has 32 inputs, no multiple of group_size 24, and its readers know no shorter last group; "
         "use 16, 32 or 0 (per channel)",
     ),
     "an embedding": (
         {"formats": ["compressed-tensors"], "outside_bw": 8},
-        "model.embed_tokens is of kind Embedding, and only Linear is packed; exclude it",
+        "model.embed_tokens: is of kind Embedding, and only Linear is packed; exclude it",
     ),
     "tied": (
         {"formats": ["compressed-tensors"], "tied": True, "outside_bw": 8},
@@ -268,7 +268,7 @@ def test_a_router_that_is_no_linear_module_is_refused(tmp_path: Path) -> None:
     source = save_folder(MixtralForCausalLM(MixtralConfig(**SIZES, num_local_experts=4)), tmp_path / "model")
     experts = {"*.experts*": {"param_bw": 32}}
     with pytest.raises(
-        adascale.Error, match="mlp.gate is no torch.nn.Linear, and its readers unpack nothing else"
+        adascale.Error, match="mlp.gate: is no torch.nn.Linear, and its readers unpack nothing else"
     ):
         adascale.quantize(
             source, tmp_path / "out", [TEXT], formats=["compressed-tensors"], layer_config=experts, **QUICK
