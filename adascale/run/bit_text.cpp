@@ -27,14 +27,14 @@ std::string widths(const BitChoice& choice) {
   return fmt::format("{}", fmt::join(counts, ", "));
 }
 
-/// "; 4 bits for all: 0.40 at 4.03 bits"; of a dry run "; 4 bits for all would be 4.03".
+/// "; 4 bits for all: 0.40 at 4.03 bits"; of a dry run "; 4 bits for all would be 4.03 bits a weight".
 std::string for_all(const BitChoice& choice) {
   std::string text;
   for (const BitChoice::Uniform& one : choice.uniform)
-    text += choice.is_provisional
-                ? fmt::format("; {} bits for all would be {:.2f}", one.width, choice.bits_of(one.bytes))
-                : fmt::format("; {} bits for all: {:.3g} at {:.2f} bits", one.width, one.loss,
-                              choice.bits_of(one.bytes));
+    text += choice.is_provisional ? fmt::format("; {} bits for all would be {:.2f} bits a weight", one.width,
+                                                choice.bits_of(one.bytes))
+                                  : fmt::format("; {} bits for all: {:.3g} at {:.2f} bits", one.width,
+                                                one.loss, choice.bits_of(one.bytes));
   return text;
 }
 

@@ -19,9 +19,9 @@ at::Tensor row_products(const at::Tensor& a, const at::Tensor& b) {
   return a.mul(b).sum(-1).to(at::kDouble);
 }
 
-/// Of a row's products a_j b_j, what they multiply to in pairs of different columns: sum_{j != k} a_j b_j a_k b_k.
-at::Tensor in_pairs(const at::Tensor& a, const at::Tensor& b) {
-  return row_products(a, b).square().sub(row_products(a.square(), b.square()));
+/// Of the row's products a_j b_j, what they multiply to in pairs of different columns: sum_{j != k} a_j b_j a_k b_k.
+at::Tensor in_pairs(const at::Tensor& a, const at::Tensor& squares_of_a, const at::Tensor& b) {
+  return row_products(a, b).square().sub(row_products(squares_of_a, b.square()));
 }
 
 }  // namespace
@@ -50,8 +50,8 @@ void SquaredGradient::add(const at::Tensor& gradient, const at::Tensor& mean) {
   channels_ = added(channels_, squares.sum({1, 2}, false, at::kDouble).unsqueeze(1));
   rest_ = added(rest_, squares.sum(at::IntArrayRef{0}, false, at::kDouble));
   if (!mean.defined()) return;
-  const at::Tensor m = laid_out(mean, gradient), of_mean = in_pairs(m, m);
-  along_mean_ = added(along_mean_, in_pairs(rows, m).div(of_mean).masked_fill(of_mean.eq(0), 0));
+  const at::Tensor m = laid_out(mean, gradient), of_mean = in_pairs(m, m.square(), m);
+  along_mean_ = added(along_mean_, in_pairs(rows, squares, m).div(of_mean).masked_fill(of_mean.eq(0), 0));
 }
 
 double SquaredGradient::times_change(const at::Tensor& change, const at::Tensor& mean) const {
@@ -63,7 +63,8 @@ double SquaredGradient::times_change(const at::Tensor& change, const at::Tensor&
   at::Tensor of_rows = channels_.mul(row_products(squares, rest_.to(at::kFloat))).div(all);
   // Both are estimates, and a sum of squares is not negative.
   if (along_mean_.defined())
-    of_rows = of_rows.add(along_mean_.clamp_min(0).mul(in_pairs(rows, laid_out(mean, change)))).clamp_min(0);
+    of_rows = of_rows.add(along_mean_.clamp_min(0).mul(in_pairs(rows, squares, laid_out(mean, change))))
+                  .clamp_min(0);
   return of_rows.sum().item<double>();
 }
 

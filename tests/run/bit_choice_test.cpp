@@ -222,7 +222,7 @@ TEST_F(BitChoiceTest, ADryRunReadsNoWeightsAndSaysSo) {
   const RunPlan plan = plan_run(asked, kDoors);
   EXPECT_LE(plan.bits->mean_bits(), 5);
   EXPECT_HAS(describe(plan), "as if all weights were equally sensitive: a run reads them");
-  EXPECT_HAS(describe(plan), "; 4 bits for all would be 5.50\n");
+  EXPECT_HAS(describe(plan), "; 4 bits for all would be 5.50 bits a weight\n");
 }
 
 }  // namespace
