@@ -108,6 +108,7 @@ def _cells_of(grid: Grid) -> list[Cell]:
     peer = Cell(grid, "auto_round", "alg_ext" if grid.symmetric else "default", 200, samples=4)
     cells = [
         Cell(grid, "adascale", "rtn"),
+        Cell(grid, "adascale", "clip"),
         Cell(grid, "adascale", "fast", 64, rows=16),  # in about GPTQ's seconds
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
@@ -165,6 +166,7 @@ def _cells_of_encoder(grid: Grid) -> list[Cell]:
     """A batch has as many tokens as one of four of the decoder's rows. AIMET's cells are per channel."""
     cells = [
         Cell(grid, "adascale", "rtn", samples=16),
+        Cell(grid, "adascale", "clip", samples=16),
         Cell(grid, "llm_compressor", "actorder_weight", samples=16),
     ]
     for iterations in (200, MORE_ITERATIONS):
@@ -183,6 +185,7 @@ def _cells_of_classifier(grid: Grid) -> list[Cell]:
     """An iteration of AdaRound is of one layer: in 200, at its rate, few weights could change their code."""
     cells = [
         Cell(grid, "adascale", "rtn", samples=16),
+        Cell(grid, "adascale", "clip", samples=16),
         Cell(grid, "aimet", "adaround", 500, samples=32),
     ]
     for iterations in (200, MORE_ITERATIONS):
@@ -265,7 +268,8 @@ _GPTQ, _DEFAULT, _ALG_EXT, _AIMET, _IMATRIX = (
     ("aimet", "adascale", 200, 1),
     ("llama_cpp", "imatrix", 0, 1),
 )
-_FAST_16, _FAST, _BEST, _BEST_4 = (("fast", 64, 1), ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4))
+_CLIP, _FAST_16 = ("clip", 0, 1), ("fast", 64, 1)
+_FAST, _BEST, _BEST_4 = ("fast", 200, 1), ("best", 200, 1), ("best", 200, 4)
 
 
 def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, int], seed: int = 0) -> Pair:
@@ -276,7 +280,7 @@ def _beside(grid: Grid, ours: tuple[str, int, int], peer: tuple[str, str, int, i
 _DECIDING = ((W4, _ALG_EXT), (W3, _ALG_EXT), (W3_G64, _DEFAULT), (W2_G64, _DEFAULT))
 # Of the short table: a cell of ours, and the peer's beside it.
 COMPARED: list[Pair] = [
-    *(_beside(grid, _FAST_16, _GPTQ) for grid in (W4, W3, W3_G64, W2_G64)),
+    *(_beside(grid, ours, _GPTQ) for ours in (_CLIP, _FAST_16) for grid in (W4, W3, W3_G64, W2_G64)),
     *(_beside(grid, _FAST, _AIMET) for grid in (W4, W3)),
     *(_beside(grid, ours, _DEFAULT) for grid in (W4, W3) for ours in (_FAST, _BEST)),
     *(_beside(grid, _BEST, _ALG_EXT) for grid in (W4, W3)),
