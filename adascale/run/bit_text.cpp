@@ -40,8 +40,11 @@ std::string for_all(const BitChoice& choice) {
 
 /// "KL 0.26 expected of rounding alone"
 std::string expected(const BitChoice& choice) {
-  return fmt::format("{} {:.3g} expected of rounding alone",
-                     choice.is_divergence ? "KL" : "relative error of the output", choice.loss);
+  const bool any_fixed = std::any_of(choice.parts.begin(), choice.parts.end(),
+                                     [](const BitChoice::Part& part) { return part.is_fixed; });
+  return fmt::format("{} {:.3g} expected of rounding alone{}",
+                     choice.is_divergence ? "KL" : "relative error of the output", choice.loss,
+                     any_fixed ? " without what is fixed" : "");
 }
 
 /// "6 bits: model.layers.0.mlp.down_proj, ... 5 layers"
@@ -93,7 +96,10 @@ std::string bits_json(const BitChoice& choice) {
         {{"bits", one.width}, {"mean_bits", choice.bits_of(one.bytes)}, {"expected", one.loss}});
   for (const BitChoice::Part& part : choice.parts)
     parts.push_back(
-        {{"layers", part.layers}, {"bits", part.width}, {"fixed", part.is_fixed}, {"expected", part.loss}});
+        {{"layers", part.layers},
+         {"bits", part.width},
+         {"fixed", part.is_fixed},
+         {"expected", part.is_fixed ? nlohmann::ordered_json() : nlohmann::ordered_json(part.loss)}});
   const nlohmann::ordered_json all = {{"mean_bits", choice.mean_bits()},
                                       {"most_bits", choice.bits_of(choice.budget)},
                                       {"measure", choice.is_divergence ? "divergence" : "relative_error"},

@@ -152,8 +152,9 @@ std::string describe(const RunPlan& plan) {
   text += fmt::format("data      {}: {}\n",
                       plan.request.data.files.empty() ? "in memory" : plan.request.data.where(),
                       describe_batches(plan.batches));
-  text += fmt::format("training  recipe {}, {} iterations per block{}, seed {}, {}\n",
+  text += fmt::format("training  recipe {}, {} iterations per block{}{}, seed {}, {}\n",
                       plan.training.recipe.name, plan.training.iterations, describe_step(plan.training),
+                      plan.training.options.train_outside ? ", each layer outside as one" : "",
                       plan.training.options.seed, counted(at::get_num_threads(), "thread", "threads"));
   text += describe_last_stage(plan.training);
   text += fmt::format("device    {}, {}\n", device.str(),

@@ -152,8 +152,9 @@ void add_layers_outside(const PartToTrain& part, std::vector<Block>& blocks, Obj
   const QuantizationSimModel& sim = part.sim;
   const std::vector<Block> outside = blocks_of_layers_outside(sim, blocks);
   if (outside.empty())
-    objections.add("{}: no layer outside the blocks is quantized; give them bits ({}, {}), or leave it out",
-                   option("train_outside"), option("outside_bw"), option("layer_config"));
+    objections.add(
+        "{}: no layer outside the blocks is quantized; leave it out, or give such layers bits ({}, {})",
+        option("train_outside"), option("outside_bw"), option("layer_config"));
   blocks.insert(blocks.end(), outside.begin(), outside.end());
   std::stable_sort(blocks.begin(), blocks.end(),
                    [](const Block& a, const Block& b) { return a.nodes.front() < b.nodes.front(); });

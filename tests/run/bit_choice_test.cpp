@@ -162,6 +162,7 @@ TEST_F(BitChoiceTest, GivenLayersKeepTheirBitsAndCount) {
   EXPECT_EQ(plan.bits->bytes, size_of(plan.to_write()).layers_after);
   EXPECT_LE(plan.bits->mean_bits(), 6);
   EXPECT_HAS(describe(plan), ", 2 fixed\n");
+  EXPECT_HAS(describe(plan), " expected of rounding alone without what is fixed; ");
   for (const BitChoice::Part& part : plan.bits->parts) EXPECT_TRUE(!part.is_fixed || part.width == 8);
 }
 
@@ -180,6 +181,7 @@ TEST_F(BitChoiceTest, LayersOutsideThatAreTrainedChooseToo) {
   EXPECT_EQ(plan.bits->bytes, size_of(plan.to_write()).layers_after);
   EXPECT_LE(plan.bits->mean_bits(), 6);
   EXPECT_HAS(describe(plan), "left in full precision\n  (nothing)\n");
+  EXPECT_HAS(describe(plan), " iterations per block, each layer outside as one, seed ");
   run(plan, {});
   const auto report = nlohmann::json::parse(read_bytes(path("out/report.json")));
   EXPECT_EQ(report.at("blocks").size(), 2 + outside) << "each one is trained";
