@@ -26,8 +26,8 @@ struct SensitivitySettings {
 ///   1/2 E (sum_ij g_ij dW_ij)^2,   g the gradient of -log p(y), y drawn from the program's own p
 ///
 /// as SquaredGradient knows it: with the diagonal of the Fisher information, and with what adds up along the mean of the
-/// layer's inputs, where these are known (not of einsum, recurrent layers and embeddings; of Bilinear the first one's). An output that is no distribution
-/// is multiplied by random signs over its norm instead, and there is no 1/2.
+/// layer's inputs, where these are known (not of einsum, recurrent layers and embeddings; of Bilinear the first one's). An
+/// output that is no distribution is multiplied by random signs over its norm instead, and there is no 1/2.
 ///
 /// `samples`: one sample each. The first are taken: at most 16, and no more once they have 4096 positions, but four.
 /// Changes nothing; the same for the same seed. Throws (user) where there is no gradient, or one that is not finite.
