@@ -3,14 +3,18 @@
 // Of a run with a target: the widths that its layers got.
 function chosenBits() {
   if (!report.bits) return null;
+  const { choices, mean_bits: mean, most_bits: most } = report.bits;
   const counts = new Map();
-  for (const choice of report.bits.choices)
-    counts.set(choice.bits, (counts.get(choice.bits) || 0) + choice.layers.length);
+  let given = 0;
+  for (const choice of choices)
+    if (choice.fixed) given += choice.layers.length;
+    else counts.set(choice.bits, (counts.get(choice.bits) || 0) + choice.layers.length);
   const widths = [...counts].sort((a, b) => a[0] - b[0]).map(([bits, count]) => `${count} × ${bits} bits`);
+  if (given > 0) widths.push(`${given} with bits of their own`);
   return element(
     "p",
     {},
-    `Chosen for a target: ${fixed(report.bits.mean_bits, 2)} bits a weight on average, scales counted (${widths.join(", ")}).`,
+    `Chosen for a target: ${fixed(mean, 2)} bits a weight on average, of at most ${fixed(most, 2)}, scales counted (${widths.join(", ")}).`,
   );
 }
 
