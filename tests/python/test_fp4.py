@@ -159,7 +159,7 @@ def test_rows_of_other_lengths_are_refused_by_name() -> None:
     ("format_name", "said"),
     [
         ("encodings", "its grid, mxfp4 per group of 32, has no place in the file"),
-        ("compressed-tensors", "q_proj is mxfp4 per group of 32, which it has no place for; use grid='int'"),
+        ("compressed-tensors", "more: is mxfp4 per group of 32, which it has no place for; use grid='int'"),
         ("gguf", "k_proj and 10 more: no grid of mxfp4 is written to a GGUF; use grid='int'"),
     ],
 )

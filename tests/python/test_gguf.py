@@ -281,7 +281,7 @@ def test_what_has_no_place_is_refused_before_work(tmp_path: Path) -> None:
 def test_a_grid_that_is_not_the_one_asked_for_is_refused(formats: list[str], tmp_path: Path) -> None:
     source = llama(tmp_path / "model", hidden_size=256, intermediate_size=512, num_hidden_layers=1)
     said = objection(source, tmp_path, formats, param_bw=4, group_size=32)
-    assert "gptq: model.layers.0.self_attn.q_proj is int4 with minimum per group of 32" in said
+    assert " and 5 more: is int4 with minimum per group of 32, superblocks of 256, which it has" in said
 
 
 def test_the_gguf_that_a_model_came_from_stays(tmp_path: Path) -> None:
