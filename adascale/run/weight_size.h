@@ -5,7 +5,7 @@
 
 namespace adascale {
 
-/// Bytes of the model's parameters and buffers; a tensor under several names counts once.
+/// How large the model's parameters and buffers are, in bytes; a tensor under several names counts once.
 struct ModelSize {
   int64_t weights = 0;        ///< quantized, in number
   int64_t layers_before = 0;  ///< the quantized weights in their original dtype

@@ -81,7 +81,7 @@ W4, W3, W2 = Grid(4), Grid(3), Grid(2)
 W4A8 = Grid(4, activation_bits=8)
 W4_G128, W4_G64 = Grid(4, 128), Grid(4, 64)  # of MiniLM: SmolLM2 comes from a file of 4 bits in groups
 W3_G64, W2_G64 = Grid(3, 64, symmetric=False), Grid(2, 64, symmetric=False)
-# W4 and W3 per channel are 4.04 and 3.04 bits with their scales of 32.
+# W4 and W3 per channel are 4.05 and 3.05 bits with their scales of 32.
 MEAN_4, MEAN_35, MEAN_3 = (Grid(8, target_bits=bits) for bits in (4.0, 3.5, 3.0))
 # EfficientNet's is 4.153 with them: channels of depthwise convolutions have 9 or 25 weights.
 MEAN_415 = Grid(8, target_bits=4.15)
