@@ -97,7 +97,7 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
-AT_EQUAL_COST = {"samples": 2, "rows": 128}  # `best` then takes about the seconds of alg_ext at 200 x 4 on 64
+AT_EQUAL_COST = {"samples": 2, "rows": 128}  # `best` then takes about the peer's seconds at 200 x 4 on 64
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
 MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
@@ -117,9 +117,10 @@ def _cells_of(grid: Grid) -> list[Cell]:
         replace(best, rows=MANY_ROWS),
         Cell(grid, "llm_compressor", "actorder_weight", samples=4),
         Cell(grid, "auto_round", "default", 200, samples=4),
+        replace(best, **AT_EQUAL_COST),
     ]
     if grid.symmetric:
-        cells += [peer, replace(best, **AT_EQUAL_COST)]
+        cells.append(peer)
         if not grid.group_size:
             cells.append(Cell(grid, "aimet", "adascale", 200))
     cells.append(replace(peer, rows=MANY_ROWS))
@@ -286,7 +287,7 @@ COMPARED: list[Pair] = [
     *(_beside(grid, _BEST, _ALG_EXT) for grid in (W4, W3)),
     *(_beside(grid, _BEST, _DEFAULT) for grid in (W3_G64, W2_G64)),
     *(_beside(grid, _BEST_4, peer, seed=seed) for grid, peer in _DECIDING for seed in (0, *MORE_SEEDS)),
-    *((Cell(grid, "adascale", "best", 200, **AT_EQUAL_COST), Cell(grid, *_ALG_EXT)) for grid in (W4, W3)),
+    *((Cell(grid, "adascale", "best", 200, **AT_EQUAL_COST), Cell(grid, *peer)) for grid, peer in _DECIDING),
     *(
         (Cell(grid, "adascale", *_BEST_4, rows=MANY_ROWS), Cell(grid, *peer, rows=rows))
         for grid, peer in _DECIDING
