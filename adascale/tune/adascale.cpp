@@ -80,7 +80,7 @@ AdaScaleReport train(QuantizationSimModel& sim, const TrainingPlan& plan,
   const KeptMemory memory;
   ProgramWalk walk(sim, plan.parts.front().blocks, plan.team->share_of(batches),
                    ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device),
-                   plan.memory.largest_block);
+                   plan.memory.largest_block, plan.compute_type);
   if (plan.has_last_stage()) walk.keep_last_outputs();
   Checkpoint checkpoint = open_checkpoint(plan, {&sim});
   AdaScaleReport report = train_blocks(plan, {&sim}, walk, checkpoint);
@@ -174,7 +174,7 @@ AdaScaleReport train_blocks(const TrainingPlan& plan, const Sims& sims, InputSou
   note_threads();
   {
     const WatchPasses watch([&run](const PassEvent& pass) { run.progress.see(pass); });
-    // For the FP streams too: targets are full fp32, whatever torch allows convolutions.
+    // For the FP streams too: what is fp32 in them is full fp32, whatever torch allows convolutions.
     const FlagScope scope(device, {.deterministic = plan.options.deterministic});
     run.train();
   }

@@ -7,7 +7,6 @@
 #include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
-#include <set>
 
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
@@ -16,11 +15,9 @@
 #include "adascale/core/spelling.h"
 #include "adascale/device/copy_ahead.h"
 #include "adascale/device/traits.h"
-#include "adascale/graph/attention.h"
 #include "adascale/sim/layer_kind.h"
 #include "adascale/tune/loss.h"
 #include "adascale/tune/noise.h"
-#include "adascale/tune/precision.h"
 #include "adascale/tune/run_progress.h"
 
 namespace adascale {
@@ -41,18 +38,13 @@ std::vector<double> as_doubles(const std::vector<at::Tensor>& numbers) {
 
 }  // namespace
 
-BlockTrainer::BlockTrainer(BlockJob job) : job_(std::move(job)) {
+BlockTrainer::BlockTrainer(BlockJob job) : job_(std::move(job)), lowered_{.type = job_.compute_type} {
   for (size_t i = 0; i < job_.weights.size(); ++i) {
     const QuantizedWeight& weight = job_.sim.weights()[job_.weights[i]];
     quantizers_.emplace_back(float_weight(weight, job_.sim), weight.grid, job_.start[i],
                              weight.layer.kind->has_s4 ? weight.layer.axes.inputs.back() : -1);
-    if (type_of(i) == at::kFloat) continue;
-    for (const NodeId node : weight.layer.nodes) lowered_[node] = type_of(i);
   }
-  if (lowered_.empty()) return;
-  const std::set<NodeId> layers(job_.block.layers.begin(), job_.block.layers.end());
-  for (const NodeId node : find_attention(job_.sim.program(), job_.block.nodes))
-    if (!layers.contains(node)) lowered_[node] = job_.compute_type;
+  lowered_.add(job_.sim, job_.weights, job_.block);
 }
 
 /// The compute dtype of the weight's layers.
@@ -207,11 +199,7 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
     if (found == job_.weights.end()) return job_.source.quant_state(value);
     return weight_of(found - job_.weights.begin());
   };
-  if (lowered_.empty()) return hooks;
-  hooks.compute_type = [this](NodeId node) {
-    const auto lowered = lowered_.find(node);
-    return lowered == lowered_.end() ? std::nullopt : std::optional(lowered->second);
-  };
+  hooks.compute_type = [this](NodeId node) { return lowered_.type_of(node); };
   return hooks;
 }
 
@@ -227,7 +215,7 @@ at::Tensor BlockTrainer::loss(int64_t batch, const Environment& outputs,
   return total;
 }
 
-/// On the device. Where they do not wait they are computed as the FP stream did, in full fp32.
+/// On the device. Where they do not wait they are computed as the FP stream did.
 std::vector<at::Tensor> BlockTrainer::targets(int64_t batch, std::vector<at::Tensor> waiting) const {
   const auto waits = [](const at::Tensor& target) { return target.defined(); };
   if (std::all_of(waiting.begin(), waiting.end(), waits)) return waiting;

@@ -3,7 +3,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -14,6 +13,7 @@
 #include "adascale/tune/input_source.h"
 #include "adascale/tune/learned_weight.h"
 #include "adascale/tune/loss_curve.h"
+#include "adascale/tune/precision.h"
 #include "adascale/tune/recipe.h"
 #include "adascale/tune/team.h"
 
@@ -96,7 +96,7 @@ class BlockTrainer {
   BlockJob job_;
   int64_t exchanged_ = 0;
   std::vector<AdaScaleQuantizer> quantizers_;
-  std::unordered_map<NodeId, c10::ScalarType> lowered_;  ///< nodes that compute in less than fp32
+  Lowered lowered_;
   mutable std::map<std::pair<int64_t, ValueId>, at::Tensor> factors_;  ///< found once, by batch and output
 };
 

@@ -31,15 +31,14 @@ std::vector<ValueId> made_by(const std::vector<NodeId>& nodes, const Program& pr
 }  // namespace
 
 FloatOutputs::FloatOutputs(const QuantizationSimModel& sim, const std::vector<NodeId>& nodes, NodeId end,
-                           ValueId output, ComputeType type_behind_end, ActivationStore store)
+                           ValueId output, ComputeType type, ActivationStore store)
     : sim_(sim),
       output_(output),
       behind_(sim.program(), after(nodes, end), {output}),
       before_(sim.program(), up_to(nodes, end), made_by(up_to(nodes, end), sim.program(), behind_.feeds())),
       store_(std::move(store)) {
-  hooks_before_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kFloat); };
-  hooks_behind_.load_state = hooks_before_.load_state;
-  hooks_behind_.compute_type = std::move(type_behind_end);
+  hooks_.load_state = [this](ValueId value) { return sim_.load_state(value, SimMode::kFloat); };
+  hooks_.compute_type = std::move(type);
 }
 
 std::vector<c10::IValue>& FloatOutputs::kept(size_t number) {
@@ -59,7 +58,7 @@ at::Tensor FloatOutputs::of(size_t number, const Inputs& batch) {
   feed_inputs(sim_.program(), batch, environment);
   std::vector<c10::IValue>& values = kept(number);
   if (values.empty()) {
-    before_.run(environment, hooks_before_);
+    before_.run(environment, hooks_);
     for (const ValueId value : before_.wanted()) {
       const c10::IValue& made = environment.get(value);
       values.push_back(made.isTensor() ? c10::IValue(store_.keep(made.toTensor())) : made);
@@ -69,7 +68,7 @@ at::Tensor FloatOutputs::of(size_t number, const Inputs& batch) {
     environment.set(before_.wanted()[i], values[i].isTensor()
                                              ? c10::IValue(values[i].toTensor().to(sim_.program().device))
                                              : values[i]);
-  behind_.run(environment, hooks_behind_);
+  behind_.run(environment, hooks_);
   return environment.tensor(output_);
 }
 

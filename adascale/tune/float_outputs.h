@@ -15,10 +15,10 @@ class FloatOutputs {
  public:
   using ComputeType = std::function<std::optional<c10::ScalarType>(NodeId)>;
 
-  /// `nodes`: all that `output` needs, in execution order. `type_behind_end`: as in RunHooks, of the nodes behind `end`.
+  /// `nodes`: all that `output` needs, in execution order. `type`: as in RunHooks.
   FloatOutputs(const QuantizationSimModel& sim, const std::vector<NodeId>& nodes, NodeId end, ValueId output,
-               ComputeType type_behind_end, ActivationStore store);
-  FloatOutputs(const FloatOutputs&) = delete;  // the hooks know this one
+               ComputeType type, ActivationStore store);
+  FloatOutputs(const FloatOutputs&) = delete;  // its hooks know this one
 
   /// What nodes up to `end` gave for a batch, of an environment that may have it: they need not run.
   void take(size_t number, const Environment& there);
@@ -31,7 +31,7 @@ class FloatOutputs {
   const QuantizationSimModel& sim_;
   ValueId output_;
   Interpreter behind_, before_;
-  RunHooks hooks_behind_, hooks_before_;
+  RunHooks hooks_;
   ActivationStore store_;
   std::vector<std::vector<c10::IValue>>
       kept_;  ///< by batch, in the order of before_.wanted(); empty: not run yet

@@ -10,14 +10,12 @@
 #include <functional>
 #include <map>
 #include <new>
-#include <set>
 
 #include "adascale/core/error.h"
 #include "adascale/core/kept_memory.h"
 #include "adascale/core/passes.h"
 #include "adascale/core/progress.h"
 #include "adascale/device/flags.h"
-#include "adascale/graph/attention.h"
 #include "adascale/io/digest.h"
 #include "adascale/sim/sim_editor.h"
 #include "adascale/tune/adam.h"
@@ -46,7 +44,8 @@ class LastStage {
         weights_(weights_to_rescale(sim, plan.parts.front().blocks)),
         scales_(sim, weights_),
         float_outputs_(sim, chunks_.nodes(), last_end_, output_.value, type_of_node(),
-                       ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device)) {
+                       ActivationStore(plan.options.activation_memory << 20, plan.memory.on_device)),
+        lowered_{.type = plan.compute_type} {
     for (size_t batch = 0; batch < float_stream.size(); ++batch)
       float_outputs_.take(batch, float_stream[batch]);
     lower_precision();
@@ -81,41 +80,28 @@ class LastStage {
   /// As in the blocks' training, and the products behind the last block in both models, so that what rounds their weights
   /// does not tell the models apart.
   void lower_precision() {
-    if (plan_.compute_type == at::kFloat) return;
-    for (const int32_t index : weights_) {
-      const Layer& layer = sim_.weights()[index].layer;
-      if (!takes_bfloat16(sim_, sim_.weights()[index])) continue;
-      lowered_.insert(layer.nodes.begin(), layer.nodes.end());
-      lowered_weights_.insert(layer.weights.begin(), layer.weights.end());
-    }
-    if (lowered_.empty()) return;
-    for (const Block& block : plan_.parts.front().blocks) {
-      const std::set<NodeId> layers(block.layers.begin(), block.layers.end());
-      for (const NodeId node : find_attention(sim_.program(), block.nodes))
-        if (!layers.contains(node)) lowered_.insert(node);
-    }
+    for (const Block& block : plan_.parts.front().blocks) lowered_.add(sim_, weights_, block);
+    if (lowered_.nodes.empty()) return;
     for (const NodeId node : products_of_fp32_weights(sim_))
-      if (node > last_end_) lowered_.insert(node);
+      if (node > last_end_) lowered_.nodes.insert(node);
   }
 
   at::Tensor state(ValueId value) const { return sim_.load_state(value, SimMode::kWeightsOnly); }
   at::Tensor rescaled(ValueId value) {
     const at::Tensor weight =
-        scales_.load(value, lowered_weights_.contains(value) ? plan_.compute_type : at::kFloat);
+        scales_.load(value, lowered_.weights.contains(value) ? lowered_.type : at::kFloat);
     return weight.defined() ? weight : state(value);
   }
 
   RunHooks hooks_with(const StateOf& state_of) const {
     RunHooks hooks;
     hooks.load_state = state_of;
-    if (!lowered_.empty()) hooks.compute_type = type_of_node();
+    hooks.compute_type = type_of_node();
     return hooks;
   }
 
   FloatOutputs::ComputeType type_of_node() const {
-    return [this](NodeId node) {
-      return lowered_.contains(node) ? std::optional(plan_.compute_type) : std::nullopt;
-    };
+    return [this](NodeId node) { return lowered_.type_of(node); };
   }
 
   Environment fed(size_t batch) const {
@@ -223,8 +209,7 @@ class LastStage {
   std::vector<int32_t> weights_;  // whose scales learn
   LearnedScales scales_;
   FloatOutputs float_outputs_;
-  std::set<NodeId> lowered_;           // computed in the plan's dtype
-  std::set<ValueId> lowered_weights_;  // those of theirs that learn
+  Lowered lowered_;
 };
 
 }  // namespace

@@ -31,7 +31,7 @@ void PartsWalk::enter(const PartPlan& part) {
   check_batches(sim.program(), path, inputs.fp, objections);
   objections.raise();
   walk_ = std::make_unique<ProgramWalk>(sim, part.blocks, inputs.fp, inputs.quant, store_,
-                                        training_.memory.largest_block);
+                                        training_.memory.largest_block, training_.compute_type);
 }
 
 }  // namespace adascale

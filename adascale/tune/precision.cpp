@@ -6,6 +6,7 @@
 #include <set>
 
 #include "adascale/device/traits.h"
+#include "adascale/graph/attention.h"
 #include "adascale/sim/layer_kind.h"
 
 namespace adascale {
@@ -31,8 +32,6 @@ bool only_its_nodes_read(const Program& program, const Layer& layer) {
       if (!is_read_so(value)) return false;
   return std::all_of(layer.weights.begin(), layer.weights.end(), is_read_so);
 }
-
-namespace {}  // namespace
 
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe, c10::Device device) {
   const bool chosen = recipe.takes_bfloat16 && traits_of(device).multiplies_bfloat16;
@@ -70,6 +69,28 @@ bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weig
   const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
   return w.scalar_type() == at::kFloat && weight.grid.bits <= kMostBits &&
          !weight.layer.kind->input.empty() && only_its_nodes_read(sim.program(), weight.layer);
+}
+
+void Lowered::add(const QuantizationSimModel& sim, const std::vector<int32_t>& among, const Block& block) {
+  if (type == at::kFloat) return;
+  const std::set<NodeId> layers(block.layers.begin(), block.layers.end());
+  bool any = false;
+  for (const int32_t index : among) {
+    const QuantizedWeight& weight = sim.weights()[index];
+    const std::vector<NodeId>& own = weight.layer.nodes;
+    if (std::ranges::none_of(own, [&](NodeId node) { return layers.contains(node); })) continue;
+    if (!takes_bfloat16(sim, weight)) continue;
+    nodes.insert(own.begin(), own.end());
+    weights.insert(weight.layer.weights.begin(), weight.layer.weights.end());
+    any = true;
+  }
+  if (!any) return;
+  for (const NodeId node : find_attention(sim.program(), block.nodes))
+    if (!layers.contains(node)) nodes.insert(node);
+}
+
+std::optional<c10::ScalarType> Lowered::type_of(NodeId node) const {
+  return nodes.contains(node) ? std::optional(type) : std::nullopt;
 }
 
 std::vector<NodeId> products_of_fp32_weights(const QuantizationSimModel& sim) {

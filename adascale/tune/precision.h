@@ -1,11 +1,14 @@
 #pragma once
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "adascale/device/flags.h"
 #include "adascale/sim/quantsim.h"
+#include "adascale/tune/blocks.h"
 #include "adascale/tune/recipe.h"
 
 namespace adascale {
@@ -32,6 +35,17 @@ bool only_its_nodes_read(const Program& program, const Layer& layer);
 /// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight
 /// that nothing else reads and whose own rounding is well above bf16's.
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);
+
+/// What blocks compute in `type` instead of fp32: the products with weights that take it, and attention beside them.
+struct Lowered {
+  c10::ScalarType type = c10::ScalarType::Float;  ///< kFloat: nothing is lowered
+  std::set<NodeId> nodes = {};
+  std::set<ValueId> weights = {};  ///< of these products: nothing else reads them
+
+  /// Those of a block among `weights`, indices into the sim's.
+  void add(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, const Block& block);
+  std::optional<c10::ScalarType> type_of(NodeId node) const;
+};
 
 /// The nodes that multiply by an fp32 weight that is not quantized: a head over tokens, for one.
 std::vector<NodeId> products_of_fp32_weights(const QuantizationSimModel& sim);

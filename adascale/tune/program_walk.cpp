@@ -10,29 +10,36 @@
 #include "adascale/device/copy_ahead.h"
 #include "adascale/sim/token_logits.h"
 #include "adascale/tune/run_progress.h"
+#include "adascale/tune/trained_layers.h"
 
 namespace adascale {
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-                         const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes)
-    : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes, /*has_one_input=*/true) {}
+                         const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes,
+                         c10::ScalarType compute_type)
+    : ProgramWalk(sim, blocks, batches, batches, std::move(store), state_bytes, compute_type,
+                  /*has_one_input=*/true) {}
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                          const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-                         ActivationStore store, int64_t state_bytes)
-    : ProgramWalk(sim, blocks, fp_batches, quant_batches, std::move(store), state_bytes,
+                         ActivationStore store, int64_t state_bytes, c10::ScalarType compute_type)
+    : ProgramWalk(sim, blocks, fp_batches, quant_batches, std::move(store), state_bytes, compute_type,
                   /*has_one_input=*/false) {}
 
 ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
                          const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-                         ActivationStore store, int64_t state_bytes, bool has_one_input)
+                         ActivationStore store, int64_t state_bytes, c10::ScalarType compute_type,
+                         bool has_one_input)
     : sim_(sim),
       blocks_(blocks),
       store_(std::move(store)),
+      lowered_{.type = compute_type},
       fp_state_(sim.program().device, state_bytes, [this](ValueId value) { return load_fp(value); }),
       quant_state_(sim.program().device, state_bytes,
                    [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
   fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
+  for (const Block& block : blocks) lowered_.add(sim, weights_to_train(sim, block), block);
+  fp_hooks_.compute_type = [this](NodeId node) { return lowered_.type_of(node); };
   quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
   cut_stages(has_one_input);
   if (sim.options().in_place)
@@ -70,7 +77,8 @@ void ProgramWalk::feed(const std::vector<Inputs>& batches, std::vector<Environme
 
 at::Tensor ProgramWalk::load_fp(ValueId value) const {
   const auto kept = kept_.find(sim_.program().input_of(value)->name);
-  return kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
+  const at::Tensor state = kept == kept_.end() ? sim_.load_state(value, SimMode::kFloat) : kept->second;
+  return lowered_.weights.contains(value) ? state.to(lowered_.type) : state;
 }
 
 void ProgramWalk::cut_stages(bool has_one_input) {

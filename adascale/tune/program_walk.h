@@ -9,6 +9,7 @@
 #include "adascale/tune/blocks.h"
 #include "adascale/tune/input_source.h"
 #include "adascale/tune/loaded_state.h"
+#include "adascale/tune/precision.h"
 #include "adascale/tune/stages.h"
 
 namespace adascale {
@@ -18,17 +19,19 @@ namespace adascale {
 /// tables) are a stage of their own, which runs once for both streams. Per batch and stream, `store` only keeps the
 /// values that a later stage reads and the FP outputs that the loss compares, but for those that may be computed anew
 /// and have no room in memory. They and the state are moved to the program's device when a stage reads
-/// them. Up to `state_bytes` of the state stay there until the stage ends.
+/// them. Up to `state_bytes` of the state stay there until the stage ends. The FP stream multiplies the weights that the
+/// blocks train as they do, in `compute_type` where a weight takes it.
 class ProgramWalk : public InputSource {
  public:
   /// Keeps references to `sim` and `blocks`, which must outlive it.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
-              const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes);
+              const std::vector<Inputs>& batches, ActivationStore store, int64_t state_bytes,
+              c10::ScalarType compute_type = c10::ScalarType::Float);
   /// With separate inputs for the two streams, equally many: a program that is a part
   /// of a model.
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-              ActivationStore store, int64_t state_bytes);
+              ActivationStore store, int64_t state_bytes, c10::ScalarType compute_type);
 
   /// The last block's FP outputs stay when it is left, in float_stream().
   void keep_last_outputs() { keeps_last_outputs_ = true; }
@@ -57,7 +60,7 @@ class ProgramWalk : public InputSource {
 
   ProgramWalk(const QuantizationSimModel& sim, const std::vector<Block>& blocks,
               const std::vector<Inputs>& fp_batches, const std::vector<Inputs>& quant_batches,
-              ActivationStore store, int64_t state_bytes, bool has_one_input);
+              ActivationStore store, int64_t state_bytes, c10::ScalarType compute_type, bool has_one_input);
   const Stage& stage_of(size_t block, StagePlace place) const {
     return stages_[kStagePlaces * block + place];
   }
@@ -75,6 +78,7 @@ class ProgramWalk : public InputSource {
   const std::vector<Block>& blocks_;
   std::vector<Stage> stages_;  ///< for each block one of each place
   ActivationStore store_;
+  Lowered lowered_;
   bool keeps_last_outputs_ = false;
   std::vector<Environment> fp_, quant_;
   std::vector<at::Tensor> masks_;  ///< by batch

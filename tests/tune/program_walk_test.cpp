@@ -11,21 +11,23 @@ namespace {
 
 /// Its last block is a head: 100 logits of 16 activations, which the loss alone reads.
 struct Headed {
-  QuantizationSimModel sim{load_program(testing::model_file("headed")), testing::w4a16()};
+  QuantizationSimModel sim;
   std::vector<Block> blocks = find_blocks(sim.program());
   std::vector<Inputs> batches;
   ValueId hidden, logits;
 
-  Headed() {
+  explicit Headed(int64_t bits = 4)
+      : sim(load_program(testing::model_file("headed")),
+            {.default_param_bw = bits, .default_output_bw = kOffBits}) {
     for (Block& head : blocks_of_layers_outside(sim, blocks)) blocks.push_back(std::move(head));
     at::manual_seed(3);
     for (int i = 0; i < 4; ++i) batches.push_back({at::randn({5, 16})});
     hidden = blocks.at(0).activations_out.at(0), logits = blocks.at(1).activations_out.at(0);
   }
   /// At the head, after its FP run.
-  std::unique_ptr<ProgramWalk> walk(int64_t bytes) {
-    auto walk =
-        std::make_unique<ProgramWalk>(sim, blocks, batches, ActivationStore(bytes), /*state_bytes=*/0);
+  std::unique_ptr<ProgramWalk> walk(int64_t bytes, c10::ScalarType compute_type = at::kFloat) {
+    auto walk = std::make_unique<ProgramWalk>(sim, blocks, batches, ActivationStore(bytes),
+                                              /*state_bytes=*/0, compute_type);
     walk->reach(0);
     walk->run_fp(0);
     walk->run_quant(0);
@@ -49,6 +51,26 @@ TEST(ProgramWalk, LogitsWithoutRoomAreComputedAnew) {
   }
   with->leave(1);
   EXPECT_FALSE(with->fp(0).has(model.logits));
+}
+
+TEST(ProgramWalk, TheFullPrecisionStreamMultipliesInTheTypeThatBlocksTrainIn) {
+  Headed model;
+  const auto full = model.walk(1 << 20), lower = model.walk(1 << 20, at::kBFloat16),
+             anew = model.walk(0, at::kBFloat16);
+  for (int64_t batch = 0; batch < 4; ++batch) {
+    const at::Tensor logits = lower->fp_outputs(1, batch)[0], exact = full->fp_outputs(1, batch)[0];
+    const double error = logits.sub(exact).norm().div(exact.norm()).item<double>();
+    EXPECT_GT(error, 1e-4) << "of bf16";
+    EXPECT_LT(error, 1e-2);
+    EXPECT_TRUE(anew->fp_outputs(1, batch)[0].equal(logits));
+  }
+}
+
+TEST(ProgramWalk, TheFullPrecisionStreamOfWeightsOfManyBitsStaysFloat) {
+  Headed model(8);
+  const auto full = model.walk(1 << 20), lower = model.walk(1 << 20, at::kBFloat16);
+  for (int64_t batch = 0; batch < 4; ++batch)
+    EXPECT_TRUE(lower->fp_outputs(1, batch)[0].equal(full->fp_outputs(1, batch)[0]));
 }
 
 TEST(ProgramWalk, LastOutputsStayWhereTheyAreAskedFor) {
