@@ -25,7 +25,7 @@ struct AdaScaleOptions {
   std::string recipe = "fast";
   bool keep_better = true;           ///< false: the trained weights stay, better or not
   int64_t held_out_batches = 0;      ///< the last batches, which only measure losses and are not trained on
-  std::string precision = "auto";    ///< of the layers' matmuls in training: auto, float32, bfloat16
+  std::string precision = "auto";    ///< of the trained layers' matmuls: auto, float32, bfloat16
   int64_t activation_memory = 4096;  ///< MiB of activations between blocks; the rest waits in a file
   /// MiB on a device other than the CPU, which are filled first.
   std::optional<int64_t> device_activation_memory;
@@ -63,9 +63,9 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
   visit("precision", options.precision,
-        "of the layers' matmuls in training; bfloat16 takes weights of up to 4 bits, "
-        "auto too where the recipe allows it and the device is fast at it, "
-        "and then TF32 for the rest on a GPU that has it",
+        "of the trained layers' matmuls, while they train and in the full-precision model; "
+        "bfloat16 takes weights of up to 4 bits, auto too where the recipe allows it "
+        "and the device is fast at it, and then TF32 for the rest on a GPU that has it",
         OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("activation_memory", options.activation_memory,
         "MiB of activations kept in the host's memory between blocks; "

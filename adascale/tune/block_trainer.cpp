@@ -199,7 +199,9 @@ RunHooks BlockTrainer::hooks_with(const WeightOf& weight_of) const {
     if (found == job_.weights.end()) return job_.source.quant_state(value);
     return weight_of(found - job_.weights.begin());
   };
-  hooks.compute_type = [this](NodeId node) { return lowered_.type_of(node); };
+  hooks.compute_type = [this](NodeId node) {
+    return lowered_.lookups.contains(node) ? std::optional(lowered_.type) : lowered_.type_of(node);
+  };
   return hooks;
 }
 

@@ -65,26 +65,57 @@ Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c
           .cudnn = std::none_of(nodes.begin(), nodes.end(), is_recurrent)};
 }
 
+namespace {
+
+bool is_product(const Program& program, NodeId node) {
+  return std::ranges::any_of(layer_kinds_of_op(program.nodes[node].op()),
+                             [](const LayerKind* kind) { return kind->multiplies && !kind->input.empty(); });
+}
+
+bool is_lookup(const Program& program, NodeId node) {
+  return std::ranges::any_of(layer_kinds_of_op(program.nodes[node].op()),
+                             [](const LayerKind* kind) { return !kind->multiplies; });
+}
+
+}  // namespace
+
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight) {
-  const at::Tensor& w = sim.program().state.at(weight.layer.parameters.front());
-  return w.scalar_type() == at::kFloat && weight.grid.bits <= kMostBits &&
-         !weight.layer.kind->input.empty() && only_its_nodes_read(sim.program(), weight.layer);
+  const Program& program = sim.program();
+  const Layer& layer = weight.layer;
+  // A view may be a cast, to double for one.
+  const auto is_cast = [&](NodeId view) {
+    return std::ranges::any_of(program.nodes[view].writes(), [&](ValueId value) {
+      return program.values[value].is_float_tensor() && program.values[value].dtype != at::kFloat;
+    });
+  };
+  const auto multiplies = [&](NodeId node) { return is_product(program, node); };
+  const auto fits = [&](NodeId node) { return is_product(program, node) || is_lookup(program, node); };
+  return program.state.at(layer.parameters.front()).scalar_type() == at::kFloat &&
+         weight.grid.bits <= kMostBits && std::ranges::any_of(layer.nodes, multiplies) &&
+         std::ranges::all_of(layer.nodes, fits) && std::ranges::none_of(layer.views, is_cast) &&
+         only_its_nodes_read(program, layer);
 }
 
 void Lowered::add(const QuantizationSimModel& sim, const std::vector<int32_t>& among, const Block& block) {
   if (type == at::kFloat) return;
-  const std::set<NodeId> layers(block.layers.begin(), block.layers.end());
+  const std::set<NodeId> inside(block.nodes.begin(), block.nodes.end());
   bool any = false;
   for (const int32_t index : among) {
     const QuantizedWeight& weight = sim.weights()[index];
-    const std::vector<NodeId>& own = weight.layer.nodes;
-    if (std::ranges::none_of(own, [&](NodeId node) { return layers.contains(node); })) continue;
+    const Layer& layer = weight.layer;
+    if (std::ranges::none_of(layer.nodes, [&](NodeId node) { return inside.contains(node); })) continue;
     if (!takes_bfloat16(sim, weight)) continue;
-    nodes.insert(own.begin(), own.end());
-    weights.insert(weight.layer.weights.begin(), weight.layer.weights.end());
+    bool is_looked_up = false;
+    for (const NodeId node : layer.nodes) {
+      const bool looks_up = is_lookup(sim.program(), node);
+      (looks_up ? lookups : nodes).insert(node);
+      is_looked_up = is_looked_up || looks_up;
+    }
+    if (!is_looked_up) weights.insert(layer.weights.begin(), layer.weights.end());
     any = true;
   }
   if (!any) return;
+  const std::set<NodeId> layers(block.layers.begin(), block.layers.end());
   for (const NodeId node : find_attention(sim.program(), block.nodes))
     if (!layers.contains(node)) nodes.insert(node);
 }
@@ -97,14 +128,11 @@ std::vector<NodeId> products_of_fp32_weights(const QuantizationSimModel& sim) {
   std::set<NodeId> of_quantized;
   for (const QuantizedWeight& weight : sim.weights())
     of_quantized.insert(weight.layer.nodes.begin(), weight.layer.nodes.end());
-  const auto is_product = [](const LayerKind* kind) { return kind->multiplies && !kind->input.empty(); };
   std::vector<NodeId> products;
   for (const Layer& layer : find_layers(sim.program()).layers) {
     if (sim.program().state.at(layer.parameters.front()).scalar_type() != at::kFloat) continue;
     for (const NodeId node : layer.nodes)
-      if (!of_quantized.contains(node) &&
-          std::ranges::any_of(layer_kinds_of_op(sim.program().nodes[node].op()), is_product))
-        products.push_back(node);
+      if (!of_quantized.contains(node) && is_product(sim.program(), node)) products.push_back(node);
   }
   return products;
 }

@@ -13,9 +13,9 @@
 
 namespace adascale {
 
-/// The dtype of the layers' products while a block is trained and measured: kBFloat16 or
-/// kFloat. `precision`: auto (bfloat16 where the recipe takes it and the device is fast at
-/// it), float32 or bfloat16.
+/// The dtype of the layers' products while a block is trained and measured, and of the same products in the
+/// full-precision model: kBFloat16 or kFloat. `precision`: auto (bfloat16 where the recipe takes it and the device is
+/// fast at it), float32 or bfloat16.
 c10::ScalarType compute_type(const std::string& precision, const Recipe& recipe, c10::Device device);
 
 /// The same for people: "float32" or another dtype of the model, "bfloat16 up to 4 bits, the rest
@@ -32,17 +32,18 @@ Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c
 /// dtype.
 bool only_its_nodes_read(const Program& program, const Layer& layer);
 
-/// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight
-/// that nothing else reads and whose own rounding is well above bf16's.
+/// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight, some of them lookups
+/// perhaps, that nothing else reads and whose own rounding is well above bf16's.
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);
 
 /// What blocks compute in `type` instead of fp32: the products with weights that take it, and attention beside them.
 struct Lowered {
   c10::ScalarType type = c10::ScalarType::Float;  ///< kFloat: nothing is lowered
   std::set<NodeId> nodes = {};
-  std::set<ValueId> weights = {};  ///< of these products: nothing else reads them
+  std::set<NodeId> lookups = {};   ///< of the same weights: only where a weight has no other dtype
+  std::set<ValueId> weights = {};  ///< that `nodes` alone read
 
-  /// Those of a block among `weights`, indices into the sim's.
+  /// Those among `weights`, indices into the sim's, that the block applies.
   void add(const QuantizationSimModel& sim, const std::vector<int32_t>& weights, const Block& block);
   std::optional<c10::ScalarType> type_of(NodeId node) const;
 };

@@ -38,7 +38,10 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
       quant_state_(sim.program().device, state_bytes,
                    [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
   fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
-  for (const Block& block : blocks) lowered_.add(sim, weights_to_train(sim, block), block);
+  std::set<int32_t> decided;  // by the first block that trains a weight
+  for (const Block& block : blocks)
+    for (const int32_t weight : weights_to_train(sim, block))
+      if (decided.insert(weight).second) lowered_.add(sim, {weight}, block);
   fp_hooks_.compute_type = [this](NodeId node) { return lowered_.type_of(node); };
   quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
   cut_stages(has_one_input);

@@ -23,12 +23,12 @@ constexpr int64_t kAllInTheFile = 0;
 /// Of a model of its own, whose weights may be changed.
 class Outputs {
  public:
-  explicit Outputs(size_t last_block)
+  explicit Outputs(size_t last_block, FloatOutputs::ComputeType type = {})
       : sim_(seed_sim()),
         output_(compared_output(sim_.program()).value),
         ends_(ends_of_blocks(sim_, blocks_to_train(sim_.program(), {}))),
-        outputs_(sim_, Dataflow(sim_.program()).ancestors({output_}, {}), ends_.at(last_block), output_, {},
-                 ActivationStore(kAllInTheFile)) {}
+        outputs_(sim_, Dataflow(sim_.program()).ancestors({output_}, {}), ends_.at(last_block), output_,
+                 std::move(type), ActivationStore(kAllInTheFile)) {}
 
   at::Tensor of(size_t number, const Inputs& batch) { return outputs_.of(number, batch); }
   at::Tensor anew(const Inputs& batch) const {
@@ -36,6 +36,7 @@ class Outputs {
     return run_program(sim_.program(), batch).front().toTensor();
   }
   void take(size_t number, const Environment& there) { outputs_.take(number, there); }
+  const std::vector<NodeId>& ends() const { return ends_; }
   const Program& program() const { return sim_.program(); }
   void scale(const std::string& name, double factor) {
     const at::NoGradGuard no_grad;
@@ -57,6 +58,21 @@ TEST(FloatOutputs, AreThoseOfTheProgram) {
       for (const size_t batch : {1, 0})
         EXPECT_TRUE(outputs.of(batch, batches[batch]).equal(outputs.anew(batches[batch])))
             << last_block << " " << turn;
+  }
+}
+
+TEST(FloatOutputs, AreComputedInTheTypeGivenBeforeTheEndAndBehindIt) {
+  const Inputs batch = seed_batches(1).front();
+  Outputs outputs(2);
+  const std::vector<NodeId> blocks = outputs.ends();
+  for (const auto& [first, last] :
+       {std::pair(NodeId{0}, blocks.at(0)), std::pair(blocks.at(3), blocks.at(4))}) {
+    Outputs lowered(2, [first, last](NodeId node) {
+      return node > first && node <= last ? std::optional(at::kBFloat16) : std::nullopt;
+    });
+    const at::Tensor exact = outputs.of(0, batch), rounded = lowered.of(0, batch);
+    EXPECT_FALSE(rounded.equal(exact)) << first;
+    EXPECT_LT(rounded.sub(exact).norm().div(exact.norm()).item<double>(), 0.02) << first;
   }
 }
 
