@@ -150,7 +150,9 @@ def _cells_of_gguf(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "best", 200, samples=4),
+        Cell(grid, "adascale", "best", 200, samples=2, rows=192),
         Cell(grid, "llama_cpp", "imatrix"),
+        Cell(grid, "llama_cpp", "imatrix", rows=192),
     ]
 
 
