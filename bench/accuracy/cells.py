@@ -97,13 +97,18 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
+MORE_ROWS = 192  # 200 x 2 sees each at most three times
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
 MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
 
+def _on_more_rows(grid: Grid) -> Cell:
+    return Cell(grid, "adascale", "best", 200, samples=2, rows=MORE_ROWS)
+
+
 def _at_equal_cost(grid: Grid) -> Cell:
     """`best` in no more seconds than the peer of SmolLM2 takes at 200 x 4 on 64 rows."""
-    return Cell(grid, "adascale", "best", 200, samples=2, rows=192 if grid.symmetric else 128)
+    return _on_more_rows(grid) if grid.symmetric else replace(_on_more_rows(grid), rows=128)
 
 
 def _cells_of(grid: Grid) -> list[Cell]:
@@ -150,9 +155,9 @@ def _cells_of_gguf(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "fast", 200),
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "best", 200, samples=4),
-        Cell(grid, "adascale", "best", 200, samples=2, rows=192),
+        _on_more_rows(grid),
         Cell(grid, "llama_cpp", "imatrix"),
-        Cell(grid, "llama_cpp", "imatrix", rows=192),
+        Cell(grid, "llama_cpp", "imatrix", rows=MORE_ROWS),
     ]
 
 
@@ -301,6 +306,7 @@ COMPARED: list[Pair] = [
     ),
     # Q4_K's KL is in the third decimal.
     *(_beside(grid, ours, _IMATRIX) for grid in (Q4_0, *K_QUANTS[1:]) for ours in (_FAST, _BEST)),
+    *((_on_more_rows(grid), Cell(grid, "llama_cpp", "imatrix", rows=MORE_ROWS)) for grid in K_QUANTS[1:]),
 ]
 _QUICK = [
     Cell(W3, "adascale", "fast", 4, rows=4),
