@@ -4,6 +4,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/where.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "adascale/core/error.h"
@@ -83,7 +84,10 @@ Step::Step(const Program& program, NodeId node)
       node_(node),
       operator_(find_operator(program.nodes[node].target)),
       function_(find_python_function(program.nodes[node].target)),
-      is_grouped_product_(is_grouped_product(program.nodes[node].op())) {
+      is_grouped_product_(is_grouped_product(program.nodes[node].op())),
+      gives_float_(std::ranges::any_of(program.nodes[node].writes(), [&](ValueId value) {
+        return program.values[value].dtype == at::kFloat;
+      })) {
   translate_errors(program, node, [&] { match_operands(program.nodes[node]); });
 }
 
@@ -113,6 +117,7 @@ void Step::call(const Environment& environment, std::vector<c10::IValue>& result
   const at::AutoGradMode mode(at::GradMode::is_enabled() && program_.nodes[node_].grad_enabled);
   results.clear();
   for (const Operand& operand : operands_) results.push_back(operand.get(environment));
+  if (!gives_float_) compute_type.reset();
   if (compute_type && is_attention(program_.nodes[node_].op()))
     return attend(results, *operator_, *compute_type, program_.device);
   if (compute_type) cast(results, at::kFloat, *compute_type);

@@ -25,7 +25,7 @@ class Block(nn.Module):
 
 
 class Unflattened(Block):
-    """A product whose weight comes through a view that the block rule does not know."""
+    """A product whose weight comes through `unflatten`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -51,6 +51,19 @@ class Contracted(nn.Module):
 class Doubled(Block):
     def forward(self, x: Tensor) -> Tensor:
         return x + nn.functional.linear(torch.tanh(self.a(x)).double(), self.b.weight.double()).float()
+
+
+class Attends(Block):
+    """Attention spelled out and in bf16 by the model itself, as its projections are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.q, self.v, self.o = (nn.Linear(WIDTH, WIDTH, bias=False).bfloat16() for _ in range(3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        own = x.bfloat16()
+        weights = torch.softmax(self.q(own) @ own.mT, -1)
+        return super().forward(x + self.o(weights @ self.v(own)).float())
 
 
 class Tied(nn.Module):
@@ -79,6 +92,7 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], list[str] | None]] = {
     "unflattened": (lambda: nn.Sequential(Unflattened(), Unflattened()), None),
     "in an einsum between blocks": (Contracted, ["first", "last"]),
     "in an einsum of the same block": (Contracted, None),
+    "beside attention in bf16": (lambda: nn.Sequential(Attends(), Attends()), None),
     "cast to double": (lambda: nn.Sequential(Doubled(), Doubled()), None),
     "looked up": (Tied, None),
 }
