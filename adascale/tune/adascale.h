@@ -63,8 +63,8 @@ void visit_adascale_options(Visitor&& visit, Options& options) {
   visit("held_out_batches", options.held_out_batches,
         "calibration batches kept out of training, to report losses on", OptionRule{.min = 0});
   visit("precision", options.precision,
-        "of the trained layers' matmuls, while they train and in the full-precision model; "
-        "bfloat16 takes weights of up to 4 bits, auto too where the recipe allows it "
+        "of matmuls with trained fp32 weights, in training and in the full-precision model: float32; "
+        "bfloat16 for weights of up to 4 bits; or auto, which is bfloat16 where the recipe allows it "
         "and the device is fast at it, and then TF32 for the rest on a GPU that has it",
         OptionRule{.choices = {"auto", "float32", "bfloat16"}});
   visit("activation_memory", options.activation_memory,
