@@ -28,21 +28,13 @@ void add_layers(Table& table) {
 Table make_table() {
   Table table;
   add_layers(table);
-  add(table, OpRole::kView, {"t",           "transpose",
-                             "permute",     "mT",
-                             "numpy_T",     "view",
-                             "reshape",     "squeeze",
-                             "unsqueeze",   "expand",
-                             "flatten",     "unflatten",
-                             "index",       "index_select",
-                             "gather",      "select",
-                             "slice",       "narrow",
-                             "chunk",       "split",
-                             "unbind",      "split_with_sizes",
-                             "to",          "_to_copy",
-                             "contiguous",  "clone",
-                             "detach",      "alias",
-                             "_weight_norm"});
+  add(table, OpRole::kView,
+      {"t", "transpose", "permute", "mT", "numpy_T", "view", "reshape", "squeeze", "unsqueeze", "expand",
+       "flatten", "unflatten"});
+  add(table, OpRole::kView,
+      {"index", "index_select", "gather", "select", "slice", "narrow", "chunk", "split", "unbind",
+       "split_with_sizes"});
+  add(table, OpRole::kView, {"to", "_to_copy", "contiguous", "clone", "detach", "alias", "_weight_norm"});
   add(table, OpRole::kShapeOnly,
       {"zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "new_zeros",
        "new_ones", "new_full", "new_empty"});
