@@ -32,15 +32,16 @@ Flags training_flags(const Program& program, const std::vector<NodeId>& nodes, c
 /// dtype.
 bool only_its_nodes_read(const Program& program, const Layer& layer);
 
-/// Whether a weight's layers may be multiplied in bf16: products and convolutions of an fp32 weight, some of them lookups
-/// perhaps, that nothing else reads and whose own rounding is well above bf16's.
+/// Whether a weight's layers may be multiplied in bf16: it is fp32, only products, convolutions and lookups read it,
+/// without a cast, and its own rounding is well above bf16's.
 bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weight);
 
 /// What blocks compute in `type` instead of fp32: the products with weights that take it, and attention beside them.
 struct Lowered {
   c10::ScalarType type = c10::ScalarType::Float;  ///< kFloat: nothing is lowered
   std::set<NodeId> nodes = {};
-  std::set<NodeId> lookups = {};   ///< of the same weights: only where a weight has no other dtype
+  std::set<NodeId> lookups =
+      {};  ///< of the same weights, in `type` only where the weight itself is: in training
   std::set<ValueId> weights = {};  ///< that `nodes` alone read
 
   /// Those among `weights`, indices into the sim's, that the block applies.

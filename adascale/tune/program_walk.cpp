@@ -39,9 +39,11 @@ ProgramWalk::ProgramWalk(const QuantizationSimModel& sim, const std::vector<Bloc
                    [this](ValueId value) { return sim_.load_state(value, SimMode::kWeightsOnly); }) {
   fp_hooks_.load_state = [this](ValueId value) { return fp_state_.get(value); };
   std::set<int32_t> decided;  // by the first block that trains a weight
-  for (const Block& block : blocks)
-    for (const int32_t weight : weights_to_train(sim, block))
-      if (decided.insert(weight).second) lowered_.add(sim, {weight}, block);
+  for (const Block& block : blocks) {
+    std::vector<int32_t> own = weights_to_train(sim, block);
+    std::erase_if(own, [&](int32_t weight) { return !decided.insert(weight).second; });
+    lowered_.add(sim, own, block);
+  }
   fp_hooks_.compute_type = [this](NodeId node) { return lowered_.type_of(node); };
   quant_hooks_.load_state = [this](ValueId value) { return quant_state_.get(value); };
   cut_stages(has_one_input);

@@ -131,7 +131,7 @@ SWITCHES: dict[str, tuple[dict[str, bool], dict[str, Any], tuple[bool, bool, str
 
 @pytest.mark.parametrize("case", SWITCHES)
 def test_torchs_switches_are_set_for_training_alone(case: str) -> None:
-    """What is fp32 in targets is full fp32 and deterministic; training and measuring are as the block."""
+    """Targets: what is fp32 is full fp32, and deterministic. Training, measuring: the block's settings."""
     given, training, expected = SWITCHES[case]
     model, data = blocks()
     names = ["linear_blocks.1"]
