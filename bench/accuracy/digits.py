@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -48,7 +50,7 @@ def read_digits() -> tuple[Tensor, Tensor]:
 
 def train_digits(name: str, folder: Path) -> None:
     """Leaves the trained model of that name in ``folder``, its batch norms folded."""
-    with torch.random.fork_rng():
+    with torch.random.fork_rng(), _one_thread():
         torch.manual_seed(0)
         model = MODELS[name]()
         norms = _add_norms(model) if isinstance(model, DigitsCNN) else {}
@@ -56,6 +58,17 @@ def train_digits(name: str, folder: Path) -> None:
         _fold(norms)
     folder.mkdir(parents=True)
     save_file({path: values.contiguous() for path, values in model.state_dict().items()}, folder / FILE)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """More would add sums in another order and so train another model, which the kept cells are not of."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _train(model: nn.Module) -> None:

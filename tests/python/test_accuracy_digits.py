@@ -32,6 +32,23 @@ def test_no_image_is_for_calibration_and_held_out(tmp_path: Path, monkeypatch: p
     assert not torch.equal(other["weights"], rows["weights"])
 
 
+def test_the_threads_do_not_change_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cells are of one model, which a fresh clone trains again."""
+    rows = torch.rand(1000, 1, 8, 8, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr(digits, "EPOCHS", 1)
+    monkeypatch.setattr(digits, "read_digits", lambda: (rows, torch.arange(1000) % 10))
+    threads, trained = torch.get_num_threads(), {}
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            digits.train_digits("digits_cnn", tmp_path / str(count))
+            assert torch.get_num_threads() == count
+            trained[count] = load_file(tmp_path / str(count) / digits.FILE)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(values, trained[2][path]) for path, values in trained[1].items())
+
+
 def test_training_sees_no_held_out_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held_out = torch.full((797, 1, 8, 8), torch.nan)
     images = torch.cat([torch.rand(1000, 1, 8, 8), held_out])
