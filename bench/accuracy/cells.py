@@ -97,7 +97,7 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
-MORE_ROWS = 192  # 200 x 2 sees each at most three times
+MORE_ROWS = 256  # 200 x 2 sees each once or twice
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
 MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
