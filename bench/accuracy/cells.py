@@ -97,7 +97,7 @@ K_QUANTS = [
 MXFP4, NVFP4 = Grid(4, 32, floats="mxfp4"), Grid(4, 16, floats="nvfp4")
 
 MANY_ROWS = 512  # 200 x 4 sees each at most twice
-MORE_ROWS = 256  # 200 x 2 sees each once or twice
+MORE_ROWS = 256  # 200 x 2 draws each at most twice for a block
 MORE_ITERATIONS = 1000  # of models whose cells take minutes
 MORE_SEEDS = (1, 2)  # of the two cells of a grid that decide
 
@@ -107,7 +107,7 @@ def _on_more_rows(grid: Grid) -> Cell:
 
 
 def _at_equal_cost(grid: Grid) -> Cell:
-    """`best` in no more seconds than the peer of SmolLM2 takes at 200 x 4 on 64 rows."""
+    """`best` in about the seconds that SmolLM2's peer takes at 200 x 4 on 64 rows."""
     return _on_more_rows(grid) if grid.symmetric else replace(_on_more_rows(grid), rows=128)
 
 

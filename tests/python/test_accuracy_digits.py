@@ -33,7 +33,7 @@ def test_no_image_is_for_calibration_and_held_out(tmp_path: Path, monkeypatch: p
 
 
 def test_the_threads_do_not_change_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Cells are of one model, which a fresh clone trains again."""
+    """Cells are of one model, which a fresh clone on a machine of the same kind trains again."""
     rows = torch.rand(1000, 1, 8, 8, generator=torch.Generator().manual_seed(0))
     monkeypatch.setattr(digits, "EPOCHS", 1)
     monkeypatch.setattr(digits, "read_digits", lambda: (rows, torch.arange(1000) % 10))
