@@ -156,6 +156,7 @@ def _cells_of_gguf(grid: Grid) -> list[Cell]:
         Cell(grid, "adascale", "best", 200),
         Cell(grid, "adascale", "best", 200, samples=4),
         _on_more_rows(grid),
+        Cell(grid, "adascale", "best", 200, samples=4, rows=MANY_ROWS),
         Cell(grid, "llama_cpp", "imatrix"),
         Cell(grid, "llama_cpp", "imatrix", rows=MORE_ROWS),
     ]
