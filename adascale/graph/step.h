@@ -17,9 +17,9 @@ class Step {
 
   NodeId node() const { return node_; }
   /// Runs the operator; `results` holds its results. An exception of libtorch becomes one Error
-  /// that names the node. With a `compute_type`, where the program states an fp32 result, fp32 operands are cast to it
-  /// and its results back to fp32; attention becomes products of that dtype where possible, or the operator in that
-  /// dtype on a device that fuses it.
+  /// that names the node. With a `compute_type`, where the program states an fp32 result, fp32
+  /// operands are cast to it and its results back to fp32; attention becomes products of that dtype
+  /// where possible, or the operator in that dtype on a device that fuses it.
   void run(const Environment& environment, std::vector<c10::IValue>& results,
            std::optional<c10::ScalarType> compute_type = std::nullopt) const;
 

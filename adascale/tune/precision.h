@@ -40,8 +40,8 @@ bool takes_bfloat16(const QuantizationSimModel& sim, const QuantizedWeight& weig
 struct Lowered {
   c10::ScalarType type = c10::ScalarType::Float;  ///< kFloat: nothing is lowered
   std::set<NodeId> nodes = {};
-  std::set<NodeId> lookups =
-      {};  ///< of the same weights, in `type` only where the weight itself is: in training
+  /// Lookups of the same weights, in `type` only where the weight itself is: in training.
+  std::set<NodeId> lookups = {};
   std::set<ValueId> weights = {};  ///< that `nodes` alone read
 
   /// Those among `weights`, indices into the sim's, that the block applies.
